@@ -79,9 +79,9 @@ format: $(READY)
 # The two lock files: what runs (a dyno installs it), and what development adds.
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" pyproject.toml -o requirements.txt $(ARGS)
+		--custom-compile-command "make lock" --extra postgres pyproject.toml -o requirements.txt $(ARGS)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" --group dev pyproject.toml -c requirements.txt -o requirements-dev.txt $(ARGS)
+		--custom-compile-command "make lock" --extra postgres --group dev pyproject.toml -c requirements.txt -o requirements-dev.txt $(ARGS)
 
 # Compares both lock files with the advisories of PyPI, which takes a network: so it is no part of what every change must
 # pass. The auditor runs in an environment of its own. What it cannot look up fails the audit too.

@@ -36,7 +36,7 @@ from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure
 from daemon.engine.pull import fetch, pull
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import ConfigError, raise_config_error
+from daemon.errors import ConfigError, StorageTrouble, first_inside, raise_config_error
 from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
 from daemon.listener.http.server import Server
@@ -83,6 +83,11 @@ def run(settings: Settings, read: Callable[[], Settings]) -> int:
         trio.run(_run, settings, Reload(read=read))
     except BaseExceptionGroup as group:  # nurseries wrap whatever ends them; this is the process's last word
         raise_config_error(group)
+        trouble, others = group.split(StorageTrouble)
+        if trouble is not None and others is None:
+            why = str(first_inside(trouble))
+            log.critical("database cannot be used", database=settings.database.shown, reason=why)
+            return 1
         log.critical("daemon crashed", exc_info=group)
         return 1
     return 0
@@ -127,7 +132,7 @@ async def serve(
     Raises ConfigError, perhaps in a group, when the port or the database cannot be used.
     """
     metrics = Metrics()
-    async with open_database(settings.database.path, metrics.storage_commit) as database:
+    async with open_database(settings.database.place, metrics.storage_commit) as database:
         daemon = await compose(settings, database, metrics)
         registry = daemon.lifecycle.registry
         if len(settings.security.secret_keys) > 1:

@@ -140,8 +140,13 @@ class ConfigError(Exception):
 
 def raise_config_error(group: BaseExceptionGroup[BaseException]) -> None:
     """Raise the ConfigError inside `group`, if nurseries have wrapped one."""
-    error: BaseException | None = group.subgroup(ConfigError)
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first_inside(group.subgroup(ConfigError))
     if error is not None:
         raise error
+
+
+def first_inside(error: BaseException | None) -> BaseException | None:
+    """Return the first exception inside a group, or one that is no group itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,11 +1,20 @@
 """Has assertions beside the tests tell what they compared; draws seeds; prints the table of classes."""
 
+import contextlib
+import os
 import random
+from collections.abc import Iterator
 
 import pytest
 
+from daemon.model import Secret
+from daemon.storage.database import InlineDatabase
 from tests.classes import held, table
+from tests.databases import Engines, new_database, using
+from tests.postgres import REMEDY, Server, binaries, running
 from tests.seed import draw
+
+ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
 pytest.register_assert_rewrite(
     "tests.e2e.harness", "tests.e2e.process", "tests.prove.process.watch", "tests.conformance.promises"
@@ -21,6 +30,59 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Print that table."""
     if session.config.getoption("--classes"):
         print(table(held(session.items)))  # noqa: T201  it was asked for
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests on PostgreSQL out where there is no server; in CI that is an error."""
+    wanting = [item for item in items if item.get_closest_marker("postgres")]
+    if wanting and binaries() is None:
+        if os.environ.get("CI"):
+            raise pytest.UsageError(REMEDY)
+        items[:] = [item for item in items if item not in wanting]
+        config.hook.pytest_deselected(items=wanting)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how to get a server, if there is none."""
+    if binaries() is None:
+        terminalreporter.write_line(REMEDY, yellow=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(server: Server) -> Iterator[Secret]:
+    """Lend an empty database of the test's own."""
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_engines(server: Server) -> Iterator[Engines]:
+    engines = Engines(server)
+    yield engines
+    engines.close()
+
+
+@pytest.fixture(params=ENGINES)
+def both_engines(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test with the databases of each engine in turn; return the engine's name."""
+    engines = request.getfixturevalue("postgres_engines") if request.param == "postgres" else None
+    with using(engines) if engines is not None else contextlib.nullcontext():
+        yield request.param
+
+
+@pytest.fixture
+def inline(both_engines: str) -> Iterator[InlineDatabase]:
+    """Lend an empty database without threads, on each engine in turn."""
+    database = new_database()
+    yield database
+    database.close()
 
 
 @pytest.fixture

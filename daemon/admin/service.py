@@ -182,9 +182,11 @@ class AdminService:
 
     async def backup(self, _params: Params) -> Response:
         """Answer with a copy of the database, as after some commit; 503 when none can be made."""
-        path = self.lifecycle.registry.settings.database.path
+        database = self.lifecycle.registry.settings.database
+        if isinstance(database.place, Secret):
+            raise Conflict("the database is on PostgreSQL; make backups with pg_dump")
         try:
-            copy = await trio.to_thread.run_sync(lend, path, abandon_on_cancel=True)
+            copy = await trio.to_thread.run_sync(lend, database.place, abandon_on_cancel=True)
         except StorageTrouble as error:
             return problem(503, str(error))
         return Response(content_type=b"application/vnd.sqlite3", file=copy)

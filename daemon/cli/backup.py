@@ -6,8 +6,9 @@ import click
 
 from daemon.cli.client import Daemon, UnreachableError
 from daemon.cli.group import Stop, config_option, load_settings
-from daemon.config import Settings
-from daemon.errors import StorageTrouble
+from daemon.config import DatabaseSettings, Settings
+from daemon.errors import ConfigError, StorageTrouble
+from daemon.model import Secret
 from daemon.storage.backup import back_up, receive
 
 
@@ -18,9 +19,10 @@ def backup(path: Path | None, file: Path) -> None:
     """Write a backup of the database to FILE.
 
     FILE must not exist; only its owner can read it. The running daemon makes the backup. If none answers, the
-    database file is copied. To use a backup, see `ignite-sync restore --help`.
+    database file is copied. To use a backup, see `ignite-sync restore --help`. For PostgreSQL, use pg_dump.
     """
     settings = load_settings(path)
+    refuse_server(settings.database)
     try:
         size, source = _backed_up(settings, file)
     except StorageTrouble as error:
@@ -40,3 +42,12 @@ def _backed_up(settings: Settings, file: Path) -> tuple[int, str]:
             reason = error.reason
     click.echo(f"ignite-sync: {reason}; the database file is copied", err=True)
     return back_up(settings.database.path, file), "copied from the file"
+
+
+def refuse_server(database: DatabaseSettings) -> None:
+    """Raise ConfigError, which names the tool to use instead, for a database on PostgreSQL."""
+    if isinstance(database.place, Secret):
+        raise ConfigError(
+            f"database {database.shown}: is on PostgreSQL, so use its own tools: pg_dump for a backup, pg_restore to"
+            " restore one, then: ignite-sync sync SITE all --refresh"
+        )

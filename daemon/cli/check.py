@@ -25,7 +25,7 @@ from daemon.connections.registry import site_client
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.leftovers import UNKNOWABLE
 from daemon.errors import Blocked, ConfigError, Failure, StorageTrouble
-from daemon.model import ApiKey, Kind
+from daemon.model import ApiKey, Kind, Secret
 from daemon.platforms import load_platforms
 from daemon.platforms.adapter_state import MemoryAdapterState
 from daemon.platforms.base import Platform
@@ -79,10 +79,11 @@ def check(ctx: click.Context, path: Path | None) -> None:
 
 def _notes(survey: Survey) -> Iterator[str]:
     if "database" not in survey.faulty:
-        yield (
-            f"database: {survey.settings.database.path}; if its disk is not permanent (a dyno's), the last seconds of"
-            " acknowledged changes may be lost with it, and the full sync at the next start repairs them"
-        )
+        if isinstance(survey.settings.database.place, Path):
+            yield (
+                f"database: {survey.settings.database.shown}; if its disk is not permanent (a dyno's), the last seconds"
+                " of acknowledged changes may be lost with it, and the full sync at the next start repairs them"
+            )
         yield (
             "lost database: SKUs deleted meanwhile lose price and stock after the first full sync;"
             f" {'; '.join(UNKNOWABLE.values())}"
@@ -119,18 +120,19 @@ async def check_all(survey: Survey) -> list[CheckResult]:
 
 
 def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:
-    path = settings.database.path
+    place, path = settings.database.place, settings.database.shown
     subject = f"database {path}"
     try:
-        check_writable(path)
-        contents = glance(path, vault) if path.exists() else Glance(states={})
+        contents = _contents(place, vault)
     except (ConfigError, StorageTrouble) as error:
         detail = str(error).removeprefix(f"{subject}: ")
         yield CheckResult(subject=subject, ok=False, detail=detail, configured=isinstance(error, ConfigError))
         return
-    names = path.stat().st_nlink if path.exists() else 1
+    names = place.stat().st_nlink if isinstance(place, Path) and place.exists() else 1
     entry = f"; it has {names} names (hard links); always use the same one, because SQLite's log is beside it"
     yield CheckResult(subject=subject, ok=True, detail=f"is writable{entry if names > 1 else ''}")
+    for warning in contents.warnings:
+        yield CheckResult(subject=subject, ok=False, detail=warning)
     if contents.unreadable:
         yield CheckResult(
             subject="security.secret_keys",
@@ -144,6 +146,14 @@ def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:
             remedy = f"connect it again: ignite-sync connect {link.site}, or remove the connection from the settings"
             detail = f"{link.site} was disconnected according to {path}, so nothing is synced; {remedy}"
             yield CheckResult(subject=f"connections[{index}].site_id", ok=False, detail=detail, configured=True)
+
+
+def _contents(place: Path | Secret, vault: Vault | None) -> Glance:
+    """Read the database. Raises ConfigError and StorageTrouble."""
+    if isinstance(place, Secret):
+        return glance(place, vault)
+    check_writable(place)
+    return glance(place, vault) if place.exists() else Glance()
 
 
 async def _port(listener: ListenerSettings) -> CheckResult:
@@ -207,7 +217,7 @@ def check_webhooks(settings: Settings, link: ConnectionSettings) -> CheckResult:
     fault = platform.public_url_fault(link.store, public_url)
     if fault is not None:
         return CheckResult(subject=subject, ok=False, detail=f"listener.public_url: {fault}")
-    registration = registrations(settings.database.path).get(link.site)
+    registration = registrations(settings.database.place).get(link.site)
     if registration is None:
         return CheckResult(subject=subject, ok=True, detail="not registered yet; the daemon does it when it starts")
     try:

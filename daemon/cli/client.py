@@ -196,7 +196,7 @@ def ask(path: Path | None, question: Callable[[Daemon], Any]) -> Any:
     try:
         return question(Daemon(settings.listener))
     except UnreachableError as error:
-        click.echo(f"ignite-sync: {error.reason}; this is from {settings.database.path}", err=True)
+        click.echo(f"ignite-sync: {error.reason}; this is from {settings.database.shown}", err=True)
     from daemon.cli.offline import Offline  # noqa: PLC0415  it loads the whole engine, which a running daemon spares
 
     return question(Offline(settings))

@@ -1,16 +1,19 @@
-"""The database file of a daemon that does not run: commands ask it the same operations as a running daemon.
+"""The database of a daemon that does not run: commands ask it the same operations as a running daemon.
 
-The file is locked meanwhile, so that no daemon starts in between. If a daemon has it, the command ends with one line.
+A file is locked meanwhile, so that no daemon starts in between. If a daemon has it, the command ends with one line. On
+PostgreSQL several processes may use the database.
 """
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from daemon.app import compose
 from daemon.cli import stopping
 from daemon.cli.client import Daemon, RefusedError
+from daemon.cli.group import Stop
 from daemon.config import Settings
-from daemon.errors import CallerError, ConfigError, raise_config_error
+from daemon.errors import CallerError, ConfigError, StorageTrouble, raise_config_error
 from daemon.observability.metrics import Metrics
 from daemon.storage.database import open_database
 
@@ -23,13 +26,13 @@ class Offline(Daemon):
         self._settings = settings
 
     def _call(self, method: str, path: str, order: Any = None) -> Any:
-        file = self._settings.database.path
-        if not file.exists():
-            raise ConfigError(f"database {file}: there is none yet; start the daemon with: ignite-sync run")
+        place = self._settings.database.place
+        if isinstance(place, Path) and not place.exists():
+            raise ConfigError(f"database {place}: there is none yet; start the daemon with: ignite-sync run")
         asked = urlsplit(path)
 
         async def answered() -> Any:
-            async with open_database(file) as database:
+            async with open_database(place, make=False) as database:
                 admin = (await compose(self._settings, database, Metrics())).admin
                 try:
                     return await admin.operations[method, asked.path](order or dict(parse_qsl(asked.query)))
@@ -38,6 +41,8 @@ class Offline(Daemon):
 
         try:
             answer = stopping.run(answered)
+        except StorageTrouble as trouble:
+            raise Stop(f"database {self._settings.database.shown}: {trouble}") from None
         except BaseExceptionGroup as group:  # nurseries wrap a ConfigError too; anything else is raised as it is
             raise_config_error(group)
             raise

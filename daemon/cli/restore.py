@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from daemon.cli.backup import refuse_server
 from daemon.cli.group import Stop, config_option, load_settings
 from daemon.errors import StorageTrouble
 from daemon.storage.restore import restore as put_back
@@ -22,6 +23,7 @@ def restore(path: Path | None, file: Path) -> None:
     SparkLayer again, because SparkLayer has changed since the backup was made.
     """
     settings = load_settings(path)
+    refuse_server(settings.database)
     database = settings.database.path
     try:
         aside = put_back(file, database, Vault(settings.security.secret_keys), time.time())

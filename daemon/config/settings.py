@@ -17,9 +17,10 @@ from attrs import Attribute, field, frozen, validators
 from attrs.converters import optional
 
 from daemon.model import Secret, Site
-from daemon.model.identifiers import header_fault, segment_fault, trimmed, without_slash
+from daemon.model.identifiers import header_fault, segment_fault, trimmed, without_password, without_slash
 
 _SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql", "postgres")
 SECRET_KEY_LENGTH = 16
 _URL = {"url": True}
 
@@ -68,13 +69,16 @@ def _integration_fault(text: str) -> str | None:
     return "must be a name, not dots alone" if text in {".", ".."} else None
 
 
-def _sqlite_file(_: object, setting: "Attribute[Any]", value: str) -> None:
+def _database(_: object, setting: "Attribute[Any]", value: str) -> None:
+    scheme, separator, rest = value.partition("://")
+    if scheme in _POSTGRES and separator and rest and " " not in value.strip():
+        return
     if value.startswith(_SQLITE) and re.fullmatch(r"[^?#]*[^?#/:]", value.removeprefix(_SQLITE)):
         return
     # Only the scheme is repeated, because the rest may contain a password.
-    given = f", not {value.partition('://')[0]}://" if "://" in value and not value.startswith(_SQLITE) else ""
-    remedy = "set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db"
-    raise ValueError(f"{setting.name}: only sqlite:///FILE is supported{given}; {remedy}")
+    given = f", not {scheme}://" if separator and not value.startswith(_SQLITE) else ""
+    need = f"must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME{given}"
+    raise ValueError(f"{setting.name}: {need}; set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db")
 
 
 def _secret_keys(_: object, setting: "Attribute[Any]", value: tuple[Secret, ...]) -> None:
@@ -99,8 +103,19 @@ class ListenerSettings:
 class DatabaseSettings:
     """The database: outbox, ledger, connections. `folder` is not a setting; `load` fills it in."""
 
-    url: str = field(default="sqlite:///ignite-sync.db", converter=trimmed, validator=_sqlite_file)
+    # No `repr` shows it, since it may have a password.
+    url: str = field(default="sqlite:///ignite-sync.db", converter=trimmed, validator=_database, repr=False)
     folder: Path = field(factory=Path, kw_only=True)
+
+    @property
+    def place(self) -> Path | Secret:
+        """The path of the database file, or the URL of a database on PostgreSQL."""
+        return self.path if self.url.startswith(_SQLITE) else Secret(self.url)
+
+    @property
+    def shown(self) -> str:
+        """The place as it may be printed."""
+        return str(self.path) if self.url.startswith(_SQLITE) else without_password(self.url)
 
     @property
     def path(self) -> Path:

@@ -6,6 +6,7 @@ and the listener share these rules.
 
 import re
 import unicodedata
+from urllib.parse import parse_qsl
 
 LONGEST = 512
 """Most characters of a credential; known ones are far shorter."""
@@ -98,3 +99,13 @@ def credential_fault(value: object) -> str | None:
 def without_slash(base_url: str) -> str:
     """Return a base URL without its trailing slash, so that paths can be appended."""
     return base_url.rstrip("/")
+
+
+def without_password(url: str) -> str:
+    """Return a database's URL as it may be printed: without password and parameters, with the folder of a socket."""
+    # A password that was not encoded may have any of the separators, so all up to the last @ may belong to it.
+    scheme, _, rest = url.partition("://")
+    user, at, place = rest.rpartition("@")
+    host, _, query = place.partition("?")
+    folder = dict(parse_qsl(query)).get("host", "") if host[:1] in {"", "/"} else ""
+    return f"{scheme}://{user.partition(':')[0]}{at}{folder}{host}"

@@ -5,7 +5,8 @@
 | database | the storage of a daemon, and its opening |
 | writer | group commit, without a dialect |
 | sqlite | SQLite's connections, errors and log |
-| lock, backup, restore, glance | the database file: one process, copies, looks from outside |
+| postgres, odd_texts | PostgreSQL's connections, errors and limits; texts that it cannot hold |
+| lock, backup, restore, glance | the database file: one process, copies; looks from outside |
 | tables, migrate | the schema and its history |
 | upsert, prepared | statements for every dialect; those of the hot path compiled once |
 | vault, rotation | encryption at rest, and the fingerprint |

@@ -7,14 +7,16 @@ that only read. `InlineDatabase` runs the same operations without threads, for t
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import trio
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 
+from daemon.model import Secret
+from daemon.storage import postgres, sqlite
 from daemon.storage.migrate import upgrade
-from daemon.storage.sqlite import connected, keep_log_small, prepare
 from daemon.storage.writer import Observe, Operation, Transactions, Writer
 
 C = TypeVar("C")
@@ -62,10 +64,10 @@ class Database:
 
 
 class InlineDatabase:
-    """The same storage without threads or a file: for tests that own the clock."""
+    """The same storage without threads, in memory unless `engine` says otherwise: for tests that own the clock."""
 
-    def __init__(self, url: str = "sqlite://") -> None:
-        self._engine = prepare(create_engine(url), "BEGIN IMMEDIATE")
+    def __init__(self, engine: Engine | None = None) -> None:
+        self._engine = engine or sqlite.prepare(create_engine("sqlite://"), "BEGIN IMMEDIATE")
         with self._engine.begin() as conn:
             upgrade(conn)
 
@@ -87,16 +89,24 @@ class InlineDatabase:
 
 
 @contextlib.asynccontextmanager
-async def open_database(path: Path, observe: Observe = lambda *_: None) -> AsyncIterator[Database]:
-    """Open the database at `path`, migrated and with its writer running. `observe` is called after each commit.
+async def open_database(
+    place: Path | Secret, observe: Observe = lambda *_: None, *, make: bool = True
+) -> AsyncIterator[Database]:
+    """Open the database at `place`, a file or the URL of one on PostgreSQL, migrated and with its writer running.
 
-    Raises ConfigError, one line, when another daemon has it, or when it cannot be written or is no database.
+    `observe` is called after each commit. Without `make`, an empty database on PostgreSQL stays as it is. Raises
+    ConfigError, one line, when another daemon has the file, or when it cannot be written or is no database; and
+    StorageTrouble when a server does not answer.
     """
-    async with connected(path) as (connection, readers):
+    opening: AbstractAsyncContextManager[tuple[Transactions, Sequence[Transactions]]] = (
+        postgres.connected(place, make=make) if isinstance(place, Secret) else sqlite.connected(place)
+    )
+    async with opening as (connection, readers):
         writer = Writer(connection, observe)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
-            nursery.start_soon(keep_log_small, path, connection, writer)
+            if isinstance(place, Path) and isinstance(connection, sqlite.WorkerConnection):
+                nursery.start_soon(sqlite.keep_log_small, place, connection, writer)
             try:
                 yield Database(writer, readers)
             finally:

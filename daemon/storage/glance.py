@@ -1,17 +1,23 @@
-"""Reads from a database file without changing it, also while a daemon writes to it: for `ignite-sync check`.
+"""Reads from a database without changing it, also while a daemon writes to it: for `ignite-sync check`.
 
 It takes no lock and migrates nothing, so it reads a database of any age: a table that is not there yet is empty.
 """
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
+from sqlalchemy import Connection, create_engine, inspect, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
 from daemon.errors import ConfigError, StorageTrouble
-from daemon.model import Site
+from daemon.model import Secret, Site
+from daemon.model.identifiers import without_password
+from daemon.storage import postgres, tables
 from daemon.storage.registrations import Found
 from daemon.storage.tables import connections, metadata
 from daemon.storage.vault import Vault
@@ -21,57 +27,81 @@ BUSY_SECONDS = 5.0
 
 @frozen(kw_only=True)
 class Glance:
-    """The state of each site's connection, the number of encrypted values, and of those that no key decrypts."""
+    """The state of each site's connection, the number of encrypted values, and of those that no key decrypts.
 
-    states: dict[Site, str]
+    `warnings` has what may lose data or time on a server.
+    """
+
+    states: Mapping[Site, str] = field(factory=dict)
     encrypted: int = 0
     unreadable: int = 0
+    warnings: tuple[str, ...] = ()
 
 
-def glance(path: Path, vault: Vault | None) -> Glance:
-    """Read the file at `path`; encrypted values are tried with `vault`. Raises StorageTrouble."""
+def glance(place: Path | Secret, vault: Vault | None) -> Glance:
+    """Read the database at `place`; encrypted values are tried with `vault`.
+
+    Raises StorageTrouble, and ConfigError for a database on PostgreSQL that the daemon would refuse.
+    """
+    with _opened(place) as conn:
+        warnings: tuple[str, ...] = ()
+        if isinstance(place, Secret):
+            postgres.refuse_server(conn, without_password(place.reveal()))
+            warnings = postgres.warnings_of(conn, time.time())
+        present = set(inspect(conn).get_table_names())
+        states = _states(conn) if connections.name in present else {}
+        encrypted = unreadable = 0
+        for table in metadata.sorted_tables:
+            if vault is not None and table.name in present and "encrypted" in table.columns:
+                query = select(table.c.encrypted).where(table.c.encrypted.is_not(None))
+                for value in conn.execute(query).scalars():
+                    encrypted += 1
+                    unreadable += not _decrypts(vault, value)
+    return Glance(states=states, encrypted=encrypted, unreadable=unreadable, warnings=warnings)
+
+
+def registrations(place: Path | Secret) -> dict[Site, Found]:
+    """Return the registrations of active connections; none when there is no database or it cannot be read."""
+    table, c = tables.registrations, connections.c
+    query = select(c.site_env, c.site_id, table).join(connections, c.id == table.c.connection_id)
     try:
-        with _opened(path) as file:
-            present = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            states = _states(file) if connections.name in present else {}
-            encrypted = unreadable = 0
-            for table in metadata.sorted_tables:
-                if vault is not None and table.name in present and "encrypted" in table.columns:
-                    query = f"SELECT encrypted FROM {table.name} WHERE encrypted IS NOT NULL"  # noqa: S608  a name of ours
-                    for (value,) in file.execute(query):
-                        encrypted += 1
-                        unreadable += not _decrypts(vault, value)
-    except sqlite3.Error as error:
-        raise StorageTrouble(f"database {path}: {error}", reason="storage") from error
-    return Glance(states=states, encrypted=encrypted, unreadable=unreadable)
-
-
-def registrations(path: Path) -> dict[Site, Found]:
-    """Return the registrations of active connections; none when the file is not there or cannot be read."""
-    query = (
-        "SELECT site_env, site_id, connection_id, registered, missing, looked_at, registrations.encrypted"
-        " FROM registrations JOIN connections ON connections.id = connection_id WHERE state = 'active'"
-    )
-    names = ("connection_id", "registered", "missing", "looked_at", "encrypted")
-    try:
-        with _opened(path) as file:
-            rows = file.execute(query).fetchall()
-    except sqlite3.Error:  # no file, or one from before this table
+        with _opened(place) as conn:
+            rows = conn.execute(query.where(c.state == "active")).mappings().all()
+    except (StorageTrouble, ConfigError, DBAPIError):  # no database, or one from before this table
         return {}
-    return {Site(env, site_id): Found(**dict(zip(names, row, strict=True))) for env, site_id, *row in rows}
+    names = table.columns.keys()
+    return {Site(row["site_env"], row["site_id"]): Found(**{name: row[name] for name in names}) for row in rows}
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
-        file.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
-        yield file
+def _opened(place: Path | Secret) -> Iterator[Connection]:
+    """Lend a connection that only reads. Raises StorageTrouble."""
+    if isinstance(place, Secret):
+        postgres.refuse_url(place)
+        engine, name = postgres.engine(place, postgres.READ), without_password(place.reveal())
+    else:
+        uri, name = f"{place.absolute().as_uri()}?mode=ro", str(place)
+        engine = create_engine(
+            "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS), poolclass=NullPool
+        )
+    try:
+        with engine.connect() as conn, conn.begin():
+            yield conn
+    except DBAPIError as error:
+        why = " ".join(str(error.orig).split())
+        remedy = postgres.remedy(why) if isinstance(place, Secret) else None
+        if remedy is not None:
+            raise ConfigError(f"database {name}: {why}; {remedy}") from error
+        raise StorageTrouble(f"database {name}: {why}", reason="storage") from error
+    finally:
+        engine.dispose()
 
 
-def _states(file: sqlite3.Connection) -> dict[Site, str]:
+def _states(conn: Connection) -> dict[Site, str]:
     # The last row of a site counts: its active connection, if it has one.
-    rows = file.execute("SELECT site_env, site_id, state FROM connections ORDER BY state = 'active', id")
-    return {Site(env, site_id): state for env, site_id, state in rows}
+    c = connections.c
+    rows = conn.execute(select(c.site_env, c.site_id, c.state).order_by(c.state == "active", c.id))
+    return {Site(row.site_env, row.site_id): row.state for row in rows}
 
 
 def _decrypts(vault: Vault, encrypted: bytes) -> bool:

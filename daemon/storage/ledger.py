@@ -15,10 +15,9 @@ from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
 from daemon.model.outcome import Row
 from daemon.storage import tables
 from daemon.storage.outbox import active
-from daemon.storage.prepared import Prepared
 from daemon.storage.states import Reason
 from daemon.storage.tables import full_syncs, in_parts, ledger, of_kind
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import Upsert, insert
 
 
 @frozen(kw_only=True)
@@ -161,19 +160,17 @@ def size(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     return conn.execute(select(func.count()).where(*of_kind(ledger, connection_id, kind))).scalar_one()
 
 
-_OWNER = insert(tables.owners)
-_TAKE = Prepared(
-    _OWNER.on_conflict_do_update(
-        index_elements=["connection_id", "kind", "key"], set_={"external_id": _OWNER.excluded.external_id}
-    ),
-    *tables.owners.columns.keys(),
+_TAKE = Upsert(
+    tables.owners,
+    tables.owners.columns.keys(),
+    ["connection_id", "kind", "key"],
+    {"external_id": insert(tables.owners).excluded.external_id},
 )
-_ROW = insert(ledger)
-_STORE = Prepared(
-    _ROW.on_conflict_do_update(
-        index_elements=["connection_id", "kind", "external_id"],
-        # `seen_run` stays: only a page says that a full sync saw the entity.
-        set_={name: _ROW.excluded[name] for name in ("fingerprint", "parts", "settled_run")},
-    ),
-    *ledger.columns.keys(),
+_ROW = insert(ledger).excluded
+_STORE = Upsert(
+    ledger,
+    ledger.columns.keys(),
+    ["connection_id", "kind", "external_id"],
+    # `seen_run` stays: only a page says that a full sync saw the entity.
+    {name: _ROW[name] for name in ("fingerprint", "parts", "settled_run")},
 )

@@ -26,10 +26,10 @@ from attrs import frozen
 from sqlalchemy import Connection, bindparam, case, func, select
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
-from daemon.storage.prepared import Prepared
+from daemon.storage.prepared import Prepared, PreparedLookup
 from daemon.storage.states import RowState, Transition
 from daemon.storage.tables import Conditions, connections, full_syncs, in_parts, of_kind, outbox
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import Upsert, insert
 
 MAX_BACKOFF = 900.0
 """Seconds. A row due further ahead than this is due now: the clock has jumped."""
@@ -85,7 +85,7 @@ def active(conn: Connection, ids: Iterable[ConnectionId], *, alone: bool = False
     """
     statement = _ACTIVE_ALONE if alone else _ACTIVE
     # In the order of ids, so that two transactions never wait for each other.
-    return {connection_id for connection_id in sorted(set(ids)) if statement(conn, [{"id": connection_id}]).first()}
+    return statement(conn, sorted(set(ids)))
 
 
 def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
@@ -246,10 +246,10 @@ def backlog(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     return conn.execute(select(func.count()).where(*of_kind(outbox, connection_id, kind), *fresh)).scalar_one()
 
 
-_ACTIVE_ROW = select(connections.c.id).where(connections.c.id == bindparam("id"), connections.c.state == "active")
+_ACTIVE_ROWS = select(connections.c.id).where(connections.c.state == "active")
 # A lock that those of other changes pass, but no transaction that has the connection leave.
-_ACTIVE = Prepared(_ACTIVE_ROW.with_for_update(read=True, key_share=True))
-_ACTIVE_ALONE = Prepared(_ACTIVE_ROW.with_for_update(key_share=True))
+_ACTIVE = PreparedLookup(_ACTIVE_ROWS.with_for_update(read=True, key_share=True), connections.c.id)
+_ACTIVE_ALONE = PreparedLookup(_ACTIVE_ROWS.with_for_update(key_share=True), connections.c.id)
 _OF_A_LANE = (
     outbox.c.connection_id == bindparam("connection"),
     outbox.c.kind == bindparam("kind"),
@@ -269,7 +269,19 @@ _NEXT = Prepared(select(func.min(outbox.c.due_at)).where(*_OF_A_LANE, outbox.c.d
 _KEYS = ["connection_id", "kind", "external_id"]
 # Plain texts: the driver takes longer over a member of an enum, in each row.
 _PARKED = outbox.c.state == RowState.PARKED.value
-_TAGGED = insert(outbox).values(
+_NEW = insert(outbox).excluded
+_TAG = Upsert(
+    outbox,
+    _KEYS,
+    _KEYS,
+    {
+        "revision": outbox.c.revision + 1,
+        "full_sync_id": _NEW.full_sync_id,
+        "due_at": case((_PARKED, _NEW.due_at), else_=outbox.c.due_at),
+        "attempts": case((_PARKED, 0), else_=outbox.c.attempts),
+        "first_queued_at": case((_PARKED, _NEW.due_at), else_=outbox.c.first_queued_at),
+        "state": str(RowLife.TAG.target),
+    },
     revision=1,
     lane=int(Lane.BACKFILL),
     full_sync_id=bindparam("full_sync_id"),
@@ -278,47 +290,31 @@ _TAGGED = insert(outbox).values(
     first_queued_at=bindparam("now"),
     state=str(RowLife.TAG.target),
 )
-_TAG = Prepared(
-    _TAGGED.on_conflict_do_update(
-        index_elements=_KEYS,
-        set_={
-            "revision": outbox.c.revision + 1,
-            "full_sync_id": _TAGGED.excluded.full_sync_id,
-            "due_at": case((_PARKED, _TAGGED.excluded.due_at), else_=outbox.c.due_at),
-            "attempts": case((_PARKED, 0), else_=outbox.c.attempts),
-            "first_queued_at": case((_PARKED, _TAGGED.excluded.due_at), else_=outbox.c.first_queued_at),
-            "state": str(RowLife.TAG.target),
-        },
-    ),
-    *_KEYS,
-)
-_NEW = insert(outbox).values(revision=1, attempts=0, state=str(RowLife.RECORD.target))
 # A clock that was ahead must not have a row wait for more changes until its time comes.
 _FIRST = case(
-    (_NEW.excluded.first_queued_at < outbox.c.first_queued_at, _NEW.excluded.first_queued_at),
+    (_NEW.first_queued_at < outbox.c.first_queued_at, _NEW.first_queued_at),
     else_=outbox.c.first_queued_at,
 )
 _LATEST = _FIRST + bindparam("debounce_max")
-_RECORD = Prepared(
-    _NEW.on_conflict_do_update(
-        index_elements=_KEYS,
-        set_={
-            "revision": outbox.c.revision + 1,
-            "lane": case((_NEW.excluded.lane < outbox.c.lane, _NEW.excluded.lane), else_=outbox.c.lane),
-            "due_at": case(
-                (_PARKED, _NEW.excluded.due_at),
-                # A failed entity keeps its backoff: a flood of webhooks must not have it tried at each of them.
-                (outbox.c.attempts > 0, outbox.c.due_at),
-                (_NEW.excluded.due_at < _LATEST, _NEW.excluded.due_at),
-                else_=_LATEST,
-            ),
-            "attempts": case((_PARKED, 0), else_=outbox.c.attempts),
-            "first_queued_at": case((_PARKED, _NEW.excluded.first_queued_at), else_=_FIRST),
-            "state": str(RowLife.RECORD.target),
-        },
-    ),
-    *_KEYS,
-    "lane",
-    "due_at",
-    "first_queued_at",
+_RECORD = Upsert(
+    outbox,
+    [*_KEYS, "lane", "due_at", "first_queued_at"],
+    _KEYS,
+    {
+        "revision": outbox.c.revision + 1,
+        "lane": case((_NEW.lane < outbox.c.lane, _NEW.lane), else_=outbox.c.lane),
+        "due_at": case(
+            (_PARKED, _NEW.due_at),
+            # A failed entity keeps its backoff: a flood of webhooks must not have it tried at each of them.
+            (outbox.c.attempts > 0, outbox.c.due_at),
+            (_NEW.due_at < _LATEST, _NEW.due_at),
+            else_=_LATEST,
+        ),
+        "attempts": case((_PARKED, 0), else_=outbox.c.attempts),
+        "first_queued_at": case((_PARKED, _NEW.first_queued_at), else_=_FIRST),
+        "state": str(RowLife.RECORD.target),
+    },
+    revision=1,
+    attempts=0,
+    state=str(RowLife.RECORD.target),
 )

@@ -38,6 +38,8 @@ def _one_of(values: type[StrEnum]) -> Enum:
         name=values.__name__,
         values_callable=lambda members: [member.value for member in members],
         native_enum=False,
+        # PostgreSQL enforces it: a later value may be longer than those of today.
+        length=40,
         create_constraint=True,
     )
 
@@ -53,6 +55,9 @@ meta = Table(
     Column("name", String, primary_key=True),
     Column("encrypted", LargeBinary, nullable=False),
 )
+
+# The first step of `migrations` that a release must know to work on this database: the highest row counts.
+floor = Table("floor", metadata, Column("step", String, primary_key=True))
 
 connections = Table(
     "connections",

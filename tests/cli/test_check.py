@@ -74,7 +74,7 @@ public_urL = "https://x.test"
 sweep_seconds = "soon"
 debounce_seconds = -1
 [database]
-url = "postgres://x/y"
+url = "mysql://x/y"
 [security]
 secret_keys = ["short"]
 [sparklayer]

@@ -47,13 +47,13 @@ def test_misuse_is_one_line_and_exit_2(arguments: list[str], line: str) -> None:
 
 
 def test_the_real_process_answers_bad_configuration_without_a_traceback() -> None:
-    environ = os.environ | {"PYTHONPATH": str(ROOT), "DATABASE_URL": "postgres://u:hidden@h/d"}
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "DATABASE_URL": "mysql://u:hidden@h/d"}
     done = subprocess.run(
         [sys.executable, "-m", "daemon", "run"], env=environ, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 2
     assert done.stderr == (
-        "ignite-sync: environment: DATABASE_URL: only sqlite:///FILE is supported, not postgres://;"
+        "ignite-sync: environment: DATABASE_URL: must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME, not mysql://;"
         " set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db (and 1 more; all of it: ignite-sync check)\n"
     )
 

@@ -232,7 +232,7 @@ def test_allowing_http_lowers_nobody_elses_guard() -> None:
 
 
 def test_values_made_in_code_are_checked_too() -> None:
-    with pytest.raises(ValueError, match=r"^url: only sqlite:///FILE"):
-        DatabaseSettings(url="postgres://x")
+    with pytest.raises(ValueError, match=r"^url: must be sqlite:///FILE"):
+        DatabaseSettings(url="mysql://x")
     with pytest.raises(ValueError, match=r"^sweep_seconds: must be 1 or more"):
         SyncSettings(sweep_seconds=-1)

@@ -21,6 +21,7 @@ KEYS = "must list at least one text, each of 16 or more characters; create one w
 SEGMENT = "must be the id alone, in ASCII letters, digits and . _ ~ -"
 EMPTY = "is empty; fill it in, or remove it if it is optional"
 TWICE = "is connected more than once; remove one of the two; a site has one store"
+NEED = "must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
 OTHER_DATABASE = "set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db"
 
 BAD_FILES = {
@@ -238,11 +239,11 @@ BAD_FILES = {
     ),
     "another database": (
         with_line("database", "url = 'mysql://u:hidden@x/y'"),
-        f"database.url: only sqlite:///FILE is supported, not mysql://; {OTHER_DATABASE}",
+        f"database.url: {NEED}, not mysql://; {OTHER_DATABASE}",
     ),
     "database in memory": (
         with_line("database", "url = 'sqlite:///:memory:'"),
-        f"database.url: only sqlite:///FILE is supported; {OTHER_DATABASE}",
+        f"database.url: {NEED}; {OTHER_DATABASE}",
     ),
     "unreadable secret's file": (
         with_line("listener", "admin_token_file = 'none'"),
@@ -275,7 +276,7 @@ def test_a_bad_file_is_explained_in_one_line(what: str) -> None:
 BAD_VARIABLES = {
     "PORT=http": "must be a whole number, not a text",
     "PORT=70000": "must be between 0 and 65535, not 70000",
-    "DATABASE_URL=postgres://u:hidden@h/d": f"only sqlite:///FILE is supported, not postgres://; {OTHER_DATABASE}",
+    "DATABASE_URL=mysql://u:hidden@h/d": f"{NEED}, not mysql://; {OTHER_DATABASE}",
     "IGNITE_SYNC_LISTENER_PROT=1": 'unknown setting "prot"; did you mean "port"?',
     "IGNITE_SYNC__LISTENER__PORT=1": "names no setting; did you mean IGNITE_SYNC_LISTENER_PORT?",
     "IGNITE_SYNC_LISTENER_METRICS_OPEN=perhaps": "must be true or false, not a text",

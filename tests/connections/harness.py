@@ -31,6 +31,7 @@ from daemon.platforms.base import Delivery, Installed, PlatformType, Uninstalled
 from daemon.storage import connections
 from daemon.storage.connections import Stored
 from daemon.storage.database import Database, InlineDatabase
+from tests.databases import new_database
 from tests.engine.fakes import Shop
 
 KEY = Secret("a key of the tests")
@@ -222,6 +223,6 @@ async def open_harness(
     *registry: ConnectionSettings, app: bool = True, knows: Knows = _knows_all, tenure: Tenure | None = None
 ) -> AsyncIterator[LifecycleHarness]:
     """Start a daemon with an empty database; SparkLayer `knows` keys, and `tenure` is None for all connections."""
-    database = InlineDatabase()
+    database = new_database()
     yield await _open(database, FakeShop(), [0.0], registry, app=app, knows=knows, tenure=tenure)
     database.close()

@@ -17,6 +17,8 @@ from daemon.storage.overview import Depth
 from daemon.storage.tables import outbox as outbox_table
 from tests.connections.harness import LifecycleHarness, link, open_harness, site
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 CHANGES = [Change(Kind.PRODUCTS, ExternalId("1")), Change(Kind.ORDERS, ExternalId("2"))]
 PRODUCTS = {"site": "test/a", "kind": "products"}
 

@@ -14,6 +14,8 @@ from daemon.platforms.base import AppRefused, Loaded
 from daemon.storage import connections, installs
 from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site, store
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 
 def key_of(connection: Any) -> str:
     return str(connection.api_key.client_secret.reveal())

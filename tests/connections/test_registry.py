@@ -1,6 +1,6 @@
 """The settings may change a site's credentials and how its store is read, but not the store itself."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 import pytest
@@ -34,10 +34,8 @@ LINK = ConnectionSettings(
 
 
 @pytest.fixture
-def database() -> Iterator[InlineDatabase]:
-    found = InlineDatabase()
-    yield found
-    found.close()
+def database(inline: InlineDatabase) -> InlineDatabase:
+    return inline
 
 
 async def adopted(database: InlineDatabase, link: ConnectionSettings) -> list[Connection]:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import trio
 from attrs import evolve, frozen
 
+from daemon.model import Secret
 from daemon.platforms.bigcommerce.webhooks import REGISTERED
 from daemon.sandbox import (
     BigCommerce,
@@ -134,6 +135,7 @@ class OpenHarness(Protocol):
         sync: Mapping[str, Any] = QUICK,
         more: str = "",
         start: bool = True,
+        database: Secret | None = None,
     ) -> contextlib.AbstractAsyncContextManager[ProcessHarness]:
         """Open it, with a started and ready daemon unless told otherwise."""
         ...
@@ -149,8 +151,11 @@ async def open_harness(
     sync: Mapping[str, Any] = QUICK,
     more: str = "",
     start: bool = True,
+    database: Secret | None = None,
 ) -> AsyncIterator[ProcessHarness]:
     """Open both stand-ins, with a small store unless another is given, and the daemon between them.
+
+    Its database is a file, unless the URL of another is given.
 
     The keys may write global settings unless told otherwise: a refusal is asked for twice, which takes seconds.
     """
@@ -159,7 +164,7 @@ async def open_harness(
         called, port = trio.lowlevel.ParkingLot(), free_port()
         for faults in (sandbox.bigcommerce.faults, sandbox.sparklayer.faults):
             faults.add("*", call(lambda _: _wake(called)), after_effect=True)
-        text = settings(sandbox, port, folder / "ignite-sync.db", sync=sync, more=more)
+        text = settings(sandbox, port, database or folder / "ignite-sync.db", sync=sync, more=more)
         async with Process(folder, text, port) as process:
             if start:
                 await process.start()

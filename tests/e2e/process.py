@@ -33,6 +33,7 @@ from typing import Any, Self
 import httpx
 import trio
 
+from daemon.model import Secret
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
 from daemon.sandbox import (
     Sandbox,
@@ -51,8 +52,11 @@ QUICK: Mapping[str, Any] = {"debounce_seconds": 0.02, "debounce_max_seconds": 0.
 """For tests in which the debounce is not the subject."""
 
 
-def settings(sandbox: Sandbox, port: int, database: Path, *, sync: Mapping[str, Any] = QUICK, more: str = "") -> str:
+def settings(
+    sandbox: Sandbox, port: int, database: Path | Secret, *, sync: Mapping[str, Any] = QUICK, more: str = ""
+) -> str:
     """Write the TOML of a daemon between the two stand-ins; `more` is appended to the connection's section."""
+    url = database.reveal() if isinstance(database, Secret) else f"sqlite:///{database}"
     shop, site = sandbox.bigcommerce, sandbox.sparklayer
     pace = "\n".join(f"{name} = {value}" for name, value in sync.items())
     return f"""
@@ -61,7 +65,7 @@ port = {port}
 public_url = "http://127.0.0.1:{port}"
 admin_token = "{ADMIN_TOKEN}"
 [database]
-url = "sqlite:///{database}"
+url = "{url}"
 [sparklayer]
 test_url = "{site.url}"
 [sync]

@@ -51,11 +51,11 @@ from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sandbox.transport import InProcess
 from daemon.storage import outbox, removals
-from daemon.storage.database import InlineDatabase
 from daemon.storage.removals import Allow
 from daemon.storage.vault import Vault, load_fingerprint
 from daemon.transport.throttle import AdaptivePolicy, Limiter
 from tests.contract import CONTRACT
+from tests.databases import new_database
 from tests.storage.harness import TABLES, StorageHarness
 
 EPOCH = 1_800_000_000.0
@@ -345,7 +345,7 @@ async def open_bench(
 
     `platform` holds more of the platform's type, `tuning` the context's options.
     """
-    storage, vault = InlineDatabase(), Vault([Secret("a key of the tests")])
+    storage, vault = new_database(), Vault([Secret("a key of the tests")])
     shop, site = Shop(), SparkLayer(_held_to_contract(options), "http://site.test")
     harness = await StorageHarness.build(storage)
     key = ApiKey(client_id=site.client_id, client_secret=Secret(site.client_secret))

@@ -18,6 +18,8 @@ from daemon.storage import ledger
 from daemon.storage.outbox import Claim
 from tests.engine.fakes import Bench, product
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 
 async def _until_empty(bench: Bench) -> None:
     """Run the actor until no work is left."""

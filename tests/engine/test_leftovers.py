@@ -29,7 +29,7 @@ from tests.engine.running import fill, running, until
 from tests.engine.test_full_sync import RUNS
 from tests.engine.writers.customers.people import customer
 
-pytestmark = pytest.mark.holds("D6")
+pytestmark = [pytest.mark.holds("D6"), pytest.mark.usefixtures("both_engines")]
 
 PRICES = "GET */price-lists/*/pricing"
 READ_PRICES = "GET /api/v1/price-lists/{slug}/pricing"

@@ -16,6 +16,8 @@ from daemon.storage.settle import RetryLater
 from daemon.storage.states import RunMode
 from tests.engine.fakes import EPOCH, Bench, product
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 NO_SKU = Issue(code="variant_without_sku", message="Variant 12 has no SKU.")
 REVOKED = Blocked("no longer", reason="credentials", side=Side.PLATFORM)
 

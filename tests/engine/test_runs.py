@@ -21,6 +21,8 @@ from tests.engine.running import running, until
 from tests.engine.writers.customers.people import customer
 from tests.engine.writers.test_orders import order
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 KINDS = [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS]
 CODE = "something_is_wrong"
 YEAR = 365 * DAY

@@ -16,6 +16,8 @@ from daemon.model import ConnectionId
 from daemon.platforms.base import Registration
 from tests.engine.fakes import Bench, product
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 
 def _crashing(monkeypatch: pytest.MonkeyPatch, part: type, times: int, error: Exception) -> list[float]:
     """Make `part.run` crash this number of times before it works; record its start times."""

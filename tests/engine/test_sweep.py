@@ -17,6 +17,8 @@ from tests.engine.fakes import EPOCH, Bench, open_bench
 from tests.engine.running import fill, running, until
 from tests.storage.harness import TABLES
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 PRODUCTS = Kind.PRODUCTS
 EVERY = 900.0
 

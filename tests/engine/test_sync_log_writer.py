@@ -4,6 +4,7 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -13,6 +14,8 @@ from daemon.errors import Side
 from daemon.model import Kind, Lane
 from daemon.sandbox.faults import answer, call
 from tests.engine.fakes import EPOCH, Bench, product
+
+pytestmark = pytest.mark.usefixtures("both_engines")
 
 PATCHES = "PATCH */sync-log/*"
 PUTS = "PUT */sync-log/*"

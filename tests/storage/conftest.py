@@ -1,7 +1,6 @@
 """A harness on storage without threads."""
 
 import sqlite3
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -20,10 +19,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def harness() -> AsyncIterator[StorageHarness]:
-    database = InlineDatabase()
-    yield await StorageHarness.build(database)
-    database.close()
+async def harness(inline: InlineDatabase) -> StorageHarness:
+    return await StorageHarness.build(inline)
 
 
 @pytest.fixture
@@ -32,7 +29,8 @@ def few_parameters(harness: StorageHarness, monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(harness.storage, InlineDatabase)
     assert SQLITE_LIMIT - 100 > tables.PARAMETERS
     monkeypatch.setattr(tables, "PARAMETERS", 200)
-    driver = harness.storage._engine.raw_connection().driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 300)
+    raw = harness.storage._engine.raw_connection()
+    if isinstance(raw.driver_connection, sqlite3.Connection):  # PostgreSQL's limit is higher, and part of its protocol
+        raw.driver_connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 300)
+    raw.close()
     return 200

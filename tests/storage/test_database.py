@@ -51,7 +51,7 @@ async def test_only_its_user_can_read_the_database(path: Path) -> None:
 
 def put(conn: Connection, calls: Sequence[str]) -> list[int]:
     """Insert names into `meta` in one statement; each name is unique."""
-    conn.execute(text("INSERT INTO meta (name, encrypted) VALUES (:name, x'00')"), [{"name": name} for name in calls])
+    conn.execute(text("INSERT INTO meta (name, encrypted) VALUES (:name, 'x')"), [{"name": name} for name in calls])
     return [len(calls)] * len(calls)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Dialect, make_url
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from daemon import storage
-from daemon.storage.prepared import Prepared
+from daemon.storage.prepared import Prepared, PreparedLookup
 from daemon.storage.tables import metadata, outbox
 
 FOLDER = Path(storage.__file__).parent
@@ -23,6 +23,12 @@ PREPARED = {
     for module in MODULES
     for name, statement in vars(module).items()
     if isinstance(statement, Prepared)
+}
+PREPARED |= {
+    f"{module.__name__}.{name}": statement.one
+    for module in MODULES
+    for name, statement in vars(module).items()
+    if isinstance(statement, PreparedLookup)
 }
 
 

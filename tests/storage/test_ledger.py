@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from daemon.connections.factory import known_id
 from daemon.model import Key, Kind, Lane, Sku
@@ -72,7 +73,7 @@ async def test_settling_changes_everything_together_or_nothing(harness: StorageH
     await harness.page(run, "1")
     [claim] = await harness.claim(lane=Lane.BACKFILL)
     done = settled(claim, row=row("1"), issue=issue("no SKU"))
-    with pytest.raises(Exception, match="NOT NULL"):
+    with pytest.raises(IntegrityError, match=r"(?i)not.null"):
         await harness.settle(done=[done, settled(evolve(claim, attempts=9), row=row(None))])  # type: ignore[arg-type]
     assert (list(await harness.rows()), await harness.ledger(), (await harness.newest()).done) == (["1"], {}, 0)
     await harness.settle(done=[done])

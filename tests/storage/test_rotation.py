@@ -7,17 +7,18 @@ from sqlalchemy import Connection, select
 
 from daemon.errors import ConfigError
 from daemon.model import Secret
-from daemon.storage.database import InlineDatabase
 from daemon.storage.rotation import renew_encryption
 from daemon.storage.vault import Vault, load_fingerprint
+from tests.databases import new_database
 from tests.storage.harness import TABLES, StorageHarness
 
 ENCRYPTED = {"meta", "connections", "installs", "pending_connections", "outbox", "issues", "removals", "registrations"}
 OLD, NEW = Secret("the old key of the tests"), Secret("the new key of the tests")
 
 
+@pytest.mark.usefixtures("both_engines")
 async def test_everything_is_encrypted_again() -> None:
-    database = InlineDatabase()
+    database = new_database()
     before = await load_fingerprint(database, Vault([OLD]))
     harness = await StorageHarness.build(database)
     assert {name for name, table in TABLES.items() if "encrypted" in table.columns} == ENCRYPTED
@@ -31,8 +32,9 @@ async def test_everything_is_encrypted_again() -> None:
     database.close()
 
 
+@pytest.mark.usefixtures("both_engines")
 async def test_a_rotation_that_was_killed_halfway_is_carried_on() -> None:
-    database = InlineDatabase()
+    database = new_database()
     await load_fingerprint(database, Vault([OLD]))
     harness = await StorageHarness.build(database)
     await _write_encrypted(harness, Vault([OLD]))

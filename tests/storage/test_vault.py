@@ -11,9 +11,10 @@ from daemon.model import Secret, Site
 from daemon.model.outcome import IssueRow
 from daemon.storage import connections
 from daemon.storage.connections import Adopt
-from daemon.storage.database import InlineDatabase, open_database
+from daemon.storage.database import open_database
 from daemon.storage.settle import RetryLater
 from daemon.storage.vault import Fingerprint, Vault, heartbeat, load_fingerprint
+from tests.databases import new_database
 from tests.storage.harness import StorageHarness, settled
 
 OLD, NEW = Secret("the earlier key, long enough"), Secret("the later key, long enough")
@@ -58,14 +59,15 @@ def test_a_key_that_is_missing_is_named_in_one_line() -> None:
         Vault([OLD]).decrypt(b"not encrypted at all")
 
 
+@pytest.mark.usefixtures("both_engines")
 async def test_fingerprints_survive_the_rotation_of_keys() -> None:
-    database = InlineDatabase()
+    database = new_database()
     before = await load_fingerprint(database, Vault([OLD]))
     after = await load_fingerprint(database, Vault([NEW, OLD]))
     assert before({"a": 1}) == after({"a": 1})
     with pytest.raises(ConfigError):
         await load_fingerprint(database, Vault([NEW]))
-    other = InlineDatabase()
+    other = new_database()
     assert (await load_fingerprint(other, Vault([OLD])))({"a": 1}) != before({"a": 1}), "another key for each database"
     database.close()
     other.close()
@@ -79,8 +81,9 @@ def test_fingerprints_tell_values_apart() -> None:
     assert all(len(one) == 16 for one in prints)
 
 
+@pytest.mark.usefixtures("both_engines")
 async def test_the_heartbeat_writes() -> None:
-    database = InlineDatabase()
+    database = new_database()
     await database.write(heartbeat, None)
     await database.write(heartbeat, None)
     database.close()

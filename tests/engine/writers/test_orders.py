@@ -18,6 +18,8 @@ from daemon.sandbox.message import Request, Response
 from daemon.storage.removals import SECOND_LOOK
 from tests.engine.fakes import Bench, open_bench
 
+pytestmark = pytest.mark.usefixtures("both_engines")
+
 CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
 PLACED = dt.datetime(2026, 1, 30, 8, 30, tzinfo=dt.UTC)
 LINE = OrderLine(external_id="9", name="Shirt", sku=Sku("S"), quantity=3, net=Decimal("30.30"), tax=Decimal("6.06"))

@@ -10,6 +10,7 @@ from daemon.storage.tables import metadata
 
 revision = "0001"
 down_revision = None
+floor = "0001"
 
 
 def upgrade() -> None:

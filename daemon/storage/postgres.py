@@ -1,0 +1,379 @@
+"""PostgreSQL as the daemon uses it: its connections, what its errors mean, and limits on everything that waits.
+
+A connection has a thread of its own, in which a transaction runs as a whole, through SQLAlchemy and psycopg. Limits are
+set in each transaction: a pooler refuses them at the start of a session, and hands sessions to other clients. For the
+same reason nothing is prepared by name. A server that has died without a word acknowledges nothing and refuses nothing,
+so `Watchdog` closes a socket that has been silent for longer than any statement may take.
+
+Trouble with the server is a `StorageTrouble`; the next transaction connects again. Other errors pass. A commit whose
+answer is lost may have been made: as after a crash, the caller does its work twice.
+"""
+
+import contextlib
+import functools
+import os
+import queue
+import random
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import outcome
+import trio
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from daemon.errors import ConfigError, StorageTrouble
+from daemon.model import Secret
+from daemon.model.identifiers import without_password
+from daemon.storage.migrate import upgrade
+from daemon.storage.odd_texts import escaped, unescaped
+from daemon.storage.writer import closed
+
+R = TypeVar("R")
+
+OLDEST = 13
+"""The oldest release of the server that still gets corrections."""
+
+READERS = 2
+CONNECT_SECONDS = 5
+START_SECONDS = 30.0
+CLOCK_SECONDS = 5.0
+
+WRITE = "BEGIN"
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+"""All statements of a query see the same commits, as with SQLite. Without writes, none is refused for it."""
+
+MIGRATING = 0x69677379
+"""The key of the lock that a migration holds, ours among all applications of the server."""
+
+LIMITS = (
+    # A transaction of a node that stands still must not hold its locks.
+    "idle_in_transaction_session_timeout = '5s'",
+    "lock_timeout = '5s'",
+    "statement_timeout = '20s'",
+    # A server may have it off for all, and would lose what a webhook's sender was told.
+    "synchronous_commit = on",
+)
+SILENT_SECONDS = 25.0
+"""Longer than a statement may take: by then a living server has answered or refused."""
+
+TRIES = 5
+"""Attempts at a transaction that the server ends because of another one."""
+
+AGAIN_SECONDS = 0.05
+
+_WRONG = {
+    "authentication failed": "correct user and password",
+    "no password supplied": "put the password into the URL",
+    "no pg_hba.conf entry": "have the server let this user in from here",
+    "does not exist": "create it, or correct its name",
+    "server does not support SSL": "remove sslmode from the URL, or have the server offer TLS",
+    "certificate": "correct sslmode and the certificates",
+    "sslmode": "correct sslmode",
+    "permission denied": "give the user the rights on the database and its schema",
+}
+"""The remedy of an error at the start that no waiting helps, by its words: libpq gives it no code."""
+
+_AGAIN = {"40001", "40P01"}  # serialization failure, deadlock
+_REASONS = {
+    "08": "storage_unreachable",
+    "28": "storage_unreachable",
+    "3D": "storage_unreachable",
+    "57P": "storage_unreachable",
+    "53100": "storage_full",
+    "53": "storage",
+    "55P03": "storage_busy",
+    "57014": "storage_busy",
+    "25006": "storage_readonly",
+    "25P03": "storage_busy",
+    "42501": "storage_readonly",
+    "58": "storage",
+    "XX": "storage",
+    "XX001": "storage_damaged",
+    "XX002": "storage_damaged",
+    "40": "storage_busy",
+}
+"""The trouble that an error's code tells of, by the beginning of the code; the longest counts."""
+
+
+class PostgresConnection:
+    """A connection to PostgreSQL with a thread of its own."""
+
+    def __init__(self, url: Secret, begin: str) -> None:
+        self._engine = engine(url, begin)
+        self._closed = False
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="postgres", daemon=True)
+        self._thread.start()
+        self._driver: Any = None
+        self._asked: float | None = None
+        for moment in ("begin", "commit", "rollback"):
+            event.listen(self._engine, moment, self._ask)
+        event.listen(self._engine, "before_cursor_execute", self._ask)
+        event.listen(self._engine, "connect", self._connected)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+    async def run(self, fn: Callable[..., R], *args: Any) -> R:
+        """From trio: call `fn(*args)` in the connection's thread, and wait for it even if this task is cancelled.
+
+        Raises StorageTrouble when the connection is closed, and what `fn` raises.
+        """
+        if self._closed:
+            raise closed()
+        task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
+
+        def work() -> None:
+            result = outcome.capture(fn, *args)
+            with contextlib.suppress(trio.RunFinishedError):  # the process is ending
+                token.run_sync_soon(trio.lowlevel.reschedule, task, result)
+
+        self._work.put(work)
+        answer: R = await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        return answer
+
+    def transact(self, fn: Callable[..., R], *args: Any) -> R:
+        """In the connection's thread: run `fn(conn, *args)` in a transaction, again when another one was in its way.
+
+        Raises StorageTrouble when the server fails, and what `fn` raises.
+        """
+        for left in reversed(range(TRIES)):
+            begun = False
+            try:
+                with self._engine.connect() as conn, conn.begin():
+                    begun = True
+                    return fn(conn, *args)
+            except DBAPIError as error:
+                # A session that the server has ended meanwhile is noticed at the next BEGIN only.
+                stale = not begun and error.connection_invalidated
+                if left == 0 or not (stale or _code(error) in _AGAIN):
+                    raise_trouble(error)
+                time.sleep(random.uniform(0, AGAIN_SECONDS))  # noqa: S311  so that two do not meet again
+            finally:
+                self._asked = None
+        raise AssertionError
+
+    def _connected(self, driver: Any, _record: object) -> None:
+        self._driver = driver
+
+    def _ask(self, *_: object) -> None:
+        self._asked = time.monotonic()
+
+    def hang_up(self, now: float) -> None:
+        """From another thread: close the socket when the server has been silent for too long."""
+        if self._asked is None or now - self._asked < SILENT_SECONDS:
+            return
+        # libpq waits for this socket, and only an end of it wakes libpq. A copy: libpq closes its own.
+        with contextlib.suppress(Exception), socket.socket(fileno=os.dup(self._driver.fileno())) as copy:
+            copy.shutdown(socket.SHUT_RDWR)
+
+    async def aclose(self) -> None:
+        """End the session and the thread."""
+        await self.run(self._engine.dispose)
+        self._closed = True
+        self._work.put(None)
+
+
+class Watchdog:
+    """Looks at connections once a second, in a thread, and closes the silent ones."""
+
+    def __init__(self, connections: Iterable[PostgresConnection]) -> None:
+        self._connections = list(connections)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="postgres watchdog", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.wait(1.0):
+            for connection in self._connections:
+                connection.hang_up(time.monotonic())
+
+
+def engine(url: Secret, begin: str) -> Engine:
+    """Return an engine with one session, whose transactions begin with `begin` and the limits.
+
+    Raises ConfigError when there is no driver.
+    """
+    psycopg = driver()
+    dumper, loader = _text_types()
+
+    def connect() -> Any:
+        # In psycopg's autocommit mode BEGIN is ours, and goes together with the limits.
+        connection = psycopg.connect(
+            url.reveal(),
+            autocommit=True,
+            prepare_threshold=None,
+            client_encoding="UTF8",
+            connect_timeout=CONNECT_SECONDS,
+            fallback_application_name="ignite-sync",
+        )
+        connection.adapters.register_dumper(str, dumper)
+        for name in ("text", "varchar"):
+            connection.adapters.register_loader(name, loader)
+        return connection
+
+    made = create_engine(
+        "postgresql+psycopg://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_reset_on_return=None,
+        use_native_hstore=False,
+    )
+    start = "; ".join((begin, *(f"SET LOCAL {limit}" for limit in LIMITS)))
+    event.listen(made, "begin", lambda conn: conn.exec_driver_sql(start))
+    return made
+
+
+@functools.cache
+def _text_types() -> tuple[type, type]:
+    """Return what writes and reads texts: every text that SQLite can hold, and none is refused."""
+    from psycopg.types.string import StrDumperUnknown, TextLoader  # noqa: PLC0415  see `driver`
+
+    class OddTextDumper(StrDumperUnknown):
+        def dump(self, text: str) -> Any:
+            return super().dump(escaped(text))
+
+    class OddTextLoader(TextLoader):
+        def load(self, data: Any) -> Any:
+            text = super().load(data)
+            return unescaped(text) if isinstance(text, str) else text
+
+    return OddTextDumper, OddTextLoader
+
+
+def raise_trouble(error: DBAPIError) -> None:
+    """Raise the trouble with the server that `error` tells of, or else `error` itself."""
+    code = _code(error)
+    reason = next((_REASONS[code[:length]] for length in (5, 3, 2) if code[:length] in _REASONS), None)
+    # An error without a code is the client library's own: there is no server, or no longer.
+    if reason is None and (error.connection_invalidated or (not code and isinstance(error, OperationalError))):
+        reason = "storage_unreachable"
+    if reason is None:
+        raise error
+    raise StorageTrouble(" ".join(str(error.orig).split()), reason=reason) from error
+
+
+def _code(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    url: Secret, *, make: bool = True
+) -> AsyncIterator[tuple[PostgresConnection, Sequence[PostgresConnection]]]:
+    """Connect to a database with this release's schema; lend a connection that writes and those that read.
+
+    Raises ConfigError, one line, when the URL is wrong or the database cannot be used, or without `make` when it is
+    empty; and StorageTrouble when the server has not answered for START_SECONDS.
+    """
+    refuse_url(url)
+    connections = [PostgresConnection(url, begin) for begin in (WRITE, *[READ] * READERS)]
+    writer, *readers = connections
+    with Watchdog(connections):
+        try:
+            await _started(writer, without_password(url.reveal()), make=make)
+            yield writer, readers
+        finally:
+            with trio.CancelScope(shield=True):
+                for connection in connections:
+                    await connection.aclose()
+
+
+async def _started(writer: PostgresConnection, name: str, *, make: bool) -> None:
+    """Bring the schema forward. A server that is about to start, or a migration elsewhere, is waited for."""
+    deadline = trio.current_time() + START_SECONDS
+    while True:
+        try:
+            return await writer.run(writer.transact, prepare, name, make)
+        except StorageTrouble as trouble:
+            if (cure := remedy(str(trouble))) is not None:
+                raise ConfigError(f"database {name}: {trouble}; {cure}") from trouble
+            if trio.current_time() >= deadline:
+                raise
+        await trio.sleep(1.0)
+
+
+def prepare(conn: Connection, name: str, make: bool = True) -> None:  # noqa: FBT001, FBT002  a thread passes no keywords
+    """Bring the schema of the database `name` forward. Raises ConfigError when this release cannot use it."""
+    if not refuse_server(conn, name) and not make:
+        raise ConfigError(f"database {name}: there is nothing in it yet; start the daemon with: ignite-sync run")
+    # Nodes that start together: one brings the schema forward, the others find it so.
+    conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
+    upgrade(conn, roll_out=True)
+
+
+def refuse_server(conn: Connection, name: str) -> bool:
+    """Raise ConfigError when the daemon cannot use this server or database; return whether it has tables yet."""
+    version, encoding, standby, tables, may_create = conn.exec_driver_sql(
+        "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(),"
+        " to_regclass('alembic_version') IS NOT NULL, has_schema_privilege(current_schema(), 'CREATE')"
+    ).one()
+    faults = {
+        f"the server is PostgreSQL {version // 10000}; use release {OLDEST} or later": version < OLDEST * 10000,
+        f"its encoding is {encoding}; create the database with ENCODING 'UTF8'": encoding != "UTF8",
+        "the server is a standby, which takes no writes; name the primary": standby,
+        "its user may not create tables; grant CREATE on the schema": not (tables or may_create),
+    }
+    for fault, applies in faults.items():
+        if applies:
+            raise ConfigError(f"database {name}: {fault}")
+    return bool(tables)
+
+
+def warnings_of(conn: Connection, now: float) -> tuple[str, ...]:
+    """Return the settings of the server that may lose data, and a difference of its clock from ours."""
+    fsync, there = conn.exec_driver_sql("SELECT current_setting('fsync'), extract(epoch FROM clock_timestamp())").one()
+    ahead = float(there) - now
+    warnings = {
+        "fsync is off: a crash of the server loses acknowledged changes; set fsync = on": fsync == "off",
+        f"the server's clock differs by {ahead:.0f} s; correct one": abs(ahead) > CLOCK_SECONDS,
+    }
+    return tuple(words for words, applies in warnings.items() if applies)
+
+
+def remedy(trouble: str) -> str | None:
+    """Return the remedy of trouble at the start that no waiting helps; None for any other."""
+    return next((remedy for words, remedy in _WRONG.items() if words in trouble), None)
+
+
+def refuse_url(url: Secret) -> None:
+    """Raise ConfigError when the client library cannot use `url`. The words never repeat a part of the password."""
+    psycopg = driver()
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()} | {"ssl", "requiressl"}
+    text = url.reveal()
+    # An @ behind the question mark shows that the question mark is the password's.
+    query = text.partition("?")[2]
+    unknown = [] if "@" in query else sorted({name for name, _ in parse_qsl(query)} - known)
+    if unknown:
+        raise ConfigError(f"database.url: {unknown[0]} is no parameter of PostgreSQL; remove or correct it")
+    try:
+        psycopg.conninfo.conninfo_to_dict(text)
+    except psycopg.Error:
+        remedy = "percent-encode special characters in user and password"
+        raise ConfigError(f"database.url: is not postgresql://USER:PASSWORD@HOST:PORT/NAME; {remedy}") from None
+
+
+def driver() -> Any:
+    """Import the driver, an extra. Raises ConfigError when it is not installed."""
+    try:
+        import psycopg  # noqa: PLC0415  SQLite does not need it
+    except ImportError as error:
+        raise ConfigError(
+            "database.url: PostgreSQL needs its driver; install it with: pip install 'ignite-sync[postgres]'"
+        ) from error
+    return psycopg

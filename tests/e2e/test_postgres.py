@@ -1,0 +1,105 @@
+"""The real daemon on PostgreSQL, from webhook to SparkLayer, through kills and an absence of the server."""
+
+import pytest
+import trio
+
+from daemon import app
+from daemon.config import DatabaseSettings, SecuritySettings, Settings
+from daemon.model import Secret
+from daemon.model.identifiers import without_password
+from daemon.sandbox import synthetic
+from daemon.storage import postgres
+from tests.e2e.harness import OpenHarness
+from tests.postgres import PASSWORD, running
+
+pytestmark = pytest.mark.postgres
+
+MANY = 60
+
+
+async def test_every_webhook_answered_before_a_kill_arrives(harness: OpenHarness, postgres_url: Secret) -> None:
+    async with harness(synthetic(MANY, 1), database=postgres_url) as h:
+        await h.first_sync()
+        acknowledged: list[int] = []
+
+        async def deliver() -> None:
+            for product_id in h.store.ids:
+                h.store.set_title(product_id, f"Edited {product_id}", silent=True)
+                if (await h.process.webhook(product_id)).status_code == 200:
+                    acknowledged.append(product_id)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(deliver)
+            await h.until(lambda: len(acknowledged) > MANY // 3)
+            nursery.cancel_scope.cancel()
+        await h.process.kill()
+        code, output, error = await h.process.command("status")
+        assert (code, "test/sandbox" in output) == (0, True), "the database answers while no daemon runs"
+        assert str(postgres_url.reveal()) not in error
+        await h.process.start()
+        await h.process.idle()
+        titles = {key: product["title"] for key, product in h.state.comparable()["products"].items()}
+        assert [one for one in acknowledged if titles[str(one)] != f"Edited {one}"] == []
+        h.store.set_title(h.store.ids[0], "Live again")
+        await h.settle()
+        assert (await h.process.metrics())['ignite_sync_storage_commits_total{outcome="committed"}'] > 0
+        assert await h.process.terminate() == 0
+        assert PASSWORD not in h.process.output
+        assert "Traceback" not in h.process.output
+
+
+async def test_while_the_server_is_away_webhooks_are_refused_and_then_all_goes_on(harness: OpenHarness) -> None:
+    with running() as server, server.database() as url:
+        async with harness(database=url) as h:
+            await h.first_sync()
+            server.stop(at_once=True)
+            refused = await h.process.webhook(1)
+            ready = await h.process.request("GET", "/readyz")
+            assert (refused.status_code, ready.status_code, h.process.living) == (503, 503, True)
+            assert "storage_unreachable" in ready.text
+            h.store.set_title(1, "Edited meanwhile")
+            server.start()
+            await h.settle()
+            h.assert_equal()
+            assert (await h.process.request("GET", "/readyz")).status_code == 200
+
+
+async def test_backup_and_restore_name_the_tool_to_use(harness: OpenHarness, postgres_url: Secret) -> None:
+    async with harness(database=postgres_url) as h:
+        for command in ("backup", "restore"):
+            code, _, error = await h.process.command(command, "x.db")
+            assert (code, "pg_dump" in error, PASSWORD in error) == (2, True, False)
+            assert len(error.splitlines()) == 1
+        code, output, _ = await h.process.command("check")
+        name = without_password(postgres_url.reveal())
+        assert (code, f"database {name}: fsync is off" in output) == (1, True)
+        assert "disk is not permanent" not in output
+
+
+async def test_a_database_that_cannot_be_used_ends_every_command_with_2_and_one_line(
+    harness: OpenHarness, postgres_url: Secret
+) -> None:
+    nowhere = Secret(postgres_url.reveal().replace("/test_", "/none_"))
+    async with harness(database=nowhere, start=False) as h:
+        await h.process.launch()
+        assert await h.process.wait() == 2
+        code, _, error = await h.process.command("issues")
+        assert code == 2
+        for line in (h.process.output.splitlines()[-1], error.splitlines()[-1]):
+            assert line.startswith(f"ignite-sync: database {without_password(nowhere.reveal())}: ")
+            assert line.endswith("does not exist; create it, or correct its name")
+        assert "Traceback" not in h.process.output + error
+
+
+def test_an_absent_server_ends_the_daemon_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(postgres, "START_SECONDS", 0.0)
+    settings = Settings(
+        database=DatabaseSettings(url="postgresql://daemon:hidden@/x?host=/nowhere"),
+        security=SecuritySettings(secret_keys=(Secret("a key of the tests"),)),
+    )
+    assert app.run(settings, lambda: settings) == 1
+    [line] = capfd.readouterr().err.splitlines()
+    assert "postgresql://daemon@/nowhere/x" in line
+    assert "hidden" not in line

@@ -9,7 +9,7 @@ drives each cell through the daemon's clients and compares. A class is one lette
     d   Duplicate     ... since an id, a SKU or an e-mail address is taken
     b   Blocked       nothing works until it heals
     f   Forbidden     ... unless it is about one entity: a first 403, others decide
-    k   KeyRefused    ... since the token endpoint does not know the key
+    k   KeyRefused    ... since the key is not known (here the body repeats the status)
 
 A status with a + has words that name something taken ("already exists").
 """
@@ -67,33 +67,33 @@ deleteAllLoggingStatus       x   b   b   f   r   x   x   x   x   x   r   r   r  
 # else decides there. 423 is a lock, 499 a request that was given up, 507 a limit of the plan.
 BIGCOMMERCE = """
 operation                                          400 401 403 404 405 409 413 415 422 423 429 499 500 502 503 504 507
-GET /v2/customer_groups                             x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v2/orders                                      x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v2/orders/{}                                   x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v2/orders/{}/products                          x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v2/orders/{}/shipments                         x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v2/store                                       x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v2/time                                        x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/catalog/products                            x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/catalog/products/metafields                 x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/catalog/products/{}                         x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/catalog/products/{}/metafields              x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/catalog/products/{}/variants/{}/metafields  x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/catalog/variants                            x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/catalog/variants/metafields                 x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/customers                                   x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/customers/addresses                         x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/customers/attribute-values                  x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/customers/attributes                        x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/hooks                                       x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/hooks/admin                                 x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/inventory/items                             x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/inventory/locations                         x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/orders/metafields                           x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-GET /v3/orders/{}/metafields                        x   b   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-POST /v3/hooks                                      x   b   b   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-PUT /v3/hooks/{}                                    x   b   b   m   x   x   x   x   x   r   r   r   r   r   r   r   r
-DELETE /v3/hooks/{}                                 x   b   b   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v2/customer_groups                             x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v2/orders                                      x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v2/orders/{}                                   x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v2/orders/{}/products                          x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v2/orders/{}/shipments                         x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v2/store                                       x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v2/time                                        x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/catalog/products                            x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/catalog/products/metafields                 x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/catalog/products/{}                         x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/catalog/products/{}/metafields              x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/catalog/products/{}/variants/{}/metafields  x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/catalog/variants                            x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/catalog/variants/metafields                 x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/customers                                   x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/customers/addresses                         x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/customers/attribute-values                  x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/customers/attributes                        x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/hooks                                       x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/hooks/admin                                 x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/inventory/items                             x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/inventory/locations                         x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/orders/metafields                           x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+GET /v3/orders/{}/metafields                        x   k   f   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+POST /v3/hooks                                      x   k   b   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+PUT /v3/hooks/{}                                    x   k   b   m   x   x   x   x   x   r   r   r   r   r   r   r   r
+DELETE /v3/hooks/{}                                 x   k   b   m   x   x   x   x   x   r   r   r   r   r   r   r   r
 """
 
 

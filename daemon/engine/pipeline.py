@@ -7,7 +7,6 @@ issue, retried, or broken by a bug of ours. A blocked entity settles nothing: it
 that SparkLayer confirmed are settled even for an entity that failed.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -18,11 +17,11 @@ import trio
 from daemon.engine.batch import Batch, Variants
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import HELD, Explanation, Step
-from daemon.engine.stragglers import work_off
+from daemon.engine.reading import BatchReader
 from daemon.engine.writers.writer import Writer
 from daemon.entities import Mapped, StoreFacts
-from daemon.errors import MISSING_RIGHT, Blocked, Failure, Forbidden, Rejected, Retry, StorageTrouble
-from daemon.issues import IssueType, bounded, shortened
+from daemon.errors import Blocked, Failure, Forbidden, Retry
+from daemon.issues import bounded, shortened
 from daemon.model import ExternalId, Lane, VariantId
 from daemon.model.outcome import IssueRow, Outcome, Result
 from daemon.platforms.base import Entity
@@ -38,13 +37,6 @@ MOST_ATTEMPTS = 400
 
 MOST_BROKEN_ATTEMPTS = 10
 
-SLOW_READ = 3.0
-"""Seconds that up to `MOST_ALONE` live changes are read together before each is read alone."""
-
-MOST_ALONE = 16
-CONCURRENCY = 8
-"""Single reads at the same time."""
-
 log = structlog.get_logger()
 
 
@@ -56,6 +48,7 @@ class Pipeline:
         self._writer = writer
         self.kind = writer.kind
         self._kind_state = context.kind_states[writer.kind]
+        self._reader = BatchReader(context, writer, self._follow)
         # In memory only: a row's attempts count all failures, and would park a bug that follows an outage at once.
         self._bugs: Counter[ExternalId] = Counter()
         """Bugs in a row by entity. A restart, perhaps with the bug fixed, starts counting again."""
@@ -94,7 +87,7 @@ class Pipeline:
             for external_id in batch.claims:
                 batch.fail(external_id, error)
         else:
-            await self._read(batch, contents, facts)
+            await self._reader.read(batch, contents, facts)
             await self._brake(batch)
             await self._writer.write(batch)
         await self._settle(batch)
@@ -116,11 +109,11 @@ class Pipeline:
         claim = Claim(external_id, 0, None, 0, context.now())
         batch = Batch({external_id: claim}, Lane.LIVE)
         facts = await context.facts()
-        await self._read(batch, {}, facts)
+        await self._reader.read(batch, {}, facts)
         if self._writer.partial and external_id in batch.mapped and batch.mapped[external_id].value is None:
             # A list may have left it out as none of SparkLayer's, without having looked for it.
             entity = await context.platform.read_one(self.kind, external_id, Lane.LIVE)
-            await self._map(batch, external_id, entity, facts)
+            await self._reader.map(batch, external_id, entity, facts)
         batch.rows = await context.storage.read(ledger.look_up, context.connection.id, self.kind, [external_id])
         steps = () if external_id in batch.outcomes else await self._steps(batch, external_id)
         outcome = batch.outcomes.get(external_id)
@@ -144,104 +137,11 @@ class Pipeline:
             batch.kept[external_id] = held & self._writer.variants(value, row).vanished.keys()
         return await self._writer.explain(batch)
 
-    async def _read(self, batch: Batch, contents: dict[ExternalId, Entity | None], facts: StoreFacts) -> None:
-        """Read and map all entities of a batch but those in `contents`; an entity that is gone maps to nothing."""
-        await self._writer.take_leftovers(batch)
-        wanted = [key for key in batch.claims if key not in contents and key not in batch.leftovers]
-        if wanted:
-            await self._read_again(batch, wanted, contents, facts)
-        for external_id, entity in contents.items():
-            await self._map(batch, external_id, entity, facts)
-
-    async def _map(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
-        if entity is not None and entity.external_id != external_id:
-            # A change of a part, such as a metafield, is one of the entity that has it.
-            batch.outcomes[external_id] = Outcome(result=Result.UNCHANGED, next=entity.external_id)
-            return
-        try:
-            mapped = self._context.platform.map(self.kind, entity, facts) if entity else Mapped[Any](value=None)
-        except Exception as error:  # noqa: BLE001  the entity's edge: settled as broken, with its traceback
-            await self._fail_reading(batch, external_id, error)
-            return
-        batch.mapped[external_id] = mapped
-        if entity is None:
-            batch.gone.add(external_id)
-        if mapped.value is None and mapped.issues:
-            # An odd value is no reason to remove the good one that SparkLayer has.
-            batch.outcomes[external_id] = Outcome(result=Result.REJECTED)
-
-    async def _read_again(
-        self,
-        batch: Batch,
-        wanted: Sequence[ExternalId],
-        contents: dict[ExternalId, Entity | None],
-        facts: StoreFacts,
-    ) -> None:
-        """Read entities by their ids. Being left out proves nothing: each missing entity is asked for alone."""
-        platform, listed = self._context.platform, False
-        try:
-            # Entities of a slow list are read alone below, which shows the one that hangs.
-            with trio.move_on_after(self._longest_read(batch, wanted)):
-                contents.update(await platform.read(self.kind, wanted, batch.lane))
-                listed = True
-        except Failure as error:
-            # A 403 for a list may be about one entity of it: reading each alone finds that one.
-            if len(wanted) == 1 or not _may_be_of_one(error):
-                for external_id in wanted:
-                    await self._fail_reading(batch, external_id, error)
-                return
-
-        async def read_one(external_id: ExternalId) -> None:
-            try:
-                answer = {} if listed else await platform.read(self.kind, [external_id], batch.lane)
-                entity = answer.get(external_id) or await platform.read_one(self.kind, external_id, batch.lane)
-                if external_id in batch.late:
-                    await self._follow(batch, external_id, entity, facts)
-                else:
-                    contents[external_id] = entity
-            except Exception as error:  # noqa: BLE001  the entity's edge: a bug is settled as one
-                await self._fail_reading(batch, external_id, error)
-            batch.come_in(external_id)
-
-        left_out = [key for key in wanted if key not in contents]
-        if batch.background is not None:
-            batch.late.update(await work_off(batch.background, left_out, read_one, concurrency=CONCURRENCY))
-            return
-        for external_id in left_out:  # a person who asks for an explanation waits
-            await read_one(external_id)
-
-    async def _fail_reading(self, batch: Batch, external_id: ExternalId, error: Exception) -> None:
-        """Note that an entity could not be read. If it alone is forbidden, and is SparkLayer's, that is an issue."""
-        if not (isinstance(error, Rejected) and _may_be_of_one(error)):
-            batch.fail(external_id, error)
-            return
-        context = self._context
-        try:
-            known = await context.storage.read(ledger.look_up, context.connection.id, self.kind, [external_id])
-        except StorageTrouble as trouble:
-            batch.fail(external_id, trouble)
-            return
-        batch.outcomes[external_id] = Outcome(result=Result.REJECTED)
-        if self._writer.partial and not known:
-            return  # most likely an entity that SparkLayer does not want
-        issue = IssueType.NOT_SHOWN.issue(platform=context.platform_type.label, words=str(error).rstrip(" ."))
-        batch.mapped[external_id] = Mapped(value=None, issues=(issue,), name=external_id)
-
-    def _longest_read(self, batch: Batch, wanted: Sequence[ExternalId]) -> float:
-        """Return the seconds after which a few live changes are no longer read together, but each alone.
-
-        An entity whose read hangs must not delay the others. Many are not read alone: that would cost too many calls.
-        """
-        # A read that only waits for the throttle does not hang.
-        waiting = sum(self._context.platform.limiter.statistics().waiting.values())
-        few = batch.lane is Lane.LIVE and 1 < len(wanted) <= MOST_ALONE and not waiting
-        return SLOW_READ if few else math.inf
-
     async def _follow(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
         """Go on with an entity whose read was late: the batch has gone on without it."""
         claims = {external_id: batch.claims[external_id]}
         alone = Batch(claims, batch.lane, batch.nursery, batch.refreshing & claims.keys())
-        await self._map(alone, external_id, entity, facts)
+        await self._reader.map(alone, external_id, entity, facts)
         await self._brake(alone)
         await self._writer.write(alone)
         while alone.late:
@@ -390,8 +290,3 @@ class Pipeline:
         listed = [[issue.code, issue.message] for issue in bounded(issues)]
         issue = {"name": shortened(mapped.name), "url": mapped.url, "problems": listed}
         return IssueRow(self._context.fingerprint(issue), self._context.vault.encrypt(issue))
-
-
-def _may_be_of_one(error: Failure) -> bool:
-    """Return whether a read was refused with a 403, which may concern one entity only."""
-    return isinstance(error, Forbidden | Rejected) and error.reason in MISSING_RIGHT

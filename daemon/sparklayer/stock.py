@@ -9,7 +9,9 @@ inferred that a level names its location as a row of a write does, and that a wr
 (sparklayer.md section 3).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.own_words import NOTHING, UNSEEN, many_with, one_with
+from daemon.sparklayer.replacement import replaced
 from daemon.transport.second_answer import SECOND_AFTER, confirmed
 
 SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN, bulk=True, about=About.BODY)
@@ -85,18 +88,24 @@ class Stock:
 
         Unreadable fields are read from SparkLayer first, and written back.
         """
-        held = await self._unreadable(location_id, rows, lane)
-        body = [{**held.get(row.sku, {}), **entry(row, location_id)} for row in rows]
-        await self._client.call(SET, SET_PATH, lane, encode_json(body))
 
-    async def _unreadable(self, location_id: str, rows: Sequence[StockRow], lane: Lane) -> dict[Sku, dict[str, Any]]:
-        """Return the unreadable fields of rows as SparkLayer has them at a location.
+        async def write(held: dict[Sku, dict[str, Any]], before: float) -> None:
+            body = encode_json([{**held.get(row.sku, {}), **entry(row, location_id)} for row in rows])
+            await self._client.answer(SET, SET_PATH, lane, body, before)
+
+        names = {row.sku: row.stock.unreadable for row in rows if row.stock.unreadable}
+        if names:
+            await replaced(partial(self._unreadable, location_id, names, lane), write)
+        else:
+            await write({}, math.inf)
+
+    async def _unreadable(
+        self, location_id: str, names: Mapping[Sku, Collection[str]], lane: Lane
+    ) -> dict[Sku, dict[str, Any]]:
+        """Return the named fields of SKUs as SparkLayer has them at a location.
 
         A row that SparkLayer does not show is new only if two answers say so.
         """
-        names = {row.sku: row.stock.unreadable for row in rows if row.stock.unreadable}
-        if not names:
-            return {}
 
         async def read() -> dict[Sku, dict[str, Any]]:
             return {

@@ -136,7 +136,7 @@ def test_a_soak_of_the_length_of_a_real_one_sees_a_slow_leak() -> None:
 
 
 def test_the_bound_is_that_of_the_tighter_limit() -> None:
-    assert limits.bound(2_000, 6_000) == (6 + 2_000 + 2 * 6 - 20) / 20
+    assert limits.bound(2_000, 6_000) == (6 + 2_000 + 2 * 24 - 20) / 20
     assert limits.bound(250 * 149, 0) > limits.WINDOW
 
 

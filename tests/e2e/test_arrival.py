@@ -36,8 +36,6 @@ EDITS: Mapping[str, Callable[[Store], object]] = {
     "stock tracked by variant": lambda store: store.set_tracking(JUMPER, "variant"),
     "weight": lambda store: store.set_weight(JUMPER, 2.25),
     "variant's own weight": lambda store: store.set_weight(JUMPER, 0.5, _small(store)),
-    "weight that cannot be": lambda store: store.set_weight(JUMPER, -1),
-    "weight that can be": lambda store: store.set_weight(JUMPER, 1.5),
     "no weight": lambda store: store.set_weight(JUMPER, 0),
     "variant added": lambda store: store.add_variant(JUMPER, sku="J-L", options={"Size": "L"}, stock=5),
     "variant deleted": lambda store: store.delete_variant(_small(store)),

@@ -210,6 +210,26 @@ async def test_others_arrive_beside_an_entity_whose_reading_hangs(
         assert await bench.issues() == {}
 
 
+@pytest.mark.holds("C4")
+@pytest.mark.parametrize("kind", MAKERS)
+async def test_many_arrive_beside_an_entity_whose_reading_hangs(autojump_clock: MockClock, kind: Kind) -> None:
+    many = [str(number) for number in range(1, 61)]
+    async with _opened(kind, len(many)) as bench:
+
+        async def hang(_method: str) -> None:
+            if "1" in bench.shop.asked[-1]:
+                await trio.sleep(60.0)
+
+        bench.shop.before = hang
+        for external_id in many:
+            _edit(bench, external_id)
+        reads = len(bench.shop.asked)
+        await bench.change(*many)
+        await _arrive(bench, *many[1:], within=LATEST + 1.0)
+        assert len(bench.shop.asked) - reads <= 25
+        await _arrive(bench, "1", within=900)
+
+
 REFUSED = {name: one for name, one in HANGING.items() if not name.startswith("purchase") or name == "purchase read"}
 """All writes except those of purchases, whose 403 is always about the content."""
 

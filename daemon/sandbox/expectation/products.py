@@ -1,6 +1,6 @@
 """The products, stock levels and prices that a site must hold for a store.
 
-Prices and weights are compared as decimals; a weight below 0, or in a unit that nobody knows, is none. A variant
+Prices and weights are compared as decimals. Stores whose weights cannot be read are not compared. A variant
 without a SKU, or whose SKU another variant had first, is expected nowhere; what the site has beside the expected must
 be discontinued, without stock and without a price.
 """
@@ -53,7 +53,7 @@ def _variant(store: Catalogue, entry: Entry, variant: Variant, place: int) -> Pi
         "sku": variant.sku,
         "status": "live" if on_sale else "suspended",
         "position": place,
-        "weight_in_grams": _rounded(max(Decimal(0), Decimal(str(weight)) * Decimal(GRAMS.get(store.weight_unit, "0")))),
+        "weight_in_grams": _rounded(Decimal(str(weight)) * Decimal(GRAMS.get(store.weight_unit, "0"))),
         "cart_image_url": variant.image_url or (thumbnails[0] if thumbnails else ""),
         "options": {option.option_display_name: option.label for option in variant.option_values},
     }

@@ -11,7 +11,8 @@ from trio.testing import MockClock
 
 from daemon.entities import Credit, Customer, Money, OrderRules, Product, Stock
 from daemon.model import AddressId, ExternalId, Kind, Sku
-from daemon.sandbox.faults import answer
+from daemon.sandbox.faults import Act, answer, html, reset
+from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from daemon.sparklayer.customers import PARENT, sent
 from tests.engine.fakes import Bench, open_bench, product
@@ -179,3 +180,24 @@ async def test_an_unreadable_field_of_stock_stays(autojump_clock: MockClock, nam
         assert await put_stock(2, **rest, unreadable=(name,)) == before | {"stock_level": 2}
         assert await put_stock(3, **rest, unreadable=(name,)) == before | {"stock_level": 3}
         assert (await put_stock(4, **rest))[name] is None, "it is gone, so it is cleared"
+
+
+@pytest.mark.parametrize("failed", [answer(429, headers={"retry-after": "3"}), answer(503), html(404), reset()])
+async def test_an_edit_by_hand_before_repeated_stock_survives(autojump_clock: MockClock, failed: Act) -> None:
+    async with open_bench() as bench:
+        plain = product("1", {"11": "A"})
+        await put(bench, evolve(plain, stock={Sku("A"): Stock(1, min_level=-5)}))
+        levels = bench.site.state.stock.levels["A"]
+        by_hand: list[int] = []
+
+        async def edit_and_fail(request: Request, response: Response | None) -> Response | None:
+            by_hand.append(-6 - len(by_hand))
+            for level in levels.values():
+                level.min_stock_level = by_hand[-1]
+            return await failed(request, response)
+
+        bench.site.faults.add("POST */batch-update-stock", edit_and_fail, times=2)
+        await put(bench, evolve(plain, stock={Sku("A"): Stock(2, unreadable=("min_stock_level",))}))
+        [now] = bench.site.state.stock.levels["A"].values()
+        assert (now.stock_level, now.min_stock_level) == (2, by_hand[-1])
+        assert len(by_hand) == 2

@@ -19,6 +19,7 @@ from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.page_cache import PageCache
 from daemon.engine.pipeline import Pipeline
+from daemon.engine.reading import BatchReader
 from daemon.engine.writers.customers import exchange
 from daemon.engine.writers.products import diff
 from daemon.engine.writers.products.push import Pusher
@@ -68,14 +69,14 @@ def _no_second_look_after_a_duplicate() -> Patch:
 
 def _report_before_settle() -> Patch:
     """Settle a batch, and so report it, before it was sent."""
-    read = Pipeline._read
+    brake = Pipeline._brake
 
-    async def settled_first(self: Pipeline, batch: Any, contents: Any, facts: Any) -> None:
-        await read(self, batch, contents, facts)
+    async def settled_first(self: Pipeline, batch: Any) -> None:
         early = {key: Outcome(result=Result.UNCHANGED) for key in batch.mapped if key not in batch.outcomes}
         await self._settle(evolve(batch, outcomes=early))
+        await brake(self, batch)
 
-    return mock.patch.object(Pipeline, "_read", settled_first)
+    return mock.patch.object(Pipeline, "_brake", settled_first)
 
 
 def _no_unsure_marking() -> Patch:
@@ -217,7 +218,7 @@ def _until_refused(self: Any, now: float, _lane: Any, in_flight: int) -> float:
 @contextlib.contextmanager
 def _removal_without_confirmation() -> Iterator[None]:
     """Take for gone what an enumeration did not show, without asking for it by its id."""
-    finish, read_again = full_syncs.finish_enumeration, Pipeline._read_again
+    finish, read_again = full_syncs.finish_enumeration, BatchReader._read_again
     candidates: set[tuple[RunId | None, ExternalId]] = set()
 
     def noting(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
@@ -226,7 +227,7 @@ def _removal_without_confirmation() -> Iterator[None]:
         candidates.update(_tagged(conn, calls) - before)
         return held
 
-    async def believing(self: Pipeline, batch: Any, wanted: Sequence[ExternalId], contents: Any, facts: Any) -> None:
+    async def believing(self: BatchReader, batch: Any, wanted: Sequence[ExternalId], contents: Any, facts: Any) -> None:
         gone = {one for one in wanted if (batch.claims[one].run, one) in candidates}
         contents.update(dict.fromkeys(gone))
         if rest := [one for one in wanted if one not in gone]:
@@ -234,7 +235,7 @@ def _removal_without_confirmation() -> Iterator[None]:
 
     with (
         mock.patch.object(full_syncs, "finish_enumeration", noting),
-        mock.patch.object(Pipeline, "_read_again", believing),
+        mock.patch.object(BatchReader, "_read_again", believing),
     ):
         yield
 

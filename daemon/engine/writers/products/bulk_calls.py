@@ -98,7 +98,7 @@ class BulkCalls:
     _next_at: float = field(default=-math.inf, init=False)
     """Time (trio's clock) from which the next call does not wait for the latest one."""
     _all_slow_until: float = field(default=-math.inf, init=False)
-    _may_follow: dict[Sku, _MayFollow] = field(factory=dict, init=False)
+    _may_follow: dict[Sku, list[_MayFollow]] = field(factory=dict, init=False)
     _slow: dict[ExternalId, None] = field(factory=dict, init=False)
 
     def is_slow(self, product: ExternalId) -> bool:
@@ -167,8 +167,13 @@ class BulkCalls:
         now = trio.current_time()
         rows.unanswered += 1
         if rows.effect is not None:
-            late = {row.sku: _MayFollow(rows.effect, row, now + LATEST_EFFECT) for row in part}
-            self._may_follow = {sku: held for sku, held in self._may_follow.items() if held.until > now} | late
+            for sku in [sku for sku in self._may_follow if not self._late(sku, now)]:
+                del self._may_follow[sku]
+            for row in part:
+                self._may_follow[row.sku] = [
+                    *self._late(row.sku, now),
+                    _MayFollow(rows.effect, row, now + LATEST_EFFECT),
+                ]
         parts = _by_product(part, rows.products)
         if len(parts) == 1:
             self._slow[rows.products[part[0].sku]] = None
@@ -185,11 +190,16 @@ class BulkCalls:
     def _confirm(self, part: Sequence[R], rows: RowList[R]) -> None:
         now = trio.current_time()
         for row in part:
-            earlier = self._may_follow.get(row.sku) if rows.effect is not None else None
-            if earlier is None or earlier.until <= now or (earlier.effect, earlier.row) == (rows.effect, row):
-                rows.confirmed.add(row.sku)
+            earlier = self._late(row.sku, now) if rows.effect is not None else []
+            others = [late.until for late in earlier if (late.effect, late.row) != (rows.effect, row)]
+            if others:
+                rows.bulk.overtaken[row.sku] = max(others) - now
             else:
-                rows.bulk.overtaken[row.sku] = earlier.until - now
+                rows.confirmed.add(row.sku)
+
+    def _late(self, sku: Sku, now: float) -> list[_MayFollow]:
+        """Return the values of a SKU that SparkLayer may still store."""
+        return [late for late in self._may_follow.get(sku, ()) if late.until > now]
 
 
 def _undo(part: Sequence[Row], rows: RowList[Any], error: Exception) -> None:

@@ -47,7 +47,8 @@ from daemon.model import ApiKey, Site
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
-from daemon.platforms.base import App, PlatformType
+from daemon.platforms.apps import App
+from daemon.platforms.base import PlatformType
 from daemon.storage.database import Database, open_database
 from daemon.storage.rotation import renew_encryption
 from daemon.storage.vault import Vault, load_fingerprint

@@ -13,7 +13,7 @@ from daemon.config.table import Table
 from daemon.errors import Blocked, Side
 from daemon.listener.http.messages import Request
 from daemon.model import ApiKey, Connection, ConnectionId, Secret, Site
-from daemon.platforms.base import Installed
+from daemon.platforms.apps import Installed
 from daemon.platforms.bigcommerce.app import BigCommerceAppSettings, _Granted
 from daemon.platforms.bigcommerce.hooks import Wanted
 from daemon.platforms.bigcommerce.schema import Hook

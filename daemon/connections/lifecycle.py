@@ -26,7 +26,7 @@ from daemon.engine.supervisor import Supervisor
 from daemon.errors import Invalid, StorageTrouble
 from daemon.listener.webhooks import Endpoint
 from daemon.model import ApiKey, Connection, Secret, Site
-from daemon.platforms.base import App, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
+from daemon.platforms.apps import App, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
 from daemon.storage import connections, installs
 from daemon.storage.connections import Begin, Leave, Renew, Stored, Uninstall
 from daemon.storage.database import Storage

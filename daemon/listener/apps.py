@@ -18,7 +18,7 @@ from attrs import frozen
 
 from daemon.listener.http.messages import RETRY_LATER, Headers, Request, Response
 from daemon.listener.routes import Route
-from daemon.platforms.base import App, AppPage, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
+from daemon.platforms.apps import App, AppPage, AppRefused, Authorized, Installed, Loaded, Returned, Uninstalled, Visit
 
 HEADERS = (
     (b"cache-control", b"no-store"),
@@ -79,6 +79,11 @@ class Apps:
                 )
             case Uninstalled():
                 return "Removed", "Your store is no longer connected to SparkLayer."
+            case Returned(success=True):
+                return "Done", "Your store has given Ignite Sync its keys. Go on in SparkLayer's dashboard."
+            case Returned():
+                words = "Your store has given Ignite Sync no keys, so it was not connected."
+                return "Not connected", f"{words} To try again, connect it once more in SparkLayer's dashboard."
             case _:
                 assert_never(visit)
 

@@ -27,7 +27,8 @@ from daemon.connections.tenure import Tenure
 from daemon.engine.supervisor import Supervisor
 from daemon.model import ApiKey, Connection, Kind, Secret, Site
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import Delivery, Installed, PlatformType, Uninstalled, Visit
+from daemon.platforms.apps import Installed, Uninstalled, Visit
+from daemon.platforms.base import Delivery, PlatformType
 from daemon.storage import connections
 from daemon.storage.connections import Stored
 from daemon.storage.database import Database, InlineDatabase

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from daemon.errors import Invalid
 from daemon.model import Secret
-from daemon.platforms.base import AppRefused, Authorized, Installed, Visit
+from daemon.platforms.apps import AppRefused, Authorized, Installed, Visit
 from daemon.storage.tables import install_states
 from tests.connections.harness import Deaf, LifecycleHarness, link, open_harness, site, store
 from tests.connections.test_lifecycle import token_of

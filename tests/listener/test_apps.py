@@ -11,7 +11,7 @@ from daemon.listener.apps import AT_ONCE, Apps
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import Routes
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import AppPage, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
+from daemon.platforms.apps import AppPage, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
 
 VISITS: dict[str, Visit] = {
     "auth": Installed(store_id="abc123", store="hunter2"),

@@ -25,7 +25,7 @@ from daemon.listener.routes import Routes
 from daemon.listener.webhooks import Endpoint, WebhookIntake, Webhooks
 from daemon.model import ConnectionId, Secret, Site
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import AppPage
+from daemon.platforms.apps import AppPage
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
 from tests.listener import test_apps

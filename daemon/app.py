@@ -30,13 +30,13 @@ from daemon.connections.factory import ConnectionFactory
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
 from daemon.connections.offered_keys import OfferedKeys
-from daemon.connections.registry import Registry
+from daemon.connections.registry import KnownStore, Registry
 from daemon.connections.reload import Reload, Reloading
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure
 from daemon.engine.pull import fetch, pull
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import ConfigError, StorageTrouble, first_inside, raise_config_error
+from daemon.errors import ConfigError, Failure, StorageTrouble, first_inside, raise_config_error
 from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
 from daemon.listener.http.server import Server
@@ -211,9 +211,13 @@ async def compose(
     platforms: Mapping[str, PlatformType] | None = None,
     tenure: Tenure | None = None,
     knows: Callable[[Site, ApiKey], Awaitable[bool | None]] | None = None,
+    attempt: Callable[[Site, KnownStore], Awaitable[Failure | None]] | None = None,
     now: Callable[[], float] = time.time,
 ) -> Daemon:
-    """Build the parts; no connection is started. Tests replace what reaches outside (`knows`: see Lifecycle)."""
+    """Build the parts; no connection is started.
+
+    Tests replace what reaches outside; for `knows` and `attempt` see Lifecycle.
+    """
     vault = Vault(settings.security.secret_keys)
     platforms = load_platforms() if platforms is None else platforms
     registry = Registry(settings, database, vault, platforms)
@@ -230,6 +234,7 @@ async def compose(
         teardown=teardown,
         apps=_apps(settings, platforms),
         knows=knows or factory.knows,
+        attempt=attempt or factory.attempt,
         now=now,
     )
     intake = Intake(storage=database, supervisor=supervisor, endpoints=lifecycle.endpoints)
@@ -262,7 +267,14 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
     for name, app in lifecycle.apps.items():
         platform = lifecycle.registry.platforms[name]
         pages = platform.app.pages if platform.app else ()
-        yield from Apps(name=name, label=platform.label, pages=pages, app=app, visited=lifecycle.visited).routes()
+        yield from Apps(
+            name=name,
+            label=platform.label,
+            pages=pages,
+            app=app,
+            visited=lifecycle.visited,
+            install_address=lifecycle.install_address,
+        ).routes()
     yield from Admin(
         token=settings.listener.admin_token,
         metrics_open=settings.listener.metrics_open,

@@ -10,7 +10,6 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
 
 import structlog
 import trio
@@ -18,26 +17,45 @@ from attrs import evolve, field, frozen
 
 from daemon.config import Settings
 from daemon.connections.factory import ConnectionFactory
-from daemon.connections.registry import KnownStore, Registry, has_secrets, with_secrets
+from daemon.connections.registry import NOTHING_OFFERED, KnownStore, Offered, Registry, has_secrets, with_secrets
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Tenure
 from daemon.engine.signal import Signal
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import Invalid, StorageTrouble
+from daemon.errors import Failure, Invalid, Rejected, StorageTrouble
 from daemon.listener.webhooks import Endpoint
-from daemon.model import ApiKey, Connection, Secret, Site
-from daemon.platforms.apps import App, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
+from daemon.model import ApiKey, Connection, Site
+from daemon.platforms.apps import App, AppRefused, Authorized, Installed, Loaded, Returned, Uninstalled, Visit
 from daemon.storage import connections, installs
 from daemon.storage.connections import Begin, Leave, Renew, Stored, Uninstall
 from daemon.storage.database import Storage
-from daemon.storage.installs import Install, PendingConnection
+from daemon.storage.installs import Install, NewState, PendingConnection
+
+NO_EXTRAS: Mapping[str, object] = {}
 
 log = structlog.get_logger()
 
 
 @frozen(kw_only=True)
+class Verdict:
+    """The answers of both sides about the credentials of a connect: of SparkLayer's key, and of the store's keys.
+
+    `store_known` is false if the store gave no answer about the keys that came with the connect. `store_void` is true
+    if the store refuses those that the site's connection uses, so the merchant must let us in again.
+    """
+
+    api_key_known: bool = False
+    store_known: bool = False
+    store_void: bool = False
+
+
+@frozen(kw_only=True)
 class Lifecycle:
-    """Connects and disconnects sites. `knows` asks SparkLayer whether it knows a key; None is no answer."""
+    """Connects and disconnects sites.
+
+    `knows` asks SparkLayer whether it knows a key; None is no answer. `attempt` tries typed credentials on their store,
+    and returns the failure, which is Rejected only if they do not work.
+    """
 
     storage: Storage
     registry: Registry
@@ -47,10 +65,11 @@ class Lifecycle:
     teardown: Teardown
     apps: dict[str, App]
     knows: Callable[[Site, ApiKey], Awaitable[bool | None]]
+    attempt: Callable[[Site, KnownStore], Awaitable[Failure | None]]
     now: Callable[[], float] = time.time
     endpoints: dict[Site, Endpoint] = field(init=False, factory=dict)
     offers: Signal = field(init=False, factory=Signal)
-    """Set when a key is stored beside the one in use."""
+    """Set when credentials are stored beside those in use."""
     _locks: defaultdict[Site, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
 
     async def open_all(self) -> None:
@@ -102,13 +121,18 @@ class Lifecycle:
             await self.supervisor.stop(endpoint.connection_id)
             self.factory.metrics.forget(site)
 
-    async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
+    async def connect(
+        self, site: Site, store_id: str, key: ApiKey, extra_config: Mapping[str, object] = NO_EXTRAS
+    ) -> str | None:
         """Connect a site to a store; return None when it is connected, else where the merchant installs the app.
 
-        A repetition changes nothing. Raises Invalid when the store's credentials cannot be found, or when SparkLayer
-        refuses its own (that the answer is 400 is inferred). A key about which SparkLayer gives no answer is stored
-        beside the one in use (see `OfferedKeys`).
+        A repetition changes nothing. `extra_config` may have credentials of the store, which are tried there. Raises
+        Invalid when the store's credentials cannot be found, when the store refuses them, or when SparkLayer refuses
+        its own (that the answer is 400 is inferred). Credentials about which one of them gives no answer are stored
+        beside those in use (see `OfferedKeys`).
         """
+        store_ids = self.registry.spelt(store_id)
+        typed = self.registry.typed(store_ids, extra_config)
         present = await self.registry.active(site)
         if present is not None and self.registry.decrypted(present).api_key == key:
             known: bool | None = True  # a repeated connect asks SparkLayer nothing
@@ -117,8 +141,24 @@ class Lifecycle:
         if known is False:
             names = "spark_api_client_id, spark_api_client_secret"
             raise Invalid(f"{names}: SparkLayer refuses them for this site; make a new API key there")
+        used = typed or await self._used(site, store_ids)
+        failure = None if used is None else await self.attempt(site, used)
+        void = isinstance(failure, Rejected)
+        if void and typed is not None:
+            raise Invalid(f"extra_config: these keys do not work: {failure}")
+        verdict = Verdict(api_key_known=known is True, store_known=failure is None, store_void=void)
         async with self._locks[site]:
-            return await self._connect(site, store_id, key, known=known is True)
+            return await self._connect(site, store_ids, key, typed, verdict)
+
+    async def _used(self, site: Site, store_ids: Mapping[str, str]) -> KnownStore | None:
+        """Return a site's connection to that store, if its keys can be tried there, and the app can bring others."""
+        present = await self.registry.active(site)
+        if present is None or present.platform not in self.apps or present.platform not in store_ids:
+            return None
+        typed_keys = self.registry.platforms[present.platform].typed_keys
+        if typed_keys is None or not self.registry.is_to(present, present.platform, store_ids[present.platform]):
+            return None
+        return KnownStore(present.platform, self.registry.decrypted(present).store)
 
     async def disconnect(self, site: Site) -> None:
         """Let a site's connection leave; it is cleaned up in the background. A site without one stays as it is."""
@@ -137,34 +177,68 @@ class Lifecycle:
                 await self._authorized(platform, visit)
             case Uninstalled():
                 await self._uninstalled(platform, visit.store_id)
+            case Returned():
+                pass  # the page alone answers it
             case Loaded():
                 if await self.registry.installed_store(platform, visit.store_id) is None:
                     raise AppRefused("Your store's install is not known here any more: remove the app, and install it.")
 
-    async def settle_offer(self, site: Site, key: ApiKey, *, use: bool) -> None:
-        """Use or drop a key that is stored beside the one in use, unless that has changed."""
+    async def install_address(self, platform: str, site: Site) -> str:
+        """Return where the merchant lets us into the store that a pending connection names. Raises AppRefused."""
+        state = secrets.token_urlsafe(32)
+        call = NewState(site=site, platform=platform, state=state, now=self.now())
+        awaited = await self.storage.write(installs.add_state, call)
+        if awaited is None:
+            words = "This site does not wait for a store, or this page was opened too often within an hour."
+            raise AppRefused(f"{words} Connect your store in SparkLayer's dashboard.", 404)
+        return self._install_url(platform, awaited.store_id, state)
+
+    async def settle_offer(self, site: Site, part: Offered, *, use: bool) -> None:
+        """Use or drop the credentials of one side that are stored beside those in use, unless these have changed."""
         async with self._locks[site]:
             present = await self.registry.active(site)
-            if present is not None and self.registry.offered(present) == key:
-                log.info("offered credentials accepted" if use else "offered credentials refused", site=str(site))
-                connection = self.registry.decrypted(present)
-                await self._renew(present, evolve(connection, api_key=key) if use else connection, offered=None)
+            if present is None or part not in (offered := self.registry.offered(present)).parts():
+                return
+            log.info("offered credentials accepted" if use else "offered credentials refused", site=str(site))
+            connection = self.registry.decrypted(present)
+            if use and part.api_key is not None:
+                connection = evolve(connection, api_key=part.api_key)
+            elif use:
+                connection = evolve(connection, store=with_secrets(connection.store, part.store))
+            await self._renew(present, connection, offered=offered.without(part))
 
-    async def _connect(self, site: Site, store_id: str, key: ApiKey, *, known: bool) -> str | None:
-        """Connect a site. A key that SparkLayer is not `known` to know replaces no other one."""
-        store_ids = self.registry.spelt(store_id)
-        store = await self.registry.known_store(site, store_ids)
+    async def _connect(
+        self,
+        site: Site,
+        store_ids: Mapping[str, str],
+        key: ApiKey,
+        brought: KnownStore | None,
+        verdict: Verdict,
+    ) -> str | None:
+        """Connect a site, with the store's credentials if they are `brought`. Unknown ones replace no others."""
+        if brought is not None:
+            store_ids = {brought.platform: store_ids[brought.platform]}
+        store = None if verdict.store_void else await self.registry.known_store(site, store_ids) or brought
         if store is None:
             return await self._pending(site, store_ids, key)
         present = await self.registry.active_to(site, store.platform, store_ids[store.platform])
         if present is None:
+            if brought is not None:
+                store = evolve(store, store=with_secrets(store.store, brought.store))
             await self._begin(site, store, key)
             return None
-        connection = self.registry.decrypted(present)
-        if known or key == connection.api_key:
-            await self._renew(present, evolve(connection, api_key=key), offered=None, by_ignite=True)
+        connection, offered = self.registry.decrypted(present), self.registry.offered(present)
+        if verdict.api_key_known or key == connection.api_key:
+            connection, offered = evolve(connection, api_key=key), evolve(offered, api_key=None)
         else:
-            await self._renew(present, connection, offered=key, by_ignite=True)
+            offered = evolve(offered, api_key=key)
+        if brought is not None:
+            used = verdict.store_known or has_secrets(connection.store, brought.store)
+            offered = evolve(offered, store=None if used else brought.store)
+            if used:
+                connection = evolve(connection, store=with_secrets(connection.store, brought.store))
+        await self._renew(present, connection, offered=offered, by_ignite=True)
+        if offered != NOTHING_OFFERED:
             self.offers.set()
         await self.storage.write(installs.forget_pending, site)
         return None
@@ -176,18 +250,24 @@ class Lifecycle:
             labels = " or ".join(self.registry.platforms[name].label for name in store_ids)
             remedy = f"configure its credentials, or set up the app of {labels}"
             raise Invalid(f"store_id: this store is not known here; {remedy}")
-        content = {"client_id": key.client_id, "client_secret": key.client_secret.reveal()}
         pending = PendingConnection(
             site=site,
             platform=platform,
             store_id=store_ids[platform],
-            encrypted=self.registry.vault.encrypt(content),
+            encrypted=self.registry.encrypted_key(key),
             now=self.now(),
             state=secrets.token_urlsafe(32),
         )
-        install_url = self.apps[platform].install_url(pending.store_id, pending.state)
+        install_url = self._install_url(platform, pending.store_id, pending.state)
         await self.storage.write(installs.pending, pending)
         return install_url
+
+    def _install_url(self, platform: str, store_id: str, state: str) -> str:
+        """Return where the merchant installs a platform's app. Raises Invalid."""
+        try:
+            return self.apps[platform].install_url(store_id, state)
+        except ValueError as error:
+            raise Invalid(str(error)) from None
 
     async def _begin(self, site: Site, known: KnownStore, key: ApiKey) -> None:
         """Make a new connection. One to another store leaves; a clean-up after one to the same store ends here."""
@@ -219,9 +299,7 @@ class Lifecycle:
                 self._clean_up(stored if stored.state == "leaving" else evolve(stored, leaving_since=now))
         await self._start(self.registry.decrypted(begun))
 
-    async def _renew(
-        self, present: Stored, renewed: Connection, *, offered: ApiKey | None, by_ignite: bool = False
-    ) -> None:
+    async def _renew(self, present: Stored, renewed: Connection, *, offered: Offered, by_ignite: bool = False) -> None:
         """Continue with other credentials if they differ, or start a connection that the settings had paused."""
         by_ignite = by_ignite or present.by_ignite
         changed = self.registry.decrypted(present) != renewed
@@ -259,7 +337,11 @@ class Lifecycle:
         installed = await visit.install(awaited.store_id)
         if installed.store_id != awaited.store_id:
             raise AppRefused("The credentials are those of a different store. Connect that one in SparkLayer.")
-        await self._installed(platform, installed)
+        async with self._locks[awaited.site]:
+            if await self.storage.read(installs.find_pending, awaited.site) != awaited:
+                raise AppRefused("Your store was connected or disconnected meanwhile.", 409)
+            key, brought = self.registry.decrypted_key(awaited.encrypted), KnownStore(platform, installed.store)
+            await self._connect(awaited.site, {platform: awaited.store_id}, key, brought, Verdict(store_known=True))
 
     async def _installed(self, platform: str, visit: Installed) -> None:
         """Store a store's credentials, have its connections use them, and complete pending connections."""
@@ -272,7 +354,7 @@ class Lifecycle:
                 if present is not None and site in self.endpoints:
                     connection = self.registry.decrypted(present)
                     renewed = evolve(connection, store=with_secrets(connection.store, visit.store))
-                    await self._renew(present, renewed, offered=self.registry.offered(present))
+                    await self._renew(present, renewed, offered=evolve(self.registry.offered(present), store=None))
         await self._complete_pending()
 
     async def _uninstalled(self, platform: str, store_id: str) -> None:
@@ -301,6 +383,5 @@ class Lifecycle:
             site, store_id, encrypted = pending
             async with self._locks[site]:
                 if pending in await self.storage.read(installs.completable):
-                    content: Any = self.registry.vault.decrypt(encrypted)
-                    key = ApiKey(client_id=content["client_id"], client_secret=Secret(content["client_secret"]))
-                    await self._connect(site, store_id, key, known=False)
+                    key, store_ids = self.registry.decrypted_key(encrypted), self.registry.spelt(store_id)
+                    await self._connect(site, store_ids, key, None, Verdict())

@@ -7,9 +7,11 @@ import trio
 from attrs import define, field
 from trio.testing import wait_all_tasks_blocked
 
+from daemon.errors import Invalid
 from daemon.listener.apps import AT_ONCE, Apps
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import Routes
+from daemon.model import Site
 from daemon.observability.metrics import Metrics
 from daemon.platforms.apps import AppPage, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
 
@@ -50,6 +52,13 @@ class Fake:
     async def aclose(self) -> None:
         """Nothing to close."""
 
+    async def install_address(self, platform: str, site: Site) -> str:
+        if site.id != "waiting":
+            raise AppRefused("This site does not wait for a store.", 404)
+        if self.refused:
+            raise Invalid(self.refused)
+        return f"https://login.test/{platform}?state=hunter2"
+
     async def note(self, platform: str, visit: Visit) -> None:
         if self.refused:
             raise AppRefused(self.refused)
@@ -57,7 +66,7 @@ class Fake:
 
 
 def routes_of(app: Fake) -> Routes:
-    apps = Apps(name="fake", label="Fake", pages=PAGES, app=app, visited=app.note)
+    apps = Apps(name="fake", label="Fake", pages=PAGES, app=app, visited=app.note, install_address=app.install_address)
     return Routes.of(apps.routes(), Metrics())
 
 

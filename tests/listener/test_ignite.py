@@ -1,6 +1,7 @@
 """Answers to SparkLayer, route by route as in the contract; and access by token."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,16 @@ class IgniteHarness:
     running: bool = False
     page: PulledPage = field(factory=lambda: PulledPage(entities=[b'{"sku":"A","price":9.50}'], next_page="more"))
     asked: list[Any] = field(factory=list)
+    extra_config: Mapping[str, object] | None = None
 
     def _note(self, *what: Any) -> None:
         self.asked.append(what)
         if self.failure:
             raise self.failure
 
-    async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
+    async def connect(self, site: Site, store_id: str, key: ApiKey, extra_config: Mapping[str, object]) -> str | None:
         self._note(site, store_id, key)
+        self.extra_config = extra_config
         return self.redirect
 
     async def disconnect(self, site: Site) -> None:

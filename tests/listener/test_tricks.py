@@ -196,7 +196,12 @@ class Anybody:
                     fetch=take,  # type: ignore[arg-type]
                 ).routes(),
                 *Apps(
-                    name="fake", label="Fake", pages=(AppPage("auth"), AppPage("load")), app=app, visited=take
+                    name="fake",
+                    label="Fake",
+                    pages=(AppPage("auth"), AppPage("load")),
+                    app=app,
+                    visited=take,
+                    install_address=app.install_address,
                 ).routes(),
                 *Admin(
                     token=Secret(TOKEN),

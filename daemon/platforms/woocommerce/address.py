@@ -58,7 +58,7 @@ def store_id(text: str) -> str:
     """
     address = shop_address(text)
     fault = address_fault(address)
-    if "://" not in text and "." not in (urlsplit(address).hostname or "") and not fault:
+    if not fault and "://" not in text and "." not in (urlsplit(address).hostname or ""):
         fault = NO_ADDRESS
     if fault:
         raise ValueError(fault)

@@ -150,3 +150,28 @@ async def test_a_flood_of_visits_is_sent_away_and_asks_the_platform_nothing() ->
     refused = await routes.answer(visiting("/fake/auth?word=no"))
     again = [await routes.answer(visiting("/fake/auth?word=please")) for _ in range(AT_ONCE + 1)]
     assert (refused.status, {answer.status for answer in again}) == (401, {200}), "every place is free again"
+
+
+async def test_a_site_that_waits_is_sent_to_its_store() -> None:
+    response = await ask(Fake(), "/connect/fake?site=live/waiting")
+    assert response.status == 303
+    headers = dict(response.headers)
+    assert headers[b"location"] == b"https://login.test/fake?state=hunter2"
+    assert (headers[b"cache-control"], headers[b"referrer-policy"]) == (b"no-store", b"no-referrer")
+
+
+@pytest.mark.parametrize(
+    ("query", "refused", "status", "words"),
+    [
+        ("site=live/another", None, 404, "This site does not wait for a store."),
+        ("site=live/waiting", "listener.public_url: must be https", 400, "Listener.public_url: must be https."),
+        ("site=<b>/waiting", None, 400, "Open this page as /connect/fake?site=live/ID"),
+        ("", None, 400, "Open this page as /connect/fake?site=live/ID"),
+    ],
+)
+async def test_a_page_tells_why_a_site_cannot_be_connected(
+    query: str, refused: str | None, status: int, words: str
+) -> None:
+    response = await ask(Fake(refused=refused), f"/connect/fake?{query}")
+    assert (response.status, words in response.body.decode()) == (status, True)
+    assert b"<b>" not in response.body

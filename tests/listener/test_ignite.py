@@ -122,6 +122,7 @@ async def test_connect_ignores_fields_of_other_platforms_and_unknown_ones(extra:
     response = await harness.ask("POST", SITE, others | {"extra_config": extra, "unknown": {"a": [None]}} | BODY)
     assert (response.status, response.body) == (204, b"")
     assert harness.asked == [(Site("live", "jones"), "abc123", ApiKey(client_id="id", client_secret=Secret("hunter2")))]
+    assert harness.extra_config == (extra if isinstance(extra, dict) else {}), "the platform reads it"
 
 
 async def test_disconnect_answers_204() -> None:

@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 
 @frozen(kw_only=True)
-class Verdict:
+class KeyAnswers:
     """The answers of both sides about the credentials of a connect: of SparkLayer's key, and of the store's keys.
 
     `store_known` is false if the store gave no answer about the keys that came with the connect. `store_void` is true
@@ -146,9 +146,9 @@ class Lifecycle:
         void = isinstance(failure, Rejected)
         if void and typed is not None:
             raise Invalid(f"extra_config: these keys do not work: {failure}")
-        verdict = Verdict(api_key_known=known is True, store_known=failure is None, store_void=void)
+        answers = KeyAnswers(api_key_known=known is True, store_known=failure is None, store_void=void)
         async with self._locks[site]:
-            return await self._connect(site, store_ids, key, typed, verdict)
+            return await self._connect(site, store_ids, key, typed, answers)
 
     async def _used(self, site: Site, store_ids: Mapping[str, str]) -> KnownStore | None:
         """Return a site's connection to that store, if its keys can be tried there, and the app can bring others."""
@@ -186,8 +186,10 @@ class Lifecycle:
     async def install_address(self, platform: str, site: Site) -> str:
         """Return where the merchant lets us into the store that a pending connection names. Raises AppRefused."""
         state = secrets.token_urlsafe(32)
-        call = NewState(site=site, platform=platform, state=state, now=self.now())
-        awaited = await self.storage.write(installs.add_state, call)
+        awaited = await self.storage.read(installs.find_pending, site)
+        if awaited is not None:  # anyone may ask, so only a site that waits causes a write
+            call = NewState(site=site, platform=platform, state=state, now=self.now())
+            awaited = await self.storage.write(installs.add_state, call)
         if awaited is None:
             words = "This site does not wait for a store, or this page was opened too often within an hour."
             raise AppRefused(f"{words} Connect your store in SparkLayer's dashboard.", 404)
@@ -213,12 +215,12 @@ class Lifecycle:
         store_ids: Mapping[str, str],
         key: ApiKey,
         brought: KnownStore | None,
-        verdict: Verdict,
+        answers: KeyAnswers,
     ) -> str | None:
         """Connect a site, with the store's credentials if they are `brought`. Unknown ones replace no others."""
         if brought is not None:
             store_ids = {brought.platform: store_ids[brought.platform]}
-        store = None if verdict.store_void else await self.registry.known_store(site, store_ids) or brought
+        store = None if answers.store_void else await self.registry.known_store(site, store_ids) or brought
         if store is None:
             return await self._pending(site, store_ids, key)
         present = await self.registry.active_to(site, store.platform, store_ids[store.platform])
@@ -228,12 +230,12 @@ class Lifecycle:
             await self._begin(site, store, key)
             return None
         connection, offered = self.registry.decrypted(present), self.registry.offered(present)
-        if verdict.api_key_known or key == connection.api_key:
+        if answers.api_key_known or key == connection.api_key:
             connection, offered = evolve(connection, api_key=key), evolve(offered, api_key=None)
         else:
             offered = evolve(offered, api_key=key)
         if brought is not None:
-            used = verdict.store_known or has_secrets(connection.store, brought.store)
+            used = answers.store_known or has_secrets(connection.store, brought.store)
             offered = evolve(offered, store=None if used else brought.store)
             if used:
                 connection = evolve(connection, store=with_secrets(connection.store, brought.store))
@@ -341,7 +343,7 @@ class Lifecycle:
             if await self.storage.read(installs.find_pending, awaited.site) != awaited:
                 raise AppRefused("Your store was connected or disconnected meanwhile.", 409)
             key, brought = self.registry.decrypted_key(awaited.encrypted), KnownStore(platform, installed.store)
-            await self._connect(awaited.site, {platform: awaited.store_id}, key, brought, Verdict(store_known=True))
+            await self._connect(awaited.site, {platform: awaited.store_id}, key, brought, KeyAnswers(store_known=True))
 
     async def _installed(self, platform: str, visit: Installed) -> None:
         """Store a store's credentials, have its connections use them, and complete pending connections."""
@@ -384,4 +386,4 @@ class Lifecycle:
             async with self._locks[site]:
                 if pending in await self.storage.read(installs.completable):
                     key, store_ids = self.registry.decrypted_key(encrypted), self.registry.spelt(store_id)
-                    await self._connect(site, store_ids, key, None, Verdict())
+                    await self._connect(site, store_ids, key, None, KeyAnswers())

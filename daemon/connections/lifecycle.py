@@ -249,9 +249,11 @@ class Lifecycle:
         """Store a pending connection, and return where the merchant installs the app of the store's platform."""
         platform = next((name for name in store_ids if name in self.apps), None)
         if platform is None:
-            labels = " or ".join(self.registry.platforms[name].label for name in store_ids)
-            remedy = f"configure its credentials, or set up the app of {labels}"
-            raise Invalid(f"store_id: this store is not known here; {remedy}")
+            platforms = [self.registry.platforms[name] for name in store_ids]
+            remedies = ["configure its credentials", *(f"set up the app of {platform.label}" for platform in platforms)]
+            if any(platform.typed_keys for platform in platforms):
+                remedies = ["type its keys in SparkLayer's dashboard", "set listener.public_url"]
+            raise Invalid(f"store_id: this store is not known here; {', or '.join(remedies)}")
         pending = PendingConnection(
             site=site,
             platform=platform,

@@ -47,7 +47,7 @@ class ShopHarness:
     database: InlineDatabase
     daemon: Daemon = field(init=False)
     routes: Routes = field(init=False)
-    public_url: str = PUBLIC
+    public_url: str | None = PUBLIC
     later: float = 1000.0
     knows: bool | None = True
 
@@ -406,6 +406,15 @@ async def test_a_shop_that_cannot_reach_us_is_not_asked() -> None:
             True,
         )
         assert "type the REST keys" in detail
+
+
+async def test_without_a_public_url_only_typed_keys_connect() -> None:
+    async with open_shop(public_url=None) as h:
+        response = await h.connect()
+        words = "type its keys in SparkLayer's dashboard, or set listener.public_url"
+        assert (response.status, words in json.loads(response.body)["detail"]) == (400, True)
+        assert (await h.connect(h.typed())).status == 204
+        assert (await h.ask("GET", f"/connect/woocommerce?site={SITE}")).status == 404
 
 
 async def test_void_keys_send_the_merchant_to_the_shop_again() -> None:

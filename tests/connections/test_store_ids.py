@@ -44,7 +44,10 @@ def add_shops(harness: LifecycleHarness) -> ShopApp:
     """Add a second platform, whose stores are named by addresses."""
     registry = harness.lifecycle.registry
     fake = registry.platforms["fake"]
-    registry.platforms = {"fake": evolve(fake, store_id=_hash), "shops": evolve(fake, label="Shops", store_id=_spelt)}
+    registry.platforms = {
+        "fake": evolve(fake, store_id=_hash),
+        "shops": evolve(fake, label="Shops", store_id=_spelt, typed_keys=None),
+    }
     app = harness.lifecycle.apps["shops"] = ShopApp()
     return app
 

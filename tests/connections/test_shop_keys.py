@@ -1,141 +1,20 @@
-"""Keys of a WooCommerce shop as they come: typed in SparkLayer's Dashboard, or made by the shop when its owner agrees.
+"""Keys of a WooCommerce shop: typed in SparkLayer's Dashboard, or made by the shop when its owner agrees."""
 
-The daemon's own routes, registry and database are asked, between SparkLayer (a prepared answer) and a real shop.
-"""
-
-import contextlib
 import html
 import json
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, cast
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import trio
-from attrs import define, field
-from sqlalchemy import select
 
-from daemon.app import Daemon, build_routes, compose
-from daemon.config import ListenerSettings, SecuritySettings, Settings
-from daemon.listener.http.messages import Request, Response
-from daemon.listener.routes import Routes
-from daemon.model import ApiKey, Kind, Secret, Site
-from daemon.observability.metrics import Metrics
+from daemon.listener.http.messages import Response
+from daemon.model import Kind
 from daemon.platforms.woocommerce.app import LARGEST_CALLBACK
-from daemon.platforms.woocommerce.settings import WooCommerceSettings
-from daemon.sandbox import Shop, WooCommerce, answer, open_woocommerce
+from daemon.sandbox import Shop, answer, open_woocommerce
 from daemon.sandbox.woocommerce import failures
-from daemon.storage import connections
-from daemon.storage.database import Database, InlineDatabase
 from daemon.storage.full_syncs import newest
-from daemon.storage.tables import connections as rows
-from daemon.storage.tables import install_states, installs, pending_connections
-from tests.databases import new_database
-
-pytestmark = pytest.mark.usefixtures("both_engines")
-
-TOKEN = "SparkLayer's token"
-PUBLIC = "https://sync.example.com"
-SITE = Site("test", "jones")
-
-
-@define
-class ShopHarness:
-    """The daemon's routes, with a shop beside them. `later` is the wall clock; `knows` is SparkLayer's answer."""
-
-    shop: WooCommerce
-    database: InlineDatabase
-    daemon: Daemon = field(init=False)
-    routes: Routes = field(init=False)
-    public_url: str | None = PUBLIC
-    later: float = 1000.0
-    knows: bool | None = True
-
-    async def start(self) -> None:
-        settings = Settings(
-            security=SecuritySettings(secret_keys=(Secret("a key of the tests"),)),
-            listener=ListenerSettings(public_url=self.public_url, ignite_token=Secret(TOKEN)),
-        )
-        metrics = Metrics()
-        self.daemon = await compose(
-            settings, cast("Database", self.database), metrics, knows=self._knows, now=lambda: self.later
-        )
-        await self.daemon.lifecycle.open_all()
-        self.routes = Routes.of(build_routes(self.daemon, settings), metrics)
-
-    async def _knows(self, _site: Site, _key: ApiKey) -> bool | None:
-        return self.knows
-
-    async def ask(self, method: str, path: str, body: Any = None) -> Response:
-        headers = {b"content-type": b"application/json", b"authorization": f"Bearer {TOKEN}".encode()}
-        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        path, _, query = path.partition("?")
-        return await self.routes.answer(Request(method, path, query, headers, content, keep_alive=True))
-
-    async def connect(self, extra: Any = None, **changes: Any) -> Response:
-        key = {"spark_api_client_id": "id", "spark_api_client_secret": "secret-1"}
-        config = {} if extra is None else {"extra_config": extra}
-        return await self.ask("POST", f"/v1/{SITE}", {"store_id": self.shop.url, **key, **config, **changes})
-
-    async def refused(self, extra: Mapping[str, Any]) -> str:
-        """Connect with keys that are refused; return the words."""
-        response = await self.connect(extra)
-        assert (response.status, await self.states()) == (400, [])
-        return str(json.loads(response.body)["detail"])
-
-    def typed(self, permissions: str = "read_write") -> dict[str, str]:
-        """Return new keys of the shop, as SparkLayer brings them."""
-        key = self.shop.keys.add(permissions)
-        return {"woocommerce_api_key": key.consumer_key, "woocommerce_api_secret": key.consumer_secret}
-
-    def posted(self, state: str, permissions: str = "read_write", **changes: Any) -> dict[str, Any]:
-        """Return what a shop posts when its owner has agreed."""
-        key = self.shop.keys.add(permissions)
-        words = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret}
-        return {"key_id": 1, "user_id": state, **words, "key_permissions": "read_write", **changes}
-
-    async def consent(self) -> dict[str, str]:
-        """Connect without keys; return the query of the shop's page."""
-        response = await self.connect()
-        assert response.status == 201
-        return query_of(json.loads(response.body)["redirect_url"], self.shop.url)
-
-    async def call_back(self, body: Any) -> Response:
-        return await self.ask("POST", "/woocommerce/callback", body)
-
-    async def states(self) -> list[str]:
-        return [stored.state for stored in await self.database.read(connections.of_site, SITE)]
-
-    async def store(self) -> WooCommerceSettings:
-        """Return the shop that the site is connected to."""
-        stored = await self.daemon.lifecycle.registry.active(SITE)
-        assert stored is not None
-        store = self.daemon.lifecycle.registry.decrypted(stored).store
-        assert isinstance(store, WooCommerceSettings)
-        return store
-
-    async def key(self) -> str:
-        return (await self.store()).consumer_key.reveal()
-
-    async def plain(self) -> str:
-        """Return all that the tables about connections have in clear."""
-        tables = (rows, installs, pending_connections, install_states)
-        return str([await self.database.read(lambda conn, of=of: [*conn.execute(select(of))]) for of in tables])
-
-
-def query_of(url: str, shop: str) -> dict[str, str]:
-    parts = urlsplit(url)
-    assert f"{parts.scheme}://{parts.netloc}{parts.path}" == f"{shop}/wc-auth/v1/authorize"
-    return {name: values[0] for name, values in parse_qs(parts.query).items()}
-
-
-@contextlib.asynccontextmanager
-async def open_shop(**changes: Any) -> AsyncIterator[ShopHarness]:
-    async with open_woocommerce(shop=Shop()) as shop:
-        harness = ShopHarness(shop, new_database(), **changes)
-        await harness.start()
-        yield harness
-        harness.database.close()
+from tests.connections.shop_harness import PUBLIC, SITE, open_shop, query_of
 
 
 def word(response: Response) -> str:
@@ -162,6 +41,7 @@ async def test_typed_keys_that_work_connect_at_once(capsys: pytest.CaptureFixtur
         assert await h.states() == ["active"], "a repetition changes nothing"
 
 
+@pytest.mark.usefixtures("both_engines")
 async def test_other_keys_take_the_place_of_the_present_ones() -> None:
     async with open_shop() as h:
         first, second = h.typed(), h.typed()
@@ -269,6 +149,7 @@ async def test_without_keys_the_merchant_is_sent_to_the_shop(extra: Any) -> None
         assert state not in await h.plain()
 
 
+@pytest.mark.usefixtures("both_engines")
 async def test_a_callback_connects_and_is_answered_200_exactly() -> None:
     async with open_shop() as h:
         posted = h.posted((await h.consent())["user_id"])
@@ -430,6 +311,7 @@ async def test_void_keys_send_the_merchant_to_the_shop_again() -> None:
         assert (await h.key(), await h.states()) == (posted["consumer_key"], ["active"])
 
 
+@pytest.mark.usefixtures("both_engines")
 async def test_a_site_that_waits_can_be_connected_by_hand() -> None:
     async with open_shop() as h:
         await h.consent()
@@ -459,6 +341,7 @@ async def test_another_site_cannot_be_connected_by_hand(query: str, status: int)
         assert b"location" not in dict(response.headers)
 
 
+@pytest.mark.usefixtures("both_engines")
 async def test_a_flood_by_hand_leaves_the_states_that_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daemon.storage.installs.MOST_STATES", 3)
     async with open_shop() as h:

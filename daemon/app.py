@@ -26,11 +26,12 @@ from attrs import frozen
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
+from daemon.connections.credentials import KnownStore
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
 from daemon.connections.offered_keys import OfferedKeys
-from daemon.connections.registry import KnownStore, Registry
+from daemon.connections.registry import Registry
 from daemon.connections.reload import Reload, Reloading
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure

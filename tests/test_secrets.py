@@ -10,7 +10,7 @@ import pytest
 
 from daemon.config import ConnectionSettings, ListenerSettings, SecuritySettings, Settings
 from daemon.config.table import Table
-from daemon.connections.registry import KnownStore, Offered
+from daemon.connections.credentials import KnownStore, Offered
 from daemon.errors import Blocked, Side
 from daemon.listener.http.messages import Request
 from daemon.model import ApiKey, Connection, ConnectionId, Secret, Site

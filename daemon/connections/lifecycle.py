@@ -16,8 +16,9 @@ import trio
 from attrs import evolve, field, frozen
 
 from daemon.config import Settings
+from daemon.connections.credentials import NOTHING_OFFERED, KeyAnswers, KnownStore, Offered
 from daemon.connections.factory import ConnectionFactory
-from daemon.connections.registry import NOTHING_OFFERED, KnownStore, Offered, Registry, has_secrets, with_secrets
+from daemon.connections.registry import Registry, has_secrets, with_secrets
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Tenure
 from daemon.engine.signal import Signal
@@ -34,19 +35,6 @@ from daemon.storage.installs import Install, NewState, PendingConnection
 NO_EXTRAS: Mapping[str, object] = {}
 
 log = structlog.get_logger()
-
-
-@frozen(kw_only=True)
-class KeyAnswers:
-    """The answers of both sides about the credentials of a connect: of SparkLayer's key, and of the store's keys.
-
-    `store_known` is false if the store gave no answer about the keys that came with the connect. `store_void` is true
-    if the store refuses those that the site's connection uses, so the merchant must let us in again.
-    """
-
-    api_key_known: bool = False
-    store_known: bool = False
-    store_void: bool = False
 
 
 @frozen(kw_only=True)
@@ -144,6 +132,9 @@ class Lifecycle:
         used = typed or await self._used(site, store_ids)
         failure = None if used is None else await self.attempt(site, used)
         void = isinstance(failure, Rejected)
+        if failure is not None:
+            words = "keys of a store refused" if void else "keys of a store not answered"
+            log.warning(words, site=str(site), reason=failure.reason)
         if void and typed is not None:
             raise Invalid(f"extra_config: these keys do not work: {failure}")
         answers = KeyAnswers(api_key_known=known is True, store_known=failure is None, store_void=void)
@@ -338,7 +329,12 @@ class Lifecycle:
         if awaited is None or awaited.platform != platform:
             words = "This request was answered already, or is older than an hour."
             raise AppRefused(f"{words} Connect your store again in SparkLayer's dashboard.", 401)
-        installed = await visit.install(awaited.store_id)
+        try:
+            installed = await visit.install(awaited.store_id)
+        except AppRefused as refused:
+            reason = getattr(refused.__cause__, "reason", None)
+            log.warning("keys of a store refused", site=str(awaited.site), status=refused.status, reason=reason)
+            raise
         if installed.store_id != awaited.store_id:
             raise AppRefused("The credentials are those of a different store. Connect that one in SparkLayer.")
         async with self._locks[awaited.site]:

@@ -20,9 +20,9 @@ from daemon.admin.service import AdminService
 from daemon.app import compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings
+from daemon.connections.credentials import KnownStore
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
-from daemon.connections.registry import KnownStore
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Tenure
 from daemon.engine.supervisor import Supervisor

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from daemon.listener.http.messages import Response
 from daemon.model import Kind
@@ -194,18 +195,20 @@ async def test_a_callback_with_a_state_that_stands_for_nothing_is_refused(why: s
 
 
 @pytest.mark.parametrize(
-    ("why", "status"),
+    ("why", "status", "reason"),
     [
-        ("another shop's", 400),
-        ("wrong secret", 400),
-        ("read-only", 400),
-        ("role lost", 400),
-        ("for no header", 400),
-        ("shop down", 503),
-        ("a proxy's page", 503),
+        ("another shop's", 400, "credentials"),
+        ("wrong secret", 400, "credentials"),
+        ("read-only", 400, "scope_missing"),
+        ("role lost", 400, "scope_missing"),
+        ("for no header", 400, None),
+        ("in maintenance", 503, "maintenance"),
+        ("a proxy's page", 503, "challenge_page"),
     ],
 )
-async def test_a_callback_with_a_key_that_does_not_work_on_the_shop_is_refused(why: str, status: int) -> None:
+async def test_a_callback_with_a_key_that_does_not_work_on_the_shop_is_refused(
+    why: str, status: int, reason: str | None
+) -> None:
     async with open_shop() as h, open_woocommerce(shop=Shop()) as other:
         state = (await h.consent())["user_id"]
         posted = h.posted(state, "read" if why == "read-only" else "read_write")
@@ -216,15 +219,18 @@ async def test_a_callback_with_a_key_that_does_not_work_on_the_shop_is_refused(w
             posted["consumer_secret"] = "cs_guessed"
         elif why == "for no header":
             posted["consumer_key"] = "ck:1"
-        h.shop.keys.role_lost, h.shop.faults.down = why == "role lost", why == "shop down"
-        if why == "a proxy's page":
-            h.shop.faults.add("*", failures.challenge())
-        response = await h.call_back(posted)
+        h.shop.keys.role_lost = why == "role lost"
+        if status == 503:
+            h.shop.faults.add("*", failures.maintenance() if why == "in maintenance" else failures.challenge())
+        with capture_logs() as logs:
+            response = await h.call_back(posted)
+        refusal = {"event": "keys of a store refused", "site": str(SITE), "status": status, "reason": reason}
+        assert refusal | {"log_level": "warning"} in logs, "the shop's owner is told no reason, so the log has it"
         assert (response.status, await h.states()) == (status, [])
         assert "Connect your store again in SparkLayer" in html.unescape(word(response))
         assert not any(posted[name] in word(response) for name in ("consumer_key", "consumer_secret", "user_id"))
         h.shop.faults.clear()
-        h.shop.keys.role_lost = h.shop.faults.down = False
+        h.shop.keys.role_lost = False
         assert (await h.call_back(h.posted(state))).status == 401, "each state is good for one trial"
 
 

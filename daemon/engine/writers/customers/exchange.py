@@ -48,7 +48,7 @@ ASKED_SECONDS = 3.0
 """Seconds after which another customer counts as not shown."""
 
 HIDDEN_SECONDS = 5.0
-"""Seconds until SparkLayer is asked again for a customer that it does not show: all waiting customers share the answer."""
+"""Seconds until SparkLayer is asked again for a hidden customer: all waiting customers share the answer."""
 
 UNREAD_SECONDS = 3600.0
 """Seconds until a customer that SparkLayer does not show is written again, to find out if a person has deleted it."""
@@ -160,7 +160,7 @@ class Exchange:
         with trio.move_on_after(ASKED_SECONDS):
             try:
                 return await self._read(external_id, lane) is not None
-            except Retry:
+            except (Retry, Rejected):
                 pass  # going alone is safe, and this customer's trouble is not the other one's
         return False
 
@@ -269,8 +269,6 @@ class Exchange:
 def _read_unknown() -> Blocked:
     words = "SparkLayer has a customer that it does not show: how customers are read must have changed"
     return Blocked(words, reason=READ_UNKNOWN, side=Side.SPARKLAYER)
-
-
 
 
 def _refuse_agent(held: Body | None) -> None:

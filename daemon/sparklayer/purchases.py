@@ -32,7 +32,13 @@ from daemon.sparklayer.packages import (
 PURCHASE = CONTROL.answers
 READ = Operation(name="getPurchase", method="GET", answers=PURCHASE, control=CONTROL, about=About.PATH)
 PUT = Operation(
-    name="createUpdatePurchase", method="PUT", answers=PURCHASE, control=CONTROL, forbidding=True, about=About.PATH
+    name="createUpdatePurchase",
+    method="PUT",
+    answers=PURCHASE,
+    creating=True,
+    forbidding=True,
+    control=CONTROL,
+    about=About.PATH,
 )
 PATH = "/api/v1/purchases/sparklayer/{}"
 

@@ -30,10 +30,10 @@ CLASSES: Mapping[str, str] = {
 }
 
 # A 401 is met with one new token, so the second one blocks. A 402 or 403 says that this key may not. What writes an
-# external id or a SKU may find it taken, with an undocumented status. A 404 to what creates, a PUT by id included, or
-# wipes is about the path. Purchases and settings use the 403 for the content; prices are read for leftovers only, which may be left out.
-# The 409 is a concurrent write for products and prices, a taken id or address for customers and stock locations, and
-# a conflict that lasts for purchases and the store currency.
+# external id or a SKU may find it taken, with an undocumented status. A 404 to what creates (a PUT by id too) or wipes
+# is about the path. Purchases and settings use the 403 for the content; prices are read for leftovers only, which may
+# be left out. The 409 is a concurrent write for products and prices, a taken id or address for customers and stock
+# locations, and a conflict that lasts for purchases and the store currency.
 SPARKLAYER = """
 operation                   400 401 402 403 404 405 409 413 415 422 429 500 502 503 504  400+ 409+ 422+
 getAccessToken               k   k   b   k   b   b   b   b   b   b   r   r   r   r   r    k    b    b

@@ -345,7 +345,10 @@ async def _made(*ids: str) -> set[ExternalId]:
 
 
 async def test_contents_do_not_pile_up_while_the_site_cannot_be_set_up(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("* */price-lists*", answer(400, '{"title": "the plan has no price lists", "detail": "the plan has no price lists"}'))
+    bench.site.faults.add(
+        "* */price-lists*",
+        answer(400, '{"title": "the plan has no price lists", "detail": "the plan has no price lists"}'),
+    )
     bench.shop.put(product("1", {"11": "A"}))
     kind_state = bench.context.kind_states[Kind.PRODUCTS]
     await kind_state.page_cache.fill(None, [bench.shop._entity("1")], partial(_made, "1"))

@@ -67,7 +67,9 @@ async def test_a_second_401_blocks_after_exactly_one_new_token(sparklayer: Spark
 async def test_a_refused_key_blocks_everyone_who_waits_for_it_and_the_probe_tries_again(
     sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock, status: int
 ) -> None:
-    fake.token_answer = lambda _request: httpx.Response(status, json={"title": "Unknown client", "detail": "Unknown client"})
+    fake.token_answer = lambda _request: httpx.Response(
+        status, json={"title": "Unknown client", "detail": "Unknown client"}
+    )
     blocked: list[Blocked] = []
 
     async def call() -> None:
@@ -151,7 +153,9 @@ def test_a_token_does_not_show_itself() -> None:
 
 
 def test_a_refusal_that_quotes_the_secret_is_starred() -> None:
-    refusal = read(Answer(401, {}, b'{"title": "No", "detail": "There is no client jones with hunter2"}'), 0.0, Secret("hunter2"))
+    refusal = read(
+        Answer(401, {}, b'{"title": "No", "detail": "There is no client jones with hunter2"}'), 0.0, Secret("hunter2")
+    )
     assert isinstance(refusal, Blocked)
     assert str(refusal) == "no access token: There is no client jones with ***"
 

@@ -218,7 +218,9 @@ async def test_a_conflict_is_a_duplicate_whatever_its_words(sparklayer: SparkLay
 async def test_a_refused_customer_comes_with_sparklayers_words_and_the_fields_that_it_names(
     sparklayer: SparkLayer, fake: Any
 ) -> None:
-    fake.answers = [httpx.Response(400, json={"title": "No", "errors": [{"property": "group", "message": "is unknown"}]})]
+    fake.answers = [
+        httpx.Response(400, json={"title": "No", "errors": [{"property": "group", "message": "is unknown"}]})
+    ]
     with pytest.raises(Rejected, match="group: is unknown") as refusal:
         await sparklayer.customers.put(PLAIN.external_id, merged(write(PLAIN), None), Lane.LIVE, math.inf)
     assert refusal.value.properties == {"group"}

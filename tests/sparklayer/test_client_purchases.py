@@ -186,6 +186,16 @@ def test_a_cancelled_purchase_is_as_it_was_with_every_package_cancelled() -> Non
     assert {name: value for name, value in content.items() if name != "packages"} == kept
 
 
+def test_packages_held_as_an_object_survive() -> None:
+    package = {"identifiers": {"sparklayer_package_id": "pk_1"}, "accounting_files": [{"file_type": "invoice"}]}
+    line = owned(ORDER)["packages"][0]["line_items"][0]
+    held = HELD | {"packages": {**package, "type": "processing", "line_items": [line]}}
+    [written] = merged(ORDER, held)["packages"]
+    assert {name: written[name] for name in package} == package
+    [written] = cancelled(held)["packages"]
+    assert written == {**package, "type": "cancelled", "line_items": [line]}
+
+
 async def test_a_purchase_is_read_and_written_by_its_cart(sparklayer: SparkLayer, fake: Any) -> None:
     fake.answers = [httpx.Response(404, json={"title": "No", "detail": "No"}), httpx.Response(200, json=HELD)]
     assert await sparklayer.purchases.read(CART, Lane.LIVE) is None

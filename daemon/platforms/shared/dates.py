@@ -80,14 +80,16 @@ def _without_comments(text: str) -> str:
 def _iso(found: re.Match[str]) -> datetime:
     """Return an ISO 8601 time; second 60 is in the next minute, hour 24 in the next day."""
     day = found["date"]
-    midnight = datetime.strptime(day.replace("-", ""), "%Y%j") if _ORDINAL.fullmatch(day) else datetime.fromisoformat(day)  # noqa: DTZ007
-    if midnight.year != int(day[:4]) and "W" not in day:  # strptime counts on into the next year
-        raise ValueError(day)
+    if _ORDINAL.fullmatch(day):
+        midnight = datetime(int(day[:4]), 1, 1) + timedelta(days=int(day[-3:]) - 1)  # noqa: DTZ001  its zone follows
+        if midnight.year != int(day[:4]):
+            raise ValueError(day)
+    else:
+        midnight = datetime.fromisoformat(day)
     hour, minute, second = (int(found[name] or 0) for name in ("hour", "minute", "second"))
     # A fraction is one of the smallest unit that is written.
     unit = timedelta(seconds=1) if found["second"] else timedelta(minutes=1) if found["minute"] else timedelta(hours=1)
-    digits = (found["part"] or "0")[:9]
-    part = unit * int(digits) // 10 ** len(digits)
+    part = unit * int((found["part"] or "")[:9].ljust(9, "0")) // 10**9
     whole = timedelta(hours=hour, minutes=minute, seconds=second) + part
     if minute >= _HOUR or second > _LEAP_SECOND or whole > timedelta(hours=_DAY):
         raise ValueError(found[0])

@@ -234,7 +234,19 @@ def test_an_attribute_that_cannot_be_read_is_listed(name: str, text: str, field:
 @pytest.mark.holds("C5")
 @pytest.mark.parametrize(
     "parent",
-    ["ada@example.com", "0", "-1", "1.5", "9" * 5000, "2147483648", "9" * 19, "1234567890123456789012", "9" * 4000],
+    [
+        "ada@example.com",
+        "0",
+        "-1",
+        "1.5",
+        "1_2",
+        "\u0661\u0662",
+        "9" * 5000,
+        "2147483648",
+        "9" * 19,
+        "1234567890123456789012",
+        "9" * 4000,
+    ],
 )
 def test_a_parent_that_cannot_be_a_customer_is_told_of_by_its_id(parent: str) -> None:
     result = mapped({"parent_customer_id": parent})

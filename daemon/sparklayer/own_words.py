@@ -28,7 +28,7 @@ class _Error(msgspec.Struct):
     status: Any = None
 
 
-class _Problem(msgspec.Struct):
+class _Refusal(msgspec.Struct):
     """A refusal (RFC 7807), as documented (sparklayer.md 0)."""
 
     title: str
@@ -118,14 +118,14 @@ def _is_problem(content: dict[str, Any], status: int) -> bool:
     Frameworks and gateways send a detail, a list of errors or a status of their own, without a title.
     """
     try:
-        problem = msgspec.convert(content, _Problem)
+        refusal = msgspec.convert(content, _Refusal)
     except msgspec.ValidationError:
         return False
-    if not problem.title or not (problem.status or problem.detail or problem.errors):
+    if not refusal.title or not (refusal.status or refusal.detail or refusal.errors):
         return False
     return all(
-        own in (None, status) for own in (problem.status, *(error.status for error in problem.errors or ()))
-    ) and all(error.code or error.message for error in problem.errors or ())
+        own in (None, status) for own in (refusal.status, *(error.status for error in refusal.errors or ()))
+    ) and all(error.code or error.message for error in refusal.errors or ())
 
 
 def _is_line(row: Any) -> bool:

@@ -1,6 +1,6 @@
 """SQLite and PostgreSQL in one run: durable webhooks, the CPU of full syncs, and the time from a webhook to its push.
 
-A machine's speed varies from minute to minute, so the engines take turns, and only figures of one run may be compared.
+A machine's speed varies from minute to minute, so the engines take turns: compare figures of one run only.
 PostgreSQL is a server of its own on this machine, with its disk's real fsync; it shares the CPUs with the daemon and the
 load. The CPU of a full sync is the daemon's alone.
 """
@@ -53,7 +53,9 @@ def _place(server: Server, engine: str) -> Iterator[Secret | None]:
         yield url
 
 
-async def both(*, seconds: float, rounds: int, products: int, edits: float) -> dict[str, Measured]:
+async def both(
+    *, seconds: float, rounds: int, products: int, edits: float, connections: int = CONNECTIONS
+) -> dict[str, Measured]:
     """Measure both engines in turns: `seconds` of webhooks in each round, `edits` seconds of edits."""
     found: dict[str, list[Durable]] = {SQLITE: [], POSTGRES: []}
     with running(DURABLE) as server:
@@ -67,16 +69,16 @@ async def both(*, seconds: float, rounds: int, products: int, edits: float) -> d
             with _place(server, engine) as url:
                 life = await live(products, url)
             with _place(server, engine) as url:
-                delays = await _delays(url, edits)
+                delays = await _delays(url, edits, connections)
             results.sort(key=lambda one: one.result.per_second)
             measured[engine] = Measured(rounds=results, life=life, delays=delays)
     return measured
 
 
-async def _delays(url: Secret | None, seconds: float) -> Lateness:
+async def _delays(url: Secret | None, seconds: float, connections: int) -> Lateness:
     """Edit products of many connections, and time each until its site has it."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with open_neighbours([synthetic(EDITED) for _ in range(CONNECTIONS)]) as neighbours:
+        async with open_neighbours([synthetic(EDITED) for _ in range(connections)]) as neighbours:
             first, *others = [harness.told for harness in neighbours.harnesses]
             async with open_daemon(
                 Path(folder), first, beside=others, webhooks=True, debounce=DEBOUNCE, url=url

@@ -186,8 +186,9 @@ def test_the_table_lines_up() -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.timeout(300)
 async def test_both_engines_are_measured_in_one_run() -> None:
-    found = await engines.both(seconds=0.3, rounds=1, products=PRODUCTS, edits=1.5)
+    found = await engines.both(seconds=0.3, rounds=1, products=PRODUCTS, edits=1.5, connections=2)
     assert list(found) == [engines.SQLITE, engines.POSTGRES]
     for measured in found.values():
         assert measured.rounds[0].missing == 0 < measured.rounds[0].acknowledged

@@ -1,4 +1,7 @@
-"""The short form of the interleavings: the pairs that were once wrong, and some others; `make interleavings` has all."""
+"""The short form of the interleavings: the pairs that were once wrong, and some others.
+
+`make interleavings` has all.
+"""
 
 import random
 from collections.abc import Iterator, Sequence

@@ -1,8 +1,8 @@
 """SQLite and PostgreSQL in one run: durable webhooks, the CPU of full syncs, and the time from a webhook to its push.
 
 A machine's speed varies from minute to minute, so the engines take turns: compare figures of one run only.
-PostgreSQL is a server of its own on this machine, with its disk's real fsync; it shares the CPUs with the daemon and the
-load. The CPU of a full sync is the daemon's alone.
+PostgreSQL is a server of its own on this machine, with its disk's real fsync. It shares the CPUs with the daemon and
+the load. The CPU of a full sync is the daemon's alone.
 """
 
 import contextlib

@@ -29,10 +29,16 @@ from tests.prove.interleavings.session import Pair, Played
 FIRST_NEW = {"connections": 1000, "full_syncs": 2000}
 """The ids that the operations give begin here."""
 
-CONNECTIONS, RUNS = ("id", "connection_id"), ("full_sync_id", "parked_run", "settled_run", "seen_run", "put_for", "run")
-
 Content = Mapping[str, Sequence[str]]
 Name = tuple[str, str]
+
+HARMLESS: Mapping[Name, str] = {
+    ("retry parked", "finish enumeration"): "the run asks for the entity too: one revision more",
+    ("drop parked", "finish enumeration"): "the run asks for the entity: it is read once more",
+}
+"""Pairs that may end as neither order of the two does, and the reason; errors and broken invariants count there too."""
+
+RUNS = ("full_sync_id", "parked_run", "settled_run", "seen_run", "put_for", "run")
 
 
 def pairs() -> list[Name]:
@@ -89,7 +95,7 @@ class Bench:
         allowed = [self._content_after(make, order) for order in ([0] * 99, [1] * 99)]
         for order in _orders(one.statements[0], other.statements[1], long=long):
             played = self._play(make, order)
-            fault = self._fault(played, allowed)
+            fault = self._fault(played, allowed, harmless=names in HARMLESS)
             if fault is not None:
                 yield Wrong(names=names, order=order, fault=fault, said=played.said)
 
@@ -109,12 +115,12 @@ class Bench:
             result.unwrap()
         return self._content()
 
-    def _fault(self, played: Played, allowed: Sequence[Content]) -> str | None:
+    def _fault(self, played: Played, allowed: Sequence[Content], *, harmless: bool) -> str | None:
         errors = [str(result.error) for result in played.results if isinstance(result, outcome.Error)]
         if errors:
             return errors[0].splitlines()[0]
         content = self._content()
-        if content in allowed:
+        if harmless or content in allowed:
             return _broken(self._rows())
         return "neither order of the two ends so: " + min((_difference(content, other) for other in allowed), key=len)
 

@@ -1,4 +1,4 @@
-"""`python -m tests.e2e.newer FOLDER run --config FILE`: the daemon of a later release, whose further steps are in FOLDER.
+"""`python -m tests.e2e.newer FOLDER run --config FILE`: the daemon of a later release, whose steps are in FOLDER.
 
 FOLDER is a copy of `daemon/storage/migrations` with more steps.
 """

@@ -9,7 +9,7 @@ PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(VENV)/promtool)
 .PHONY: demo test conformance simulate interleavings crash power check bench lock format clean
 
 demo: $(READY)
-	$(BIN)/ignite-sync demo
+	$(BIN)/ignite-sync demo --platform $(or $(PLATFORM),bigcommerce) $(ARGS)
 
 # Units, conformance, one walk through the real process per kind, and a smoke test of each machine.
 # Four at once even on two processors: most tests of the real process wait.

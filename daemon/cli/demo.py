@@ -1,5 +1,7 @@
 """`ignite-sync demo`: a sample store, a stand-in for SparkLayer, and the real daemon between them on this machine.
 
+The store is one of BigCommerce or WooCommerce; see `daemon.cli.demo_shops` for what differs.
+
 It runs over real HTTP and a real database file: full syncs of the AdventureWorks company, with its products, customers
 and orders; a second round that writes nothing; and a few edits that arrive by webhook. Code independent of the daemon
 checks every claim against both sides. A claim that fails ends the demo with exit code 1.
@@ -22,6 +24,7 @@ from attrs import frozen
 from daemon import app
 from daemon.cli import stopping
 from daemon.cli.client import Daemon, RefusedError, UnreachableError, latest_run
+from daemon.cli.demo_shops import SHOPS, DemoShop, open_demo_shop
 from daemon.cli.progress import progress
 from daemon.config import (
     ConnectionSettings,
@@ -34,17 +37,8 @@ from daemon.config import (
 from daemon.errors import raise_config_error
 from daemon.model import Secret
 from daemon.observability.logging import configure
-from daemon.platforms import load_platforms
-from daemon.sandbox import Sandbox, SparkLayerOptions, open_sandbox
-from daemon.sandbox.bigcommerce.records import Variant
-from daemon.sandbox.company import WHOLESALE
-from daemon.sandbox.expectation import (
-    attribute_differences,
-    customer_differences,
-    differences,
-    held,
-    order_differences,
-)
+from daemon.sandbox import SparkLayer, SparkLayerOptions
+from daemon.sandbox.expectation import all_differences, held
 
 T = TypeVar("T")
 
@@ -53,9 +47,6 @@ KINDS = ("store", "products", "customers", "orders")
 LOGGED = ("products", "customers")
 PACE = 100.0
 """Requests per second that the stand-in for SparkLayer accepts: slow enough to watch."""
-
-AWAITING_FULFILLMENT = 11
-"""The status of an order that is paid and not shipped (bigcommerce.md section 7)."""
 
 TIMEOUT = 30.0
 """Seconds without any progress after which the demo fails: a slow machine only takes longer."""
@@ -75,22 +66,26 @@ class DemoFailedError(Exception):
 @click.command()
 @click.option("--exit", "exit_when_done", is_flag=True, help="End after the last change has arrived.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port.")
+@click.option(
+    "--platform", type=click.Choice(SHOPS), default=SHOPS[0], show_default=True, help="Platform of the store."
+)
+@click.option("--few", is_flag=True, help="Only a few of the products, customers and orders.")
 @click.pass_context
-def demo(ctx: click.Context, port: int, *, exit_when_done: bool) -> None:
+def demo(ctx: click.Context, port: int, platform: str, *, exit_when_done: bool, few: bool) -> None:
     """Show everything on this machine: no account and no settings are needed.
 
     Starts a sample store, a stand-in for SparkLayer, and the daemon between them. Runs until Ctrl-C.
     """
     with stopping.exiting():
-        code = main(exit_when_done=exit_when_done, port=port)
+        code = main(exit_when_done=exit_when_done, port=port, platform=platform, few=few)
     ctx.exit(code)
 
 
-def main(*, exit_when_done: bool, port: int) -> int:
+def main(*, exit_when_done: bool, port: int, platform: str = SHOPS[0], few: bool = False) -> int:
     """Run the demo; return 0 if every claim holds. Raises ConfigError if the port is in use."""
     configure("warning")
     try:
-        trio.run(_demo, exit_when_done, port)
+        trio.run(partial(_demo, exit_when_done=exit_when_done, port=port, platform=platform, few=few))
     except KeyboardInterrupt:
         return 0
     except BaseExceptionGroup as group:  # nurseries wrap the error that ends them; other errors are raised again
@@ -110,21 +105,21 @@ def _show(text: str) -> None:
     print(text, flush=True)
 
 
-async def _demo(exit_when_done: bool, port: int) -> None:  # noqa: FBT001  trio.run passes no keywords
+async def _demo(*, exit_when_done: bool, port: int, platform: str, few: bool) -> None:
     with (
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
         stopping.announced(signal.SIGINT, signal.SIGTERM),
         tempfile.TemporaryDirectory(prefix="ignite-sync-demo-") as folder,
     ):
         async with (
-            open_sandbox(sparklayer=SparkLayerOptions(rate=PACE, burst=20)) as sandbox,
+            open_demo_shop(platform, SparkLayerOptions(rate=PACE, burst=20), few=few) as (shop, site),
             trio.open_nursery() as nursery,
         ):
             token = Secret(secrets.token_urlsafe())
-            settings = _settings(sandbox, Path(folder) / "demo.db", port or free_port(), token)
+            settings = _settings(shop, site, Path(folder) / "demo.db", port or free_port(), token)
             stop = trio.Event()
             host, bound = await nursery.start(app.serve, settings, stop)
-            stage = _Stage(sandbox=sandbox, daemon=Daemon(settings.listener))
+            stage = _Stage(shop=shop, site=site, daemon=Daemon(settings.listener))
             async with trio.open_nursery() as show:  # it ends before the daemon, because it still calls it
                 show.start_soon(_end_at_signal, signals, show.cancel_scope)
                 _show(f"The daemon listens on http://{host}:{bound}, its database is {settings.database.path}.\n")
@@ -141,9 +136,7 @@ async def _end_at_signal(signals: AsyncIterator[int], show: trio.CancelScope) ->
     show.cancel()
 
 
-def _settings(sandbox: Sandbox, database: Path, port: int, token: Secret) -> Settings:
-    shop, site = sandbox.bigcommerce, sandbox.sparklayer
-    platform = load_platforms()["bigcommerce"]
+def _settings(shop: DemoShop, site: SparkLayer, database: Path, port: int, token: Secret) -> Settings:
     return Settings(
         listener=ListenerSettings(
             port=port,
@@ -160,13 +153,8 @@ def _settings(sandbox: Sandbox, database: Path, port: int, token: Secret) -> Set
                 site_id=site.site_id,
                 client_id=site.client_id,
                 client_secret=Secret(site.client_secret),
-                platform=platform.name,
-                store=platform.settings(
-                    api_url=shop.url,
-                    store_hash=shop.store_hash,
-                    access_token=Secret(shop.access_token),
-                    client_secret=Secret(shop.client_secret),
-                ),
+                platform=shop.platform,
+                store=shop.settings,
             ),
         ),
     )
@@ -183,19 +171,19 @@ def free_port() -> int:
 class _Stage:
     """The acts of the demo. `daemon` calls the running daemon over HTTP, as the commands do."""
 
-    sandbox: Sandbox
+    shop: DemoShop
+    site: SparkLayer
     daemon: Daemon
 
     async def play(self) -> None:
         """Show all acts in order. Raises DemoFailedError."""
-        store, site = self.sandbox.store, self.sandbox.sparklayer.state
-        carts = [cart for order in store.orders.orders if (cart := store.orders.cart_id(order))]
+        carts = self.shop.carts()
         for cart in carts:
-            site.purchases.place(cart)
-        variants = sum(1 for _ in store.variants())
+            self.site.state.purchases.place(cart)
+        products, variants, customers, orders = self.shop.counts
         _show(
-            f"The store has {len(store.entries)} products with {variants} variants, {len(store.customers.people)}"
-            f" customers and {len(store.orders.orders)} orders, of which {len(carts)} came from SparkLayer."
+            f"The store has {products} products with {variants} variants, {customers}"
+            f" customers and {orders} orders, of which {len(carts)} came from SparkLayer."
         )
         began = trio.current_time()
         for kind in KINDS:
@@ -212,11 +200,11 @@ class _Stage:
         began, what = trio.current_time(), f"Full sync {number} of {kind}"
 
         async def look() -> tuple[Any, int]:
-            run = latest_run(await self._ask(self.daemon.status), self._site, kind)
+            run = latest_run(await self._ask(self.daemon.status), self._name, kind)
             if run is None or run["id"] < run_id:
                 return None, 0
             shown.update(run["done"] + run["failed"], run["total_hint"], run["state"])
-            return run, self.sandbox.sparklayer.state.writes  # within a batch only these change
+            return run, self.site.state.writes  # within a batch only these change
 
         with progress(what, sys.stderr) as shown:
             run, _ = await _until(look, lambda seen: seen[0] is not None and seen[0]["state"] == "ended", what)
@@ -233,25 +221,18 @@ class _Stage:
             raise DemoFailedError(str(error)) from None
 
     @property
-    def _site(self) -> str:
-        return f"{ENV}/{self.sandbox.sparklayer.site_id}"
+    def _name(self) -> str:
+        return f"{ENV}/{self.site.site_id}"
 
     def _differences(self) -> list[str]:
-        store, state = self.sandbox.store, self.sandbox.sparklayer.state
-        site = state.comparable()
-        return [
-            *differences(store, state),
-            *attribute_differences(store, state),
-            *customer_differences(store, site["customers"]),
-            *order_differences(store, site["purchases"]),
-        ]
+        return all_differences(self.shop.state, self.site.state)
 
     def _compare(self) -> None:
         """Check that both sides agree, and say so. Raises DemoFailedError with the first difference."""
         if wrong := self._differences():
             raise DemoFailedError(f"SparkLayer differs from the store in {len(wrong)} places, first {wrong[0]}")
-        state = self.sandbox.sparklayer.state
-        site = held(state)
+        state = self.site.state
+        site = held(state, self.shop.price_list)
         variants = sum(len(product["variants"]) for product in site["products"].values())
         addresses = sum(len(customer.addresses) for customer in state.customers.customers.values())
         _show(
@@ -272,58 +253,31 @@ class _Stage:
     async def _sync_again(self) -> None:
         """Show that a second round of full syncs reads everything and writes nothing."""
         _show("\nAgain, with nothing changed:")
-        site, done = self.sandbox.sparklayer.state, 0
-        reads, writes = self.sandbox.bigcommerce.statistics.total, site.writes
+        site, done = self.site.state, 0
+        reads, writes = self.shop.reads, site.writes
         for kind in KINDS:
-            start = partial(self.daemon.start, self._site, kind, refresh=False, allow_removals=False)
+            start = partial(self.daemon.start, self._name, kind, refresh=False, allow_removals=False)
             done += (await self._full_sync(kind, 2, await self._ask(start)))["done"]
         if site.writes != writes:
             raise DemoFailedError(f"the second full syncs made {site.writes - writes} writes")
-        calls = self.sandbox.bigcommerce.statistics.total - reads
+        calls = self.shop.reads - reads
         _show(f"They read all {done} entities in {calls} calls, and wrote nothing.")
 
     async def _edit_live(self) -> None:
         """Show that edits arrive by webhook."""
-        store = self.sandbox.store
-        first, second = sorted(held(self.sandbox.sparklayer.state)["products"], key=int)[:2]
-        nameless = next(variant for variant in store.variants() if not variant.sku)
-        customer = next(iter(store.customers.in_groups(WHOLESALE))).customer.id
-        open_order = next(
-            order for order in store.orders.orders if store.orders.cart_id(order) and self._unshipped(order)
-        )
+        nameless = self.shop.without_sku()
+        products = sorted(map(int, held(self.site.state)["products"]))
         _show("\nNow the store is edited:")
-        stocked = next(v for v in store.variants() if v.product_id > int(second) and self._tracked(v))
-        edits: list[tuple[str, Callable[[], object]]] = [
-            ("a title", lambda: store.set_title(int(first), "Renamed in the store")),
-            ("a price", lambda: store.set_price(int(second), 123.45)),
-            ("a stock level", lambda: store.set_stock(stocked.id, stocked.inventory_level + 7)),
-            ("a hidden product", lambda: store.set_visible(int(first), visible=False)),
-            ("a missing SKU", lambda: store.set_sku(nameless.id, "FOUND-1")),
-            ("a recommended price", lambda: store.metafields.set("product", int(second), "rrp", "199.99")),
-            ("a customer's name", lambda: store.customers.update(customer, first_name="Renamed")),
-            ("a customer who left the group", lambda: store.customers.set_group(customer, 0)),
-            ("a shipment", lambda: store.orders.ship(open_order, None, carrier="DPD", tracking_number="DPD-1")),
-        ]
-        for what, edit in edits:
+        for what, edit in self.shop.edits(self.site, products):
             edit()
             _show(f"  {what} arrived in SparkLayer after {await self._arrival(what):.1f} s")
-        before = str(nameless.product_id)
         fixed = "the error of the fixed product leaves the sync-log"
 
         async def errors() -> frozenset[str]:
             return frozenset(self._errors("products"))
 
-        await _until(errors, lambda seen: before not in seen, fixed)
+        await _until(errors, lambda seen: nameless not in seen, fixed)
         _show("  and the fixed product's error left the sync-log")
-
-    def _unshipped(self, order_id: int) -> bool:
-        order = self.sandbox.store.orders.get(order_id)
-        return order.status_id == AWAITING_FULFILLMENT and not order.shipments and not order.is_deleted
-
-    def _tracked(self, variant: Variant) -> bool:
-        return (
-            bool(variant.sku) and self.sandbox.store.entry(variant.product_id).product.inventory_tracking == "variant"
-        )
 
     async def _arrival(self, what: str) -> float:
         async def look() -> list[str]:
@@ -334,7 +288,7 @@ class _Stage:
         return trio.current_time() - began
 
     def _errors(self, kind: str) -> dict[str, Any]:
-        errors: dict[str, Any] = self.sandbox.sparklayer.state.sync_log.logs["bigcommerce", kind].errors
+        errors: dict[str, Any] = self.site.state.sync_log.logs[self.shop.platform, kind].errors
         return errors
 
 

@@ -86,13 +86,13 @@ class ConnectionFactory:
 
     def endpoint(self, connection: Connection) -> Endpoint:
         """Build the endpoint of a connection's webhooks."""
-        options = self.options(connection.site)
+        options, platform = self.options(connection.site), self.registry.platforms[connection.platform]
         return Endpoint(
             connection_id=connection.id,
-            reader=self.registry.platforms[connection.platform].reader(connection.store),
+            reader=platform.reader(connection.store),
             kinds=self.kinds(connection.platform),
-            max_delivery_bytes=self.registry.platforms[connection.platform].max_delivery_bytes,
-            debounce=options.debounce,
+            max_delivery_bytes=platform.max_delivery_bytes,
+            debounce=min(options.debounce, platform.webhooks.longest_debounce),
             debounce_max=options.debounce_max,
         )
 

@@ -7,6 +7,7 @@ The engine asks for whole pages and whole lists of ids, and an adapter answers w
 `Entity` is opaque to the engine: one call reads it, and `Platform.map`, which is pure, maps it.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -248,6 +249,8 @@ class WebhookTimes:
     active_after: float = 60.0
     retried_for: float = 0.0
     delivered_within: float = 0.0
+    longest_debounce: float = math.inf
+    """A platform that gathers the edits of an entity itself: a change waits no longer than this for the next one."""
     needs_care: bool = False
     """True if a few failures make the platform switch webhooks off: they are looked at as often as a kind is swept."""
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from daemon.cli.demo_shops import SHOPS
 from tests.e2e.process import ROOT
 from tests.test_docs import printed, shape
 
@@ -20,16 +21,18 @@ DEMO = [sys.executable, "-u", "-m", "daemon", "demo", "--port", "0"]
 FORGETFUL = """
 import contextlib
 from daemon.cli import demo
-from daemon.sandbox import answer, open_sandbox
+from daemon.sandbox import answer
+
+opened = demo.open_demo_shop
 
 @contextlib.asynccontextmanager
-async def forgetful(**options):
-    async with open_sandbox(**options) as sandbox:
-        sandbox.sparklayer.faults.add("PATCH */pricing", answer(204), times=1)
-        yield sandbox
+async def forgetful(*args, **options):
+    async with opened(*args, **options) as (shop, site):
+        site.faults.add("PATCH */pricing", answer(204), times=1)
+        yield shop, site
 
-demo.open_sandbox = forgetful
-raise SystemExit(demo.main(exit_when_done=True, port=0))
+demo.open_demo_shop = forgetful
+raise SystemExit(demo.main(exit_when_done=True, port=0, platform="{}", few=True))
 """
 """The demo with a SparkLayer that says yes to some prices and does not keep them."""
 
@@ -62,8 +65,19 @@ def test_the_demo_ends_with_0_after_everything_it_claims() -> None:
         assert shown.fullmatch(done.stdout), f"{page} shows something else:\n{done.stdout}"
 
 
-def test_a_claim_that_does_not_hold_ends_the_demo_with_1() -> None:
-    done = _ended([sys.executable, "-c", FORGETFUL])
+def test_the_demo_of_woocommerce_ends_with_0_after_everything_it_claims() -> None:
+    done = _ended([*DEMO, "--exit", "--platform", "woocommerce", "--few"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert sum(line.endswith("it agrees with the store.") for line in lines) == 2
+    assert any(line.endswith("and wrote nothing.") for line in lines)
+    assert sum(" arrived in SparkLayer after " in line for line in lines) == 12
+    assert lines[-3] == "  and the fixed product's error left the sync-log"
+
+
+@pytest.mark.parametrize("platform", SHOPS)
+def test_a_claim_that_does_not_hold_ends_the_demo_with_1(platform: str) -> None:
+    done = _ended([sys.executable, "-c", FORGETFUL.replace("{}", platform)])
     assert done.returncode == 1, done.stdout + done.stderr
     assert "The demo failed: SparkLayer differs from the store" in done.stderr
     assert "it agrees with the store" not in done.stdout

@@ -37,7 +37,10 @@ PLATFORM = PlatformType(
     app=APP,
     typed_keys=TYPED_KEYS,
     # A delivery waits for WP-Cron, which runs every minute where there are visits (woocommerce.md, Webhooks 16).
-    webhooks=WebhookTimes(active_after=0.0, retried_for=0.0, delivered_within=120.0, needs_care=True),
+    # While a delivery waits, further edits of its entity make no second one, so little is left to wait for.
+    webhooks=WebhookTimes(
+        active_after=0.0, retried_for=0.0, delivered_within=120.0, longest_debounce=0.5, needs_care=True
+    ),
     # The settings of a shop are told by no webhook.
     webhook_kinds=frozenset({Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS}),
     census_kinds=frozenset({Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS}),

@@ -6,7 +6,7 @@ from daemon.sandbox.company import Company
 from daemon.sandbox.samples.adventureworks import catalogue
 from daemon.sandbox.samples.other_customers import other_customers
 from daemon.sandbox.samples.trade_customers import trade_customers
-from daemon.sandbox.samples.trade_orders import trade_orders
+from daemon.sandbox.samples.trade_orders import SCRIPT, trade_orders
 
 
 def adventureworks() -> Company:
@@ -18,3 +18,16 @@ def adventureworks() -> Company:
         customers=[*trade_customers(), *other_customers()],
     )
     return evolve(company, orders=list(trade_orders(company)))
+
+
+def excerpt() -> Company:
+    """Return the company with only the first customers and their orders, what these sold, and what has no SKU."""
+    company = adventureworks()
+    orders = company.orders[: len(SCRIPT)]
+    sold = {line["sku"] for order in orders for line in order.lines if "sku" in line}
+    return evolve(
+        company,
+        products=[product for product in company.products if {row.sku for row in product.variants} & {"", *sold}],
+        customers=company.customers[: len(SCRIPT)],
+        orders=orders,
+    )

@@ -96,7 +96,7 @@ def _child(shop: Shop) -> None:
     shop.customers.set_meta(_customer(shop, "branch"), "sparklayer_parent_customer_id", str(_customer(shop, "head")))
 
 
-SWEPT: Mapping[str, Edit] = {
+SWEPT: dict[str, Edit] = {
     "title": lambda shop: shop.set_title(_id(shop, "MUG"), "Beaker"),
     "price": lambda shop: shop.set_price(_id(shop, "MUG"), "8.25"),
     "stock": lambda shop: shop.set_stock(_id(shop, "MUG"), 0),
@@ -144,7 +144,7 @@ SWEPT: Mapping[str, Edit] = {
 }
 """Edits that one sweep brings, by their date or because the sweep reads them in any case."""
 
-UNANNOUNCED: Mapping[str, Edit] = {
+UNANNOUNCED: dict[str, Edit] = {
     "joins by code": lambda shop: shop.customers.set_roles(_customer(shop, "joiner"), ["customer", B2B_ROLE]),
     "attribute by a plugin": lambda shop: shop.customers.set_meta(
         _customer(shop, "stays"), "sparklayer_accounting_id", "A-1"
@@ -152,7 +152,7 @@ UNANNOUNCED: Mapping[str, Edit] = {
 }
 """Edits that WooCommerce announces to nobody, and that one sweep brings as well."""
 
-COUNTED: Mapping[str, Edit] = {
+COUNTED: dict[str, Edit] = {
     "product deleted": lambda shop: shop.delete_product(_id(shop, "VASE")),
     "trash emptied": lambda shop: shop.empty_trash(),
     "product with variations deleted": lambda shop: shop.delete_product(shop.product(_id(shop, "F-BLUE")).parent_id),

@@ -1,9 +1,7 @@
 """What can stay unseen, and how long: one test for each line of the table of that name in docs/operating.md."""
 
-import pytest
 from trio.testing import MockClock
 
-from daemon.sandbox import WooCommerceOptions
 from tests.platforms.woocommerce.edits import COUNTED, SWEPT, UNANNOUNCED, trading_shop
 from tests.platforms.woocommerce.whole import whole_daemon
 
@@ -31,6 +29,5 @@ async def test_dropped_deliveries_come_with_the_next_sweep_and_census(autojump_c
         await whole.settle()
         assert whole.woocommerce.webhooks.dropped > 0
         await whole.swept()
-        print(whole.unequal)
         await whole.counted()
         assert whole.unequal == []

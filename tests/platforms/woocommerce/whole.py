@@ -29,6 +29,7 @@ from daemon.app import Daemon, build_routes, compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings, SparkLayerSettings, SyncSettings
 from daemon.engine.context import ConnectionContext
+from daemon.errors import StorageTrouble
 from daemon.listener.http.messages import Request as Asked
 from daemon.listener.routes import Routes
 from daemon.model import ApiKey, Kind, Secret, Site
@@ -40,9 +41,9 @@ from daemon.sandbox.expectation import all_differences
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import Api, answered
 from daemon.sandbox.transport import Exchange
-from daemon.storage.database import Database
+from daemon.storage.database import Database, InlineDatabase, Operation
+from daemon.storage.operation import C, R
 from tests.contract import CONTRACT
-from tests.databases import new_database
 
 EPOCH = 1_800_000_000.0
 SHOP_URL, SITE_URL, PUBLIC_URL = "https://shop.test", "https://site.test", "https://here.test"
@@ -59,7 +60,7 @@ def true_time() -> float:
 
 @define
 class Traffic:
-    """The calls of the daemon to the shop: each with its method, path and query, and the most that were open at once."""
+    """The daemon's calls to the shop: method, path and query of each, and the most that were open at once."""
 
     calls: list[tuple[str, str, str]] = field(factory=list)
     seconds: float = 0.0
@@ -113,9 +114,23 @@ class Postman:
         """Close nothing."""
 
 
+class FullDisk(InlineDatabase):
+    """A database whose disk is full while `full`."""
+
+    full = False
+
+    async def write(self, fn: Operation[C, R], call: C) -> R:
+        """Commit, or raise StorageTrouble."""
+        if self.full:
+            raise StorageTrouble("the disk is full", reason="storage_full")
+        return await super().write(fn, call)
+
+
 @define(eq=False, kw_only=True)
 class Whole:
     """The daemon, and what it runs between."""
+
+    database: FullDisk
 
     woocommerce: WooCommerce
     site: SparkLayer
@@ -165,9 +180,10 @@ class Whole:
         """Wait until the shop has sent its webhooks, and the daemon has worked off its outbox."""
         with trio.fail_after(within):
             await self.woocommerce.webhooks.settled()
-        await self.until(self._is_idle, within)
+        await self.until(self.is_idle, within)
 
-    async def _is_idle(self) -> bool:
+    async def is_idle(self) -> bool:
+        """Return True if nothing waits in the outbox."""
         kinds = (await self.status())["kinds"].values()
         return not any(kind["outbox"]["live"] + kind["outbox"]["backfill"] for kind in kinds)
 
@@ -226,9 +242,9 @@ def settings(url: str = SHOP_URL, **sync: Any) -> Settings:
 async def whole_daemon(shop: Shop, options: WooCommerceOptions | None = None, **sync: Any) -> AsyncIterator[Whole]:
     """Run a daemon between a shop and an empty site; `sync` are settings of its pace."""
     shop.clock = true_time
-    database, traffic = new_database(), Traffic()
+    database, traffic = FullDisk(), Traffic()
     site = SparkLayer(
-        SparkLayerOptions(client_secret="sandbox-secret", settings_writable=True, contract=CONTRACT),  # noqa: S106
+        SparkLayerOptions(client_secret="sandbox-secret", settings_writable=True, contract=CONTRACT),
         SITE_URL,
     )
     async with trio.open_nursery() as nursery:
@@ -258,7 +274,9 @@ async def whole_daemon(shop: Shop, options: WooCommerceOptions | None = None, **
             postman = Postman(lambda: routes)
             woocommerce.webhooks.poster = postman
             nursery.start_soon(built.supervisor.run)
-            yield Whole(woocommerce=woocommerce, site=site, daemon=built, traffic=traffic, postman=postman)
+            yield Whole(
+                database=database, woocommerce=woocommerce, site=site, daemon=built, traffic=traffic, postman=postman
+            )
             nursery.cancel_scope.cancel()
     database.close()
 

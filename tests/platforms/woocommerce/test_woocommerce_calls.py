@@ -1,0 +1,113 @@
+"""The number of calls that work costs a shop, counted in the whole daemon; and a slow shop, which is never pressed."""
+
+from collections import Counter
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from daemon.sandbox import Shop
+from daemon.sandbox.woocommerce import B2B_ROLE
+from tests.platforms.woocommerce.edits import cart
+from tests.platforms.woocommerce.whole import Whole, whole_daemon
+
+CONSTANTS = {
+    "/data/currencies/current",
+    "/settings/products/woocommerce_weight_unit",
+    "/settings/tax/woocommerce_prices_include_tax",
+    "/customers (OPTIONS)",
+}
+HOOKS = "/webhooks"
+
+
+def large_shop(*, customers: int = 0, orders: int = 0) -> Shop:
+    """Return a shop with 300 products, of which 46 are variable and have 253 variations."""
+    shop = Shop()
+    for number in range(300):
+        sizes = 5 + number // 6 % 2 if number % 6 == 0 and number < 46 * 6 else 0
+        variants = [
+            {"sku": f"S{number}-{size}", "options": {"Size": str(size)}, "price": "9", "stock": 3}
+            for size in range(sizes)
+        ]
+        own = {} if sizes else {"sku": f"S{number}", "price": "9", "stock": 3}
+        shop.add_product(f"Product {number}", variants=variants, silent=True, **own)
+    if customers:
+        shop.customers.add_role(B2B_ROLE)
+    for number in range(customers):
+        shop.customers.add(f"c{number}@example.com", roles=["customer", B2B_ROLE], silent=True)
+    for number in range(orders):
+        shop.orders.place(0, [{"sku": "S1"}], cart_id=cart(str(number)), silent=True)
+    return shop
+
+
+def counted(whole: Whole) -> Counter[str]:
+    """Return the number of calls by path, apart from the look at the webhooks, which is no part of a sweep."""
+    calls = Counter(path if method == "GET" else f"{path} ({method})" for method, path, _ in whole.traffic.calls)
+    return Counter({path: number for path, number in calls.items() if not path.startswith(HOOKS)})
+
+
+async def test_a_full_sync_pools_the_variations_of_all_pages(autojump_clock: MockClock) -> None:
+    shop = large_shop()
+    assert (len(shop.tops), len(shop.variations)) == (300, 253)
+    async with whole_daemon(shop) as whole:
+        await whole.synced()
+        assert whole.unequal == []
+        whole.traffic.clear()
+        await whole.daemon.admin.sync({"site": "test/sandbox", "kind": "products"})
+        await trio.sleep(60)
+        calls = counted(whole)
+        constants = {path: calls.pop(path) for path in CONSTANTS & calls.keys()}
+        assert calls == {"/products": 4, "/variations": 3}
+        assert set(constants.values()) == {1}
+
+
+@pytest.mark.parametrize(("customers", "orders"), [(0, 0), (150, 99), (40, 150)])
+async def test_a_sweep_with_nothing_new_is_cheap(autojump_clock: MockClock, customers: int, orders: int) -> None:
+    """One call a kind, one for each B2B role and begun 100 of its customers, one for each begun 100 open orders."""
+    async with whole_daemon(large_shop(customers=customers, orders=orders)) as whole:
+        await whole.synced()
+        # The first sweep still sees what the run before it has changed.
+        await whole.swept()
+        whole.traffic.clear()
+        await trio.sleep(30)
+        assert not whole.traffic.calls
+        whole.context.sweep_now()
+        await trio.sleep(30)
+        calls = counted(whole)
+        roles = {"/customers": -(-customers // 100)} if customers else {}
+        assert calls == {
+            "/products": 1,
+            "/orders": 1 + max(1, -(-orders // 100)),
+            **roles,
+            **dict.fromkeys(CONSTANTS, 1),
+        }
+
+
+async def test_a_slow_shop_never_has_more_than_four_calls_and_live_changes_wait_for_none(
+    autojump_clock: MockClock,
+) -> None:
+    """A page takes 2 s. Amid the first full sync, each of a simple and a variable product is edited."""
+    shop = large_shop(customers=150, orders=150)
+    async with whole_daemon(shop) as whole:
+        await whole.synced()
+        whole.traffic.seconds = 2.0
+        for kind in ("products", "customers", "orders"):
+            await whole.daemon.admin.sync({"site": "test/sandbox", "kind": kind, "refresh": True})
+        await trio.sleep(3)
+        variable = next(row for row in shop.tops.values() if row.type == "variable")
+        late = []
+        for number, product in enumerate([shop.by_sku("S1"), variable]):
+            title = f"Live {number}"
+            shop.set_title(product.id, title)
+            began = trio.current_time()
+
+            async def arrived(product_id: str = str(product.id), title: str = title) -> bool:
+                return bool(whole.site.state.comparable()["products"][product_id]["title"] == title)
+
+            await whole.until(arrived)
+            late.append(trio.current_time() - began)
+        assert any(kind["full_sync"]["state"] != "ended" for kind in (await whole.status())["kinds"].values())
+        assert max(late) <= 5
+        await trio.sleep(1800)
+        assert await whole.is_idle()
+        assert whole.traffic.most_open <= 4

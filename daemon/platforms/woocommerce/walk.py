@@ -63,8 +63,10 @@ async def step(ask: Ask, place: Place, size: PageSize) -> Step:
         reading = await _read(ask, max(0, reading.offset - back * (reading.asked - 1)), size)
         back *= 4
     reached = reading.end is None or reading.end >= first.offset
-    if reading is not first and first.ids and reached and not reading.after(place.last):
+    hides = len(reading.ids) < reading.asked
+    if reading is not first and first.ids and reached and hides and not reading.after(place.last):
         # No row has gone: plugins hide rows that the server counts, here the one at which the page should have begun.
+        # A page without hidden rows proves more: rows have gone, and others have come back since. It is gone on from.
         reading = first
     last = max([place.last, *reading.ids])
     following = None if reading.end is None else Place(max(0, reading.end - 1), last)

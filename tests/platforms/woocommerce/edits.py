@@ -60,8 +60,10 @@ def trading_shop() -> Shop:
         order = shop.orders.place(
             _customer(shop, "head"), LINES, cart_id=cart(name), tax_rate="0.2", shipping="4.99", silent=True
         )
-        if name == "refunded":
+        if name in {"refunded", "kept"}:
             shop.orders.refund(order, {_line(shop, order): 2}, silent=True)
+        if name == "kept":
+            shop.orders.set_status(order, "completed", silent=True)
     shop.orders.place(_customer(shop, "buyer"), LINES, silent=True)
     return shop
 
@@ -157,8 +159,40 @@ COUNTED: dict[str, Edit] = {
     "trash emptied": lambda shop: shop.empty_trash(),
     "product with variations deleted": lambda shop: shop.delete_product(shop.product(_id(shop, "F-BLUE")).parent_id),
     "customer deleted": lambda shop: shop.customers.delete(_customer(shop, "gone"), silent=True),
+    "leaves by the profile page": lambda shop: shop.customers.move_role(_customer(shop, "branch"), "customer"),
     "leaves by code": lambda shop: shop.customers.set_roles(_customer(shop, "leaver"), ["customer"]),
     "role deleted": lambda shop: shop.customers.delete_role(SECOND_ROLE),
     "order deleted": lambda shop: shop.orders.delete(order_of(shop, "deleted")),
 }
 """Removals of which no list of changes tells: one census brings them."""
+
+
+def _delete_refund_of_completed(shop: Shop) -> None:
+    order = shop.orders.get(order_of(shop, "kept"))
+    shop.orders.delete_refund(order.id, order.refunds[0].id)
+
+
+def _price_in_database(shop: Shop) -> None:
+    with shop.unstamped():
+        shop.set_price(_id(shop, "POT"), "13", silent=True)
+
+
+READ_DAILY: dict[str, Edit] = {
+    "term renamed": lambda shop: shop.rename_term("Size", "S", "Small"),
+    "price written into the database": _price_in_database,
+    "refund of a completed order deleted": _delete_refund_of_completed,
+}
+"""Edits that move no date and that no list shows: the daily read of everything brings them."""
+
+UNDATED_ORDERS: dict[str, Edit] = {
+    "tracking": SWEPT["tracking"],
+    "quantity": lambda shop: shop.orders.set_quantity(
+        order_of(shop, "edited"), _line(shop, order_of(shop, "edited")), 2, silent=True
+    ),
+    "line added": lambda shop: shop.orders.add_line(order_of(shop, "edited"), sku="BOWL", quantity=4, silent=True),
+    "refund deleted": _delete_refund,
+    "cart named later": lambda shop: shop.orders.set_meta(
+        max(shop.orders.orders), "sparklayer_cart_id", cart("later"), silent=True
+    ),
+}
+"""Edits of open orders that move no date where orders are posts: one sweep brings them."""

@@ -32,7 +32,7 @@ from daemon.engine.context import ConnectionContext
 from daemon.errors import StorageTrouble
 from daemon.listener.http.messages import Request as Asked
 from daemon.listener.routes import Routes
-from daemon.model import ApiKey, Kind, Secret, Site
+from daemon.model import ApiKey, Secret, Site
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
@@ -41,8 +41,9 @@ from daemon.sandbox.expectation import all_differences
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import Api, answered
 from daemon.sandbox.transport import Exchange
-from daemon.storage.database import Database, InlineDatabase, Operation
+from daemon.storage.database import Database, InlineDatabase
 from daemon.storage.operation import C, R
+from daemon.storage.writer import Operation
 from tests.contract import CONTRACT
 
 EPOCH = 1_800_000_000.0
@@ -54,8 +55,20 @@ SITE = "test/sandbox"
 
 
 def true_time() -> float:
-    """Return the time of everything in a test."""
+    """Return the time of everything in a test, unless it is `ahead`."""
     return EPOCH + trio.current_time()
+
+
+@define
+class WallClock:
+    """The clock of the daemon and the shop."""
+
+    ahead: float = 0.0
+    """Seconds that were skipped: a day of work in between would take a minute of the test's."""
+
+    def time(self) -> float:
+        """Return the seconds since the epoch."""
+        return true_time() + self.ahead
 
 
 @define
@@ -130,6 +143,7 @@ class FullDisk(InlineDatabase):
 class Whole:
     """The daemon, and what it runs between."""
 
+    clock: WallClock
     database: FullDisk
 
     woocommerce: WooCommerce
@@ -159,11 +173,11 @@ class Whole:
         found: dict[str, Any] = (await self.daemon.admin.status({}))["connections"][0]
         return found
 
-    async def until(self, holds: Callable[[], Awaitable[object]], within: float = 3600.0) -> None:
-        """Wait until `holds`."""
+    async def until(self, holds: Callable[[], Awaitable[object]], within: float = 3600.0, every: float = 1.0) -> None:
+        """Wait until `holds`, looking `every` so many seconds."""
         with trio.fail_after(within):
             while not await holds():
-                await trio.sleep(0.25)
+                await trio.sleep(every)
 
     async def synced(self) -> None:
         """Wait until the first full sync of each kind has ended and all webhooks are registered."""
@@ -197,10 +211,6 @@ class Whole:
         await trio.sleep(CENSUS * LATEST)
         await self.settle()
 
-    def queries(self, path: str) -> list[str]:
-        """Return the queries of the calls of a path."""
-        return [query for _, called, query in self.traffic.calls if called == path]
-
 
 REGISTERED = (
     *(f"{resource}.{event}" for resource in ("product", "order") for event in ("created", "updated", "deleted")),
@@ -232,7 +242,7 @@ def settings(url: str = SHOP_URL, **sync: Any) -> Settings:
     return Settings(
         listener=ListenerSettings(public_url=PUBLIC_URL),
         sparklayer=SparkLayerSettings(test_url=SITE_URL),
-        sync=SyncSettings(sweep_seconds=SWEEP, census_seconds=CENSUS, **sync),
+        sync=SyncSettings(**{"sweep_seconds": SWEEP, "census_seconds": CENSUS, **sync}),
         security=SecuritySettings(secret_keys=(Secret("the-vault-key-of-the-tests-of-32-c"),)),
         connections=(link,),
     )
@@ -241,7 +251,8 @@ def settings(url: str = SHOP_URL, **sync: Any) -> Settings:
 @contextlib.asynccontextmanager
 async def whole_daemon(shop: Shop, options: WooCommerceOptions | None = None, **sync: Any) -> AsyncIterator[Whole]:
     """Run a daemon between a shop and an empty site; `sync` are settings of its pace."""
-    shop.clock = true_time
+    clock = WallClock()
+    shop.clock = clock.time
     database, traffic = FullDisk(), Traffic()
     site = SparkLayer(
         SparkLayerOptions(client_secret="sandbox-secret", settings_writable=True, contract=CONTRACT),
@@ -257,7 +268,7 @@ async def whole_daemon(shop: Shop, options: WooCommerceOptions | None = None, **
             return await answered(site, request)
 
         with (
-            mock.patch.object(time, "time", true_time),
+            mock.patch.object(time, "time", clock.time),
             mock.patch.object(daemon.transport.http, "_single_connection", partial(Exchange, ask)),
         ):
             made = settings(**sync)
@@ -267,23 +278,14 @@ async def whole_daemon(shop: Shop, options: WooCommerceOptions | None = None, **
                 Metrics(),
                 platforms=load_platforms(),
                 knows=_knows_all,
-                now=true_time,
+                now=clock.time,
             )
             await built.lifecycle.open_all()
             routes = Routes.of(build_routes(built, made), built.lifecycle.factory.metrics)
             postman = Postman(lambda: routes)
             woocommerce.webhooks.poster = postman
             nursery.start_soon(built.supervisor.run)
-            yield Whole(
-                database=database, woocommerce=woocommerce, site=site, daemon=built, traffic=traffic, postman=postman
-            )
+            parts: dict[str, Any] = {"database": database, "traffic": traffic, "postman": postman, "clock": clock}
+            yield Whole(woocommerce=woocommerce, site=site, daemon=built, **parts)
             nursery.cancel_scope.cancel()
     database.close()
-
-
-def product_ids(whole: Whole) -> set[str]:
-    """Return the ids of the products that a site sells."""
-    return set(whole.site.state.comparable()["products"])
-
-
-KINDS = (Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS)

@@ -98,7 +98,7 @@ def _child(shop: Shop) -> None:
     shop.customers.set_meta(_customer(shop, "branch"), "sparklayer_parent_customer_id", str(_customer(shop, "head")))
 
 
-SWEPT: dict[str, Edit] = {
+PRODUCT_EDITS: dict[str, Edit] = {
     "title": lambda shop: shop.set_title(_id(shop, "MUG"), "Beaker"),
     "price": lambda shop: shop.set_price(_id(shop, "MUG"), "8.25"),
     "stock": lambda shop: shop.set_stock(_id(shop, "MUG"), 0),
@@ -120,6 +120,8 @@ SWEPT: dict[str, Edit] = {
     ),
     "variation deleted": lambda shop: shop.delete_variation(_id(shop, "J-X")),
     "shared stock": lambda shop: shop.set_stock(shop.product(_id(shop, "F-RED")).parent_id, 11),
+}
+CUSTOMER_EDITS: dict[str, Edit] = {
     "customer's name": lambda shop: shop.customers.update(_customer(shop, "head"), first_name="Ann", last_name="Lee"),
     "billing address": lambda shop: shop.customers.update(_customer(shop, "head"), billing={"address_2": "Yard"}),
     "shipping address": lambda shop: shop.customers.update(_customer(shop, "head"), shipping={"city": "Wells"}),
@@ -127,6 +129,8 @@ SWEPT: dict[str, Edit] = {
     "parent": _child,
     "joins by the profile page": lambda shop: shop.customers.move_role(_customer(shop, "buyer"), SECOND_ROLE),
     "customer added": lambda shop: shop.customers.add("new@example.com", roles=[B2B_ROLE], billing=HOME),
+}
+ORDER_EDITS: dict[str, Edit] = {
     "order shipped": lambda shop: shop.orders.set_status(order_of(shop, "shipped"), "completed"),
     "tracking": lambda shop: shop.orders.set_tracking(order_of(shop, "open"), "dpd", "DPD-1", "https://t.example/1"),
     "quantity": lambda shop: shop.orders.set_quantity(
@@ -141,10 +145,16 @@ SWEPT: dict[str, Edit] = {
     "order placed": lambda shop: shop.orders.place(
         _customer(shop, "head"), [{"sku": "MUG", "quantity": 2}], cart_id=cart("new")
     ),
+}
+SETTINGS_EDITS: dict[str, Edit] = {
     "tax in prices": lambda shop: shop.set_tax_inclusive(inclusive=True),
     "unit of weight": lambda shop: shop.set_weight_unit("g"),
 }
+SWEPT = PRODUCT_EDITS | CUSTOMER_EDITS | ORDER_EDITS | SETTINGS_EDITS
 """Edits that one sweep brings, by their date or because the sweep reads them in any case."""
+
+SILENT = {"tax in prices", "unit of weight", "variation deleted", "refund deleted", "attribute", "parent"}
+"""Edits of `SWEPT` that WooCommerce announces to nobody."""
 
 UNANNOUNCED: dict[str, Edit] = {
     "joins by code": lambda shop: shop.customers.set_roles(_customer(shop, "joiner"), ["customer", B2B_ROLE]),
@@ -185,7 +195,7 @@ READ_DAILY: dict[str, Edit] = {
 """Edits that move no date and that no list shows: the daily read of everything brings them."""
 
 UNDATED_ORDERS: dict[str, Edit] = {
-    "tracking": SWEPT["tracking"],
+    "tracking": ORDER_EDITS["tracking"],
     "quantity": lambda shop: shop.orders.set_quantity(
         order_of(shop, "edited"), _line(shop, order_of(shop, "edited")), 2, silent=True
     ),

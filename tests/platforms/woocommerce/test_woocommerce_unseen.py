@@ -21,6 +21,7 @@ from daemon.sandbox import WooCommerceOptions
 from tests.platforms.woocommerce.edits import (
     COUNTED,
     READ_DAILY,
+    SILENT,
     SWEPT,
     UNANNOUNCED,
     UNDATED_ORDERS,
@@ -30,8 +31,6 @@ from tests.platforms.woocommerce.whole import whole_daemon
 
 DAY = 86_400.0
 OUTAGE = 600.0
-SILENT = {"tax in prices", "unit of weight", "variation deleted", "refund deleted", "attribute", "parent"}
-"""Edits of `SWEPT` that WooCommerce announces to nobody."""
 
 
 async def test_a_delivery_brings_every_announced_edit(autojump_clock: MockClock) -> None:

@@ -45,7 +45,7 @@ class DemoShop(Protocol):
 
     @property
     def state(self) -> Store | Shop:
-        """What the shop holds."""
+        """The shop's rows, with its edits."""
         ...
 
     @property
@@ -86,7 +86,7 @@ class BigCommerceDemo:
 
     @property
     def state(self) -> Store:
-        """What the shop holds."""
+        """The shop's rows, with its edits."""
         return self.stand_in.store
 
     @property
@@ -159,7 +159,7 @@ class WooCommerceDemo:
 
     @property
     def state(self) -> Shop:
-        """What the shop holds."""
+        """The shop's rows, with its edits."""
         return self.stand_in.shop
 
     @property

@@ -1,4 +1,4 @@
-"""What can stay unseen, and how long: the table of that name in docs/operating.md, line by line.
+"""The table "What can stay unseen, and how long" of docs/operating.md, line by line.
 
 | line of the table | test |
 |---|---|

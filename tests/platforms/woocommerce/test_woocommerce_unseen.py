@@ -4,7 +4,8 @@
 |---|---|
 | an edit with a delivery | `test_a_delivery_brings_every_announced_edit` |
 | an edit whose delivery is lost | `test_dropped_deliveries_come_with_the_next_sweep` |
-| a settings page, a role or an attribute given by code | the same, by `SWEPT` and `UNANNOUNCED` |
+| a role or an attribute given by code | the same, by `UNANNOUNCED` |
+| a setting of the shop | `test_a_setting_comes_with_the_next_sweep` |
 | tracking, a line, a deleted refund of an open order | `test_open_orders_without_dates_come_with_the_next_sweep` |
 | restored amid a full sync | `test_woocommerce_walk_and_sweep.py` |
 | deleted permanently, or without the role | `test_silent_removals_come_with_the_next_census` |
@@ -20,7 +21,11 @@ from trio.testing import MockClock
 from daemon.sandbox import WooCommerceOptions
 from tests.platforms.woocommerce.edits import (
     COUNTED,
+    CUSTOMER_EDITS,
+    ORDER_EDITS,
+    PRODUCT_EDITS,
     READ_DAILY,
+    SETTINGS_EDITS,
     SILENT,
     SWEPT,
     UNANNOUNCED,
@@ -45,7 +50,7 @@ async def test_a_delivery_brings_every_announced_edit(autojump_clock: MockClock)
 
 async def test_dropped_deliveries_come_with_the_next_sweep(autojump_clock: MockClock) -> None:
     """All deliveries of ten minutes are lost, with an edit of every sort in them; no person does anything."""
-    edits = SWEPT | UNANNOUNCED
+    edits = PRODUCT_EDITS | CUSTOMER_EDITS | ORDER_EDITS | UNANNOUNCED
     assert len(edits) >= 30
     async with whole_daemon(trading_shop()) as whole:
         await whole.synced()
@@ -55,6 +60,17 @@ async def test_dropped_deliveries_come_with_the_next_sweep(autojump_clock: MockC
             await trio.sleep(OUTAGE / len(edits))
         whole.woocommerce.webhooks.dropping = False
         assert whole.woocommerce.webhooks.dropped > len(edits) / 2
+        await whole.swept()
+        assert whole.unequal == []
+
+
+@pytest.mark.parametrize("name", SETTINGS_EDITS)
+async def test_a_setting_comes_with_the_next_sweep(autojump_clock: MockClock, name: str) -> None:
+    """It has everything read, so it would hide what the sweeps of other kinds do not find."""
+    async with whole_daemon(trading_shop()) as whole:
+        await whole.synced()
+        SETTINGS_EDITS[name](whole.shop)
+        assert whole.unequal != []
         await whole.swept()
         assert whole.unequal == []
 

@@ -5,6 +5,7 @@ Nothing is sent by building. The settings are the registry's present ones.
 
 import random
 import time
+from collections.abc import Callable
 from functools import partial
 from urllib.parse import quote, unquote
 
@@ -63,6 +64,7 @@ class ConnectionFactory:
     registry: Registry
     fingerprint: Fingerprint
     metrics: Metrics
+    now: Callable[[], float] = time.time
     _slots: trio.Semaphore = field(init=False, factory=lambda: trio.Semaphore(AT_ONCE))
     """Limits the readings that close gaps, of all connections together."""
 
@@ -78,7 +80,7 @@ class ConnectionFactory:
             fingerprint=self.fingerprint,
             metrics=self.metrics,
             options=self.options(connection.site),
-            now=time.time,
+            now=self.now,
             chance=random.Random(),  # noqa: S311  jitter is no secret
             pause=Pause(connection.site),
         )

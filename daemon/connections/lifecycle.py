@@ -109,6 +109,39 @@ class Lifecycle:
             await self.supervisor.stop(endpoint.connection_id)
             self.factory.metrics.forget(site)
 
+    async def work_on(self, stored: Stored) -> None:
+        """Work on an owned connection, or clean up after it, as it is stored by now; see `Work`."""
+        async with self._locks[stored.site]:
+            rows = await self.storage.read(connections.of_site, stored.site)
+            present = next((row for row in rows if row.id == stored.id), None)
+            if present is None:
+                await self.supervisor.stop(stored.id)
+            elif present.state == "leaving":
+                self._forget_endpoint(present)
+                self._clean_up(present)
+            elif present.state == "active" and self.registry.is_wanted(present):
+                connection = self.registry.decrypted(present)
+                if not self._runs_as(connection):
+                    await self._start(connection)
+
+    def finish_one(self, stored: Stored) -> None:
+        """Have the work on a connection end when its batches in flight are settled; see `Work`."""
+        self.teardown.finish_one(stored.id)
+        if (runner := self.supervisor.find(stored.id)) is not None:
+            runner.finish()
+
+    async def stop_one(self, stored: Stored) -> None:
+        """End the work on a connection at once; see `Work`. Its webhooks are still taken."""
+        # Without the site's lock: whoever has it may be waiting for a database that is gone.
+        await self.teardown.interrupt(stored.id)
+        self.factory.metrics.forget(stored.site)
+
+    def _forget_endpoint(self, stored: Stored) -> None:
+        """Take no more webhooks for a connection; a later one of the site keeps its own."""
+        endpoint = self.endpoints.get(stored.site)
+        if endpoint is not None and endpoint.connection_id == stored.id:
+            del self.endpoints[stored.site]
+
     async def connect(
         self, site: Site, store_id: str, key: ApiKey, extra_config: Mapping[str, object] = NO_EXTRAS
     ) -> str | None:
@@ -311,17 +344,23 @@ class Lifecycle:
     async def _start(self, connection: Connection) -> None:
         """Take a connection's webhooks, and work on it if this process may; an earlier runner of it stops."""
         self.endpoints[connection.site] = self.factory.endpoint(connection)
-        storage = self.tenure.storage(connection.id)
-        if storage is not None:
-            runner = self.factory.runner(connection, storage)
-            context = runner.context
-            apis = (context.platform.limiter.statistics().api, context.sparklayer.limiter.statistics().api)
-            self.factory.metrics.connection(connection.site, context.kind_states, apis)
-            await self.supervisor.start(runner)
+        ownership = self.tenure.ownership(connection.id)
+        if ownership is None:
+            self.tenure.wake()
+            return
+        runner = self.factory.runner(connection, ownership.storage)
+        context = runner.context
+        apis = (context.platform.limiter.statistics().api, context.sparklayer.limiter.statistics().api)
+        self.factory.metrics.connection(connection.site, context.kind_states, apis)
+        await self.supervisor.start(runner, ownership.while_owned)
 
     def _clean_up(self, leaving: Stored) -> None:
         assert leaving.leaving_since is not None  # it is stored with the state
-        self.teardown.begin(self.registry.decrypted(leaving), leaving.leaving_since)
+        ownership = self.tenure.ownership(leaving.id)
+        if ownership is None:
+            self.tenure.wake()  # its owner finds it leaving
+        else:
+            self.teardown.begin(self.registry.decrypted(leaving), leaving.leaving_since, ownership)
 
     async def _authorized(self, platform: str, visit: Authorized) -> None:
         """Take the credentials of the store that a pending connection names, once for each state."""

@@ -10,11 +10,11 @@ All times are the database's, since the clocks of nodes differ. With SQLite ther
 
 import functools
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 from attrs import frozen
-from sqlalchemy import Connection, and_, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import Connection, delete, exists, func, or_, select, tuple_, update
 
 from daemon.errors import LeaseLost
 from daemon.model import ConnectionId
@@ -85,6 +85,36 @@ class Owned:
 
 
 @frozen(kw_only=True)
+class Look:
+    """A node's look at the leases. `held` are those that it has; `may_accuse`: it may expel, and `may_take` leases."""
+
+    node_id: str
+    held: Collection[ConnectionId]
+    now: float
+    may_accuse: bool
+    may_take: bool
+
+
+@frozen(kw_only=True)
+class Seen:
+    """The result of a look: the names of expelled nodes, the node's leases, those of them just taken, and the share."""
+
+    expelled: Sequence[str]
+    owned: Sequence[Owned]
+    taken: Sequence[Taken]
+    fair: int
+
+
+@frozen(kw_only=True)
+class Pulse:
+    """The result of a beat. `offset` is to be added to this process's clock."""
+
+    alive: bool
+    now: float
+    offset: float
+
+
+@frozen(kw_only=True)
 class Share:
     """The numbers of leases, and of nodes that are not about to stop."""
 
@@ -113,6 +143,22 @@ def enter(conn: Connection, node: Node, now: float) -> None:
 def beat(conn: Connection, node_id: str, now: float) -> bool:
     """Note that a node is alive; False when it was expelled."""
     return conn.execute(update(nodes).where(nodes.c.id == node_id).values(seen_at=now)).rowcount == 1
+
+
+def pulse(conn: Connection, node_id: str, clock: Callable[[Connection], float], wall: Callable[[], float]) -> Pulse:
+    """Beat by the time of `clock`, and compare it with `wall`, this process's clock."""
+    before = wall()
+    now = clock(conn)
+    # The database looked at its clock between the two.
+    offset = now - (before + wall()) / 2
+    return Pulse(alive=beat(conn, node_id, now), now=now, offset=offset)
+
+
+def look(conn: Connection, call: Look) -> Seen:
+    """Expel silent nodes, take free leases, and return the leases of a node."""
+    expelled = expel(conn, call.now) if call.may_accuse else []
+    taken = take(conn, Take(node_id=call.node_id, held=call.held, now=call.now)) if call.may_take else []
+    return Seen(expelled=expelled, owned=owned(conn, call.node_id), taken=taken, fair=share(conn).fair)
 
 
 def drain(conn: Connection, node_id: str) -> None:
@@ -163,9 +209,9 @@ def take(conn: Connection, call: Take) -> list[Taken]:
     if most <= 0:
         return []
     c = leases.c
-    mine_and_idle = and_(c.node_id == call.node_id, c.connection_id.not_in(list(call.held)))
-    free = or_(~exists().where(nodes.c.id == c.node_id), mine_and_idle)
-    query = select(c.connection_id, c.node_id, c.token).where(free, c.not_before <= call.now)
+    free = or_(~exists().where(nodes.c.id == c.node_id), c.node_id == call.node_id)
+    idle = c.connection_id.not_in(list(call.held))
+    query = select(c.connection_id, c.node_id, c.token).where(free, idle, c.not_before <= call.now)
     # A transaction of the last owner that is still under way keeps its lease from being taken until it has ended.
     locked = query.order_by(c.connection_id).limit(most).with_for_update(of=leases, skip_locked=True)
     rows = conn.execute(locked).all()

@@ -23,7 +23,7 @@ R = TypeVar("R")
 log = structlog.get_logger()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class OwnersStorage:
     """The database as the owner of a connection sees it: each write carries the lease."""
 
@@ -46,7 +46,7 @@ class OwnersStorage:
         return await self._database.read(fn, *args)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class OwnedConnection:
     """A connection of this node, until `lost` is set; an `Ownership`.
 

@@ -192,7 +192,7 @@ class Cluster:
             on_crash=self._crashed,
         )
         self._owned[owned.id] = owned
-        log.info("lease taken", site=str(owned.stored.site), token=taken.lease.token, given=taken.given)
+        log.info("lease taken", site=str(owned.stored.site), number=taken.lease.token, given=taken.given)
 
     def _is_sure(self) -> bool:
         return self.boottime() < self._sure_until

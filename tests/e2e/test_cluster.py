@@ -1,4 +1,4 @@
-"""Two real daemons on one server: one works on the connection, and the other one takes over."""
+"""Two real daemons on one server: one works on the connection, the other one takes over, and each can disconnect it."""
 
 from pathlib import Path
 
@@ -47,7 +47,12 @@ async def test_a_killed_node_and_a_stopped_one_are_replaced(
         assert h.process.output.count("lease taken") == taken + 1
         await h.settle()
         h.assert_equal()
+        assert "lease lost" not in h.process.output + second.output
+
+        await second.start()
+        code, _, error = await second.command("disconnect", "test/sandbox", "--yes")
+        assert (code, error) == (0, "")
+        await h.until(lambda: not h.shop.hooks.registered)
         assert await h.process.terminate() == 0
         for output in (h.process.output, second.output):
             assert "Traceback" not in output
-            assert "lease lost" not in output

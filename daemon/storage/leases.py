@@ -188,7 +188,9 @@ def share(conn: Connection) -> Share:
     conn.execute(delete(leases).where(leases.c.connection_id.in_(gone)))
     alive = select(connections.c.id).where(connections.c.state.in_(["active", "leaving"]))
     without = alive.where(~exists().where(leases.c.connection_id == connections.c.id))
-    for connection_id in conn.execute(without.order_by(connections.c.id)).scalars().all():
+    # Locked, because the lease of a connection that is deleted meanwhile would refer to nothing.
+    locked = without.order_by(connections.c.id).with_for_update(read=True, key_share=True, skip_locked=True)
+    for connection_id in conn.execute(locked).scalars().all():
         new = insert(leases).values(connection_id=connection_id, token=0, not_before=0.0, crashes=0)
         conn.execute(new.on_conflict_do_nothing(index_elements=["connection_id"]))
     present = conn.execute(select(func.count()).select_from(leases)).scalar_one()

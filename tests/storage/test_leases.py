@@ -227,6 +227,18 @@ def test_two_nodes_that_take_at_the_same_time_share(two_engines: tuple[Engine, E
 
 
 @pytest.mark.postgres
+def test_a_connection_that_is_deleted_meanwhile_gets_no_lease(two_engines: tuple[Engine, Engine]) -> None:
+    here, there = map(Leases, two_engines)
+    first, _ = here.adopt(2)
+    there.enter("b")
+    with here.engine.begin() as conn:
+        conn.execute(text("DELETE FROM connections WHERE id = :id"), {"id": first})
+        assert len(there.take("b")) == 1
+    with there.engine.begin() as conn:
+        assert leases.share(conn).leases == 1
+
+
+@pytest.mark.postgres
 def test_the_clock_is_the_servers(two_engines: tuple[Engine, Engine]) -> None:
     with two_engines[0].begin() as conn:
         before = leases.clock(conn)

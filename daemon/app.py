@@ -37,6 +37,7 @@ from daemon.connections.registry import Registry
 from daemon.connections.reload import Reload, Reloading
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure
+from daemon.connections.work import ConnectionWork
 from daemon.engine.pull import fetch, pull
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, Failure, StorageTrouble, first_inside, raise_config_error
@@ -153,7 +154,7 @@ async def serve(
         async with trio.open_nursery() as nursery:
             address = await _bound(nursery, server, settings)
             nursery.start_soon(daemon.supervisor.run)
-            nursery.start_soon(daemon.tenure.run, daemon.lifecycle)
+            nursery.start_soon(daemon.tenure.run, ConnectionWork(daemon.lifecycle))
             nursery.start_soon(_until, stop, _freeze)
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)

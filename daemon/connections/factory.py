@@ -86,6 +86,16 @@ class ConnectionFactory:
         )
         return ConnectionRunner(context, self.destination(connection.site), self._slots)
 
+    def built_as(self, runner: ConnectionRunner | None, connection: Connection) -> bool:
+        """Return whether a runner works with these credentials and with the present settings."""
+        parts = connection, self.options(connection.site)
+        return runner is not None and (runner.context.connection, runner.context.options) == parts
+
+    def count(self, context: ConnectionContext) -> None:
+        """Start the counters of a connection that is worked on."""
+        apis = (context.platform.limiter.statistics().api, context.sparklayer.limiter.statistics().api)
+        self.metrics.connection(context.connection.site, context.kind_states, apis)
+
     def endpoint(self, connection: Connection) -> Endpoint:
         """Build the endpoint of a connection's webhooks."""
         options = self.options(connection.site)

@@ -91,15 +91,9 @@ class Lifecycle:
                 elif site not in self.endpoints:
                     log.info("connection added", site=str(site))
                     await self._start(connection)
-                elif not self._runs_as(connection):
+                elif not self.factory.built_as(self.supervisor.find(connection.id), connection):
                     log.info("connection settings changed", site=str(site))
                     await self._start(connection)
-
-    def _runs_as(self, connection: Connection) -> bool:
-        """Return whether a runner works with these credentials and with the present settings."""
-        runner = self.supervisor.find(connection.id)
-        options = self.factory.options(connection.site)
-        return runner is not None and (runner.context.connection, runner.context.options) == (connection, options)
 
     async def _pause(self, site: Site) -> None:
         """Stop working on a connection that the settings no longer name; its rows stay."""
@@ -109,38 +103,19 @@ class Lifecycle:
             await self.supervisor.stop(endpoint.connection_id)
             self.factory.metrics.forget(site)
 
-    async def work_on(self, stored: Stored) -> None:
-        """Work on an owned connection, or clean up after it, as it is stored by now; see `Work`."""
+    async def refresh(self, stored: Stored) -> None:
+        """Work on a connection that this process owns, or clean up after it, as it is stored by now."""
         async with self._locks[stored.site]:
             rows = await self.storage.read(connections.of_site, stored.site)
             present = next((row for row in rows if row.id == stored.id), None)
-            if present is None:
-                await self.supervisor.stop(stored.id)
-            elif present.state == "leaving":
-                self._forget_endpoint(present)
+            if present is not None and present.state == "leaving":
+                if rows[0].state != "active":
+                    self.endpoints.pop(stored.site, None)
                 self._clean_up(present)
-            elif present.state == "active" and self.registry.is_wanted(present):
+            elif present is not None and present.state == "active" and self.registry.is_wanted(present):
                 connection = self.registry.decrypted(present)
-                if not self._runs_as(connection):
+                if not self.factory.built_as(self.supervisor.find(connection.id), connection):
                     await self._start(connection)
-
-    def finish_one(self, stored: Stored) -> None:
-        """Have the work on a connection end when its batches in flight are settled; see `Work`."""
-        self.teardown.finish_one(stored.id)
-        if (runner := self.supervisor.find(stored.id)) is not None:
-            runner.finish()
-
-    async def stop_one(self, stored: Stored) -> None:
-        """End the work on a connection at once; see `Work`. Its webhooks are still taken."""
-        # Without the site's lock: whoever has it may be waiting for a database that is gone.
-        await self.teardown.interrupt(stored.id)
-        self.factory.metrics.forget(stored.site)
-
-    def _forget_endpoint(self, stored: Stored) -> None:
-        """Take no more webhooks for a connection; a later one of the site keeps its own."""
-        endpoint = self.endpoints.get(stored.site)
-        if endpoint is not None and endpoint.connection_id == stored.id:
-            del self.endpoints[stored.site]
 
     async def connect(
         self, site: Site, store_id: str, key: ApiKey, extra_config: Mapping[str, object] = NO_EXTRAS
@@ -349,9 +324,7 @@ class Lifecycle:
             self.tenure.wake()
             return
         runner = self.factory.runner(connection, ownership.storage)
-        context = runner.context
-        apis = (context.platform.limiter.statistics().api, context.sparklayer.limiter.statistics().api)
-        self.factory.metrics.connection(connection.site, context.kind_states, apis)
+        self.factory.count(runner.context)
         await self.supervisor.start(runner, ownership.while_owned)
 
     def _clean_up(self, leaving: Stored) -> None:

@@ -241,13 +241,13 @@ class Cluster:
 
     def _lose(self, owned: OwnedConnection, why: str) -> None:
         """End the work on a connection at once: another node may have it."""
-        if self._let_go(owned):
+        if self._cancel(owned):
             log.info("lease lost", site=str(owned.stored.site), why=why)
             self._nursery.start_soon(self._release, owned, None)
 
     def _crashed(self, owned: OwnedConnection) -> None:
         """End the work on a connection, and keep it from all nodes for a while."""
-        if self._let_go(owned):
+        if self._cancel(owned):
             self._nursery.start_soon(self._release, owned, self._quarantine)
 
     def _give_back(self, owned: OwnedConnection) -> None:
@@ -265,7 +265,7 @@ class Cluster:
         owned.lost.set()
         await self._release(owned, self._give)
 
-    def _let_go(self, owned: OwnedConnection) -> bool:
+    def _cancel(self, owned: OwnedConnection) -> bool:
         """Cancel the tasks of a connection; False if that was done before."""
         if owned.lost.is_set():
             return False

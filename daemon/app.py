@@ -10,11 +10,12 @@ which is as safe as a crash. A second signal, or a hanging shutdown, ends the pr
 """
 
 import gc
+import hashlib
 import os
 import signal
+import socket
 import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from attrs import frozen
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
+from daemon.connections.cluster import Cluster
 from daemon.connections.credentials import KnownStore
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.intake import Intake
@@ -35,6 +37,7 @@ from daemon.connections.registry import Registry
 from daemon.connections.reload import Reload, Reloading
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure
+from daemon.connections.work import ConnectionWork
 from daemon.engine.pull import fetch, pull
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, Failure, StorageTrouble, first_inside, raise_config_error
@@ -135,7 +138,7 @@ async def serve(
     """
     metrics = Metrics()
     async with open_database(settings.database.place, metrics.storage_commit) as database:
-        daemon = await compose(settings, database, metrics)
+        daemon = await compose(settings, database, metrics, tenure=_tenure(settings, database))
         registry = daemon.lifecycle.registry
         if len(settings.security.secret_keys) > 1:
             await renew_encryption(database, registry.vault)
@@ -151,15 +154,17 @@ async def serve(
         async with trio.open_nursery() as nursery:
             address = await _bound(nursery, server, settings)
             nursery.start_soon(daemon.supervisor.run)
+            nursery.start_soon(daemon.tenure.run, ConnectionWork(daemon.lifecycle))
             nursery.start_soon(_until, stop, _freeze)
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
             if reload is not None:
                 nursery.start_soon(_until, stop, partial(reloading.run, reload))
-            log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.contexts))
+            log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.lifecycle.endpoints))
             task_status.started(address)
             await stop.wait()
             server.stop()
+            daemon.tenure.finish()
             daemon.supervisor.finish()
             daemon.teardown.finish()
             nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
@@ -202,6 +207,7 @@ class Daemon:
     lifecycle: Lifecycle
     intake: Intake
     admin: AdminService
+    tenure: Tenure
 
 
 async def compose(
@@ -213,7 +219,7 @@ async def compose(
     tenure: Tenure | None = None,
     knows: Callable[[Site, ApiKey], Awaitable[bool | None]] | None = None,
     attempt: Callable[[Site, KnownStore], Awaitable[Failure | None]] | None = None,
-    now: Callable[[], float] = time.time,
+    now: Callable[[], float] | None = None,
 ) -> Daemon:
     """Build the parts; no connection is started.
 
@@ -223,14 +229,16 @@ async def compose(
     platforms = load_platforms() if platforms is None else platforms
     registry = Registry(settings, database, vault, platforms)
     fingerprint = await load_fingerprint(database, vault)
-    factory = ConnectionFactory(registry=registry, fingerprint=fingerprint, metrics=metrics)
+    tenure = tenure or Alone(database)
+    now = now or tenure.now
+    factory = ConnectionFactory(registry=registry, fingerprint=fingerprint, metrics=metrics, now=tenure.now)
     supervisor = Supervisor()
     teardown = Teardown(factory, supervisor, now)
     lifecycle = Lifecycle(
         storage=database,
         registry=registry,
         factory=factory,
-        tenure=tenure or Alone(database),
+        tenure=tenure,
         supervisor=supervisor,
         teardown=teardown,
         apps=_apps(settings, platforms),
@@ -240,7 +248,19 @@ async def compose(
     )
     intake = Intake(storage=database, supervisor=supervisor, endpoints=lifecycle.endpoints)
     admin = AdminService(storage=database, vault=vault, supervisor=supervisor, lifecycle=lifecycle, intake=intake)
-    return Daemon(supervisor=supervisor, teardown=teardown, lifecycle=lifecycle, intake=intake, admin=admin)
+    return Daemon(
+        supervisor=supervisor, teardown=teardown, lifecycle=lifecycle, intake=intake, admin=admin, tenure=tenure
+    )
+
+
+def _tenure(settings: Settings, database: Database) -> Tenure:
+    """Return how the process comes by its connections: by leases where other nodes may use the database too."""
+    if not database.shared:
+        return Alone(database)
+    shared = (settings.sparklayer, settings.sync, settings.connections, sorted(settings.apps.items()))
+    # `repr` shows no secret.
+    config = hashlib.sha256(repr(shared).encode()).hexdigest()[:16]
+    return Cluster(storage=database, name=os.environ.get("DYNO") or socket.gethostname(), config=config)
 
 
 def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:

@@ -111,6 +111,13 @@ class StorageTrouble(Failure):
     """The database cannot commit now: locked, full, read-only, or stopping."""
 
 
+class LeaseLost(StorageTrouble):
+    """Another node may work on the connection by now, so nothing of this call was written."""
+
+    def __init__(self) -> None:
+        super().__init__("this node has lost its lease of the connection", reason="lease_lost")
+
+
 class CallerError(Exception):
     """A caller asked for the impossible. The text is one line for the caller."""
 

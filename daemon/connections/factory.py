@@ -5,6 +5,7 @@ Nothing is sent by building. The settings are the registry's present ones.
 
 import random
 import time
+from collections.abc import Callable
 from functools import partial
 from urllib.parse import quote, unquote
 
@@ -63,6 +64,7 @@ class ConnectionFactory:
     registry: Registry
     fingerprint: Fingerprint
     metrics: Metrics
+    now: Callable[[], float] = time.time
     _slots: trio.Semaphore = field(init=False, factory=lambda: trio.Semaphore(AT_ONCE))
     """Limits the readings that close gaps, of all connections together."""
 
@@ -78,11 +80,21 @@ class ConnectionFactory:
             fingerprint=self.fingerprint,
             metrics=self.metrics,
             options=self.options(connection.site),
-            now=time.time,
+            now=self.now,
             chance=random.Random(),  # noqa: S311  jitter is no secret
             pause=Pause(connection.site),
         )
         return ConnectionRunner(context, self.destination(connection.site), self._slots)
+
+    def built_as(self, runner: ConnectionRunner | None, connection: Connection) -> bool:
+        """Return whether a runner works with these credentials and with the present settings."""
+        parts = connection, self.options(connection.site)
+        return runner is not None and (runner.context.connection, runner.context.options) == parts
+
+    def count(self, context: ConnectionContext) -> None:
+        """Start the counters of a connection that is worked on."""
+        apis = (context.platform.limiter.statistics().api, context.sparklayer.limiter.statistics().api)
+        self.metrics.connection(context.connection.site, context.kind_states, apis)
 
     def endpoint(self, connection: Connection) -> Endpoint:
         """Build the endpoint of a connection's webhooks."""

@@ -91,15 +91,9 @@ class Lifecycle:
                 elif site not in self.endpoints:
                     log.info("connection added", site=str(site))
                     await self._start(connection)
-                elif not self._runs_as(connection):
+                elif not self.factory.built_as(self.supervisor.find(connection.id), connection):
                     log.info("connection settings changed", site=str(site))
                     await self._start(connection)
-
-    def _runs_as(self, connection: Connection) -> bool:
-        """Return whether a runner works with these credentials and with the present settings."""
-        runner = self.supervisor.find(connection.id)
-        options = self.factory.options(connection.site)
-        return runner is not None and (runner.context.connection, runner.context.options) == (connection, options)
 
     async def _pause(self, site: Site) -> None:
         """Stop working on a connection that the settings no longer name; its rows stay."""
@@ -108,6 +102,20 @@ class Lifecycle:
             log.info("connection no longer configured", site=str(site))
             await self.supervisor.stop(endpoint.connection_id)
             self.factory.metrics.forget(site)
+
+    async def refresh(self, stored: Stored) -> None:
+        """Work on a connection that this process owns, or clean up after it, as it is stored by now."""
+        async with self._locks[stored.site]:
+            rows = await self.storage.read(connections.of_site, stored.site)
+            present = next((row for row in rows if row.id == stored.id), None)
+            if present is not None and present.state == "leaving":
+                if rows[0].state != "active":
+                    self.endpoints.pop(stored.site, None)
+                self._clean_up(present)
+            elif present is not None and present.state == "active" and self.registry.is_wanted(present):
+                connection = self.registry.decrypted(present)
+                if not self.factory.built_as(self.supervisor.find(connection.id), connection):
+                    await self._start(connection)
 
     async def connect(
         self, site: Site, store_id: str, key: ApiKey, extra_config: Mapping[str, object] = NO_EXTRAS
@@ -311,17 +319,21 @@ class Lifecycle:
     async def _start(self, connection: Connection) -> None:
         """Take a connection's webhooks, and work on it if this process may; an earlier runner of it stops."""
         self.endpoints[connection.site] = self.factory.endpoint(connection)
-        storage = self.tenure.storage(connection.id)
-        if storage is not None:
-            runner = self.factory.runner(connection, storage)
-            context = runner.context
-            apis = (context.platform.limiter.statistics().api, context.sparklayer.limiter.statistics().api)
-            self.factory.metrics.connection(connection.site, context.kind_states, apis)
-            await self.supervisor.start(runner)
+        ownership = self.tenure.ownership(connection.id)
+        if ownership is None:
+            self.tenure.wake()
+            return
+        runner = self.factory.runner(connection, ownership.storage)
+        self.factory.count(runner.context)
+        await self.supervisor.start(runner, ownership.while_owned)
 
     def _clean_up(self, leaving: Stored) -> None:
         assert leaving.leaving_since is not None  # it is stored with the state
-        self.teardown.begin(self.registry.decrypted(leaving), leaving.leaving_since)
+        ownership = self.tenure.ownership(leaving.id)
+        if ownership is None:
+            self.tenure.wake()  # its owner finds it leaving
+        else:
+            self.teardown.begin(self.registry.decrypted(leaving), leaving.leaving_since, ownership)
 
     async def _authorized(self, platform: str, visit: Authorized) -> None:
         """Take the credentials of the store that a pending connection names, once for each state."""

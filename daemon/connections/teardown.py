@@ -24,6 +24,7 @@ import trio
 from attrs import define, field, frozen
 
 from daemon.connections.factory import ConnectionFactory, webhook_path
+from daemon.connections.tenure import Ownership
 from daemon.engine.supervisor import Supervisor
 from daemon.engine.task_group import TaskGroup
 from daemon.errors import Blocked, Failure, KeyRefused, Rejected, Retry, StorageTrouble
@@ -31,6 +32,7 @@ from daemon.model import Connection, ConnectionId
 from daemon.storage import connections
 from daemon.storage.age import age_if_known
 from daemon.storage.connections import Wipe
+from daemon.storage.database import Storage
 from daemon.transport.backoff import LONGEST, backoff
 from daemon.transport.second_answer import SECOND_AFTER
 
@@ -56,17 +58,24 @@ class Teardown:
     now: Callable[[], float] = time.time
     _tasks: TaskGroup[ConnectionId] = field(init=False, factory=TaskGroup)
 
-    def begin(self, connection: Connection, since: float) -> None:
-        """Clean up after a connection that left at `since` (seconds since the epoch)."""
+    def begin(self, connection: Connection, since: float, ownership: Ownership) -> None:
+        """Clean up after a connection that left at `since` (seconds since the epoch), unless that is under way."""
+        if connection.id in self._tasks:
+            return
         left = GIVE_UP_AFTER - age_if_known(since, self.now())
         # The day is over, or the clock is wrong, so it is tried a little longer.
         seconds = left if left > 0 else LONGEST
-        self._tasks.add(connection.id, partial(self._clean_up, connection, seconds))
+        clean_up = partial(self._clean_up, connection, seconds, ownership.storage)
+        self._tasks.add(connection.id, partial(ownership.while_owned, clean_up))
 
     async def interrupt(self, connection_id: ConnectionId) -> None:
         """Stop cleaning up after a connection; when this returns, nothing is sent for it any more."""
         await self._tasks.stop(connection_id)
         await self.supervisor.stop(connection_id)
+
+    def finish_one(self, connection_id: ConnectionId) -> None:
+        """Stop cleaning up after a connection; the rest is done later, perhaps by another process."""
+        self._tasks.cancel(connection_id)
 
     async def run(self) -> None:
         """Clean up until `finish`."""
@@ -76,7 +85,7 @@ class Teardown:
         """Stop at once. The rest is done after the next start."""
         self._tasks.finish(at_once=True)
 
-    async def _clean_up(self, connection: Connection, seconds: float) -> None:
+    async def _clean_up(self, connection: Connection, seconds: float, storage: Storage) -> None:
         """Clean up for at most `seconds` of trio's clock, which does not jump."""
         deadline = trio.current_time() + seconds
         await self.supervisor.stop(connection.id)
@@ -86,7 +95,7 @@ class Teardown:
         async with trio.open_nursery() as nursery:
             for name, step in (("webhooks", self._remove_webhooks), ("sync-log", self._delete_sync_log)):
                 nursery.start_soon(self._patiently, name, partial(step, connection), site, deadline)
-        await self._wipe(connection.id)
+        await self._wipe(connection.id, storage)
         log.info("connection gone", site=site)
 
     async def _remove_webhooks(self, connection: Connection) -> None:
@@ -134,12 +143,12 @@ class Teardown:
             attempts += 1
             await trio.sleep(pause)
 
-    async def _wipe(self, connection_id: ConnectionId) -> None:
+    async def _wipe(self, connection_id: ConnectionId, storage: Storage) -> None:
         wipe = Wipe(id=connection_id, blank=self.factory.registry.vault.encrypt(None))
         attempts = 0
         while True:
             try:
-                return await self.factory.registry.storage.write(connections.wipe, wipe)
+                return await storage.write(connections.wipe, wipe)
             except StorageTrouble as error:
                 log.warning("the database cannot be used now", reason=error.reason)
             attempts += 1

@@ -1,31 +1,89 @@
 """The connections that this process may work on.
 
 Taking webhooks, orders and connects needs no tenure: each is a transaction that is correct in any process. Working on a
-connection does, so a runner gets its storage from here. With SQLite one process has the database file, and with it
-every connection.
+connection does. Whatever works gets its storage from an `Ownership`, and runs inside it. With SQLite one process has
+the database file, and with it every connection; with PostgreSQL see `daemon.connections.cluster`.
 """
 
+import time
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from attrs import frozen
 
 from daemon.model import ConnectionId
+from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
+
+Task = Callable[[], Awaitable[None]]
+
+
+class Ownership(Protocol):
+    """The right of this process to work on one connection, for now."""
+
+    @property
+    def storage(self) -> Storage:
+        """The database as the owner sees it: its writes are refused once another process is the owner."""
+
+    async def while_owned(self, task: Task) -> None:
+        """Run a task until it ends, or until the connection is lost: then it is cancelled."""
+
+
+class Work(Protocol):
+    """The work on connections, begun and ended as the tenure says."""
+
+    async def work_on(self, stored: Stored) -> None:
+        """Work on an owned connection as it is stored now. Called again when it has changed. Raises StorageTrouble."""
+
+    def finish_one(self, stored: Stored) -> None:
+        """Have the tasks of a connection end as soon as its batches in flight are settled."""
+
+    async def stop_one(self, stored: Stored) -> None:
+        """End the work on a connection at once."""
 
 
 class Tenure(Protocol):
-    """Says which connections this process may work on."""
+    """Says which connections this process may work on, and has the work begun and ended."""
 
-    def storage(self, connection_id: ConnectionId) -> Storage | None:
-        """Return the database as the worker of a connection sees it; None while another process works on it."""
+    def ownership(self, connection_id: ConnectionId) -> Ownership | None:
+        """Return the right to work on a connection; None while another process has it, or none."""
+
+    def now(self) -> float:
+        """Return the time in seconds since the epoch, the same in all processes."""
+
+    def wake(self) -> None:
+        """Look at once for connections that are free, or that have changed."""
+
+    async def run(self, work: Work) -> None:
+        """Begin and end the work on connections, until `finish` and until all of them are given back."""
+
+    def finish(self) -> None:
+        """Take no more connections, and give each one back as soon as its batches in flight are settled."""
 
 
 @frozen
 class Alone:
-    """The tenure of the only process: every connection is its own."""
+    """The tenure of the only process: every connection is its own, from the start to the end."""
 
-    database: Storage
+    storage: Storage
 
-    def storage(self, _connection_id: ConnectionId) -> Storage:
-        """Return the database itself."""
-        return self.database
+    def now(self) -> float:
+        """Return the clock's time."""
+        return time.time()
+
+    def ownership(self, _connection_id: ConnectionId) -> "Alone":
+        """Return the right to work on any connection."""
+        return self
+
+    async def while_owned(self, task: Task) -> None:
+        """Run a task."""
+        await task()
+
+    def wake(self) -> None:
+        """Look for nothing: no other process changes anything."""
+
+    async def run(self, _work: Work) -> None:
+        """Do nothing: the work begins as connections come."""
+
+    def finish(self) -> None:
+        """Give nothing back."""

@@ -61,7 +61,7 @@ class Pipeline:
         """Work on a batch to its end. Raises StorageTrouble if it could not be settled, and bugs as they are."""
         runs = {claim.run for claim in claims if claim.run is not None}
         refreshes = await self._context.storage.read(full_syncs.refreshing, runs) if runs else ()
-        refreshing = frozenset(claim.external_id for claim in claims if claim.run in refreshes)
+        refreshing = frozenset(claim.external_id for claim in claims if claim.doubted or claim.run in refreshes)
         # A list, because an exception that leaves a nursery comes out in a group.
         errors: list[Exception] = []
         async with trio.open_nursery() as nursery:

@@ -4,12 +4,17 @@ Connections come and go while the daemon runs. When `stop` returns, no task of t
 and its HTTP clients for both sides are closed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 
 from daemon.engine.context import ConnectionContext, KindState
 from daemon.engine.runner import ConnectionRunner
-from daemon.engine.task_group import TaskGroup
+from daemon.engine.task_group import Task, TaskGroup
 from daemon.model import ConnectionId, Kind
+
+
+async def _directly(task: Task) -> None:
+    await task()
 
 
 class Supervisor:
@@ -44,13 +49,16 @@ class Supervisor:
             states = runner.context.kind_states
             yield from (states[kind] for kind in (states if kinds is None else kinds))
 
-    async def start(self, runner: ConnectionRunner) -> None:
-        """Work on a connection; before `run`, from its start. A runner that it has already stops first."""
+    async def start(self, runner: ConnectionRunner, within: Callable[[Task], Awaitable[None]] = _directly) -> None:
+        """Work on a connection; before `run`, from its start. A runner that it has already stops first.
+
+        `within` runs the runner's task.
+        """
         connection_id = runner.context.connection.id
         before = self._runners.get(connection_id)  # it is found until the new one is there
         await self._tasks.stop(connection_id)
         self._runners[connection_id] = runner
-        self._tasks.add(connection_id, runner.run)
+        self._tasks.add(connection_id, partial(within, runner.run))
         if before is not None:
             await close(before.context)
 

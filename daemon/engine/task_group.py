@@ -45,6 +45,14 @@ class TaskGroup(Generic[K]):
         if self._nursery is not None:
             self._nursery.start_soon(self._keep, key, member)
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._members
+
+    def cancel(self, key: K) -> None:
+        """Cancel a task, if there is one, without waiting for its end."""
+        if (member := self._members.get(key)) is not None:
+            member.scope.cancel()
+
     async def stop(self, key: K) -> None:
         """Cancel a task and wait until it is gone; a key without a task needs nothing."""
         member = self._members.get(key)

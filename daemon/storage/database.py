@@ -35,10 +35,19 @@ class Storage(Protocol):
         ...
 
 
+class SharedStorage(Storage, Protocol):
+    """A database that several nodes may use."""
+
+    async def apart(self, fn: Callable[..., R], *args: Any) -> R:
+        """Run `fn(conn, *args)` in a transaction that waits for no other call. Raises StorageTrouble."""
+        ...
+
+
 class Database:
     """The storage with threads; made by `open_database`."""
 
-    def __init__(self, writer: Writer, readers: Sequence[Transactions]) -> None:
+    def __init__(self, writer: Writer, readers: Sequence[Transactions], beats: Transactions | None = None) -> None:
+        self._beats = beats
         self._writer = writer
         self._idle = list(readers)
         self._free = trio.Semaphore(len(readers))
@@ -56,6 +65,16 @@ class Database:
                 return await reader.run(reader.transact, fn, *args)
             finally:
                 self._idle.append(reader)
+
+    @property
+    def shared(self) -> bool:
+        """True when several nodes may use the database."""
+        return self._beats is not None
+
+    async def apart(self, fn: Callable[..., R], *args: Any) -> R:
+        """Run a transaction on a connection that nothing else uses; see `SharedStorage`."""
+        assert self._beats is not None  # the caller has asked `shared`
+        return await self._beats.run(self._beats.transact, fn, *args)
 
     @property
     def waiting(self) -> int:
@@ -83,6 +102,10 @@ class InlineDatabase:
         with self._engine.begin() as conn:
             return fn(conn, *args)
 
+    async def apart(self, fn: Callable[..., R], *args: Any) -> R:
+        """Run a transaction; see `SharedStorage`."""
+        return await self.read(fn, *args)
+
     def close(self) -> None:
         """Forget everything."""
         self._engine.dispose()
@@ -98,17 +121,17 @@ async def open_database(
     ConfigError, one line, when another daemon has the file, or when it cannot be written or is no database; and
     StorageTrouble when a server does not answer.
     """
-    opening: AbstractAsyncContextManager[tuple[Transactions, Sequence[Transactions]]] = (
+    opening: AbstractAsyncContextManager[tuple[Transactions, Sequence[Transactions], Transactions | None]] = (
         postgres.connected(place, make=make) if isinstance(place, Secret) else sqlite.connected(place)
     )
-    async with opening as (connection, readers):
+    async with opening as (connection, readers, beats):
         writer = Writer(connection, observe)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
             if isinstance(place, Path) and isinstance(connection, sqlite.WorkerConnection):
                 nursery.start_soon(sqlite.keep_log_small, place, connection, writer)
             try:
-                yield Database(writer, readers)
+                yield Database(writer, readers, beats)
             finally:
                 # A commit under way ends first, since its wait is shielded.
                 nursery.cancel_scope.cancel()

@@ -69,13 +69,17 @@ class Record:
 
 @frozen
 class Claim:
-    """A row as it was when an actor took it, before anything was read."""
+    """A row as it was when an actor took it, before anything was read.
+
+    A `doubted` entity is written even if the ledger says that SparkLayer has it (see `daemon.storage.last_word`).
+    """
 
     external_id: ExternalId
     revision: int
     run: RunId | None
     attempts: int
     first_queued_at: float
+    doubted: bool = False
 
 
 def active(conn: Connection, ids: Iterable[ConnectionId], *, alone: bool = False) -> set[ConnectionId]:
@@ -283,8 +287,9 @@ _OF_A_LANE = (
     outbox.c.state == RowState.PENDING,
     outbox.c.lane == bindparam("lane"),
 )
+_CLAIMED = ("external_id", "revision", "full_sync_id", "attempts", "first_queued_at", "doubted")
 _OLDEST = (
-    select(*(outbox.c[name] for name in ("external_id", "revision", "full_sync_id", "attempts", "first_queued_at")))
+    select(*(outbox.c[name] for name in _CLAIMED))
     .where(*_OF_A_LANE)
     .order_by(outbox.c.due_at, outbox.c.external_id)
     .limit(bindparam("most"))

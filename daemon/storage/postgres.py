@@ -62,6 +62,15 @@ LIMITS = (
 SILENT_SECONDS = 25.0
 """Longer than a statement may take: by then a living server has answered or refused."""
 
+BEAT_LIMITS = (
+    "idle_in_transaction_session_timeout = '5s'",
+    "lock_timeout = '1s'",
+    # A beat that takes longer is worth nothing, and the next one would wait for it.
+    "statement_timeout = '2s'",
+    "synchronous_commit = on",
+)
+BEAT_SILENT_SECONDS = 4.0
+
 TRIES = 5
 """Attempts at a transaction that the server ends because of another one."""
 
@@ -104,8 +113,11 @@ _REASONS = {
 class PostgresConnection:
     """A connection to PostgreSQL with a thread of its own."""
 
-    def __init__(self, url: Secret, begin: str) -> None:
-        self._engine = engine(url, begin)
+    def __init__(
+        self, url: Secret, begin: str, limits: Sequence[str] = (), silent_seconds: float = SILENT_SECONDS
+    ) -> None:
+        self._engine = engine(url, begin, limits or LIMITS)
+        self._silent_seconds = silent_seconds
         self._closed = False
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="postgres", daemon=True)
@@ -168,7 +180,7 @@ class PostgresConnection:
 
     def hang_up(self, now: float) -> None:
         """From another thread: close the socket when the server has been silent for too long."""
-        if self._asked is None or now - self._asked < SILENT_SECONDS:
+        if self._asked is None or now - self._asked < self._silent_seconds:
             return
         # libpq waits for this socket, and only an end of it wakes libpq. A copy: libpq closes its own.
         with contextlib.suppress(Exception), socket.socket(fileno=os.dup(self._driver.fileno())) as copy:
@@ -202,8 +214,8 @@ class Watchdog:
                 connection.hang_up(time.monotonic())
 
 
-def engine(url: Secret, begin: str) -> Engine:
-    """Return an engine with one session, whose transactions begin with `begin` and the limits.
+def engine(url: Secret, begin: str, limits: Sequence[str] = LIMITS) -> Engine:
+    """Return an engine with one session, whose transactions begin with `begin` and `limits`.
 
     Raises ConfigError when there is no driver.
     """
@@ -234,7 +246,7 @@ def engine(url: Secret, begin: str) -> Engine:
         pool_reset_on_return=None,
         use_native_hstore=False,
     )
-    start = "; ".join((begin, *(f"SET LOCAL {limit}" for limit in LIMITS)))
+    start = "; ".join((begin, *(f"SET LOCAL {limit}" for limit in limits)))
     event.listen(made, "begin", lambda conn: conn.exec_driver_sql(start))
     return made
 
@@ -275,19 +287,20 @@ def _code(error: DBAPIError) -> str:
 @contextlib.asynccontextmanager
 async def connected(
     url: Secret, *, make: bool = True
-) -> AsyncIterator[tuple[PostgresConnection, Sequence[PostgresConnection]]]:
-    """Connect to a database with this release's schema; lend a connection that writes and those that read.
+) -> AsyncIterator[tuple[PostgresConnection, Sequence[PostgresConnection], PostgresConnection]]:
+    """Connect to a database with this release's schema; lend connections: to write, to read, and one for beats.
 
     Raises ConfigError, one line, when the URL is wrong or the database cannot be used, or without `make` when it is
     empty; and StorageTrouble when the server has not answered for START_SECONDS.
     """
     refuse_url(url)
-    connections = [PostgresConnection(url, begin) for begin in (WRITE, *[READ] * READERS)]
-    writer, *readers = connections
+    writer, readers = PostgresConnection(url, WRITE), [PostgresConnection(url, READ) for _ in range(READERS)]
+    beats = PostgresConnection(url, WRITE, BEAT_LIMITS, BEAT_SILENT_SECONDS)
+    connections = [writer, *readers, beats]
     with Watchdog(connections):
         try:
             await _started(writer, without_password(url.reveal()), make=make)
-            yield writer, readers
+            yield writer, readers, beats
         finally:
             with trio.CancelScope(shield=True):
                 for connection in connections:

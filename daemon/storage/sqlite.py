@@ -131,8 +131,8 @@ class WorkerConnection:
 
 
 @contextlib.asynccontextmanager
-async def connected(path: Path) -> AsyncIterator[tuple[WorkerConnection, Sequence[WorkerConnection]]]:
-    """Open the database at `path`, with this release's schema; lend a connection that writes and those that read.
+async def connected(path: Path) -> AsyncIterator[tuple[WorkerConnection, Sequence[WorkerConnection], None]]:
+    """Open the database at `path`, with this release's schema; lend connections: to write, to read, and none for beats.
 
     Raises ConfigError, one line, when another daemon has the file, or when it cannot be written or is no database.
     """
@@ -156,7 +156,7 @@ async def connected(path: Path) -> AsyncIterator[tuple[WorkerConnection, Sequenc
             remedy = "" if trouble.reason == "storage_damaged" else "; check the file and its folder"
             raise ConfigError(f"database {path}: {trouble}{remedy}") from trouble
         else:
-            yield writer, readers
+            yield writer, readers, None
         finally:
             with trio.CancelScope(shield=True):
                 for connection in (writer, *readers):

@@ -26,7 +26,8 @@ class Report:
     """The next request: a PUT when `full`, else a PATCH.
 
     `errors` are (id, fingerprint, encrypted text), `resolved` (id, revision). `run` is the run whose start (PUT) or end
-    (PATCH) the report tells. The two times and `succeeded` are those of the sync-log after the report.
+    (PATCH) the report tells. The two times and `succeeded` are those of the sync-log after the report. `puts` are the
+    PUTs, owed after last words, that this one makes up for.
     """
 
     connection_id: ConnectionId
@@ -38,6 +39,7 @@ class Report:
     succeeded: bool | None
     errors: Sequence[tuple[ExternalId, bytes, bytes]] = field(repr=False)
     resolved: Sequence[tuple[ExternalId, int]] = field(repr=False)
+    puts: int = 0
 
 
 @one_by_one
@@ -50,7 +52,7 @@ def take(conn: Connection, call: tuple[ConnectionId, Kind]) -> Report | None:
     # Before the first PUT, SparkLayer has no log that could be patched.
     if log is None or (log.put_for is None and not log.ever_put):
         return None
-    full = log.put_for is not None
+    full = log.put_for is not None or log.puts_owed > 0
     errors = _errors(conn, connection_id, kind, everything=full)
     resolved = _resolved(conn, connection_id, kind)
     ended = None if full else ending(conn, connection_id, kind)
@@ -71,6 +73,7 @@ def take(conn: Connection, call: tuple[ConnectionId, Kind]) -> Report | None:
         succeeded=ended.succeeded if ended else log.last_succeeded,
         errors=errors,
         resolved=resolved,
+        puts=log.puts_owed if full else 0,
     )
 
 
@@ -112,7 +115,9 @@ def confirm(conn: Connection, report: Report) -> None:
         )
     mine = of_kind(sync_log, report.connection_id, report.kind)
     if report.full:
-        conn.execute(update(sync_log).where(*mine).values(ever_put=True))
+        # Not 0: a last word that came meanwhile is about a report after this one.
+        left = sync_log.c.puts_owed - report.puts
+        conn.execute(update(sync_log).where(*mine).values(ever_put=True, puts_owed=left))
         # A run that has started since is owed a PUT of its own.
         conn.execute(update(sync_log).where(*mine, sync_log.c.put_for == report.run).values(put_for=None))
     elif report.run is not None:
@@ -127,6 +132,12 @@ def owe_put(conn: Connection, call: tuple[ConnectionId, Kind]) -> None:
     """Owe SparkLayer, which has lost its log, the stored state as a PUT."""
     run = latest(conn, *call)
     conn.execute(update(sync_log).where(*of_kind(sync_log, *call)).values(put_for=run.id if run else None))
+
+
+def owe_one_more(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
+    """Owe a PUT because a node without its lease may have sent a report, perhaps behind a newer one."""
+    log = update(sync_log).where(*of_kind(sync_log, connection_id, kind))
+    conn.execute(log.values(puts_owed=sync_log.c.puts_owed + 1))
 
 
 def untold(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:

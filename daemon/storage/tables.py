@@ -12,17 +12,20 @@ from itertools import islice
 from typing import TypeVar
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
     Enum,
     Float,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
+    false,
     text,
     types,
 )
@@ -85,6 +88,39 @@ connections = Table(
     sqlite_autoincrement=True,
 )
 
+# One row for each process that shares the database; the `name` is for people. With SQLite there is none.
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("release", String, nullable=False),
+    Column("config", String, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("draining", Boolean, nullable=False, server_default=false()),
+)
+
+# Valid as long as its node has a row: so a beat is one UPDATE for each node, however many connections it has.
+leases = Table(
+    "leases",
+    metadata,
+    Column(
+        "connection_id",
+        Integer,
+        ForeignKey("connections.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("node_id", String),
+    # Grows with every change of hands.
+    Column("token", BigInteger, nullable=False),
+    Column("taken_at", Float),
+    Column("not_before", Float, nullable=False),
+    Column("crashes", Integer, nullable=False),
+    # The owner's view of the connection, for other nodes' status.
+    Column("told", String),
+)
+
 installs = Table(
     "installs",
     metadata,
@@ -136,6 +172,8 @@ outbox = Table(
     Column("encrypted", LargeBinary),
     # The latest run when the row was parked, which `daemon.storage.absent` compares.
     Column("parked_run", Integer),
+    # A node that had lost its lease may have sent an older state of the entity.
+    Column("doubted", Boolean, nullable=False, server_default=false()),
     CheckConstraint(f"state <> '{RowState.PARKED}' or full_sync_id is null", name="parked_rows_leave_their_run"),
     Index("outbox_due", "connection_id", "kind", "state", "lane", "due_at"),
     # Partial: most rows belong to no run.
@@ -259,6 +297,8 @@ sync_log = Table(
     Column("started_at", Float),
     Column("last_full_sync", Float),
     Column("last_succeeded", Boolean),
+    # PUTs that are owed because a node without its lease may have sent a report.
+    Column("puts_owed", Integer, nullable=False, server_default=text("0")),
     sqlite_with_rowid=False,
 )
 

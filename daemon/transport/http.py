@@ -30,6 +30,7 @@ from daemon.errors import Retry
 from daemon.model.byte_order_mark import without_mark
 from daemon.model.identifiers import without_slash
 from daemon.transport import content_encoding
+from daemon.transport.permission import refuse_if_forbidden
 from daemon.transport.retry_after import retry_after
 from daemon.transport.throttle.aside import standing_aside
 
@@ -132,7 +133,8 @@ class Api:
         """Send one request and read the whole answer, with any status.
 
         `path` is quoted and starts with a slash; `query` is quoted here. Redirects are returned, not followed.
-        Raises Retry for every network failure, for a body of more than 64 MiB, and for one that cannot be unpacked.
+        Raises Retry for every network failure, for a request that `permission` refuses, for a body of more than
+        64 MiB, and for one that cannot be unpacked.
         """
         url = f"{self._base_url}{path}"
         if query:
@@ -158,6 +160,7 @@ class Api:
     async def _exchange(self, request: httpx.Request) -> Answer:
         transport = self._idle.pop()
         try:
+            refuse_if_forbidden()
             response = await transport.handle_async_request(request)
             try:
                 body = await _read(response)

@@ -8,6 +8,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from daemon.connections.tenure import Work
 from daemon.errors import Invalid, NotFound
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
 from daemon.platforms.base import WebhookTimes
@@ -26,8 +27,20 @@ PRODUCTS = {"site": "test/a", "kind": "products"}
 class Elsewhere:
     """The tenure of a process whose connections all belong to another one."""
 
-    def storage(self, _connection_id: ConnectionId) -> None:
+    def ownership(self, _connection_id: ConnectionId) -> None:
         return None
+
+    def now(self) -> float:
+        return 0.0
+
+    def wake(self) -> None:
+        pass
+
+    async def run(self, work: Work) -> None:
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        raise NotImplementedError
 
 
 async def _depths(harness: LifecycleHarness) -> list[Depth]:

@@ -12,6 +12,7 @@ from daemon.entities import Issue, Stock
 from daemon.errors import Blocked, Retry, Side
 from daemon.model import ExternalId, Kind, Lane
 from daemon.sandbox.faults import answer, reset
+from daemon.storage.last_word import LastWord, say
 from daemon.storage.settle import RetryLater
 from daemon.storage.states import RunMode
 from tests.engine.fakes import EPOCH, Bench, product
@@ -293,6 +294,24 @@ async def test_a_refresh_run_writes_everything_once_more(autojump_clock: MockClo
     assert bench.skus() == {"A": "1", "B": "2"}
     assert bench.stock() == {"A": 1, "B": 1}
     assert tuple(new - old for new, old in zip(bench.writes, before, strict=True)) == (2, 2, 2)
+
+
+async def test_a_doubted_entity_is_written_once_more_and_no_other(autojump_clock: MockClock, bench: Bench) -> None:
+    """A node that has lost its lease may have written an older state of it since."""
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    await bench.change("1", "2")
+    await bench.work()
+    before = bench.writes
+    harness = bench.harness
+    doubted = {Kind.PRODUCTS: [ExternalId("1")]}
+    word = LastWord(connection_id=harness.connection_id, now=bench.context.now(), doubted=doubted)
+    await harness.storage.write(say, word)
+    await bench.change("2")
+    await bench.work()
+    assert tuple(new - old for new, old in zip(bench.writes, before, strict=True)) == (1, 1, 1)
+    await bench.change("1")
+    await bench.work()
+    assert tuple(new - old for new, old in zip(bench.writes, before, strict=True)) == (1, 1, 1), "it is sure again"
 
 
 async def test_live_outcomes_are_reported_and_backfill_ones_are_not(autojump_clock: MockClock, bench: Bench) -> None:

@@ -14,7 +14,7 @@ from tests.storage.harness import StorageHarness
 
 SITE = Site("test", "shop")
 TABLES: list[Table] = [table for table in metadata.sorted_tables if "connection_id" in table.columns]
-FILLING: dict[str, Any] = {"INTEGER": 1, "VARCHAR": "x", "BLOB": b"x", "FLOAT": 1.0, "BOOLEAN": False}
+FILLING: dict[str, Any] = {"INTEGER": 1, "BIGINT": 1, "VARCHAR": "x", "BLOB": b"x", "FLOAT": 1.0, "BOOLEAN": False}
 
 
 def _fill(conn: Connection, calls: Sequence[ConnectionId]) -> list[None]:

@@ -9,6 +9,7 @@ import trio.testing
 
 from daemon.errors import Rejected, Retry
 from daemon.transport.http import LARGEST_BODY, Answer, Api, answered_within, shortly, temporary
+from daemon.transport.permission import permitted_by
 from daemon.transport.throttle.aside import noticing
 
 Handler = Callable[[trio.SocketStream], Awaitable[None]]
@@ -55,6 +56,40 @@ async def failing(handle: Handler, **settings: float) -> Retry:
         await api.aclose()
         nursery.cancel_scope.cancel()
     return failure.value
+
+
+async def test_a_task_that_may_not_send_any_more_sends_nothing() -> None:
+    """It is asked behind the wait for a connection, and in every task that the permitted one has begun."""
+    served, errors = [], []
+    may_send, serving = [True], trio.Event()
+
+    async def handle(stream: trio.SocketStream) -> None:
+        async with stream:
+            while request := await request_of(stream):
+                served.append(request.split()[1])
+                serving.set()
+                await trio.testing.wait_all_tasks_blocked()
+                may_send[0] = False
+                await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async def send(api: Api, path: str) -> None:
+        try:
+            await api.send("PUT", path)
+        except Retry as error:
+            errors.append((path, error.reason, error.effect_unknown))
+
+    async with trio.open_nursery() as nursery:
+        api = Api(await serve(nursery, handle), headers={}, connections=1)
+        with permitted_by(lambda: may_send[0]):
+            async with trio.open_nursery() as tasks:
+                tasks.start_soon(send, api, "/first")
+                await serving.wait()
+                tasks.start_soon(send, api, "/waiting")
+        assert (served, errors) == ([b"/first"], [("/waiting", "lease_lost", False)])
+        await api.send("GET", "/unlimited")
+        await api.aclose()
+        nursery.cancel_scope.cancel()
+    assert served[1:] == [b"/unlimited"]
 
 
 async def test_an_answer_comes_whole_with_lower_case_names_and_decompressed() -> None:

@@ -1,0 +1,133 @@
+"""A connection that this node has a lease of: its storage, its tasks, and the things that it is sending."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import structlog
+import trio
+from attrs import define, field
+
+from daemon.connections.tenure import Task
+from daemon.errors import LeaseLost
+from daemon.model import ConnectionId, ExternalId, Kind
+from daemon.storage.connections import Stored
+from daemon.storage.database import Storage
+from daemon.storage.last_word import LastWord, Unsettled
+from daemon.storage.leases import Lease, Taken, fenced
+from daemon.storage.writer import Operation
+from daemon.transport.permission import permitted_by
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+log = structlog.get_logger()
+
+
+@define(eq=False, repr=False)
+class OwnersStorage:
+    """The database as the owner of a connection sees it: each write carries the lease."""
+
+    _database: Storage
+    _lease: Lease
+    _refused: Callable[[], None]
+    unsettled: Unsettled = field(init=False, factory=Unsettled)
+
+    async def write(self, fn: Operation[C, R], call: C) -> R:
+        """Commit `call` as the owner; see `Storage`. Raises LeaseLost."""
+        result: R | LeaseLost = await self._database.write(fenced(fn), (self._lease, call))
+        if isinstance(result, LeaseLost):
+            self._refused()
+            raise result
+        self.unsettled.note(fn, call, result)
+        return result
+
+    async def read(self, fn: Callable[..., R], *args: Any) -> R:
+        """Run a query; see `Storage`. A reader needs no lease: what follows from it is written with one."""
+        return await self._database.read(fn, *args)
+
+
+@define(eq=False, repr=False)
+class OwnedConnection:
+    """A connection of this node, until `lost` is set; an `Ownership`.
+
+    `is_sure` tells if the node may send, `on_refusal` is called when a write was refused, and `on_crash` when a task
+    has crashed.
+    """
+
+    lease: Lease
+    stored: Stored
+    given: bool
+    storage: OwnersStorage
+    _is_sure: Callable[[], bool]
+    _on_crash: Callable[["OwnedConnection"], None]
+    lost: trio.Event = field(init=False, factory=trio.Event)
+    worked_on: Stored | None = field(init=False, default=None)
+    """The connection as it was when the work on it began, or was last changed."""
+    busy: bool = field(init=False, default=False)
+    """True while the work is begun or changed."""
+    second_look: Mapping[Kind, Sequence[ExternalId]] = field(init=False, factory=dict)
+    """Entities that the last owner may have been sending, and that are to be looked at twice."""
+    _tasks: int = field(init=False, default=0)
+    _idle: trio.Event = field(init=False, factory=trio.Event)
+
+    @classmethod
+    def build(
+        cls,
+        database: Storage,
+        taken: Taken,
+        stored: Stored,
+        *,
+        is_sure: Callable[[], bool],
+        on_refusal: Callable[["OwnedConnection"], None],
+        on_crash: Callable[["OwnedConnection"], None],
+    ) -> "OwnedConnection":
+        """Return the connection of a lease that was just taken."""
+        storage = OwnersStorage(database, taken.lease, lambda: on_refusal(owned))
+        owned = cls(taken.lease, stored, taken.given, storage, is_sure, on_crash)
+        return owned
+
+    @property
+    def id(self) -> ConnectionId:
+        """The connection's id."""
+        return self.lease.connection_id
+
+    async def while_owned(self, task: Task) -> None:
+        """Run a task until it ends, or until the lease is lost; see `Ownership`."""
+        if self.lost.is_set():
+            return
+        self._tasks += 1
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._cancel_when_lost, nursery.cancel_scope)
+                with permitted_by(self._may_send):
+                    await task()
+                nursery.cancel_scope.cancel()
+        except Exception:  # the connection's edge: one that crashes everywhere must not take node after node down
+            log.exception("the work on a connection crashed", site=str(self.stored.site))
+            self._on_crash(self)
+        finally:
+            self._tasks -= 1
+            self._idle.set()
+            self._idle = trio.Event()
+
+    async def idle(self) -> None:
+        """Wait until no task works on the connection."""
+        while self._tasks:
+            await self._idle.wait()
+
+    def last_word(self, now: float) -> LastWord | None:
+        """Return what this node may have sent in vain, or was to look at again; None when there is nothing."""
+        word = self.storage.unsettled.last_word(self.id, now)
+        if word is None and not self.second_look:
+            return None
+        doubted = {} if word is None else dict(word.doubted)
+        for kind, ids in self.second_look.items():
+            doubted[kind] = sorted({*doubted.get(kind, ()), *ids})
+        return LastWord(connection_id=self.id, now=now, doubted=doubted, reported=() if word is None else word.reported)
+
+    def _may_send(self) -> bool:
+        return self._is_sure() and not self.lost.is_set()
+
+    async def _cancel_when_lost(self, scope: trio.CancelScope) -> None:
+        await self.lost.wait()
+        scope.cancel()

@@ -1,0 +1,298 @@
+"""Leases: a connection has one, and the node that has it works on the connection.
+
+A process is a node, with an id that is random for each. A node beats by writing the time into its row. A lease is valid
+as long as its node has a row, so the lease of an expelled node may be taken. Its `token` grows with every change of
+hands. What a node writes as the owner of a connection is committed only if `fence` finds the node's lease unchanged,
+and keeps it unchanged until that transaction ends.
+
+All times are the database's, since the clocks of nodes differ. With SQLite there is one process, and no lease.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeVar
+
+from attrs import frozen
+from sqlalchemy import Connection, delete, exists, func, or_, select, tuple_, update
+
+from daemon.errors import LeaseLost
+from daemon.model import ConnectionId
+from daemon.storage import connections as stored_connections
+from daemon.storage.connections import Stored
+from daemon.storage.operation import one_by_one
+from daemon.storage.tables import Conditions, connections, leases, nodes
+from daemon.storage.upsert import insert
+from daemon.storage.writer import Operation
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+EXPEL_AFTER = 10.0
+"""Seconds without a beat after which other nodes expel a node."""
+
+QUARANTINE_SECONDS = 60.0
+LONGEST_QUARANTINE = 3600.0
+"""A runner that has worked for this long after its last crash has healed."""
+
+CHANNEL = "ignite"
+_TAKING = 0x69677380
+"""The key of the lock of `take`, ours among all applications of the server."""
+
+
+@frozen
+class Lease:
+    """A node's right to work on a connection."""
+
+    connection_id: ConnectionId
+    node_id: str
+    token: int
+
+
+@frozen(kw_only=True)
+class Node:
+    """A process that shares the database. `config` is a fingerprint of the settings that all nodes should share."""
+
+    id: str
+    name: str
+    release: str
+    config: str
+
+
+@frozen(kw_only=True)
+class Take:
+    """A node's wish for leases, up to a fair share. `held` are those that it has and works with."""
+
+    node_id: str
+    held: Collection[ConnectionId]
+    now: float
+
+
+@frozen(kw_only=True)
+class Taken:
+    """A lease that was taken. `given`: its last node had settled its work and given it back, or there was none."""
+
+    lease: Lease
+    given: bool
+
+
+@frozen(kw_only=True)
+class Owned:
+    """A lease of a node, and its connection as it is stored now."""
+
+    lease: Lease
+    stored: Stored
+
+
+@frozen(kw_only=True)
+class Look:
+    """A node's look at the leases. `held` are those that it has; `may_accuse`: it may expel, and `may_take` leases."""
+
+    node_id: str
+    held: Collection[ConnectionId]
+    now: float
+    may_accuse: bool
+    may_take: bool
+
+
+@frozen(kw_only=True)
+class Seen:
+    """The result of a look: the names of expelled nodes, the node's leases, those of them just taken, and the share."""
+
+    expelled: Sequence[str]
+    owned: Sequence[Owned]
+    taken: Sequence[Taken]
+    fair: int
+
+
+@frozen(kw_only=True)
+class Pulse:
+    """The result of a beat. `offset` is to be added to this process's clock."""
+
+    alive: bool
+    now: float
+    offset: float
+
+
+@frozen(kw_only=True)
+class Share:
+    """The numbers of leases, and of nodes that are not about to stop."""
+
+    leases: int
+    nodes: int
+
+    @property
+    def fair(self) -> int:
+        """The number of leases that a node may have."""
+        return -(-self.leases // max(1, self.nodes))
+
+
+def clock(conn: Connection) -> float:
+    """Return the database's time in seconds since the epoch; for SQLite this process's."""
+    if conn.dialect.name != "postgresql":
+        return time.time()
+    return float(conn.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
+
+
+def enter(conn: Connection, node: Node, now: float) -> None:
+    """Store a node."""
+    values = {"name": node.name, "release": node.release, "config": node.config}
+    conn.execute(insert(nodes).values(id=node.id, seen_at=now, draining=False, **values))
+
+
+def beat(conn: Connection, node_id: str, now: float) -> bool:
+    """Note that a node is alive; False when it was expelled."""
+    return conn.execute(update(nodes).where(nodes.c.id == node_id).values(seen_at=now)).rowcount == 1
+
+
+def pulse(conn: Connection, node_id: str, clock: Callable[[Connection], float], wall: Callable[[], float]) -> Pulse:
+    """Beat by the time of `clock`, and compare it with `wall`, this process's clock."""
+    before = wall()
+    now = clock(conn)
+    # The database looked at its clock between the two.
+    offset = now - (before + wall()) / 2
+    return Pulse(alive=beat(conn, node_id, now), now=now, offset=offset)
+
+
+def look(conn: Connection, call: Look) -> Seen:
+    """Expel silent nodes, take free leases, and return the leases of a node."""
+    expelled = expel(conn, call.now) if call.may_accuse else []
+    taken = take(conn, Take(node_id=call.node_id, held=call.held, now=call.now)) if call.may_take else []
+    return Seen(expelled=expelled, owned=owned(conn, call.node_id), taken=taken, fair=share(conn).fair)
+
+
+def drain(conn: Connection, node_id: str) -> None:
+    """Note that a node is about to stop. It takes no leases any more, and keeps those that it has."""
+    conn.execute(update(nodes).where(nodes.c.id == node_id).values(draining=True))
+
+
+def leave(conn: Connection, node_id: str) -> None:
+    """Delete a node, so that others may take the leases that it still has."""
+    conn.execute(delete(nodes).where(nodes.c.id == node_id))
+    _wake_others(conn)
+
+
+def expel(conn: Connection, now: float) -> list[str]:
+    """Delete the nodes that have not beaten for `EXPEL_AFTER`; return their names."""
+    silent = select(nodes.c.id, nodes.c.name).where(nodes.c.seen_at < now - EXPEL_AFTER)
+    # A row that is locked belongs to a node that beats just now, or is expelled by another one.
+    rows = conn.execute(silent.with_for_update(skip_locked=True)).all()
+    if rows:
+        conn.execute(delete(nodes).where(nodes.c.id.in_([row.id for row in rows])))
+    return [row.name for row in rows]
+
+
+def share(conn: Connection) -> Share:
+    """Return the numbers of leases and of nodes, after making a lease for each connection that has none."""
+    gone = select(connections.c.id).where(connections.c.state == "gone")
+    conn.execute(delete(leases).where(leases.c.connection_id.in_(gone)))
+    alive = select(connections.c.id).where(connections.c.state.in_(["active", "leaving"]))
+    without = alive.where(~exists().where(leases.c.connection_id == connections.c.id))
+    # Locked, because the lease of a connection that is deleted meanwhile would refer to nothing.
+    locked = without.order_by(connections.c.id).with_for_update(read=True, key_share=True, skip_locked=True)
+    for connection_id in conn.execute(locked).scalars().all():
+        new = insert(leases).values(connection_id=connection_id, token=0, not_before=0.0, crashes=0)
+        conn.execute(new.on_conflict_do_nothing(index_elements=["connection_id"]))
+    present = conn.execute(select(func.count()).select_from(leases)).scalar_one()
+    working = conn.execute(select(func.count()).select_from(nodes).where(~nodes.c.draining)).scalar_one()
+    return Share(leases=present, nodes=working)
+
+
+def take(conn: Connection, call: Take) -> list[Taken]:
+    """Take free leases, up to the node's fair share; each has a higher token than before.
+
+    A lease is free without a node, and when its node is gone. So is one that the node has itself but does not work
+    with: it lost it, and its row stayed.
+    """
+    # One node after the other. Else one could see a lease as another has just taken it, but not yet its node.
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TAKING})")
+    most = share(conn).fair - len(call.held)
+    if most <= 0:
+        return []
+    c = leases.c
+    free = or_(~exists().where(nodes.c.id == c.node_id), c.node_id == call.node_id)
+    idle = c.connection_id.not_in(list(call.held))
+    query = select(c.connection_id, c.node_id, c.token).where(free, idle, c.not_before <= call.now)
+    # A transaction of the last owner that is still under way keeps its lease from being taken until it has ended.
+    locked = query.order_by(c.connection_id).limit(most).with_for_update(of=leases, skip_locked=True)
+    rows = conn.execute(locked).all()
+    ids = [row.connection_id for row in rows]
+    if ids:
+        values = {"node_id": call.node_id, "token": c.token + 1, "taken_at": call.now}
+        conn.execute(update(leases).where(c.connection_id.in_(ids)).values(**values))
+    return [
+        Taken(lease=Lease(row.connection_id, call.node_id, row.token + 1), given=row.node_id is None) for row in rows
+    ]
+
+
+def owned(conn: Connection, node_id: str) -> list[Owned]:
+    """Return the leases of a node, with their connections."""
+    mine = conn.execute(select(leases.c.connection_id, leases.c.token).where(leases.c.node_id == node_id)).all()
+    if not mine:
+        return []
+    stored = {row.id: row for row in stored_connections.everyone(conn)}
+    return [
+        Owned(lease=Lease(row.connection_id, node_id, row.token), stored=stored[row.connection_id])
+        for row in mine
+        if row.connection_id in stored
+    ]
+
+
+def fence(conn: Connection, asked: Iterable[Lease]) -> set[Lease]:
+    """Return those of `asked` that are still valid, and keep them so until the transaction ends."""
+    # Token and node: after a failover of the server that has lost a takeover, two nodes may have the same token.
+    c = leases.c
+    tuples = sorted({(lease.connection_id, lease.node_id, lease.token) for lease in asked})
+    query = select(c.connection_id, c.node_id, c.token).where(tuple_(c.connection_id, c.node_id, c.token).in_(tuples))
+    rows = conn.execute(query.order_by(c.connection_id).with_for_update(read=True, key_share=True))
+    return {Lease(row.connection_id, row.node_id, row.token) for row in rows}
+
+
+@functools.cache
+def fenced(operation: Operation[C, R]) -> Operation[tuple[Lease, C], R | LeaseLost]:
+    """Return an operation for the owners of connections: calls without a valid lease do nothing and get LeaseLost."""
+
+    @functools.wraps(operation)
+    def for_owners(conn: Connection, calls: Sequence[tuple[Lease, C]]) -> list[R | LeaseLost]:
+        valid = fence(conn, (lease for lease, _ in calls))
+        allowed = [call for lease, call in calls if lease in valid]
+        results = iter(operation(conn, allowed) if allowed else ())
+        return [next(results) if lease in valid else LeaseLost() for lease, _ in calls]
+
+    return for_owners
+
+
+@one_by_one
+def give(conn: Connection, lease: Lease) -> None:
+    """Give a lease back, for another node to take; its work is settled."""
+    conn.execute(update(leases).where(*_same(lease)).values(node_id=None))
+    _wake_others(conn)
+
+
+def quarantine(conn: Connection, lease: Lease, now: float) -> float:
+    """Give a lease back because its runner has crashed; return the seconds during which no node may take it.
+
+    They double with each crash, unless the runner had worked for long.
+    """
+    c = leases.c
+    row = conn.execute(select(c.crashes, c.taken_at).where(*_same(lease)).with_for_update()).one_or_none()
+    if row is None:
+        return 0.0
+    healed = now - row.taken_at > LONGEST_QUARANTINE
+    crashes = 0 if healed else row.crashes
+    seconds = min(QUARANTINE_SECONDS * 2.0**crashes, LONGEST_QUARANTINE)
+    values = {"node_id": None, "crashes": crashes + 1, "not_before": now + seconds}
+    conn.execute(update(leases).where(*_same(lease)).values(**values))
+    return seconds
+
+
+def _same(lease: Lease) -> Conditions:
+    c = leases.c
+    return c.connection_id == lease.connection_id, c.node_id == lease.node_id, c.token == lease.token
+
+
+def _wake_others(conn: Connection) -> None:
+    """Tell the other nodes that a lease may be free."""
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql(f"SELECT pg_notify('{CHANNEL}', 'leases')")

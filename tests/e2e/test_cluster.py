@@ -1,0 +1,58 @@
+"""Two real daemons on one server: one works on the connection, the other one takes over, and each can disconnect it."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.model import Secret
+from tests.e2e.harness import OpenHarness, ProcessHarness
+from tests.e2e.process import Process, free_port
+
+pytestmark = pytest.mark.postgres
+
+
+def second_node(h: ProcessHarness, folder: Path) -> Process:
+    """Return a node with the same settings but another port; webhooks are registered for the address of the first."""
+    folder.mkdir()
+    port = free_port()
+    config = h.process.config.read_text("utf-8").replace(f"port = {h.process.port}\n", f"port = {port}\n", 1)
+    return Process(folder, config, port)
+
+
+async def edit(h: ProcessHarness, node: Process, product_id: int, title: str) -> None:
+    """Edit a product, tell a node of it as a load balancer would, and wait until SparkLayer has it."""
+    h.store.set_title(product_id, title, silent=True)
+    assert (await node.webhook(product_id)).status_code == 200
+    await h.until(lambda: h.state.comparable()["products"][str(product_id)]["title"] == title)
+
+
+async def test_a_killed_node_and_a_stopped_one_are_replaced(
+    harness: OpenHarness, postgres_url: Secret, tmp_path: Path
+) -> None:
+    async with harness(database=postgres_url) as h, second_node(h, tmp_path / "second") as second:
+        await h.first_sync()
+        await second.start()
+        assert "lease taken" not in second.output
+        await h.process.kill()
+        await edit(h, second, h.store.ids[0], "Edited while no node worked on it")
+        assert "a silent node was expelled" in second.output
+        await second.idle()
+        h.assert_equal()
+
+        await h.process.start()
+        taken = h.process.output.count("lease taken")
+        assert await second.terminate() == 0
+        assert "lease given back" in second.output
+        await edit(h, h.process, h.store.ids[1], "Edited after a hand-over")
+        assert h.process.output.count("lease taken") == taken + 1
+        await h.settle()
+        h.assert_equal()
+        assert "lease lost" not in h.process.output + second.output
+
+        await second.start()
+        code, _, error = await second.command("disconnect", "test/sandbox", "--yes")
+        assert (code, error) == (0, "")
+        await h.until(lambda: not h.shop.hooks.registered)
+        assert await h.process.terminate() == 0
+        for output in (h.process.output, second.output):
+            assert "Traceback" not in output

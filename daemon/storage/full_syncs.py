@@ -282,10 +282,12 @@ def take_page(conn: Connection, call: PageRead) -> set[ExternalId] | None:
 
 def _enumerating(conn: Connection, run_id: RunId) -> Run | None:
     """Return a run while it may take pages in; None once it is replaced or its connection leaves."""
-    run = _locked(conn, run_id)
-    if run is None or run.state not in RunLife.PAGE.sources or not active(conn, [run.connection_id]):
+    # The connection before its run, as in every other transaction that locks both.
+    connection_id = conn.execute(select(full_syncs.c.connection_id).where(full_syncs.c.id == run_id)).scalar()
+    if connection_id is None or not active(conn, [connection_id]):
         return None
-    return run
+    run = _locked(conn, run_id)
+    return run if run is not None and run.state in RunLife.PAGE.sources else None
 
 
 @one_by_one

@@ -24,6 +24,8 @@ MEND = {
     ("begin again", "leave"): "a connection that was begun while the other one waited stayed",
     ("allow removals", "allow removals"): "both allowed the same removals",
     ("note a gap", "withdraw a gap"): "a note of several kinds was withdrawn for some of them",
+    ("adopt", "take a page"): "a connection and its run locked in two orders",
+    ("adopt", "finish enumeration"): "the same",
     ("cancel", "settle a run's"): "rows of a run and the run locked in two orders",
     ("start of another kind", "confirm an end"): "a run and the sync-log locked in two orders",
 }

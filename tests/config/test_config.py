@@ -59,13 +59,17 @@ def test_the_example_shows_every_setting_with_its_default() -> None:
     text = filled_in(EXAMPLE.read_text("utf-8"))
     plain = settings(text)
     uncommented = re.sub(r"^# (?=\[\w|\w+ = )", "", text, flags=re.MULTILINE)
-    full = settings(uncommented)
+    common, _, shops = uncommented.partition("[connections.bigcommerce]")
+    bigcommerce, _, woocommerce = shops.partition("[connections.woocommerce]")
+    full = settings(f"{common}[connections.bigcommerce]{bigcommerce}")
+    other = common.replace('platform = "bigcommerce"', 'platform = "woocommerce"')
+    [shop] = settings(f"{other}[connections.woocommerce]{woocommerce}").connections
     for name in ("database", "sync", "logging", "listener"):
         assert getattr(full, name) == getattr(plain, name), name
     assert full.sparklayer.live_url == plain.sparklayer.live_url
     assert full.connections[0].store == plain.connections[0].store
     sections = [*(getattr(full, name) for name in ("listener", "sparklayer", "sync")), *full.connections]
-    sections += [full.apps["bigcommerce"], full.connections[0].store]
+    sections += [full.apps["bigcommerce"], full.connections[0].store, shop.store]
     shown = set(re.findall(r"^(\w+) = ", uncommented, flags=re.MULTILINE))
     for section in sections:
         assert {each.name for each in type(section).__attrs_attrs__} - {"store"} <= shown

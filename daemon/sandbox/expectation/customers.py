@@ -19,7 +19,7 @@ from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.expectation.picture import Picture, compared
 
 BASE = "base"
-_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _TEXTS = (
     *("email", "first_name", "last_name", "company_name", "group", "accounting_id", "parent_customer_id"),
     *("company", "address_line1", "address_line2", "city", "region_code", "postal_code", "country_code", "phone"),
@@ -38,9 +38,13 @@ def customer_differences(
     `held` is {external id: fields}, with `addresses` as {external id: fields}; `groups` are the B2B groups, by
     default all but the guests'; `names` has SparkLayer's name of some groups.
     """
-    expected = expected_customers(store, groups=groups, names=names)
+    return differences_of(expected_customers(store, groups=groups, names=names), held, store.currency)
+
+
+def differences_of(expected: Picture, held: Mapping[str, Any], currency: str) -> list[str]:
+    """Return how the customers of a site differ from the expected ones."""
     found = {
-        external_id: _held(_without_own_balance(customer, expected.get(external_id, {})), store.currency)
+        external_id: _held(_without_own_balance(customer, expected.get(external_id, {})), currency)
         for external_id, customer in held.items()
     }
     return compared("customer", expected, found)
@@ -61,7 +65,7 @@ def expected_customers(
     """Return {external id: fields} of a site that agrees with `store`; empty fields are left out."""
     book = store.customers
     wanted = _b2b(book) if groups is None else groups
-    people = [person for person in book.in_groups(*wanted) if _EMAIL.fullmatch(person.customer.email.strip())]
+    people = [person for person in book.in_groups(*wanted) if EMAIL.fullmatch(person.customer.email.strip())]
     parents = _parents(book, people)
     return {str(person.customer.id): _expected(store, person, parents, names or {}) for person in people}
 
@@ -74,7 +78,11 @@ def _parents(book: CustomerBook, people: Collection[Person]) -> dict[str, str]:
     """Return the parents of those that have one, by their ids."""
     ids = {str(person.customer.id) for person in people}
     named = {str(person.customer.id): _attributes(book, person).get("parent_customer_id") for person in people}
-    parents = {child: parent for child, parent in named.items() if parent in ids}
+    return without_circles({child: parent for child, parent in named.items() if parent in ids})
+
+
+def without_circles(parents: Mapping[str, str]) -> dict[str, str]:
+    """Return parents by their children, without that of the lowest id of each circle."""
     return {child: parent for child, parent in parents.items() if not _breaks_circle(child, parents)}
 
 
@@ -88,7 +96,7 @@ def _breaks_circle(child: str, parents: Mapping[str, str]) -> bool:
 
 def _expected(store: Store, person: Person, parents: Mapping[str, str], names: Mapping[int, str]) -> Picture:
     customer, attributes = person.customer, _attributes(store.customers, person)
-    return _filled(
+    return filled(
         {
             "email": customer.email,
             "first_name": customer.first_name,
@@ -96,10 +104,10 @@ def _expected(store: Store, person: Person, parents: Mapping[str, str], names: M
             "company_name": attributes.get("company_name") or customer.company,
             "group": attributes.get("group") or names.get(customer.customer_group_id, BASE),
             "accounting_id": attributes.get("accounting_id"),
-            "sales_agent_groups": _list(attributes.get("sales_agent_groups", "")),
-            "price_lists": _list(attributes.get("price_lists", "")),
-            "discount_percentage": _decimal(attributes.get("discount_percentage", "").removesuffix("%")),
-            "payment_on_account": _credit(_json(attributes.get("payment_on_account", "")), store.currency),
+            "sales_agent_groups": listed(attributes.get("sales_agent_groups", "")),
+            "price_lists": listed(attributes.get("price_lists", "")),
+            "discount_percentage": decimal(attributes.get("discount_percentage", "").removesuffix("%")),
+            "payment_on_account": credit(from_json(attributes.get("payment_on_account", "")), store.currency),
             "parent_customer_id": parents.get(str(customer.id)),
         }
     ) | {"addresses": {str(a.id): _address(a) for a in person.addresses.values() if _usable(a)}}
@@ -119,7 +127,7 @@ def _usable(address: Address) -> bool:
 
 
 def _address(address: Address) -> Picture:
-    return _filled(
+    return filled(
         {
             "first_name": address.first_name,
             "last_name": address.last_name,
@@ -141,47 +149,50 @@ def _held(customer: Mapping[str, Any], currency: str) -> Picture:
     fields |= {
         "sales_agent_groups": sorted(customer.get("sales_agent_groups") or ()),
         "price_lists": sorted(customer.get("price_lists") or ()),
-        "discount_percentage": _decimal(customer.get("discount_percentage")),
-        "payment_on_account": _credit(customer.get("payment_on_account"), currency),
+        "discount_percentage": decimal(customer.get("discount_percentage")),
+        "payment_on_account": credit(customer.get("payment_on_account"), currency),
     }
-    positions = {key: _filled({name: fields.get(name) for name in _TEXTS}) for key, fields in addresses.items()}
-    return _filled(fields) | {"addresses": positions}
+    positions = {key: filled({name: fields.get(name) for name in _TEXTS}) for key, fields in addresses.items()}
+    return filled(fields) | {"addresses": positions}
 
 
-def _credit(account: Any, currency: str) -> Picture | None:
+def credit(account: Any, currency: str) -> Picture | None:
     """Return a payment on account; one without a currency is in the store's."""
     if not isinstance(account, Mapping):
         return None
-    limit, balance = _decimal(account.get("credit_limit")), _decimal(account.get("balance"))
+    limit, balance = decimal(account.get("credit_limit")), decimal(account.get("balance"))
     shown = {
         "limit": limit,
         "balance": balance,
         "currency": account.get("currency_code") or currency,
-        "terms": _decimal(account.get("net_terms")),
+        "terms": decimal(account.get("net_terms")),
     }
-    return _filled(shown) if limit or balance else None
+    return filled(shown) if limit or balance else None
 
 
-def _json(text: str) -> Any:
+def from_json(text: str) -> Any:
+    """Return decoded JSON; None for another text."""
     try:
         return json.loads(text, parse_float=Decimal)
     except ValueError:
         return None
 
 
-def _list(text: str) -> list[str]:
-    parts = _json(text) if text.startswith("[") else text.split(",")
+def listed(text: str) -> list[str]:
+    """Return the texts of a list, sorted."""
+    parts = from_json(text) if text.startswith("[") else text.split(",")
     return sorted({str(part).strip() for part in parts or ()} - {""})
 
 
-def _decimal(value: Any) -> Decimal | None:
+def decimal(value: Any) -> Decimal | None:
+    """Return a number; None for 0 and for what is none."""
     try:
         return Decimal(str(value)).normalize() or None
     except InvalidOperation:
         return None
 
 
-def _filled(fields: Picture) -> Picture:
+def filled(fields: Picture) -> Picture:
     """Leave out what is empty; white space around a text is not part of it."""
     fields = {name: value.strip() if isinstance(value, str) else value for name, value in fields.items()}
     return {name: value for name, value in fields.items() if value not in (None, "", [])}

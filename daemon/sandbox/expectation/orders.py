@@ -64,7 +64,7 @@ def order_differences(store: Store, held: Mapping[str, Any], *, in_notes: bool =
     without = _by_cart(store, in_notes=in_notes, stands=False)
     wanted |= {cart: _expected(order) for cart, order in without.items() if cart in confirmed - wanted.keys()}
     ours = confirmed | wanted.keys()
-    found = {cart: _held(body) for cart, body in held.items() if cart in ours}
+    found = {cart: held_purchase(body) for cart, body in held.items() if cart in ours}
     for cart, picture in found.items():
         found[cart] = {name: value for name, value in picture.items() if name in wanted.get(cart, picture)}
     return compared("purchase", wanted, found)
@@ -98,7 +98,7 @@ def _cart(store: Store, order: Order, *, in_notes: bool) -> str | None:
 
 def _expected(order: Order) -> Picture:
     """Return what its purchase says: what became of which pieces, where they go, and what all of it costs."""
-    fates, positions = _Counts(), _Counts()
+    fates, positions = Counts(), Counts()
     cities = {part.id: _city(part.address) if part.kind == "shipping" else "" for part in order.consignments}
     for line in order.lines.values():
         positions.add(cities[line.consignment_id], line.sku, line.quantity)
@@ -110,7 +110,7 @@ def _expected(order: Order) -> Picture:
     parcels = {(one.carrier or FLAT_RATE, one.tracking_number, one.link) for one in order.shipments}
     return picture | {
         "places": positions.picture,
-        "parcels": _sorted(parcels) if "shipped" in fates.picture else [],
+        "parcels": sorted_parcels(parcels) if "shipped" in fates.picture else [],
         "placed": datetime.fromtimestamp(order.created, UTC),
         "currency": order.currency,
         "net": order.subtotal_ex_tax + order.shipping_ex_tax,
@@ -148,8 +148,9 @@ def _city(address: OrderAddress) -> str:
     return address.city if address.street_1 and address.country_iso2 else ""
 
 
-def _held(body: Mapping[str, Any]) -> Picture:
-    fates, positions = _Counts(), _Counts()
+def held_purchase(body: Mapping[str, Any]) -> Picture:
+    """Return the same picture of a purchase that a site holds."""
+    fates, positions = Counts(), Counts()
     packages = body.get("packages", [])
     totals = dict.fromkeys(("total_net", "total_tax", "total_gross", "discount_net"), Decimal(0))
     currencies = {body.get("currency_code")}
@@ -170,7 +171,7 @@ def _held(body: Mapping[str, Any]) -> Picture:
         "platform": body.get("purchase_identifiers", {}).get("platform"),
         "pieces": fates.picture,
         "places": positions.picture,
-        "parcels": _sorted({tuple(one.get(name) or "" for name in PARCEL) for one in shipments})
+        "parcels": sorted_parcels({tuple(one.get(name) or "" for name in PARCEL) for one in shipments})
         if "shipped" in fates.picture
         else [],
         "placed": datetime.fromisoformat(body["dates"]["placed_at"]) if body.get("dates") else None,
@@ -183,17 +184,19 @@ def _held(body: Mapping[str, Any]) -> Picture:
     }
 
 
-def _sorted(parcels: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def sorted_parcels(parcels: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return parcels in their order, without those that say nothing."""
     return sorted(parcel for parcel in parcels if any(parcel))
 
 
-class _Counts:
+class Counts:
     """Number of pieces of each SKU under each heading; `picture` leaves out empty ones."""
 
     def __init__(self) -> None:
         self.picture: dict[str, dict[str, int]] = {}
 
     def add(self, heading: str, sku: str, quantity: int) -> None:
+        """Count pieces."""
         if quantity:
             counted = self.picture.setdefault(heading, {})
             counted[sku] = counted.get(sku, 0) + quantity

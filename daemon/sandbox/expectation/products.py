@@ -53,13 +53,13 @@ def _variant(store: Catalogue, entry: Entry, variant: Variant, place: int) -> Pi
         "sku": variant.sku,
         "status": "live" if on_sale else "suspended",
         "position": place,
-        "weight_in_grams": _rounded(Decimal(str(weight)) * Decimal(GRAMS.get(store.weight_unit, "0"))),
+        "weight_in_grams": rounded(Decimal(str(weight)) * Decimal(GRAMS.get(store.weight_unit, "0"))),
         "cart_image_url": variant.image_url or (thumbnails[0] if thumbnails else ""),
         "options": {option.option_display_name: option.label for option in variant.option_values},
     }
 
 
-def held(state: State) -> Picture:
+def held(state: State, price_list: str = PRICE_LIST) -> Picture:
     """Return the same picture of what a site sells; what is discontinued is not sold."""
     site = state.comparable()
     products = {
@@ -77,7 +77,7 @@ def held(state: State) -> Picture:
     return {
         "products": {external_id: product for external_id, product in products.items() if product["variants"]},
         "stock": {sku: sum(levels.values()) for sku, levels in site["stock"].items() if levels},
-        "prices": {sku: Decimal(str(rows[0][1])) for sku, rows in site["prices"].get(PRICE_LIST, {}).items() if rows},
+        "prices": {sku: Decimal(str(rows[0][1])) for sku, rows in site["prices"].get(price_list, {}).items() if rows},
     }
 
 
@@ -86,21 +86,26 @@ def _held_variant(variant: Picture) -> Picture:
         "sku": variant.get("sku"),
         "status": variant.get("status"),
         "position": variant.get("position"),
-        "weight_in_grams": _rounded(Decimal(str(variant.get("weight_in_grams", 0)))),
+        "weight_in_grams": rounded(Decimal(str(variant.get("weight_in_grams", 0)))),
         "cart_image_url": variant.get("cart_image_url", ""),
         "options": {option["group"]: option["value"] for option in variant.get("options", [])},
     }
 
 
-def _rounded(weight: Decimal) -> Decimal:
+def rounded(weight: Decimal) -> Decimal:
+    """Return a weight as it is compared."""
     return round(weight, 6).normalize()
 
 
 def differences(store: Catalogue, state: State) -> list[str]:
     """Return what a site has otherwise than the store, one line each; none means that they agree."""
+    return picture_differences(expected(store), held(state))
+
+
+def picture_differences(wanted: Picture, found: Picture) -> list[str]:
+    """Return one line for each product, stock level and price that differs."""
     return [
         f"{part} {key}: the store says {wanted[part].get(key)}, SparkLayer {found[part].get(key)}"
-        for wanted, found in [(expected(store), held(state))]
         for part in wanted
         for key in sorted({*wanted[part], *found[part]})
         if wanted[part].get(key) != found[part].get(key)

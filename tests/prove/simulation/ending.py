@@ -73,7 +73,9 @@ async def _catch_up(world: World) -> None:
         await read_everything(world)
         return
     await trio.sleep((world.plan.sweep_seconds + world.plan.census_seconds) * LATE)
-    await rests(world, "after a sweep and a census")
+    if await rests(world, "after a sweep and a census") and await _let_removals_go(world):
+        compare(world, "after a sweep and a census", whole=False)
+        await read_everything(world)
 
 
 def _look_at_brake(world: World, before: Collection[str]) -> None:
@@ -196,11 +198,11 @@ def works_of(world: World) -> ConnectionRunner | None:
     return found[0] if len(found) == 1 else None
 
 
-def compare(world: World, when: str) -> None:
+def compare(world: World, when: str, *, whole: bool = True) -> None:
     """Note whatever differs."""
     site = world.site.state.comparable()
     customers = world.dashboard.without_edits(site["customers"])
-    for context in world.premises.differences(world.site.state, customers):
+    for context in world.premises.differences(world.site.state, customers, whole=whole):
         world.audit.breach(f"not equal {when}:", context)
     for context in world.dashboard.lost():
         world.audit.breach("an edit in SparkLayer was undone:", context)

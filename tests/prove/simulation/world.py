@@ -147,6 +147,7 @@ class World:
             nursery=nursery,
             losing=0.15 if plan.lossy else 0.0,
         )
+        delivery.twice = delivery.twice if store.repeats else 0.0
         premises.deliver_by(delivery)
         merchant.ours = premises.hooked
         world = cls(

@@ -215,8 +215,11 @@ class Premises(Protocol):
         """Return everything that SparkLayer may not be told is gone, with the SKU of what has one."""
         ...
 
-    def differences(self, state: State, customers: Mapping[str, Any]) -> Sequence[str]:
-        """Return how a site differs from the store; `customers` are the site's without what was entered by hand."""
+    def differences(self, state: State, customers: Mapping[str, Any], *, whole: bool) -> Sequence[str]:
+        """Return how a site differs from the store; `customers` are the site's without what was entered by hand.
+
+        `whole`: everything was read since; else what only such a reading finds may differ.
+        """
         ...
 
     def calm(self) -> None:

@@ -226,7 +226,8 @@ class BigCommercePremises:
             **{("purchases", cart): "" for one in kept if (cart := orders.cart_id(one))},
         }
 
-    def differences(self, state: State, customers: Mapping[str, Any]) -> list[str]:
+    def differences(self, state: State, customers: Mapping[str, Any], *, whole: bool) -> list[str]:
+        del whole
         return [
             *differences(self.store, state),
             *attribute_differences(self.store, state),

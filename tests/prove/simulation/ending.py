@@ -56,9 +56,7 @@ async def quiet(world: World) -> None:
         return
     before = _in_sparklayer(world)
     if world.plan.lossy or world.excluded or not world.store_type.repeats:
-        await _catch_up(world)
-    if world.excluded:
-        _look_at_brake(world, before)
+        await _catch_up(world, before)
     if not await _let_removals_go(world):
         return
     compare(world, "at rest")
@@ -66,14 +64,20 @@ async def quiet(world: World) -> None:
         await find_nothing(world)
 
 
-async def _catch_up(world: World) -> None:
-    """Let the time pass within which the daemon finds by itself what no webhook has told it."""
+async def _catch_up(world: World, before: Collection[str]) -> None:
+    """Let the time pass within which the daemon finds by itself what no webhook has told it.
+
+    `before` are the customers that SparkLayer had before that time.
+    """
     if world.store_type.repeats or world.plan.jumps:
         # A clock that was wrong, or a customer out of the groups: the next reading of everything finds that.
         await read_everything(world)
+        _look_at_brake(world, before)
         return
     await trio.sleep((world.plan.sweep_seconds + world.plan.census_seconds) * LATE)
-    if await rests(world, "after a sweep and a census") and await _let_removals_go(world):
+    rested = await rests(world, "after a sweep and a census")
+    _look_at_brake(world, before)
+    if rested and await _let_removals_go(world):
         compare(world, "after a sweep and a census", whole=False)
         await read_everything(world)
 
@@ -83,6 +87,8 @@ def _look_at_brake(world: World, before: Collection[str]) -> None:
 
     `before` were those in SparkLayer a day ago. What has gone until then counts no more.
     """
+    if not world.excluded:
+        return
     gone = set(world.excluded).intersection(before)
     too_many = len(before) >= SMALL_KIND and len(gone) > len(before) / 2
     if (too_many or not gone) and not gone.intersection(_in_sparklayer(world)):

@@ -166,7 +166,7 @@ class Merchandise:
         return {item.id: item.sku for article in self.trade.articles() for item in article.items}
 
     def _article(self, *, simple: bool | None = None) -> Article | None:
-        fitting = [article for article in self.trade.articles() if simple is None or article.simple is simple]
+        fitting = [article for article in self.trade.articles() if article.items and simple in {None, article.simple}]
         return self.chance.choice(fitting) if fitting else None
 
     def variants(self) -> list[int]:

@@ -403,16 +403,29 @@ class WooCommercePremises:
         }
 
     def differences(self, state: State, customers: Mapping[str, Any], *, whole: bool) -> list[str]:
-        outdated = set() if whole else self._outdated()
+        passed = self._nameless() | (set() if whole else self._outdated())
         return [
             *woocommerce.product_differences(self.store, state),
             *woocommerce.customer_differences(self.store, customers),
             *(
                 line
                 for line in woocommerce.order_differences(self.store, state.comparable()["purchases"])
-                if line.removeprefix("purchase ")[:36] not in outdated
+                if line.removeprefix("purchase ")[:36] not in passed
             ),
         ]
+
+    def _nameless(self) -> set[str]:
+        """Return the carts of orders with a line whose product is gone: SparkLayer keeps the SKU that it was told."""
+        skus = {row.id: own for row in self.store.products.values() if (own := self._sku(row))}
+        return {
+            _cart(order)
+            for order in self.store.orders.orders.values()
+            if any((line.variation_id or line.product_id) not in skus for line in order.lines.values())
+        }
+
+    def _sku(self, row: Any) -> str:
+        parent = self.store.products.get(row.parent_id)
+        return str(row.sku or (parent.sku if parent else ""))
 
     def _outdated(self) -> set[str]:
         """Return the carts of closed orders that sold something whose SKU has changed since."""

@@ -1,9 +1,7 @@
 """What can stay unseen, and how long: one test for each line of the table of that name in docs/operating.md."""
 
-import pytest
 from trio.testing import MockClock
 
-from daemon.sandbox import WooCommerceOptions
 from tests.platforms.woocommerce.edits import COUNTED, SWEPT, UNANNOUNCED, trading_shop
 from tests.platforms.woocommerce.whole import whole_daemon
 

@@ -228,7 +228,7 @@ async def whole_daemon(shop: Shop, options: WooCommerceOptions | None = None, **
     shop.clock = true_time
     database, traffic = new_database(), Traffic()
     site = SparkLayer(
-        SparkLayerOptions(client_secret="sandbox-secret", settings_writable=True, contract=CONTRACT),  # noqa: S106
+        SparkLayerOptions(client_secret="sandbox-secret", settings_writable=True, contract=CONTRACT),
         SITE_URL,
     )
     async with trio.open_nursery() as nursery:

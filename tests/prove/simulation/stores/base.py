@@ -48,8 +48,10 @@ class Article:
 class Trade(Protocol):
     """The edits that a merchant makes in the store of any platform. `silent` edits are announced to nobody."""
 
-    statuses: Sequence[Any]
-    """Five statuses that a merchant gives orders."""
+    @property
+    def statuses(self) -> Sequence[Any]:
+        """Five statuses that a merchant gives orders."""
+        ...
 
     def articles(self) -> Sequence[Article]:
         """Return the products, in the order of their ids."""
@@ -181,10 +183,20 @@ class Trade(Protocol):
 class Premises(Protocol):
     """One store with its server, in one run."""
 
-    api: Api
-    store: Any
-    """The stand-in's store."""
-    trade: Trade
+    @property
+    def api(self) -> Api:
+        """The stand-in's server."""
+        ...
+
+    @property
+    def store(self) -> Any:
+        """The stand-in's store."""
+        ...
+
+    @property
+    def trade(self) -> Trade:
+        """The edits of its merchant."""
+        ...
 
     def deliver_by(self, poster: Any) -> None:
         """Have webhooks posted by `poster`."""
@@ -222,6 +234,24 @@ class Premises(Protocol):
         """
         ...
 
+    @property
+    def hooks(self) -> Mapping[int, Any]:
+        """The registered webhooks, by id."""
+        ...
+
+    @property
+    def webhooks(self) -> Any:
+        """The sender: `attempts` has its deliveries, each with `event` and `accepted`; `settled` waits for all."""
+        ...
+
+    def entity_of(self, event: Any) -> Key:
+        """Return the entity that an event of the store is about."""
+        ...
+
+    def carts(self) -> Mapping[str, str]:
+        """Return the id of each order by its cart."""
+        ...
+
     def calm(self) -> None:
         """End all trouble that belongs to the platform."""
         ...
@@ -248,6 +278,14 @@ class StoreType:
     open: Callable[[int, Any, Any, trio.Nursery], Premises]
     """Opens an empty store, given the seed, the plan of the run, and the clock."""
     small_scale: Callable[[], AbstractContextManager[object]]
+    furnished: Callable[[], Any]
+    """Makes a store with products, customers and orders."""
+    stand_in: Callable[[Any, str, trio.Nursery], Api]
+    """Makes the server of a store at an address."""
+    enter: Callable[[Any, Any, random.Random], Premises]
+    """Enters a store with its server."""
+    section: Callable[[Any], Mapping[str, str]]
+    """Settings of the connection to a server, as a file says them."""
     repeats: bool = True
     """True if a webhook that was not accepted is sent again."""
     swept_whole: frozenset[str] = frozenset({Kind.STORE.value})
@@ -256,6 +294,9 @@ class StoreType:
     """Answers of the store's side that are not its API's own, by name."""
     bugs: Mapping[str, Callable[[], Any]] = field(factory=dict)
     """Bugs of the adapter, to be planted."""
+
+
+DEFAULT = "bigcommerce"
 
 
 def store_type(platform: str) -> StoreType:

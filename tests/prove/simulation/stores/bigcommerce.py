@@ -16,7 +16,7 @@ from daemon.platforms.bigcommerce.customers import reader as customers
 from daemon.platforms.bigcommerce.orders import reader as orders
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import REGISTERED, BigCommerceWebhooks
-from daemon.sandbox import BigCommerce, BigCommerceOptions, Store
+from daemon.sandbox import BigCommerce, BigCommerceOptions, Store, synthetic
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.bigcommerce.order_records import CANCELLED, DECLINED
 from daemon.sandbox.expectation import (
@@ -235,8 +235,52 @@ class BigCommercePremises:
             *order_differences(self.store, state.comparable()["purchases"]),
         ]
 
+    @property
+    def hooks(self) -> Mapping[int, Any]:
+        return self.api.hooks.registered
+
+    @property
+    def webhooks(self) -> Any:
+        return self.api.webhooks
+
+    def entity_of(self, event: Any) -> Key:
+        data, subject = event.data, event.scope.split("/")[1]
+        match subject:
+            case "customer":
+                return "customers", str(data.get("address", {}).get("customer_id", data["id"]))
+            case "order" | "shipment" | "metafield":
+                return "orders", str(data.get("orderId") or data.get("resource_id") or data["id"])
+            case "sku":
+                about = data.get("sku") or data["inventory"]
+                return "products", str(about["product_id"])
+        return "products", str(data.get("product_id") or data["id"])
+
+    def carts(self) -> Mapping[str, str]:
+        book = self.store.orders
+        return {cart: str(order) for order in book.orders if (cart := book.cart_id(order))}
+
     def calm(self) -> None:
         """There is no trouble of its own."""
+
+
+RETRIES = (0.2,) * 1000
+"""Seconds between the attempts at a webhook: not BigCommerce's, whose growing pauses outlast short lives."""
+
+
+def stand_in(store: Any, url: str, nursery: trio.Nursery) -> BigCommerce:
+    """Return the server of a store in real time."""
+    return BigCommerce(store, BigCommerceOptions(time_scale=1.0, retries=RETRIES), url, nursery)
+
+
+def section(api: BigCommerce) -> Mapping[str, str]:
+    """Return the settings of a connection."""
+    return {
+        "api_url": api.url,
+        "store_hash": api.store_hash,
+        "access_token": api.access_token,
+        "client_secret": api.client_secret,
+        "webhook_secret": HOOK_SECRET,
+    }
 
 
 @contextlib.contextmanager
@@ -263,4 +307,8 @@ STORE = StoreType(
     rights=("/v3/catalog/", "/v3/customers", "/v2/customer_groups", "/v2/orders", "/v2/store"),
     open=cast("Any", BigCommercePremises.open),
     small_scale=small_scale,
+    furnished=lambda: synthetic(40, 2, customers=15, orders=10),
+    stand_in=stand_in,
+    enter=lambda store, api, _chance: BigCommercePremises(store, api),
+    section=section,
 )

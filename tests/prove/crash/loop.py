@@ -120,7 +120,10 @@ class Loop:
             await self._catch_up()
             assert h.unequal == [], self.history
             for kind, now in (await h.process.connection())["kinds"].items():
-                assert now["outbox"]["live"] + now["outbox"]["backfill"] + now["outbox"]["parked"] == 0, (kind, now)
+                # Where sweeps run all the time, what they read anyway comes and goes.
+                swept = not h.store_type.repeats and kind in h.store_type.swept_whole
+                assert now["outbox"]["parked"] == 0, (kind, now)
+                assert swept or now["outbox"]["live"] + now["outbox"]["backfill"] == 0, (kind, now)
                 assert now["full_sync"]["succeeded"], (kind, now)
         self.connected = self.merchant.removing = True
         self.merchant.contested.clear()

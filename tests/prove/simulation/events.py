@@ -180,7 +180,10 @@ async def _overtake(world: World) -> None:
 
     def change(page: Sandbox) -> None:
         world.trace.add("edit overtakes a page")
-        world.merchant.goods.retitle_one_of(int(one) for one in listed(page))
+        products = [int(one) for one in listed(page)]
+        world.merchant.goods.retitle_one_of(products)
+        if world.merchant.parts:
+            world.premises.shift(products)
 
     world.network.overtaken = change if world.merchant.ours() else None
     await ignite(world, "POST", "/status/products")

@@ -55,7 +55,7 @@ ADAPTERS = {
         "zone-without-flag": (0, "not equal"),
         "delivery-ids-trusted": (2, "accepted before it was committed"),
         "first-role-trusted": (1, "in the store all the time is gone"),
-        "variation-taken-for-a-product": (0, "not equal"),
+        "variation-taken-for-a-product": (0, "accepted before it was committed"),
         "no-overlap-between-pages": (0, "has not seen"),
     }
 }

@@ -252,6 +252,10 @@ class Premises(Protocol):
         """Return the id of each order by its cart."""
         ...
 
+    def shift(self, products: Sequence[int]) -> None:
+        """Take away one of the products of a page, if that moves those of the next page."""
+        ...
+
     def calm(self) -> None:
         """End all trouble that belongs to the platform."""
         ...

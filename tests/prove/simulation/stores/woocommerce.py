@@ -8,7 +8,7 @@ everything: it finds the new SKU of what a closed order sold.
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 from unittest import mock
 
@@ -174,6 +174,11 @@ class WooCommercePremises:
 
     def carts(self) -> Mapping[str, str]:
         return {cart: str(order.id) for order in self.store.orders.orders.values() if (cart := _cart(order))}
+
+    def shift(self, products: Sequence[int]) -> None:
+        there = {article.id for article in self.trade.articles()} & set(products)
+        if there:
+            self.trade.delete_product(min(there), silent=False)
 
     def calm(self) -> None:
         self.api.keys.role_lost = False

@@ -11,6 +11,7 @@ from unittest import mock
 
 from msgspec import Raw
 
+from daemon.model import Change, ExternalId, Kind
 from daemon.platforms.base import Delivery
 from daemon.platforms.shared.rows import read_id
 from daemon.platforms.woocommerce import walk, webhooks
@@ -60,9 +61,18 @@ def _first_role_trusted() -> Any:
     return mock.patch.object(CustomerReader, "_b2b", shown)
 
 
-def _variation_taken_for_a_product() -> Any:
-    """Take what the API returns for the id of a variation for a product."""
-    return mock.patch.object(products, "parent_of", return_value=None)
+@contextlib.contextmanager
+def _variation_taken_for_a_product() -> Iterator[None]:
+    """Take the id of a variation for that of a product, in deliveries and in what the API returns for it."""
+
+    def alone(kind: Kind, content: Any) -> tuple[Change, ...]:
+        return () if content.id is None else (Change(kind, ExternalId(str(content.id))),)
+
+    with (
+        mock.patch.object(webhooks, "_changes", alone),
+        mock.patch.object(products, "parent_of", return_value=None),
+    ):
+        yield
 
 
 @contextlib.contextmanager

@@ -36,6 +36,10 @@ class Harness:
         """Differences between SparkLayer and the store, by the sandbox's own reckoning."""
         return [*self.premises.differences(self.state, self.state.comparable()["customers"], whole=False)]
 
+    def hears(self) -> bool:
+        """Return True if an edit's webhook comes, now or when it is sent again."""
+        return self.store_type.repeats or (self.process.living and self.premises.hooked())
+
     async def hooked(self) -> None:
         """Wait until every webhook is registered and works."""
         with trio.fail_after(TIMEOUT):

@@ -210,7 +210,7 @@ async def open_loop(folder: Path, chance: random.Random, store: StoreType = STOR
     async with open_harness(folder, store, chance, SYNC) as harness:
         premises = harness.premises
         diary = Diary(clock=premises.store.clock, entity_of=premises.entity_of)
-        merchant = Merchant(premises.trade, chance, diary)
+        merchant = Merchant(premises.trade, chance, diary, heard=harness.hears)
         premises.store.listen(diary.note)
         for side in (premises.api, harness.site):
             side.faults.add("*", delay(SLOWNESS), after_effect=True, probability=0.2)

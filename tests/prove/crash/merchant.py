@@ -21,6 +21,8 @@ Entity = tuple[str, str]
 
 PLACE: Mapping[str, str] = {"city": "Bath", "postcode": "BA1 1AA", "country_code": "GB"}
 NO_GROUP = 0
+UNHEARD = 0.05
+"""The share of edits that a merchant makes though nobody hears them."""
 
 
 @define(eq=False)
@@ -67,6 +69,8 @@ class Merchant:
     diary: Diary
     contested: set[Entity] = field(factory=set)
     """Products that exchanged SKUs: who may have one is settled between them, in more than one step."""
+    heard: Callable[[], bool] = lambda: True
+    """Tells if edits are heard, now or later. Those that nobody hears are few: they would switch the webhooks off."""
     removing: bool = True
     """True if entities are deleted. One deleted while the site is disconnected stays in SparkLayer."""
     _shipped: set[int] = field(factory=set)
@@ -74,7 +78,8 @@ class Merchant:
     async def trade_on(self, pause: float) -> None:
         """Edit until cancelled, every `pause` seconds on average."""
         while True:
-            self.edit()
+            if self.heard() or self.chance.random() < UNHEARD:
+                self.edit()
             await trio.sleep(self.chance.expovariate(1 / pause))
 
     def edit(self) -> None:

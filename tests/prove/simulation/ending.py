@@ -24,6 +24,8 @@ RESTED = 3
 """So many looks in a row must find nothing owed: between two pages a sweep is not to be seen."""
 
 DAY = 86_400.0
+UNHEARD = 8
+"""Number of edits at the end of which no webhook tells."""
 LATE = 1.1
 """A sweep and a census may come a tenth of their periods late."""
 
@@ -51,6 +53,8 @@ async def quiet(world: World) -> None:
         await reconnect(world)
     if not await rests(world, "after the storm"):
         return
+    if not world.store_type.repeats:
+        await _lose_some(world)
     world.merchant.mend()
     if not await rests(world, "after the merchant has mended what was wrong"):
         return
@@ -62,6 +66,18 @@ async def quiet(world: World) -> None:
     compare(world, "at rest")
     if not world.audit.breaches:
         await find_nothing(world)
+
+
+async def _lose_some(world: World) -> None:
+    """Have edits of which every webhook gets lost, on a platform that sends none twice."""
+    world.delivery.losing = 1.0
+    for _ in range(UNHEARD):
+        world.trace.add("edit unheard", world.merchant.edit())
+        await trio.sleep(1)
+    while world.premises.outstanding:  # noqa: ASYNC110  the sender tells nobody
+        await trio.sleep(1)
+    world.delivery.losing = 0.0
+    world.premises.calm()
 
 
 async def _catch_up(world: World, before: Collection[str]) -> None:

@@ -13,6 +13,7 @@ from daemon.engine.context import SYNCED_KINDS, KindState
 from daemon.engine.runner import ConnectionRunner
 from daemon.storage.states import RunMode
 from tests.prove.simulation.events import reconnect
+from tests.prove.simulation.traffic import listed
 from tests.prove.simulation.words import PERSONAL, SECRETS
 from tests.prove.simulation.world import SMALL_KIND, World
 
@@ -71,6 +72,7 @@ async def quiet(world: World) -> None:
 async def _lose_some(world: World) -> None:
     """Have edits of which every webhook gets lost, on a platform that sends none twice."""
     world.delivery.losing = 1.0
+    world.merchant.goods.retitle(silent=False)
     for _ in range(UNHEARD):
         world.trace.add("edit unheard", world.merchant.edit())
         await trio.sleep(1)
@@ -95,6 +97,9 @@ async def _catch_up(world: World, before: Collection[str]) -> None:
     _look_at_brake(world, before)
     if rested and await _let_removals_go(world):
         compare(world, "after a sweep and a census", whole=False)
+        if world.merchant.parts:
+            # What is taken away between two pages must hide nothing from the second one.
+            world.network.overtaken = lambda page: world.premises.shift([*map(int, listed(page))])
         await read_everything(world)
 
 

@@ -78,6 +78,7 @@ async def _lose_some(world: World) -> None:
         await trio.sleep(1)
     while world.premises.outstanding:  # noqa: ASYNC110  the sender tells nobody
         await trio.sleep(1)
+    world.premises.move()
     world.delivery.losing = 0.0
     world.premises.calm()
 

@@ -52,11 +52,11 @@ FOUND = {
 
 ADAPTERS = {
     "woocommerce": {
-        "zone-without-flag": (0, "not equal"),
+        "zone-without-flag": (12, "not equal"),
         "delivery-ids-trusted": (2, "accepted before it was committed"),
         "first-role-trusted": (1, "in the store all the time is gone"),
-        "variation-taken-for-a-product": (0, "accepted before it was committed"),
-        "no-overlap-between-pages": (0, "has not seen"),
+        "variation-taken-for-a-product": (12, "accepted before it was committed"),
+        "no-overlap-between-pages": (3, "has not seen"),
     }
 }
 """The same by platform, for bugs of its adapter."""

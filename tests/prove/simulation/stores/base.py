@@ -256,6 +256,10 @@ class Premises(Protocol):
         """Take away one of the products of a page, if that moves those of the next page."""
         ...
 
+    def move(self) -> None:
+        """Move the store to another time zone, if it has one."""
+        ...
+
     def calm(self) -> None:
         """End all trouble that belongs to the platform."""
         ...

@@ -262,6 +262,9 @@ class BigCommercePremises:
     def shift(self, products: Sequence[int]) -> None:
         """Pages begin at an id, so nothing moves them."""
 
+    def move(self) -> None:
+        """Dates have no zone."""
+
     def calm(self) -> None:
         """There is no trouble of its own."""
 

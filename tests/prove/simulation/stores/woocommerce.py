@@ -180,6 +180,9 @@ class WooCommercePremises:
         if there:
             self.trade.delete_product(min(there), silent=False)
 
+    def move(self) -> None:
+        self.trade.move(silent=True)
+
     def calm(self) -> None:
         self.api.keys.role_lost = False
 

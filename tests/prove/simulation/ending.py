@@ -72,10 +72,10 @@ async def quiet(world: World) -> None:
 async def _lose_some(world: World) -> None:
     """Have edits of which every webhook gets lost, on a platform that sends none twice."""
     world.delivery.losing = 1.0
-    world.merchant.goods.retitle(silent=False)
     for _ in range(UNHEARD):
         world.trace.add("edit unheard", world.merchant.edit())
         await trio.sleep(1)
+    world.merchant.goods.retitle(silent=False)
     while world.premises.outstanding:  # noqa: ASYNC110  the sender tells nobody
         await trio.sleep(1)
     world.premises.move()

@@ -52,7 +52,6 @@ FOUND = {
 
 ADAPTERS = {
     "woocommerce": {
-        "zone-without-flag": (12, "not equal"),
         "delivery-ids-trusted": (2, "accepted before it was committed"),
         "first-role-trusted": (1, "in the store all the time is gone"),
         "variation-taken-for-a-product": (12, "accepted before it was committed"),

@@ -5,7 +5,6 @@ Each patches the function that decides the thing; what finds it are the checks t
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
 
@@ -17,25 +16,9 @@ from daemon.platforms.shared.rows import read_id
 from daemon.platforms.woocommerce import walk, webhooks
 from daemon.platforms.woocommerce.customers.reader import CustomerReader
 from daemon.platforms.woocommerce.customers.schema import Customer, read_customer
-from daemon.platforms.woocommerce.orders import reader as orders
 from daemon.platforms.woocommerce.products import reader as products
 
 DELIVERY_ID = b"x-wc-webhook-delivery-id"
-
-
-@contextlib.contextmanager
-def _zone_without_flag() -> Iterator[None]:
-    """Name the zone in the time of a sweep, and leave out the flag: the shop compares with its local dates."""
-
-    def changed_since(since: float) -> dict[str, str]:
-        moment = datetime.fromtimestamp(max(0, int(since - 2)), UTC)
-        return {"modified_after": f"{moment:%Y-%m-%dT%H:%M:%S}Z"}
-
-    with (
-        mock.patch.object(products, "changed_since", changed_since),
-        mock.patch.object(orders, "changed_since", changed_since),
-    ):
-        yield
 
 
 def _delivery_ids_trusted() -> Any:
@@ -85,7 +68,6 @@ def _no_overlap_between_pages() -> Iterator[None]:
 BUGS: Mapping[str, Callable[[], Any]] = {
     planted.__name__.strip("_").replace("_", "-"): planted
     for planted in (
-        _zone_without_flag,
         _delivery_ids_trusted,
         _first_role_trusted,
         _variation_taken_for_a_product,

@@ -43,8 +43,9 @@ $(VENV)/promtool: | $(READY)
 	cd $(VENV) && dpkg --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool && rm prometheus_*.deb
 
 # The daemon in memory against everything that can go wrong: SEEDS=500 tries the first 500, SEED=17 that one alone.
+# PLATFORM=woocommerce does it with the store of another platform; so does the crash loop.
 simulate: $(READY)
-	$(BIN)/python -m tests.prove.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	$(BIN)/python -m tests.prove.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(if $(PLATFORM),--platform $(PLATFORM)) $(ARGS)
 
 # Every operation of both APIs answers oddly, at each moment of a shop's life; ARGS="--share 0.1" tries a tenth.
 .PHONY: walk
@@ -57,7 +58,7 @@ interleavings: $(READY)
 
 # The daemon killed again and again, at every named point and at random moments; SEED=N repeats a run.
 crash: $(READY)
-	$(BIN)/python -m tests.prove.crash --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.prove.crash --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(PLATFORM),--platform $(PLATFORM))
 
 # The power lost at IMAGES=5000 moments of a recorded history, and CUTS=60 times while the daemon lives.
 power: $(READY)

@@ -10,7 +10,7 @@ def draw() -> int:
     return random.randrange(2**32)
 
 
-def arguments(module: str, doc: str | None, **options: float) -> argparse.Namespace:
+def arguments(module: str, doc: str | None, **options: float | str) -> argparse.Namespace:
     """Read a long form's command line, whose `options` are numbers with these defaults, and tell its seed."""
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=doc)
     for name, default in {**options, "seed": draw()}.items():

@@ -17,8 +17,9 @@ from tests.prove.simulation.walk import TIMES, first_uses
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_the_simulator_finds_nothing_in_a_few_seeds() -> None:
-    code, words = simulation("--seeds", "3")
+@pytest.mark.parametrize("platform", ["bigcommerce", "woocommerce"])
+def test_the_simulator_finds_nothing_in_a_few_seeds(platform: str) -> None:
+    code, words = simulation("--platform", platform, "--seeds", "3")
     assert code == 0, words
     assert "3 seeds are good" in words
 

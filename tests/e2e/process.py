@@ -35,9 +35,7 @@ import trio
 
 from daemon.model import Secret
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
-from daemon.sandbox import (
-    Sandbox,
-)
+from daemon.sandbox import Sandbox, SparkLayer
 
 ROOT = Path(__file__).parent.parent.parent
 TIMEOUT = 30.0
@@ -56,8 +54,30 @@ def settings(
     sandbox: Sandbox, port: int, database: Path | Secret, *, sync: Mapping[str, Any] = QUICK, more: str = ""
 ) -> str:
     """Write the TOML of a daemon between the two stand-ins; `more` is appended to the connection's section."""
+    shop = sandbox.bigcommerce
+    store = {
+        "api_url": shop.url,
+        "store_hash": shop.store_hash,
+        "access_token": shop.access_token,
+        "client_secret": shop.client_secret,
+        "webhook_secret": WEBHOOK_SECRET,
+    }
+    return settings_of(sandbox.sparklayer, "bigcommerce", store, port, database, sync=sync, more=more)
+
+
+def settings_of(
+    site: SparkLayer,
+    platform: str,
+    store: Mapping[str, str],
+    port: int,
+    database: Path | Secret,
+    *,
+    sync: Mapping[str, Any] = QUICK,
+    more: str = "",
+) -> str:
+    """Write the TOML of a daemon between a site and the store of a platform, whose settings are `store`."""
     url = database.reveal() if isinstance(database, Secret) else f"sqlite:///{database}"
-    shop, site = sandbox.bigcommerce, sandbox.sparklayer
+    section = "\n".join(f'{name} = "{value}"' for name, value in store.items())
     pace = "\n".join(f"{name} = {value}" for name, value in sync.items())
     return f"""
 [listener]
@@ -77,14 +97,10 @@ site_env = "test"
 site_id = "{site.site_id}"
 client_id = "{site.client_id}"
 client_secret = "{site.client_secret}"
-platform = "bigcommerce"
+platform = "{platform}"
 {more}
-[connections.bigcommerce]
-api_url = "{shop.url}"
-store_hash = "{shop.store_hash}"
-access_token = "{shop.access_token}"
-client_secret = "{shop.client_secret}"
-webhook_secret = "{WEBHOOK_SECRET}"
+[connections.{platform}]
+{section}
 """
 
 

@@ -23,6 +23,9 @@ from daemon.transport.http import shortly
 
 ORDER = {"orderby": "id", "order": "asc"}
 
+OVERLAP = 1
+"""Rows of a page that the next one begins with."""
+
 Ask = Callable[[dict[str, str]], Awaitable[Listed]]
 """Reads a page of the list; receives the parameters of its place."""
 
@@ -58,7 +61,7 @@ async def step(ask: Ask, place: Place, size: PageSize) -> Step:
     """Read the page at `place`. Raises Retry for a page that contradicts itself."""
     first = reading = await _read(ask, place.offset, size)
     back = 1
-    while reading.offset and not (reading.ids and reading.ids[0] <= place.last):
+    while reading.offset and not _joins(reading, place):
         # One row fewer than a page, so that the page still reaches the row at which it should have begun.
         reading = await _read(ask, max(0, reading.offset - back * (reading.asked - 1)), size)
         back *= 4
@@ -69,7 +72,7 @@ async def step(ask: Ask, place: Place, size: PageSize) -> Step:
         # A page without hidden rows proves more: rows have gone, and others have come back since. It is gone on from.
         reading = first
     last = max([place.last, *reading.ids])
-    following = None if reading.end is None else Place(max(0, reading.end - 1), last)
+    following = None if reading.end is None else Place(max(0, reading.end - OVERLAP), last)
     return Step(reading.after(place.last), following)
 
 
@@ -86,6 +89,11 @@ class _Reading:
     def after(self, last: int) -> list[Raw]:
         """Return the rows behind an id."""
         return [raw for id_, raw in zip(self.ids, self.rows, strict=True) if id_ > last]
+
+
+def _joins(reading: _Reading, place: Place) -> bool:
+    """Return True if a page begins with a row that was seen, so that no row before it was missed."""
+    return bool(reading.ids) and reading.ids[0] <= place.last
 
 
 async def _read(ask: Ask, offset: int, size: PageSize) -> _Reading:

@@ -13,15 +13,16 @@ from typing import Any
 import trio
 from attrs import define, field
 
-from daemon.sandbox import Store
-from daemon.sandbox.bigcommerce.delivery import Delivery
-from daemon.sandbox.bigcommerce.events import Event
 from daemon.sandbox.company import WHOLESALE
+from tests.prove.simulation.stores.base import Article, Trade
 
 Entity = tuple[str, str]
 """Kind and external id."""
 
-PLACE: Mapping[str, Any] = {"city": "Bath", "postal_code": "BA1 1AA", "country_code": "GB"}
+PLACE: Mapping[str, str] = {"city": "Bath", "postcode": "BA1 1AA", "country_code": "GB"}
+NO_GROUP = 0
+UNHEARD = 0.05
+"""The share of edits that a merchant makes though nobody hears them."""
 
 
 @define(eq=False)
@@ -29,24 +30,25 @@ class Diary:
     """The edits of each entity with their times, and its last acknowledged edit. Edits are numbered."""
 
     clock: Callable[[], float]
+    entity_of: Callable[[Any], Entity]
     number: int = 0
     edits: dict[Entity, tuple[int, float]] = field(factory=dict)
     """The last edit of an entity, and when it was."""
     acknowledged: dict[Entity, int] = field(factory=dict)
-    _events: dict[int, tuple[int, Event]] = field(factory=dict)
+    _events: dict[int, tuple[int, Any]] = field(factory=dict)
 
-    def note(self, event: Event) -> None:
+    def note(self, event: Any) -> None:
         """Note what an edit announces."""
         self._events[id(event)] = self.number, event
-        self.edits[entity_of(event)] = self.number, self.clock()
+        self.edits[self.entity_of(event)] = self.number, self.clock()
 
-    def read(self, attempts: deque[Delivery]) -> None:
+    def read(self, attempts: deque[Any]) -> None:
         """Take over which webhooks were answered, and forget them."""
         while attempts:
             delivery = attempts.popleft()
             known = self._events.get(id(delivery.event))
             if delivery.accepted and known is not None:
-                entity = entity_of(delivery.event)
+                entity = self.entity_of(delivery.event)
                 self.acknowledged[entity] = max(self.acknowledged.get(entity, 0), known[0])
 
     def settled(self, entity: Entity) -> bool:
@@ -58,36 +60,26 @@ class Diary:
         return entity not in self.edits or self.edits[entity][1] < moment
 
 
-def entity_of(event: Event) -> Entity:
-    """Return which entity an event is about."""
-    data, subject = event.data, event.scope.split("/")[1]
-    match subject:
-        case "customer":
-            return "customers", str(data.get("address", {}).get("customer_id", data["id"]))
-        case "order" | "shipment" | "metafield":
-            return "orders", str(data.get("orderId") or data.get("resource_id") or data["id"])
-        case "sku":
-            about = data.get("sku") or data["inventory"]
-            return "products", str(about["product_id"])
-    return "products", str(data.get("product_id") or data["id"])
-
-
 @define(eq=False)
 class Merchant:
-    """Edits a store of `synthetic` products, customers and orders at random."""
+    """Edits a store full of products, customers and orders at random. Each edit is announced."""
 
-    store: Store
+    trade: Trade
     chance: random.Random
     diary: Diary
     contested: set[Entity] = field(factory=set)
     """Products that exchanged SKUs: who may have one is settled between them, in more than one step."""
+    heard: Callable[[], bool] = lambda: True
+    """Tells if edits are heard, now or later. Those that nobody hears are few: they would switch the webhooks off."""
     removing: bool = True
     """True if entities are deleted. One deleted while the site is disconnected stays in SparkLayer."""
+    _shipped: set[int] = field(factory=set)
 
-    async def trade(self, pause: float) -> None:
+    async def trade_on(self, pause: float) -> None:
         """Edit until cancelled, every `pause` seconds on average."""
         while True:
-            self.edit()
+            if self.heard() or self.chance.random() < UNHEARD:
+                self.edit()
             await trio.sleep(self.chance.expovariate(1 / pause))
 
     def edit(self) -> None:
@@ -101,54 +93,56 @@ class Merchant:
         self.diary.number += 1
         self.chance.choice(edits)()
 
-    def _product(self) -> int:
-        return self.chance.choice(self.store.ids)
+    def _article(self) -> Article:
+        return self.chance.choice(self.trade.articles())
 
     def _customer(self) -> int:
-        return self.chance.choice(list(self.store.customers.people))
+        return self.chance.choice(self.trade.people())
 
     def _rename(self) -> None:
-        self.store.set_title(self._product(), f"Product of edit {self.diary.number}")
+        self.trade.set_title(self._article().id, f"Product of edit {self.diary.number}", silent=False)
 
     def _price(self) -> None:
-        self.store.set_price(self._product(), self.chance.randrange(1, 9999) / 100)
+        self.trade.set_price(self._article(), self.chance.randrange(1, 9999) / 100, None, silent=False)
 
     def _stock(self) -> None:
-        variant = self.chance.choice(self.store.entry(self._product()).variants)
-        self.store.set_stock(variant.id, self.chance.randrange(1000))
+        item = self.chance.choice(self._article().items)
+        self.trade.set_stock(item.id, self.chance.randrange(1000), silent=False)
 
     def _show(self) -> None:
-        self.store.set_visible(self._product(), visible=self.chance.random() < 0.5)
+        self.trade.turn_over(self._article().id, silent=False)
 
     def _exchange_skus(self) -> None:
-        products = self.chance.sample(self.store.ids, 2)
-        self.contested.update(("products", str(one)) for one in products)
-        self.store.rotate_skus(*(self.store.entry(one).variants[0].id for one in products))
+        first, second = self.chance.sample(self.trade.articles(), 2)
+        self.contested.update(("products", str(article.id)) for article in (first, second))
+        self.trade.set_sku(first.items[0].id, second.items[0].sku, silent=False)
+        self.trade.set_sku(second.items[0].id, first.items[0].sku, silent=False)
 
     def _add_product(self) -> None:
         number = self.diary.number
-        self.store.add_product(f"Product {number}", price=number, variants=[{"sku": f"N{number}", "stock": number}])
+        self.trade.add_product(f"Product {number}", number, [{"sku": f"N{number}", "stock": number}], silent=False)
 
     def _delete_product(self) -> None:
-        if len(self.store.ids) > 10:
-            self.store.delete_product(self._product())
+        if len(self.trade.articles()) > 10:
+            self.trade.delete_product(self._article().id, silent=False)
 
     def _name_customer(self) -> None:
-        self.store.customers.update(self._customer(), first_name=f"Name {self.diary.number}")
+        self.trade.update_customer(self._customer(), first_name=f"Name {self.diary.number}", silent=False)
 
     def _move_customer(self) -> None:
-        self.store.customers.add_address(self._customer(), address1=f"{self.diary.number} Road", **PLACE)
+        self.trade.add_home(self._customer(), {"street": f"{self.diary.number} Road", **PLACE}, silent=False)
 
     def _regroup(self) -> None:
-        self.store.customers.set_group(self._customer(), self.chance.choice([WHOLESALE, WHOLESALE, 0]))
+        group = self.chance.choice([WHOLESALE, WHOLESALE, NO_GROUP])
+        self.trade.set_group(self._customer(), group, silent=False)
 
     def _place_order(self) -> None:
-        variant = self.store.entry(self._product()).variants[0]
+        item = self._article().items[0]
         cart = str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
-        self.store.orders.place(self._customer(), [{"variant_id": variant.id, "quantity": 3}], cart_id=cart)
+        self.trade.place_order(self._customer(), [(item.id, 3)], cart, silent=False)
 
     def _ship(self) -> None:
-        waiting = [one.id for one in self.store.orders.orders.values() if any(one.to_ship()) and one.shipped is None]
-        if waiting:
-            number = f"T{self.diary.number}"
-            self.store.orders.ship(self.chance.choice(waiting), carrier="DPD", tracking_number=number)
+        if waiting := [order for order in self.trade.orders() if order not in self._shipped]:
+            order = self.chance.choice(waiting)
+            self._shipped.add(order)
+            self.trade.ship(order, silent=False)

@@ -17,14 +17,15 @@ import msgspec
 from attrs import define, field
 
 from daemon.sandbox.message import Request, Response
-from tests.e2e.harness import ProcessHarness
+from tests.prove.crash.harness import Harness
 from tests.prove.crash.merchant import Entity, Merchant
 
 WAITING = "SELECT kind, external_id FROM outbox UNION SELECT kind, external_id FROM dependencies"
 CART_OF = "metafields:order:"
 """Prefix in the outbox for an order whose cart is read first."""
 _LINE = re.compile(
-    r"(products|stock of|stock|prices|variant|customer|purchase) (\S+?)(?: .*)?: the store says", re.DOTALL
+    r"(products|stock of|stock|prices|variant|customer|purchase) (\S+?)(?: .*)?: the (?:store|shop) (?:says|has)",
+    re.DOTALL,
 )
 
 
@@ -32,7 +33,7 @@ _LINE = re.compile(
 class Observer:
     """Looks at both sides and into the database; what it finds wrong stands in `complaints`."""
 
-    harness: ProcessHarness
+    harness: Harness
     merchant: Merchant
     complaints: list[str] = field(factory=list)
     closings: int = 0
@@ -44,7 +45,7 @@ class Observer:
     def watch(self) -> None:
         """Look at every full sync's end, and learn what belongs to what, from now on."""
         self._look_up()
-        self.harness.store.listen(lambda _: self._look_up())
+        self.harness.premises.store.listen(lambda _: self._look_up())
         self.harness.site.faults.add("PATCH */sync-log/*", self._look, after_effect=True)
 
     def unequal(self, concerns: Callable[[Entity], bool]) -> list[str]:
@@ -54,7 +55,7 @@ class Observer:
     def lost(self, folder: Path) -> list[str]:
         """Return what nobody will bring to SparkLayer any more: acknowledged, not there, and not in the database."""
         diary = self.merchant.diary
-        diary.read(self.harness.shop.webhooks.attempts)
+        diary.read(self.harness.premises.webhooks.attempts)
         waiting = _waiting(self.harness.process.database, folder)
         return self.unequal(lambda one: diary.settled(one) and one not in waiting)
 
@@ -64,7 +65,7 @@ class Observer:
             return
         self.closings += 1
         kind = request.path.rpartition("/")[2]
-        log = self.harness.state.sync_log.logs["bigcommerce", kind]
+        log = self.harness.state.sync_log.logs[self.harness.store_type.platform, kind]
         began, ended = map(datetime.fromisoformat, (log.started_full_sync, log.last_full_sync))
         early = self.unequal(lambda one: one[0] == kind and self._rests_since(one, began.timestamp()))
         self.complaints += [f"the full sync of {kind} was told to be over although {context}" for context in early]
@@ -79,11 +80,11 @@ class Observer:
         return self.merchant.diary.edited_before(entity, moment) and entity not in self.merchant.contested
 
     def _look_up(self) -> None:
-        store = self.harness.store
-        for variant in store.variants():
-            for name in (variant.sku, str(variant.id)):
-                self._products.setdefault(name, set()).add(str(variant.product_id))
-        self._carts.update((cart, str(one)) for one in store.orders.orders if (cart := store.orders.cart_id(one)))
+        for article in self.harness.premises.trade.articles():
+            for item in article.items:
+                for name in (item.sku, str(item.id)):
+                    self._products.setdefault(name, set()).add(str(article.id))
+        self._carts.update(self.harness.premises.carts())
 
     def _entities(self, context: str) -> set[Entity]:
         """Return who may have to do with a difference: a SKU's stock and price are of whoever ever had it."""

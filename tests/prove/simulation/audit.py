@@ -13,7 +13,6 @@ from attrs import define, field
 
 from daemon.engine.pipeline import Pipeline
 from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
 from daemon.sandbox.message import Request, Response
 from daemon.storage import connections, full_syncs, outbox
 from daemon.storage import settle as settling
@@ -21,6 +20,7 @@ from daemon.storage.outbox import Claim
 from tests.prove.simulation.disk import Disk
 from tests.prove.simulation.faults import SHOP, SITE
 from tests.prove.simulation.network import Call
+from tests.prove.simulation.stores.base import StoreType
 from tests.prove.simulation.trace import Trace
 from tests.prove.simulation.traffic import (
     Key,
@@ -51,6 +51,7 @@ class Audit:
 
     disk: Disk
     trace: Trace
+    store: StoreType
     breaches: list[str] = field(factory=list)
     writes: Counter[str] = field(factory=Counter)
     """Writes to SparkLayer that had an effect, by kind; sync-log and tokens aside."""
@@ -129,7 +130,7 @@ class Audit:
         if call.side == SITE and "/auth/" in call.request.path and response.status < 300:
             self.tokens.append(msgspec.json.decode(response.body)["access_token"])
         if call.side == SHOP and (response.status < 300 or response.status == 404):
-            for key in read(call.request, response):
+            for key in read(self.store, call.request, response):
                 self._read[key] = self.moment
         if call.side == SITE and response.status < 300:
             kind = written_kind(call.request)
@@ -230,8 +231,8 @@ class Audit:
 
     def tried(self, key: Key, attempts: int, left: float | None, *, busy: bool) -> None:
         """See to it that an entity is worked on once at a time, and not at once again when that failed."""
-        # Every sweep reads the store's settings, which is one a minute for hours: only what failed is tried again.
-        self.tries[key] += key[0] != Kind.STORE.value or attempts > 0
+        # What every sweep reads is read once a minute for hours: of it, only what failed is tried again.
+        self.tries[key] += key[0] not in self.store.swept_whole or attempts > 0
         if busy:
             self.breach("two pieces of work at once for", *key)
         if self.tries[key] > MOST_TRIES:
@@ -243,12 +244,10 @@ class Audit:
 
     # Webhooks
 
-    def accepted(self, reader: BigCommerceWebhooks, body: bytes, moment: int) -> None:
-        """See to it that the change of a webhook, handed in at `moment` and answered 2xx, was committed since."""
-        for change in reader.read({}, body).changes:
-            key = change.kind.value, str(change.external_id)
-            committed = self._recorded.get(key, 0) > moment or self._read.get(key, 0) > moment
-            if not committed and change.kind is not Kind.STORE:
+    def accepted(self, told: Sequence[Key], moment: int) -> None:
+        """See to it that what a webhook told, handed in at `moment` and answered 2xx, was committed since."""
+        for key in told:
+            if not (self._recorded.get(key, 0) > moment or self._read.get(key, 0) > moment):
                 self.breach("a webhook was accepted before it was committed:", *key)
 
 

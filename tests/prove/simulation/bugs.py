@@ -35,6 +35,7 @@ from daemon.transport.throttle import scopes
 from daemon.transport.throttle.limiter import Limiter
 from daemon.transport.throttle.window import WindowPolicy
 from tests.prove.simulation.disk import Storage
+from tests.prove.simulation.stores.base import StoreType
 
 Patch = Any
 log = structlog.get_logger()
@@ -316,3 +317,8 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
     )
 }
 """By name: what returns the patch that plants each of them."""
+
+
+def every_bug(store: StoreType) -> Mapping[str, Callable[[], Patch]]:
+    """Return all bugs that can be planted, those of a platform's adapter with the daemon's own."""
+    return {**BUGS, **store.bugs}

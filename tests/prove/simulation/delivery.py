@@ -22,12 +22,12 @@ REFUSED = 503
 
 @define(eq=False, kw_only=True)
 class WebhookDelivery:
-    """See the module. `accepted` is told the body of each webhook that was answered 2xx, and when it was handed in."""
+    """See the module. `accepted` is told of each webhook that was answered 2xx, and when it was handed in."""
 
     life: Callable[[], Life | None]
     chance: random.Random
     trace: Trace
-    accepted: Callable[[bytes, int], None]
+    accepted: Callable[[Mapping[bytes, bytes], bytes, int], None]
     moment: Callable[[], int]
     nursery: trio.Nursery
     losing: float = 0.0
@@ -76,7 +76,7 @@ class WebhookDelivery:
             raise Unanswered("the daemon died")
         self.trace.add("webhook", response.status)
         if response.status < 300:
-            self.accepted(body, moment)
+            self.accepted(request.headers, body, moment)
         return response.status
 
     async def aclose(self) -> None:

@@ -7,9 +7,9 @@ import trio
 
 from daemon.listener.http.messages import Request, Response
 from daemon.sandbox.message import Response as Sandbox
-from tests.prove.simulation.faults import DRIZZLE, FOREIGN, RIGHTS, SIDES, Fault
-from tests.prove.simulation.life import IGNITE_TOKEN, SECRETS
+from tests.prove.simulation.faults import DRIZZLE, FOREIGN, RIGHTS, SHOP, SIDES, Fault
 from tests.prove.simulation.traffic import listed
+from tests.prove.simulation.words import IGNITE_TOKEN, SECRETS
 from tests.prove.simulation.world import SMALL_KIND, World
 
 Act = Callable[[World], Awaitable[None]]
@@ -130,7 +130,7 @@ async def _misroute(world: World) -> None:
 
 async def _forbid(world: World) -> None:
     """Take a right away from one of our accounts, and give it back."""
-    world.faults_planned.forbidden = world.chance.choice(RIGHTS)
+    world.faults_planned.forbidden = world.chance.choice([*((SHOP, part) for part in world.store_type.rights), *RIGHTS])
     world.trace.add("forbidden", *world.faults_planned.forbidden)
     await trio.sleep(world.chance.uniform(1, 30))
     world.faults_planned.forbidden = None
@@ -180,7 +180,10 @@ async def _overtake(world: World) -> None:
 
     def change(page: Sandbox) -> None:
         world.trace.add("edit overtakes a page")
-        world.merchant.goods.retitle_one_of(int(one) for one in listed(page))
+        products = [int(one) for one in listed(page)]
+        world.merchant.goods.retitle_one_of(products)
+        if world.merchant.parts:
+            world.premises.shift(products)
 
     world.network.overtaken = change if world.merchant.ours() else None
     await ignite(world, "POST", "/status/products")
@@ -207,11 +210,7 @@ async def _waver(world: World) -> None:
 
 async def _lose_webhooks(world: World) -> None:
     """Have somebody remove our webhooks, or switch them off. The merchant edits on; the daemon learns of it later."""
-    hooks = world.shop.hooks.registered
-    if world.chance.random() < 0.5:
-        hooks.clear()
-    for hook in hooks.values():
-        hook.is_active = False
+    world.premises.lose_hooks(world.chance)
     for _ in range(world.chance.randint(1, 6)):
         world.trace.add("edit unheard", world.merchant.edit())
         await trio.sleep(world.chance.random())
@@ -237,7 +236,11 @@ async def _leave(world: World) -> None:
 
 async def reconnect(world: World) -> None:
     """Connect the site, as SparkLayer does, until that is accepted."""
-    order = {"store_id": "sandbox", "spark_api_client_id": "sandbox-client", "spark_api_client_secret": SECRETS[3]}
+    order = {
+        "store_id": world.store_type.store_id,
+        "spark_api_client_id": "sandbox-client",
+        "spark_api_client_secret": SECRETS[3],
+    }
     while (response := await ignite(world, "POST", "", order)) is None or response.status >= 300:  # noqa: ASYNC110
         await trio.sleep(5)
 

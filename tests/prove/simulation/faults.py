@@ -5,18 +5,15 @@ caller cannot know. `FAULTS` has them with their shares; those of one side only 
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import define, field, frozen
 
 SHOP, SITE = "shop", "site"
 SIDES = (SHOP, SITE)
 
-RIGHTS = (
-    *((SHOP, part) for part in ("/v3/catalog/", "/v3/customers", "/v2/customer_groups", "/v2/orders", "/v2/store")),
-    *((SITE, f"/api/{part}") for part in ("auth/", "v1/products", "v2/customers", "v1/batch-", "v1/sync-log")),
-)
-"""Operations that may be forbidden for a while. A 403 of a purchase is about the request itself."""
+RIGHTS = tuple((SITE, f"/api/{part}") for part in ("auth/", "v1/products", "v2/customers", "v1/batch-", "v1/sync-log"))
+"""Operations of SparkLayer that may be forbidden for a while. A 403 of a purchase is about the request itself."""
 
 
 @frozen
@@ -66,7 +63,9 @@ FAULTS = (
 makes SparkLayer's tokens worthless; `html` is a page of a proxy, with a 200 one that wants somebody to log in;
 `text` is JSON of a gateway's own."""
 
-_BY_SHARE = [sort for sort in FAULTS for _ in range(sort.share)]
+FOREIGN_SHARE = 2
+"""The share of each answer that only a platform's stores give."""
+
 DRIZZLE = 0.02
 
 
@@ -87,8 +86,18 @@ class FaultPlan:
     locked_out: bool = False
     """The store's API account was revoked: every call is answered 401."""
 
+    foreign: Iterable[str] = ()
+    """Names of answers that only the platform's stores give."""
+
     forbidden: tuple[str, str] | None = None
     """A side, and what the paths begin with that it answers 403: our account has lost that right."""
+
+    _by_share: list[_Sort] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Weigh the sorts of faults."""
+        own = [_Sort(name, FOREIGN_SHARE, sides=(SHOP,)) for name in self.foreign]
+        self._by_share = [sort for sort in (*FAULTS, *own) for _ in range(sort.share)]
 
     def calm(self) -> None:
         """Let everything work from now on."""
@@ -107,7 +116,7 @@ class FaultPlan:
             return Fault("reset", after=True)
         if self.chance.random() >= self.storms[side]:
             return None
-        sort = self.chance.choice(_BY_SHARE)
+        sort = self.chance.choice(self._by_share)
         if side not in sort.sides or (sort.methods and method not in sort.methods):
             return None
         return Fault(sort.name, self.chance.choice(sort.after), self.chance.choice(sort.numbers))

@@ -8,11 +8,13 @@ An operation that is new in a stand-in is in `operations` by itself: it gets a u
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 import msgspec
 import trio
 
 from daemon.platforms.bigcommerce.webhooks import REGISTERED
+from daemon.sandbox import BigCommerce
 from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.bigcommerce.hooks import Hook
 from daemon.sandbox.company import WHOLESALE
@@ -71,9 +73,14 @@ DESTINATION = f"{PUBLIC_URL}/webhooks/test/sandbox"
 LOCKED_SECONDS = 20.0
 
 
+def shop_of(world: World) -> BigCommerce:
+    """Return the stand-in of the store, which is BigCommerce's in every walk."""
+    return cast("BigCommerce", world.premises.api)
+
+
 def operations(world: World) -> frozenset[tuple[str, str]]:
     """Return all operations that both stand-ins have and the daemon uses for more than control questions."""
-    routers: Mapping[str, Router] = {SHOP: world.shop._router, SITE: world.site._router}
+    routers: Mapping[str, Router] = {SHOP: shop_of(world)._router, SITE: world.site._router}
     offered = {(side, name) for side, router in routers.items() for name in router.names()}
     unused = {(side, name) for side, names in UNUSED.items() for name in names}
     needless = unused | QUESTIONS
@@ -83,7 +90,7 @@ def operations(world: World) -> frozenset[tuple[str, str]]:
 
 def furnish_all(world: World) -> None:
     """Add what lists do not include, second stock locations, a webhook switched off, a product that SparkLayer has."""
-    store, words = world.store, world.merchant.words
+    store, words = shop_of(world).store, world.merchant.words
     home = {name: words.new(PERSONAL) for name in ("address1", "city", "first_name", "last_name")}
     customer = store.customers.add(
         "many@example.com",
@@ -100,7 +107,7 @@ def furnish_all(world: World) -> None:
     store.locations.append(Location(SECOND, "second", "Second location"))
     store.set_stock(variants[0], 7, SECOND, silent=True)
     hook = Hook(id=store.new_id(), scope=REGISTERED[0], destination=DESTINATION, is_active=False)
-    world.shop.hooks.registered[hook.id] = hook
+    shop_of(world).hooks.registered[hook.id] = hook
     site = world.site.state
     site.stock.create_location(_request({"name": "Second", "external_id": "second"}))
     known = store.variant(variants[-1])
@@ -118,7 +125,7 @@ def furnish_all(world: World) -> None:
 
 async def use_all(world: World) -> None:
     """Change what has operations of its own, and lock the daemon out of both sides, so that it probes."""
-    store = world.store
+    store = shop_of(world).store
     variant = world.merchant.goods.variants()[0]
     store.metafields.set("variant", variant, "rrp", "12.50")
     store.set_tax_inclusive(inclusive=not store.tax_inclusive)

@@ -25,43 +25,34 @@ from daemon.listener.routes import Routes
 from daemon.model import ApiKey, Secret, Site
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
-from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.storage.database import Database
 from tests.prove.simulation.disk import Committed, Disk, Storage
-from tests.prove.simulation.network import SHOP_URL, SITE_URL, Connected
+from tests.prove.simulation.network import Connected
 from tests.prove.simulation.steady import Clock
+from tests.prove.simulation.stores.base import StoreType
+from tests.prove.simulation.words import IGNITE_TOKEN, SECRETS, SITE_URL
 
 PUBLIC_URL = "http://127.0.0.1:8080"
-IGNITE_TOKEN = "the-ignite-token-nobody-may-see"
-SECRETS = (
-    *("the-access-token-nobody-may-see", "the-shop-secret-nobody-may-see", "the-hook-secret-nobody-may-see"),
-    *("the-site-secret-nobody-may-see", "the-vault-key-nobody-may-see", IGNITE_TOKEN),
-)
-
 log = structlog.get_logger()
 _PLATFORMS = load_platforms()
 
 
-def settings(sweep_seconds: float) -> Settings:
+def settings(store: StoreType, sync: SyncSettings) -> Settings:
     """Return the settings of the one connection between the two stand-ins."""
-    access, shop, hook, site, vault, _ = map(Secret, SECRETS)
-    store = BigCommerceSettings(
-        api_url=SHOP_URL, store_hash="sandbox", access_token=access, client_secret=shop, webhook_secret=hook
-    )
     link = ConnectionSettings(
         site_env="test",
         site_id="sandbox",
         client_id="sandbox-client",
-        client_secret=site,
-        platform="bigcommerce",
-        store=store,
+        client_secret=Secret(SECRETS[3]),
+        platform=store.platform,
+        store=store.settings,
         allow_http=True,
     )
     return Settings(
         listener=ListenerSettings(public_url=PUBLIC_URL, ignite_token=Secret(IGNITE_TOKEN)),
         sparklayer=SparkLayerSettings(test_url=SITE_URL),
-        sync=SyncSettings(sweep_seconds=sweep_seconds),
-        security=SecuritySettings(secret_keys=(vault,)),
+        sync=sync,
+        security=SecuritySettings(secret_keys=(Secret(SECRETS[4]),)),
         connections=(link,),
     )
 

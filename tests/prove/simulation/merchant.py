@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 
 from attrs import Factory, define
 
-from daemon.sandbox import Store
-from daemon.sandbox.bigcommerce.founding import add_groups
 from tests.prove.simulation.clientele import Clientele
 from tests.prove.simulation.merchandise import Merchandise
 from tests.prove.simulation.orders import Orders
+from tests.prove.simulation.stores.base import Trade
 from tests.prove.simulation.words import Words
 
 
@@ -20,7 +19,7 @@ from tests.prove.simulation.words import Words
 class Merchant:
     """Edits the store. `edits` counts them."""
 
-    store: Store
+    trade: Trade
     chance: random.Random
     ours: Callable[[], bool] = lambda: True
     """Tells if webhooks are registered."""
@@ -30,13 +29,12 @@ class Merchant:
     """True if customers' attributes change, which no webhook announces."""
     edits: int = 0
     words: Words = Factory(Words)
-    goods: Merchandise = Factory(lambda self: Merchandise(self.store, self.chance, self.words), takes_self=True)
-    clientele: Clientele = Factory(lambda self: Clientele(self.store, self.chance, self.words), takes_self=True)
-    orders: Orders = Factory(lambda self: Orders(self.store, self.chance, self.goods, self.clientele), takes_self=True)
+    goods: Merchandise = Factory(lambda self: Merchandise(self.trade, self.chance, self.words), takes_self=True)
+    clientele: Clientele = Factory(lambda self: Clientele(self.trade, self.chance, self.words), takes_self=True)
+    orders: Orders = Factory(lambda self: Orders(self.trade, self.chance, self.goods, self.clientele), takes_self=True)
 
     def furnish(self) -> None:
         """Fill the empty store."""
-        add_groups(self.store)
         for _ in range(self.chance.randint(3, 9)):
             self.goods.add_product(silent=True)
         for _ in range(self.chance.randint(2, 6)):
@@ -87,6 +85,7 @@ class Merchant:
             **({self.clientele.move_home: 2} if self.parts else {}),
             **(self._farewells() if self.parts else {}),
             **({self.clientele.set_attribute: 1} if self.attributes else {}),
+            **self.trade.own_edits(parts=self.parts),
         }
         return [(act.__name__, act) for act, share in shares.items() for _ in range(share)]
 

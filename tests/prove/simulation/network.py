@@ -15,18 +15,19 @@ import msgspec
 import trio
 from attrs import define, frozen
 
-from daemon.sandbox import BigCommerce, SparkLayer
+from daemon.model import Kind
+from daemon.sandbox import SparkLayer
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import Api
 from daemon.sandbox.transport import Exchange
 from daemon.sparklayer.empty_refusals import NOBODY
 from tests.prove.simulation.faults import SHOP, SITE, Fault, FaultPlan
 from tests.prove.simulation.omissions import by_ids, enumerates, shortened, without_one
-from tests.prove.simulation.steady import EPOCH
+from tests.prove.simulation.steady import Clock
+from tests.prove.simulation.stores.base import StoreType
 from tests.prove.simulation.trace import Trace
 from tests.prove.simulation.words import BANNED
 
-SHOP_URL, SITE_URL = "https://shop.test", "https://site.test"
 _SIDES = {"shop.test": SHOP, "site.test": SITE}
 TRAVEL_SECONDS = 0.02
 HANG_SECONDS = 3600.0
@@ -72,13 +73,16 @@ class Network:
 
     def __init__(
         self,
-        shop: BigCommerce,
+        store: StoreType,
+        shop: Api,
         site: SparkLayer,
         faults_planned: FaultPlan,
         witnesses: list[Observer],
         trace: Trace,
         chance: random.Random,
+        clock: Clock,
     ) -> None:
+        self._store, self._clock = store, clock
         self._apis: dict[str, Api] = {SHOP: shop, SITE: site}
         self._tokens = site.tokens
         self._faults_planned, self._witnesses, self._trace, self._chance = faults_planned, witnesses, trace, chance
@@ -132,13 +136,14 @@ class Network:
             if fault and fault.after:
                 response = await self._struck(call, fault, response) or response
             await self._overtake(call, response)
-        if self._faults_planned.forgetful and enumerates(call.request):
+        if self._faults_planned.forgetful and enumerates(self._store, call.request):
             response = without_one(response, self._chance)
         await trio.sleep(TRAVEL_SECONDS * self._chance.random())
         return response
 
     async def _overtake(self, call: Call, response: Response) -> None:
-        page = call.request.path.endswith("/catalog/products") and not by_ids(call.request)
+        listed = self._store.lists.get(call.request.path.removeprefix(self._store.root))
+        page = listed is Kind.PRODUCTS and not by_ids(self._store, call.request)
         if self.overtaken is not None and page and response.status == 200:
             happen, self.overtaken = self.overtaken, None
             happen(response)
@@ -166,10 +171,12 @@ class Network:
             self._tokens.revoke()
             return None
         if fault.name == "short":
-            listed = self._faults_planned.short_pages or by_ids(call.request)
+            listed = self._faults_planned.short_pages or by_ids(self._store, call.request)
             return shortened(response, self._chance) if listed else None
         if fault.name == "refuse-until":
-            return _refusal_until(fault, EPOCH + self._trace.now())
+            return _refusal_until(fault, self._clock.true_time())
+        if (act := self._store.foreign.get(fault.name)) is not None:
+            return await act(call.request, response)
         return _ANSWERS[fault.name](call, fault, response)
 
 

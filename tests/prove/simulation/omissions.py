@@ -8,18 +8,18 @@ from urllib.parse import unquote
 import msgspec
 
 from daemon.sandbox.message import Request, Response
+from tests.prove.simulation.stores.base import StoreType
 
-_PAGES = ("/catalog/products", "/v3/customers", "/v2/orders")
 
-
-def by_ids(request: Request) -> bool:
+def by_ids(store: StoreType, request: Request) -> bool:
     """Return true if a request names its entities."""
-    return "id:in=" in unquote(request.query)
+    return store.naming in unquote(request.query)
 
 
-def enumerates(request: Request) -> bool:
+def enumerates(store: StoreType, request: Request) -> bool:
     """Return true if a request wants a page of all products, customers or orders, or of changed ones."""
-    return request.method == "GET" and request.path.endswith(_PAGES) and not by_ids(request)
+    listed = request.path.removeprefix(store.root) in store.lists
+    return request.method == "GET" and listed and not by_ids(store, request)
 
 
 def shortened(response: Response | None, chance: random.Random) -> Response | None:

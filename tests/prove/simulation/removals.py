@@ -6,7 +6,6 @@ again. Another SKU counts as otherwise, since it may have been somebody else's; 
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -15,11 +14,10 @@ import msgspec
 from attrs import define, field
 
 from daemon.entities import Status
-from daemon.sandbox import Store
-from daemon.sandbox.bigcommerce.order_records import CANCELLED, DECLINED
 from daemon.sandbox.message import Response
 from tests.prove.simulation.faults import SHOP
 from tests.prove.simulation.network import Call
+from tests.prove.simulation.stores.base import Premises
 
 Key = tuple[str, str]
 """Its sort and its id."""
@@ -35,7 +33,7 @@ _DISCONTINUED, _CANCELLED = Status.DISCONTINUED.value, "cancelled"
 class Removals:
     """Watches every request. `breach` is told what must not have happened."""
 
-    store: Store
+    premises: Premises
     breach: Callable[..., None]
     _believed: dict[Key, str] = field(factory=dict)
     """Entities that SparkLayer knows, and the SKU that it has for a variant."""
@@ -52,7 +50,7 @@ class Removals:
     def done(self, call: Call, response: Response) -> None:
         """Note what the store could have shown, or what SparkLayer was told."""
         if call.side == SHOP:
-            there = self._there()
+            there = self.premises.there()
             self._believed = {key: sku for key, sku in self._believed.items() if there.get(key) == sku}
         elif response.status < 300:
             for key, sku in _told(call):
@@ -60,20 +58,6 @@ class Removals:
                     self.breach("SparkLayer was told that what is in the store all the time is gone:", *key)
                 elif sku is not None:
                     self._believed[key] = sku
-
-    def _there(self) -> Mapping[Key, str]:
-        """Return what is in the store, with the SKU of what has one."""
-        book, orders = self.store.customers, self.store.orders
-        groups = [group.id for group in book.groups.values() if not group.is_group_for_guests]
-        variants = [(str(one.id), one.sku.strip()) for one in self.store.variants()]
-        times = Counter(sku for _, sku in variants)
-        lost = {CANCELLED, DECLINED}
-        kept = [one.id for one in orders.orders.values() if not one.is_deleted and one.status_id not in lost]
-        return {
-            **{("variants", variant): sku for variant, sku in variants if sku and times[sku] == 1},
-            **{("customers", str(person.customer.id)): "" for person in book.in_groups(*groups)},
-            **{("purchases", cart): "" for one in kept if (cart := orders.cart_id(one))},
-        }
 
 
 def _told(call: Call) -> Iterator[tuple[Key, str | None]]:

@@ -12,19 +12,14 @@ from attrs import frozen
 
 from daemon.engine.pipeline import Pipeline
 from daemon.observability.logging import configure
-from daemon.platforms.bigcommerce import page_size
-from daemon.platforms.bigcommerce.customers import reader as customers
-from daemon.platforms.bigcommerce.orders import reader as orders
 from daemon.storage import removals
 from tests.prove.simulation.audit import watch_work
 from tests.prove.simulation.ending import look_at_log, quiet
 from tests.prove.simulation.events import storm
 from tests.prove.simulation.steady import Clock, steady
+from tests.prove.simulation.stores.base import StoreType
 from tests.prove.simulation.trace import Trace
 from tests.prove.simulation.world import SMALL_KIND, World
-
-PAGE = 3
-"""So many entities are on a page, so that a small store has several."""
 
 
 @frozen(kw_only=True)
@@ -41,17 +36,17 @@ class Outcome:
     lives: int
 
 
-def simulate(seed: int, sink: Callable[[str], None] | None = None) -> Outcome:
-    """Play a run. `sink` gets each line of its trace."""
+def simulate(seed: int, store: StoreType, sink: Callable[[str], None] | None = None) -> Outcome:
+    """Play a run with a store of one platform. `sink` gets each line of its trace."""
     log = io.StringIO()
-    with steady(seed) as clock, small_scale(), logging_to(log):
+    with steady(seed) as clock, small_scale(store), logging_to(log):
         trace = Trace(clock.now, sink)
-        return trio.run(_play, seed, clock, trace, log, clock=clock.ticks)
+        return trio.run(_play, seed, store, clock, trace, log, clock=clock.ticks)
 
 
-async def _play(seed: int, clock: Clock, trace: Trace, log: io.StringIO) -> Outcome:
+async def _play(seed: int, store: StoreType, clock: Clock, trace: Trace, log: io.StringIO) -> Outcome:
     async with trio.open_nursery() as nursery:
-        world = World.build(seed, clock, trace, nursery)
+        world = World.build(seed, store, clock, trace, nursery)
         trace.add("plan", world.plan)
         with mock.patch.object(Pipeline, "work", watch_work(world.audit, Pipeline.work)):
             nursery.start_soon(world.keep_alive)
@@ -74,13 +69,10 @@ async def _play(seed: int, clock: Clock, trace: Trace, log: io.StringIO) -> Outc
 
 
 @contextlib.contextmanager
-def small_scale() -> Iterator[None]:
+def small_scale(store: StoreType) -> Iterator[None]:
     """Have lists come in pages of a few entities, and the brake count from few on."""
     with (
-        mock.patch.object(page_size, "LARGEST", PAGE),
-        mock.patch.object(customers, "LIMIT", PAGE),
-        mock.patch.object(orders, "LIMIT", PAGE),
-        mock.patch.object(orders.OrderReader, "batch", PAGE),
+        store.small_scale(),
         mock.patch.object(removals, "SMALL_KIND", SMALL_KIND),
     ):
         yield

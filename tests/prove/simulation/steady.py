@@ -31,6 +31,8 @@ class Clock:
     """The time of a run."""
 
     ticks: trio.testing.MockClock = field(factory=lambda: trio.testing.MockClock(autojump_threshold=0))
+    epoch: float = EPOCH
+    """True time at which the run began."""
     skew: float = 0.0
     """By how much the daemon's wall clock is ahead."""
 
@@ -40,7 +42,7 @@ class Clock:
 
     def true_time(self) -> float:
         """Return what everybody else's clock shows."""
-        return EPOCH + self.ticks.current_time()
+        return self.epoch + self.ticks.current_time()
 
     def wall(self) -> float:
         """Return what the daemon's wall clock shows."""

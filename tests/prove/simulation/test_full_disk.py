@@ -7,16 +7,18 @@ from typing import cast
 import pytest
 from trio.testing import MockClock
 
+from daemon.config.settings import SyncSettings
 from tests.prove.simulation.disk import Disk
 from tests.prove.simulation.life import Life, settings
 from tests.prove.simulation.network import Connected
 from tests.prove.simulation.steady import Clock
+from tests.prove.simulation.stores.bigcommerce import STORE
 from tests.prove.simulation.world import could_not_start
 
 
 def a_life(disk: Disk) -> Life:
     return Life(
-        settings=settings(900.0),
+        settings=settings(STORE, SyncSettings()),
         disk=disk,
         clock=cast("Clock", SimpleNamespace(wall=lambda: 0.0)),
         connected=Connected(1),

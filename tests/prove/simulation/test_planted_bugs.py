@@ -9,6 +9,7 @@ while the table is right, and then all others; within `SEEDS` it must be found. 
 import pytest
 
 from tests.prove.simulation.bugs import BUGS
+from tests.prove.simulation.stores.base import store_type
 from tests.prove.simulation.test_simulation import simulation
 
 SEEDS = 200
@@ -49,9 +50,22 @@ FOUND = {
 }
 """By bug: a seed that found it, and words of the breach that it causes."""
 
+ADAPTERS = {
+    "woocommerce": {
+        "delivery-ids-trusted": (2, "accepted before it was committed"),
+        "first-role-trusted": (1, "in the store all the time is gone"),
+        "variation-taken-for-a-product": (12, "accepted before it was committed"),
+        "no-overlap-between-pages": (3, "has not seen"),
+    }
+}
+"""The same by platform, for bugs of its adapter."""
+
 
 def test_every_bug_is_in_the_table() -> None:
     assert set(FOUND) == set(BUGS)
+    assert {platform: set(bugs) for platform, bugs in ADAPTERS.items()} == {
+        platform: set(store_type(platform).bugs) for platform in ADAPTERS
+    }
 
 
 @pytest.mark.timeout(600)
@@ -60,5 +74,15 @@ def test_a_planted_bug_is_found(bug: str) -> None:
     first, breach = FOUND[bug]
     seeds = SOON if bug in ODD_ANSWERS else SEEDS
     code, words = simulation("--bug", bug, "--seeds", str(seeds), "--first", str(first), "--breach", breach)
+    assert code == 0, words
+    assert f"{bug} is caught by seed" in words
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("platform", "bug"), [(platform, bug) for platform, bugs in ADAPTERS.items() for bug in bugs])
+def test_a_planted_bug_of_an_adapter_is_found(platform: str, bug: str) -> None:
+    first, breach = ADAPTERS[platform][bug]
+    asked = ("--bug", bug, "--seeds", str(SOON), "--first", str(first), "--breach", breach)
+    code, words = simulation("--platform", platform, *asked)
     assert code == 0, words
     assert f"{bug} is caught by seed" in words

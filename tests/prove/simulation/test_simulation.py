@@ -12,6 +12,8 @@ from tests.prove.simulation.steady import HASH_SEED
 
 ROOT = Path(__file__).parents[3]
 SEEDS = 40
+ELSEWHERE = {"woocommerce": 20}
+"""Number of seeds with the stores of other platforms."""
 REPEATED = 2
 REPORTED = (263,)
 """Seeds beyond `SEEDS` that were reported as failing, by a false alarm of the simulator."""
@@ -38,6 +40,14 @@ def test_it_survives_every_seed() -> None:
     code, words = simulation("--seeds", str(SEEDS))
     assert code == 0, words
     assert f"{SEEDS} seeds are good" in words
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("platform", "seeds"), ELSEWHERE.items())
+def test_it_survives_every_seed_on_other_platforms(platform: str, seeds: int) -> None:
+    code, words = simulation("--platform", platform, "--seeds", str(seeds))
+    assert code == 0, words
+    assert f"{seeds} seeds are good" in words
 
 
 @pytest.mark.parametrize("seed", REPORTED)

@@ -7,19 +7,14 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
-from daemon.model import Kind
 from daemon.sandbox.message import Request, Response
 from tests.prove.simulation.faults import SITE
 from tests.prove.simulation.network import Call
+from tests.prove.simulation.stores.base import StoreType
 
 Key = tuple[str, str]
 """Kind and id of an entity; a purchase has its cart's."""
 
-_LISTS = {
-    "/v3/catalog/products": Kind.PRODUCTS,
-    "/v3/customers": Kind.CUSTOMERS,
-    "/v2/orders": Kind.ORDERS,
-}
 _WRITES = re.compile(
     r"(?:POST|PATCH|PUT|DELETE) /api/v\d/"
     r"(products|customers|purchases)(?:/(sparklayer|platform|email))?(?:/([^/]+))?$"
@@ -62,24 +57,21 @@ def seconds_left_without_quota(response: Response) -> float:
     return float(response.headers["x-rate-limit-time-reset-ms"]) / 1000 if left == "0" else 0.0
 
 
-def read(request: Request, response: Response) -> Iterator[Key]:
+def read(store: StoreType, request: Request, response: Response) -> Iterator[Key]:
     """Return which entities an answer of the store tells of, also by not having them."""
-    kind = _LISTS.get(_below(request.path))
+    path = request.path.removeprefix(store.root)
+    kind = store.lists.get(path)
     if kind is not None:
         asked = parse_qs(request.query)
-        for name in ("id:in", "min_id"):
+        for name in store.ids:
             for text in asked.get(name, ()):
                 yield from ((kind.value, one) for one in text.split(","))
         for external_id in listed(response):
             yield kind.value, external_id
-    parent, _, last = _below(request.path).rpartition("/")
-    single = _LISTS.get(parent)
+    parent, _, last = path.rpartition("/")
+    single = store.lists.get(parent)
     if single is not None:
         yield single.value, last
-
-
-def _below(path: str) -> str:
-    return path.removeprefix("/stores/sandbox")
 
 
 def listed(response: Response) -> Iterable[str]:

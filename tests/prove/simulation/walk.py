@@ -30,10 +30,11 @@ from daemon.sandbox.message import Response
 from tests.prove.simulation.audit import watch_work
 from tests.prove.simulation.ending import alive, blocked, compare, find_nothing, read_everything, rests
 from tests.prove.simulation.events import DATA_TYPES, ignite
-from tests.prove.simulation.furnishing import QUESTIONS, furnish_all, operations, use_all
+from tests.prove.simulation.furnishing import QUESTIONS, furnish_all, operations, shop_of, use_all
 from tests.prove.simulation.odd import ANSWERS, PLAUSIBLE, OddAnswers, Operation, is_plausible
 from tests.prove.simulation.simulator import logging_to, small_scale
 from tests.prove.simulation.steady import Clock, steady
+from tests.prove.simulation.stores.bigcommerce import STORE
 from tests.prove.simulation.trace import Trace
 from tests.prove.simulation.world import Plan, World
 
@@ -99,14 +100,14 @@ class Result:
 def walk(case: Case, *, seed: int = SEED, sink: Callable[[str], None] | None = None) -> Result:
     """Walk once."""
     # The log is read by the simulator; to write it here takes a twentieth of the time.
-    with steady(seed) as clock, small_scale(), logging_to(io.StringIO(), "error"):
+    with steady(seed) as clock, small_scale(STORE), logging_to(io.StringIO(), "error"):
         return trio.run(_walk, case, seed, clock, Trace(clock.now, sink), clock=clock.ticks)
 
 
 async def _walk(case: Case, seed: int, clock: Clock, trace: Trace) -> Result:
     odd = OddAnswers(ANSWERS[case.answer], case.times, case.has)
     async with trio.open_nursery() as nursery:
-        world = World.build(seed, clock, trace, nursery, plan=PLAN)
+        world = World.build(seed, STORE, clock, trace, nursery, plan=PLAN)
         world.longest_blocked = 6 * 3600.0  # each of many operations is refused a few times, one after the other
         world.faults_planned.calm()
         world.delivery.late = world.delivery.twice = 0.0
@@ -132,11 +133,11 @@ async def _walk(case: Case, seed: int, clock: Clock, trace: Trace) -> Result:
 
 def _furnish(world: World) -> None:
     goods, people, orders = world.merchant.goods, world.merchant.clientele, world.merchant.orders
-    while len(world.store.ids) < PRODUCTS:
+    while len(world.merchant.trade.articles()) < PRODUCTS:
         goods.add_product(silent=True)
-    while len(world.store.customers.people) < CUSTOMERS:
+    while len(world.merchant.trade.people()) < CUSTOMERS:
         people.add_customer(silent=True)
-    while len(world.store.orders.orders) < ORDERS:
+    while len(world.merchant.trade.orders()) < ORDERS:
         orders.place_order(silent=True)
     furnish_all(world)
     world.merchant.mend()
@@ -217,7 +218,7 @@ async def _judge(world: World, moment: str, odd: OddAnswers, *, plausible: bool)
 
 def _expected_issue(world: World, kind: str, external_id: str) -> bool:
     """Return true if the merchant must mend a variant without a SKU."""
-    entry = world.store.entries.get(int(external_id)) if kind == "products" else None
+    entry = shop_of(world).store.entries.get(int(external_id)) if kind == "products" else None
     return entry is not None and any(not variant.sku.strip() for variant in entry.variants)
 
 
@@ -229,8 +230,8 @@ async def _judge_leaving(world: World) -> None:
         world.audit.breach("the clean-up of the disconnect does not end")
     if world.site.state.sync_log.logs:
         world.audit.breach("sync-logs are left after the disconnect:", list(world.site.state.sync_log.logs))
-    if world.shop.hooks.registered:
-        world.audit.breach("webhooks are left after the disconnect:", len(world.shop.hooks.registered))
+    if shop_of(world).hooks.registered:
+        world.audit.breach("webhooks are left after the disconnect:", len(shop_of(world).hooks.registered))
 
 
 def first_uses() -> Iterator[Case]:

@@ -1,29 +1,31 @@
 """A world: a store, a site, the network and the post between them and the daemon, which is kept alive in it."""
 
 import random
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from unittest import mock
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 import daemon.transport.http
-from daemon.platforms.bigcommerce.webhooks import REGISTERED, BigCommerceWebhooks
-from daemon.sandbox import BigCommerce, BigCommerceOptions, SparkLayer, SparkLayerOptions, Store
-from daemon.sandbox.post import Poster
+from daemon.config.settings import SyncSettings
+from daemon.sandbox import SparkLayer, SparkLayerOptions
 from tests.contract import CONTRACT
 from tests.prove.simulation.audit import Audit
 from tests.prove.simulation.dashboard import Dashboard
 from tests.prove.simulation.delivery import WebhookDelivery
 from tests.prove.simulation.disk import Disk, DiskFull
 from tests.prove.simulation.faults import FaultPlan
-from tests.prove.simulation.life import SECRETS, Life, settings
+from tests.prove.simulation.life import Life, settings
 from tests.prove.simulation.merchant import Merchant
-from tests.prove.simulation.network import SHOP_URL, SITE_URL, Connected, Network
+from tests.prove.simulation.network import Connected, Network
 from tests.prove.simulation.removals import Removals
 from tests.prove.simulation.steady import Clock
+from tests.prove.simulation.stores.base import Premises, StoreType
 from tests.prove.simulation.trace import Trace
+from tests.prove.simulation.words import SECRETS, SITE_URL
 
 RESTART_SECONDS = 5.0
 
@@ -46,12 +48,13 @@ class Plan:
     rate: float | None
     variants: Literal["merge", "replace"]
     minutes: float
+    census_seconds: float = 3600.0
 
     @classmethod
-    def draw(cls, chance: random.Random) -> "Plan":
-        """Draw a plan."""
+    def draw(cls, chance: random.Random, *, repeats: bool) -> "Plan":
+        """Draw a plan; a platform that does not send webhooks again needs sweeps, however little gets lost."""
         lossy = chance.random() < 0.4
-        return cls(
+        plan = cls(
             lossy=lossy,
             leaves=chance.random() < 0.2,
             jumps=chance.random() < 0.5,
@@ -61,6 +64,9 @@ class Plan:
             variants="merge" if chance.random() < 0.5 else "replace",
             minutes=chance.choice([0.4, 0.8, 1.3]),
         )
+        if repeats:
+            return plan
+        return evolve(plan, sweep_seconds=chance.choice([60.0, 900.0]), census_seconds=chance.choice([300.0, 3600.0]))
 
 
 @define(eq=False, kw_only=True)
@@ -76,7 +82,8 @@ class World:
     audit: Audit
     faults_planned: FaultPlan
     merchant: Merchant
-    shop: BigCommerce
+    store_type: StoreType
+    premises: Premises
     site: SparkLayer
     dashboard: Dashboard
     network: Network
@@ -92,47 +99,44 @@ class World:
     doomed_in: int = 0
     """After so many more things that cannot be undone the daemon dies; 0: it may live."""
 
-    @property
-    def store(self) -> Store:
-        """The merchant's store."""
-        return self.shop.store
-
     @classmethod
-    def build(cls, seed: int, clock: Clock, trace: Trace, nursery: trio.Nursery, plan: Plan | None = None) -> "World":
+    def build(
+        cls, seed: int, store: StoreType, clock: Clock, trace: Trace, nursery: trio.Nursery, plan: Plan | None = None
+    ) -> "World":
         """Build a world without a daemon in it yet; `plan` is drawn unless it is given."""
         chance = random.Random(f"world {seed}")
-        plan, disk = plan or Plan.draw(chance), Disk()
-        access, shop_secret, _, site_secret, _, _ = SECRETS
-        store = Store(clock=clock.true_time)
-        merchant = Merchant(store, random.Random(f"merchant {seed}"), parts=not plan.leaves, attributes=plan.lossy)
+        plan, disk = plan or Plan.draw(chance, repeats=store.repeats), Disk()
+        premises = store.open(seed, plan, clock, nursery)
+        merchant = Merchant(
+            premises.trade, random.Random(f"merchant {seed}"), parts=not plan.leaves, attributes=plan.lossy
+        )
         merchant.furnish()
-        options = BigCommerceOptions(access_token=access, client_secret=shop_secret, quota=plan.quota, time_scale=0.02)
-        shop = BigCommerce(store, options, SHOP_URL, nursery)
         site = SparkLayer(
-            SparkLayerOptions(client_secret=site_secret, rate=plan.rate, variants=plan.variants, contract=CONTRACT),
+            SparkLayerOptions(client_secret=SECRETS[3], rate=plan.rate, variants=plan.variants, contract=CONTRACT),
             SITE_URL,
         )
         audit, faults_planned = (
-            Audit(disk, trace, jumps=plan.jumps),
-            FaultPlan(random.Random(f"weather {seed}"), short_pages=plan.lossy),
+            Audit(disk, trace, store, jumps=plan.jumps),
+            FaultPlan(random.Random(f"weather {seed}"), short_pages=plan.lossy, foreign=store.foreign),
         )
         dashboard = Dashboard(
             site.state, random.Random(f"dashboard {seed}"), lambda kind, key: (kind, key) in audit.working
         )
         merchant.orders.placed = dashboard.place
         network = Network(
-            shop,
+            store,
+            premises.api,
             site,
             faults_planned,
-            [audit, Removals(store, audit.breach), dashboard],
+            [audit, Removals(premises, audit.breach), dashboard],
             trace,
             random.Random(f"network {seed}"),
+            clock,
         )
-        reader = BigCommerceWebhooks(settings(1e6).connections[0].store)
         world: World
 
-        def accepted(body: bytes, moment: int) -> None:
-            audit.accepted(reader, body, moment)
+        def accepted(headers: Mapping[bytes, bytes], body: bytes, moment: int) -> None:
+            audit.accepted(premises.told(headers, body), moment)
 
         delivery = WebhookDelivery(
             life=lambda: world.life,
@@ -143,8 +147,9 @@ class World:
             nursery=nursery,
             losing=0.15 if plan.lossy else 0.0,
         )
-        shop.webhooks._poster = cast("Poster", delivery)
-        merchant.ours = lambda: hooked(shop)
+        delivery.twice = delivery.twice if store.repeats else 0.0
+        premises.deliver_by(delivery)
+        merchant.ours = premises.hooked
         world = cls(
             seed=seed,
             clock=clock,
@@ -155,7 +160,8 @@ class World:
             audit=audit,
             faults_planned=faults_planned,
             merchant=merchant,
-            shop=shop,
+            store_type=store,
+            premises=premises,
             site=site,
             dashboard=dashboard,
             network=network,
@@ -164,8 +170,12 @@ class World:
         audit.then = world.happened
         audit.titles = merchant.goods.titles
         if not plan.lossy:
-            audit.products = lambda: set(map(str, store.ids))
+            audit.products = premises.listed_products
         return world
+
+    @property
+    def _sync(self) -> SyncSettings:
+        return SyncSettings(sweep_seconds=self.plan.sweep_seconds, census_seconds=self.plan.census_seconds)
 
     def happened(self) -> None:
         """Let the daemon die now if it is its time."""
@@ -181,7 +191,7 @@ class World:
             self.lives += 1
             connected = Connected(self.lives)
             life = self.life = Life(
-                settings=settings(self.plan.sweep_seconds),
+                settings=settings(self.store_type, self._sync),
                 disk=self.disk,
                 clock=self.clock,
                 connected=connected,
@@ -209,12 +219,6 @@ def could_not_start(life: Life) -> bool:
     What ended it tells, not the disk: that may have room again by the time the last task is gone.
     """
     return not life.ready.is_set() and all(isinstance(one, DiskFull) for one in _leaves(life.ended_by))
-
-
-def hooked(shop: BigCommerce) -> bool:
-    """Return true if every webhook of the daemon is registered and works."""
-    hooks = shop.hooks.registered.values()
-    return len(hooks) >= len(REGISTERED) and all(hook.is_active for hook in hooks)
 
 
 def _leaves(error: BaseException | None) -> list[BaseException]:

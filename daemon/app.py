@@ -9,13 +9,14 @@ which is as safe as a crash. A second signal, or a hanging shutdown, ends the pr
 `daemon.connections.reload`.
 """
 
+import contextlib
 import gc
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,9 @@ from attrs import frozen
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
+from daemon.connections.events import Events
 from daemon.connections.factory import ConnectionFactory
+from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
 from daemon.connections.offered_keys import OfferedKeys
@@ -34,7 +37,7 @@ from daemon.connections.registry import Registry
 from daemon.connections.reload import Reload, Reloading
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure
-from daemon.engine.pull import fetch, pull
+from daemon.connections.wakeups import NodeWakeups, NoWakeups, Wakeups
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, StorageTrouble, first_inside, raise_config_error
 from daemon.listener.admin import Admin
@@ -43,12 +46,13 @@ from daemon.listener.http.server import Server
 from daemon.listener.ignite import Ignite
 from daemon.listener.routes import Route, Routes
 from daemon.listener.webhooks import Webhooks
-from daemon.model import ApiKey, Site
+from daemon.model import ApiKey, Secret, Site
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.platforms.base import App, PlatformType
 from daemon.storage.database import Database, open_database
+from daemon.storage.notify import open_messenger
 from daemon.storage.rotation import renew_encryption
 from daemon.storage.vault import Vault, load_fingerprint
 
@@ -132,8 +136,11 @@ async def serve(
     Raises ConfigError, perhaps in a group, when the port or the database cannot be used.
     """
     metrics = Metrics()
-    async with open_database(settings.database.place, metrics.storage_commit) as database:
-        daemon = await compose(settings, database, metrics)
+    async with (
+        open_database(settings.database.place, metrics.storage_commit) as database,
+        _open_wakeups(settings) as wakeups,
+    ):
+        daemon = await compose(settings, database, metrics, wakeups=wakeups)
         registry = daemon.lifecycle.registry
         if len(settings.security.secret_keys) > 1:
             await renew_encryption(database, registry.vault)
@@ -152,6 +159,10 @@ async def serve(
             nursery.start_soon(_until, stop, _freeze)
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
+            if isinstance(wakeups, NodeWakeups):
+                wakeups.listen_to(daemon.events.heard, daemon.events.look)
+                nursery.start_soon(_until, stop, wakeups.run)
+                nursery.start_soon(_until, stop, daemon.events.run)
             if reload is not None:
                 nursery.start_soon(_until, stop, partial(reloading.run, reload))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.contexts))
@@ -164,6 +175,17 @@ async def serve(
         await daemon.supervisor.aclose()
         for app in (*daemon.lifecycle.apps.values(), *reloading.retired):
             await app.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _open_wakeups(settings: Settings) -> AsyncIterator[Wakeups]:
+    """Lend the wake-ups between nodes; a database file has one node."""
+    place = settings.database.place
+    if isinstance(place, Secret):
+        async with open_messenger(place, settings.database.listen_place) as messenger:
+            yield NodeWakeups(messages=messenger)
+    else:
+        yield NoWakeups()
 
 
 async def _freeze() -> None:
@@ -199,6 +221,8 @@ class Daemon:
     teardown: Teardown
     lifecycle: Lifecycle
     intake: Intake
+    guests: Guests
+    events: Events
     admin: AdminService
 
 
@@ -209,6 +233,7 @@ async def compose(
     *,
     platforms: Mapping[str, PlatformType] | None = None,
     tenure: Tenure | None = None,
+    wakeups: Wakeups | None = None,
     knows: Callable[[Site, ApiKey], Awaitable[bool | None]] | None = None,
     now: Callable[[], float] = time.time,
 ) -> Daemon:
@@ -225,15 +250,34 @@ async def compose(
         registry=registry,
         factory=factory,
         tenure=tenure or Alone(database),
+        wakeups=wakeups or NoWakeups(),
         supervisor=supervisor,
         teardown=teardown,
         apps=_apps(settings, platforms),
         knows=knows or factory.knows,
         now=now,
     )
-    intake = Intake(storage=database, supervisor=supervisor, endpoints=lifecycle.endpoints)
-    admin = AdminService(storage=database, vault=vault, supervisor=supervisor, lifecycle=lifecycle, intake=intake)
-    return Daemon(supervisor=supervisor, teardown=teardown, lifecycle=lifecycle, intake=intake, admin=admin)
+    intake = Intake(
+        storage=database,
+        supervisor=supervisor,
+        wakeups=lifecycle.wakeups,
+        endpoints=lifecycle.endpoints,
+        reread=lifecycle.look_again,
+    )
+    guests = Guests(factory=factory, supervisor=supervisor)
+    events = Events(storage=database, supervisor=supervisor, lifecycle=lifecycle)
+    admin = AdminService(
+        storage=database, vault=vault, supervisor=supervisor, lifecycle=lifecycle, intake=intake, guests=guests
+    )
+    return Daemon(
+        supervisor=supervisor,
+        teardown=teardown,
+        lifecycle=lifecycle,
+        intake=intake,
+        guests=guests,
+        events=events,
+        admin=admin,
+    )
 
 
 def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:
@@ -255,8 +299,8 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
         connect=lifecycle.connect,
         disconnect=lifecycle.disconnect,
         trigger=intake.trigger,
-        pull=lambda site, data_type, page: pull(intake.runner(site).context, data_type, page),
-        fetch=lambda site, data_type, entity_id: fetch(intake.runner(site).context, data_type, entity_id),
+        pull=daemon.guests.pull,
+        fetch=daemon.guests.fetch,
     ).routes()
     for name, app in lifecycle.apps.items():
         platform = lifecycle.registry.platforms[name]

@@ -82,6 +82,14 @@ class ConnectionFactory:
         )
         return ConnectionRunner(context, self.destination(connection.site), self._slots)
 
+    def guest(self, connection: Connection) -> ConnectionRunner:
+        """Build a runner that is never started: it only reads, beside the process that works on the connection."""
+        runner = self.runner(connection, self.registry.storage)
+        runner.context.guest = True
+        runner.context.platform.limiter.be_guest()
+        runner.context.sparklayer.limiter.be_guest()
+        return runner
+
     def endpoint(self, connection: Connection) -> Endpoint:
         """Build the endpoint of a connection's webhooks."""
         options = self.options(connection.site)
@@ -92,6 +100,7 @@ class ConnectionFactory:
             max_delivery_bytes=self.registry.platforms[connection.platform].max_delivery_bytes,
             debounce=options.debounce,
             debounce_max=options.debounce_max,
+            delivered_within=self.registry.platforms[connection.platform].webhooks.delivered_within,
         )
 
     def kinds(self, platform: str) -> tuple[Kind, ...]:

@@ -3,6 +3,8 @@
 Each step is committed before it is carried out, so a daemon that dies in between continues at its next start. Sites do
 not wait for each other. A connected site takes webhooks (`endpoints`); it is worked on here if `tenure` says so. The
 credentials of a store come from the settings, an earlier connection, or an install of the app.
+
+Other nodes do the same with the same database. They are told of each change, and `follow` does here what theirs need.
 """
 
 import secrets
@@ -21,6 +23,7 @@ from daemon.connections.factory import ConnectionFactory
 from daemon.connections.registry import KnownStore, Registry, has_secrets, with_secrets
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Tenure
+from daemon.connections.wakeups import Wakeups
 from daemon.engine.signal import Signal
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import Invalid, StorageTrouble
@@ -31,6 +34,11 @@ from daemon.storage import connections, installs
 from daemon.storage.connections import Begin, Leave, Renew, Stored, Uninstall
 from daemon.storage.database import Storage
 from daemon.storage.installs import Install, PendingConnection
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks at the row of one site: anyone may send what no connection here accepts."""
+
+MOST_LOOKED_AT = 1000
 
 log = structlog.get_logger()
 
@@ -43,6 +51,7 @@ class Lifecycle:
     registry: Registry
     factory: ConnectionFactory
     tenure: Tenure
+    wakeups: Wakeups
     supervisor: Supervisor
     teardown: Teardown
     apps: dict[str, App]
@@ -52,6 +61,10 @@ class Lifecycle:
     offers: Signal = field(init=False, factory=Signal)
     """Set when a key is stored beside the one in use."""
     _locks: defaultdict[Site, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
+    _followed: dict[Site, bytes] = field(init=False, factory=dict)
+    """The encrypted credentials of active connections that `follow` has taken over."""
+    _looked_at: dict[Site, float] = field(init=False, factory=dict)
+    """Times of trio's clock at which `look_again` has read the rows of sites."""
 
     async def open_all(self) -> None:
         """Start what is connected, and continue what was interrupted when the daemon stopped.
@@ -60,6 +73,7 @@ class Lifecycle:
         """
         for connection in await self.registry.adopt_all(self.now()):
             await self._start(connection)
+        self.wakeups.tell("connections")
         for stored in await self.storage.read(connections.everyone):
             if stored.state == "leaving":
                 self._clean_up(stored)
@@ -77,10 +91,11 @@ class Lifecycle:
             registry = evolve(self.registry, settings=settings)
             wanted = {connection.site: connection for connection in await registry.adopt_all(self.now())}
             self.registry.settings = settings
+            self.wakeups.tell("connections")
             for site in sorted(named, key=str):
                 connection = wanted.get(site)
                 if connection is None:
-                    await self._pause(site)
+                    await self._pause(site, "connection no longer configured")
                 elif site not in self.endpoints:
                     log.info("connection added", site=str(site))
                     await self._start(connection)
@@ -94,11 +109,11 @@ class Lifecycle:
         options = self.factory.options(connection.site)
         return runner is not None and (runner.context.connection, runner.context.options) == (connection, options)
 
-    async def _pause(self, site: Site) -> None:
-        """Stop working on a connection that the settings no longer name; its rows stay."""
+    async def _pause(self, site: Site, why: str) -> None:
+        """Stop working on a connection that is not wanted here any more, and log `why`; its rows stay."""
         endpoint = self.endpoints.pop(site, None)
         if endpoint is not None:
-            log.info("connection no longer configured", site=str(site))
+            log.info(why, site=str(site))
             await self.supervisor.stop(endpoint.connection_id)
             self.factory.metrics.forget(site)
 
@@ -126,7 +141,46 @@ class Lifecycle:
             leaving = await self.storage.write(connections.leave, Leave(site=site, now=self.now()))
             if leaving is not None:
                 self.endpoints.pop(site, None)
+                self.wakeups.tell("connections")
                 self._clean_up(leaving)
+
+    async def follow(self) -> None:
+        """Do here what connections need that other nodes have changed. Raises StorageTrouble and ConfigError."""
+        everyone = await self.storage.read(connections.everyone)
+        active = {stored.site: stored.encrypted for stored in everyone if stored.state == "active"}
+        for site in {*active, *self.endpoints}:
+            if active.get(site) is None or active[site] != self._followed.get(site):
+                await self._follow(site)
+
+    async def look_again(self, site: Site) -> Endpoint | None:
+        """Return where a site's webhooks go by the database, which is read every `LOOK_EVERY` seconds at most.
+
+        Raises StorageTrouble and ConfigError.
+        """
+        now = trio.current_time()
+        if self.wakeups.way is not None and now - self._looked_at.get(site, -LOOK_EVERY) >= LOOK_EVERY:
+            self._looked_at.pop(site, None)
+            self._looked_at[site] = now
+            if len(self._looked_at) > MOST_LOOKED_AT:
+                del self._looked_at[next(iter(self._looked_at))]
+            if site in self.endpoints or await self.registry.active(site) is not None:
+                await self._follow(site)
+        return self.endpoints.get(site)
+
+    async def _follow(self, site: Site) -> None:
+        async with self._locks[site]:
+            present = await self.registry.active(site)
+            if present is None or not self.registry.is_wanted(present):
+                self._followed.pop(site, None)
+                await self._pause(site, "connection disconnected by another node")
+                return
+            connection, before = self.registry.decrypted(present), self.endpoints.get(site)
+            if before is not None and before.connection_id != connection.id:
+                await self.supervisor.stop(before.connection_id)
+            runner = self.supervisor.find(connection.id)
+            if runner is None or runner.context.connection != connection:
+                await self._start(connection)
+            self._followed[site] = present.encrypted
 
     async def visited(self, platform: str, visit: Visit) -> None:
         """Carry out a merchant's visit to a platform's app. Raises AppRefused."""
@@ -213,6 +267,7 @@ class Lifecycle:
                 self._clean_up(stored)
             raise
         log.info("connected", site=str(site), platform=known.platform)
+        self.wakeups.tell("connections")
         for stored in before:
             if stored.id not in replaced:
                 await self.supervisor.stop(stored.id)
@@ -231,6 +286,7 @@ class Lifecycle:
             if other:
                 encrypted = self.registry.encrypted(present.site, renewed.api_key, renewed.store, offered)
             await self.storage.write(connections.renew, Renew(id=present.id, encrypted=encrypted, by_ignite=by_ignite))
+            self.wakeups.tell("connections")
         if changed or present.site not in self.endpoints:
             log.info("credentials replaced", site=str(present.site))
             await self._start(renewed)
@@ -292,6 +348,7 @@ class Lifecycle:
             call = Uninstall(platform=platform, store_id=store_id, leaves=leaves)
             for leaving in await self.storage.write(connections.uninstall, call):
                 self.endpoints.pop(leaving.site, None)
+                self.wakeups.tell("connections")
                 self._clean_up(leaving)
 
     async def _complete_pending(self) -> None:

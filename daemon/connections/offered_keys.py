@@ -48,8 +48,10 @@ class OfferedKeys:
         registry, waiting = self.lifecycle.registry, False
         for stored in await registry.storage.read(connections.everyone):
             key = registry.offered(stored) if stored.state == "active" else None
-            if key is not None:
-                waiting, known = True, await self.lifecycle.knows(stored.site, key)
+            waiting = waiting or key is not None
+            # One node asks, which may change while a key waits.
+            if key is not None and self.lifecycle.tenure.storage(stored.id) is not None:
+                known = await self.lifecycle.knows(stored.site, key)
                 if self._is_settled(stored.site, key, known=known):
                     await self.lifecycle.settle_offer(stored.site, key, use=known is True)
         return waiting

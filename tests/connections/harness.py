@@ -24,6 +24,7 @@ from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Tenure
+from daemon.engine.runner import ConnectionRunner
 from daemon.engine.supervisor import Supervisor
 from daemon.model import ApiKey, Connection, Kind, Secret, Site
 from daemon.observability.metrics import Metrics
@@ -159,6 +160,12 @@ class LifecycleHarness:
         assert runner.context.connection == self.lifecycle.registry.decrypted(stored)
         assert self.lifecycle.endpoints[stored.site].connection_id == stored.id
         return runner.context.connection
+
+    def runner(self, name: str) -> ConnectionRunner:
+        """Return the runner of a site's connection."""
+        runner = self.supervisor.find(self.lifecycle.endpoints[site(name)].connection_id)
+        assert runner is not None
+        return runner
 
     async def restarted(self, *registry: ConnectionSettings, app: bool = True) -> "LifecycleHarness":
         """Return the daemon after a restart with these connections configured."""

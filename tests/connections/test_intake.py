@@ -60,8 +60,6 @@ async def test_what_another_process_works_on_is_taken_and_committed() -> None:
         assert await harness.admin.change_parked({"site": "test/a", "action": "retry"}) == {"changed": 1}
         assert await harness.admin.allow_removals({**PRODUCTS, "ids": ["1"]}) == {"allowed": 0}
         assert await harness.admin.sync(PRODUCTS) == {"run": 1}
-        with pytest.raises(NotFound, match="not worked on here"):
-            harness.intake.runner(site("a"))
         with pytest.raises(NotFound, match="no connection test/b; there are: test/a"):
             await harness.admin.issues({"site": "test/b"})
 
@@ -89,7 +87,7 @@ async def test_recorded_changes_and_lost_deliveries_are_told_to_the_connection(a
     async with open_harness(link("a", "s1")) as harness, trio.open_nursery() as nursery:
         endpoint = harness.intake.find(site("a"))
         assert endpoint is not None
-        context = harness.intake.runner(site("a")).context
+        context = harness.runner("a").context
         context.deliveries._times = WebhookTimes(delivered_within=60.0)
         await harness.intake.record(endpoint, CHANGES)
         assert set(context.deliveries._arrived) == {CHANGES[0]}
@@ -108,7 +106,7 @@ async def test_recorded_changes_and_lost_deliveries_are_told_to_the_connection(a
 async def test_a_connection_may_have_a_pace_of_its_own() -> None:
     own = evolve(link("a", "s1"), sweep_seconds=5, census_seconds=6, webhooks_seconds=7)
     async with open_harness(own, link("b", "s2")) as harness:
-        options = [harness.intake.runner(site(name)).context.options for name in ("a", "b")]
+        options = [harness.runner(name).context.options for name in ("a", "b")]
     paces = [(option.sweep_every, option.census_every, option.webhooks_every) for option in options]
     assert paces == [(5, 6, 7), (900, 3600, 3600)]
 

@@ -1,0 +1,205 @@
+"""Wake-ups between nodes: messages while they arrive, a look in the database once a second while they do not."""
+
+import contextlib
+import itertools
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import pytest
+import trio
+from attrs import define, field
+from trio.testing import MockClock
+
+from daemon.connections.wakeups import COALESCE, ECHO_EVERY, ECHO_SECONDS, POLL_EVERY, NodeWakeups, Way
+from daemon.errors import StorageTrouble
+
+
+def _trouble() -> StorageTrouble:
+    return StorageTrouble("no server", reason="storage_unreachable")
+
+
+@define
+class Post:
+    """A server's messages: `passes` decides which arrive, as a pooler lets none, and no call fails."""
+
+    passes: Callable[[str], bool] = lambda _message: True
+    absent: bool = False
+    ready: bool = True
+    """False: a session is there, and is never told that it listens."""
+    sent: list[tuple[float, list[str]]] = field(factory=list)
+    sessions: list[float] = field(factory=list)
+    _listeners: list[Callable[[str], None]] = field(factory=list)
+    _broken: trio.Event = field(factory=trio.Event)
+
+    async def send(self, messages: Sequence[str]) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.absent:
+            raise _trouble()
+        self.sent.append((trio.current_time(), list(messages)))
+        for heard in self._listeners:
+            for message in filter(self.passes, messages):
+                heard(message)
+
+    async def hear(self, ready: Callable[[], None], heard: Callable[[str], None]) -> None:
+        await trio.lowlevel.checkpoint()
+        self.sessions.append(trio.current_time())
+        if self.absent:
+            raise _trouble()
+        self._listeners.append(heard)
+        try:
+            if self.ready:
+                ready()
+            await self._broken.wait()
+            raise _trouble()
+        finally:
+            self._listeners.remove(heard)
+
+    def hang_up(self) -> None:
+        """End every session."""
+        self._broken.set()
+        self._broken = trio.Event()
+
+    @property
+    def told(self) -> list[list[str]]:
+        """The messages of each sending, without echoes."""
+        each = ([message for message in messages if not message.startswith("echo")] for _, messages in self.sent)
+        return [messages for messages in each if messages]
+
+
+@define
+class Node:
+    """A node, what it has heard, and when it has looked."""
+
+    post: Post
+    wakeups: NodeWakeups = field(init=False)
+    heard: list[list[str]] = field(factory=list)
+    looks: list[float] = field(factory=list)
+    trouble: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.wakeups = NodeWakeups(messages=self.post)
+        self.wakeups.listen_to(lambda words: self.heard.append(list(words)), self._look)
+
+    @property
+    def way(self) -> Way | None:
+        return self.wakeups.way
+
+    async def _look(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.looks.append(trio.current_time())
+        if self.trouble:
+            raise _trouble()
+
+
+@contextlib.asynccontextmanager
+async def _running(post: Post) -> AsyncIterator[Node]:
+    node = Node(post)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(node.wakeups.run)
+        yield node
+        nursery.cancel_scope.cancel()
+
+
+async def test_while_echoes_come_messages_arrive_and_nothing_is_polled(autojump_clock: MockClock) -> None:
+    post = Post()
+    async with _running(post) as node, _running(post) as other:
+        await trio.sleep(1)
+        assert (node.way, other.way) == (Way.NOTIFY, Way.NOTIFY)
+        other.wakeups.tell("work", 7, "products")
+        other.wakeups.tell("arrived", 7, "products", "an id with blanks")
+        await trio.sleep(1)
+        assert node.heard == [["work", "7", "products"], ["arrived", "7", "products", "an id with blanks"]]
+        looked = len(node.looks)
+        await trio.sleep(100)
+        assert len(node.looks) == looked
+        assert len(post.sessions) == 2, "one for each node, and none again"
+        echoes = [at for at, messages in post.sent if any(node.wakeups.node in message for message in messages)]
+        assert {round(after - before) for before, after in itertools.pairwise(echoes)} == {ECHO_EVERY}
+
+
+async def test_messages_are_sent_at_most_every_50_ms_and_each_once(autojump_clock: MockClock) -> None:
+    async with _running(Post()) as node:
+        await trio.sleep(1)
+        for _ in range(100):
+            for connection in (1, 2):
+                node.wakeups.tell("work", connection, "products")
+            await trio.sleep(0.01)
+        await trio.sleep(1)
+        times = [at for at, messages in node.post.sent if "work 1 products" in messages]
+        assert 15 < len(times) <= 1 / COALESCE + 1
+        assert all(round(later - at, 6) >= COALESCE for at, later in itertools.pairwise(times))
+        assert node.post.told == [["work 1 products", "work 2 products"]] * len(times)
+
+
+@pytest.mark.parametrize("ready", [True, False], ids=["no echo comes", "it never listens"])
+async def test_without_echoes_it_polls_once_a_second_and_listens_again(
+    autojump_clock: MockClock, *, ready: bool
+) -> None:
+    """As behind a pooler: no call fails, and nothing arrives."""
+    post = Post(passes=lambda _message: False, ready=ready)
+    async with _running(post) as node:
+        await trio.sleep(300)
+        assert node.way is Way.POLL
+        assert abs(len(node.looks) - 300 / POLL_EVERY) < 5
+        pauses = [after - before for before, after in itertools.pairwise(post.sessions)]
+        assert max(pauses) < 35, "the pauses grow only so far"
+        assert pauses[0] < 15
+        # The server is reached directly now.
+        post.passes, post.ready = lambda _message: True, True
+        await trio.sleep(35)
+        assert node.way is Way.NOTIFY
+        looked = len(node.looks)
+        await trio.sleep(60)
+        assert len(node.looks) == looked
+
+
+async def test_a_session_that_falls_silent_is_noticed_by_the_next_echo(autojump_clock: MockClock) -> None:
+    post = Post()
+    async with _running(post) as node:
+        await trio.sleep(1)
+        looked = len(node.looks)
+        post.passes = lambda _message: False
+        await trio.sleep(ECHO_EVERY + ECHO_SECONDS + POLL_EVERY)
+        assert node.way is Way.POLL
+        assert len(node.looks) > looked
+        assert len(post.sessions) == 2, "it has connected again"
+
+
+async def test_a_session_that_ends_is_noticed_at_once_and_looked_after(autojump_clock: MockClock) -> None:
+    """What was told between the sessions is found by a look, which comes after the new one hears."""
+    async with _running(Post()) as node:
+        await trio.sleep(1)
+        node.post.hang_up()
+        await trio.sleep(0.5)
+        assert node.way is Way.POLL
+        node.looks.clear()
+        await trio.sleep(3)
+        assert node.way is Way.NOTIFY
+        [_, *_, last] = node.looks
+        assert last >= node.post.sessions[-1]
+
+
+async def test_messages_wait_for_an_absent_server_and_trouble_ends_nothing(autojump_clock: MockClock) -> None:
+    post = Post(absent=True)
+    async with _running(post) as node:
+        node.trouble = True
+        node.wakeups.tell("work", 1, "products")
+        await trio.sleep(5)
+        node.wakeups.tell("work", 1, "products")
+        node.wakeups.tell("connections")
+        await trio.sleep(50)
+        assert post.sent == []
+        assert len(node.looks) > 50
+        post.absent = node.trouble = False
+        await trio.sleep(30)
+        assert post.told == [["work 1 products", "connections"]]
+        assert node.way is Way.NOTIFY
+
+
+async def test_echoes_of_other_nodes_prove_nothing(autojump_clock: MockClock) -> None:
+    post = Post()
+    async with _running(post) as node, _running(post) as other:
+        post.passes = lambda message: not message.startswith(f"echo {node.wakeups.node} ")
+        await trio.sleep(60)
+        assert (node.way, other.way) == (Way.POLL, Way.NOTIFY)
+        assert math.isclose(node.looks[-1] - node.looks[-2], POLL_EVERY)

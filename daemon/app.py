@@ -32,6 +32,7 @@ from daemon.connections.factory import ConnectionFactory
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
+from daemon.connections.lost import LostDeliveries
 from daemon.connections.offered_keys import OfferedKeys
 from daemon.connections.registry import Registry
 from daemon.connections.reload import Reload, Reloading
@@ -163,6 +164,7 @@ async def serve(
                 wakeups.listen_to(daemon.events.heard, daemon.events.look)
                 nursery.start_soon(_until, stop, wakeups.run)
                 nursery.start_soon(_until, stop, daemon.events.run)
+                nursery.start_soon(_until, stop, daemon.intake.lost_deliveries.run)
             if reload is not None:
                 nursery.start_soon(_until, stop, partial(reloading.run, reload))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.supervisor.contexts))
@@ -261,8 +263,10 @@ async def compose(
         storage=database,
         supervisor=supervisor,
         wakeups=lifecycle.wakeups,
+        lost_deliveries=LostDeliveries(storage=database, wakeups=lifecycle.wakeups, now=now),
         endpoints=lifecycle.endpoints,
         reread=lifecycle.look_again,
+        now=now,
     )
     guests = Guests(factory=factory, supervisor=supervisor)
     events = Events(storage=database, supervisor=supervisor, lifecycle=lifecycle)

@@ -5,7 +5,6 @@ service while no daemon runs. A change is committed; then the tasks of the conne
 Answers may contain personal data. They go to people who have the admin token, or the file.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -74,7 +73,7 @@ class AdminService:
         for stored in await self.storage.read(connections.everyone):
             runner = self.supervisor.find(stored.id)
             context = runner.context if runner else None
-            status = await connection_status(self.storage, self.vault, stored, context, time.time())
+            status = await connection_status(self.storage, self.vault, stored, context, self.lifecycle.now())
             if stored.state == "active" and not self.lifecycle.registry.is_wanted(stored):
                 status["state"] = "not configured"
             shown.append(status)
@@ -142,7 +141,7 @@ class AdminService:
             raise Invalid("ids: must be a list of texts; leave it out to mean all")
         kind = _kind(params) if params.get("kind") is not None else None
         stored = await self._connection(params)
-        choice = Choice(connection_id=stored.id, kind=kind, ids=ids, now=time.time())
+        choice = Choice(connection_id=stored.id, kind=kind, ids=ids, now=self.lifecycle.now())
         changed = await self.storage.write(operation, choice)
         self.intake.wake(stored.id, self.lifecycle.factory.kinds(stored.platform))
         return {"changed": changed}
@@ -157,7 +156,7 @@ class AdminService:
         stored, kind, ids = await self._connection(params), _kind(params), _ids(params.get("ids"))
         if not ids:
             raise Invalid("ids: must be a list of texts, the platform's ids of entities")
-        allow = Allow(connection_id=stored.id, kind=kind, ids=ids, now=time.time())
+        allow = Allow(connection_id=stored.id, kind=kind, ids=ids, now=self.lifecycle.now())
         allowed = await self.storage.write(removals.allow, allow)
         self.intake.wake(stored.id, self.lifecycle.factory.kinds(stored.platform))
         return {"allowed": allowed}
@@ -200,7 +199,7 @@ class AdminService:
     async def refresh(self) -> None:
         """Bring the gauges up to date. Raises StorageTrouble."""
         metrics = self.lifecycle.factory.metrics
-        await refresh_gauges(self.storage, self.supervisor.contexts, metrics, time.time())
+        await refresh_gauges(self.storage, self.supervisor.contexts, metrics, self.lifecycle.now())
         if self.lifecycle.wakeups.way is not None:
             metrics.wakeups(self.lifecycle.wakeups.way, Way)
 

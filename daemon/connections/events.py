@@ -62,7 +62,7 @@ class Events:
                 if runner is not None:
                     _tell(runner, event, rest)
             case _:
-                log.debug("unknown message", event=words[0])
+                log.debug("unknown message", message=words[0])
 
     async def look(self) -> None:
         """Wake what may have something to do. Raises StorageTrouble."""

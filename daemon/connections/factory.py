@@ -100,7 +100,7 @@ class ConnectionFactory:
             max_delivery_bytes=self.registry.platforms[connection.platform].max_delivery_bytes,
             debounce=options.debounce,
             debounce_max=options.debounce_max,
-            delivered_within=self.registry.platforms[connection.platform].webhooks.delivered_within,
+            times=self.registry.platforms[connection.platform].webhooks,
         )
 
     def kinds(self, platform: str) -> tuple[Kind, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 import structlog
 from attrs import frozen
 
+from daemon.connections.lost import LostDeliveries
 from daemon.connections.wakeups import Wakeups
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import Invalid, NotFound
@@ -31,8 +32,10 @@ class Intake:
     storage: Storage
     supervisor: Supervisor
     wakeups: Wakeups
+    lost_deliveries: LostDeliveries
     endpoints: Mapping[Site, Endpoint]
     reread: Callable[[Site], Awaitable[Endpoint | None]]
+    now: Callable[[], float] = time.time
 
     def find(self, site: Site) -> Endpoint | None:
         """Return where a site's webhooks go; None when it is not known to be connected."""
@@ -50,7 +53,7 @@ class Intake:
         call = Record(
             connection_id=endpoint.connection_id,
             changes=wanted,
-            now=time.time(),
+            now=self.now(),
             debounce=endpoint.debounce,
             debounce_max=endpoint.debounce_max,
         )
@@ -64,7 +67,7 @@ class Intake:
         # A node that works on the connection elsewhere is woken; see the table there.
         for change in wanted:
             self.wakeups.tell("work", endpoint.connection_id, change.kind.value)
-            if endpoint.delivered_within:
+            if endpoint.times.delivered_within:
                 self.wakeups.tell("arrived", endpoint.connection_id, change.kind.value, change.external_id)
 
     def taken(self, endpoint: Endpoint) -> None:
@@ -72,17 +75,22 @@ class Intake:
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.taken()
         else:
+            self.lost_deliveries.taken(endpoint)
             self.wakeups.tell("heard", endpoint.connection_id)
 
     def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
         """Note that a delivery about these kinds (none: about unknown ones) was answered 5xx."""
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.failed(kinds)
+        else:
+            self.lost_deliveries.failed(endpoint, kinds)
 
     def lost(self, endpoint: Endpoint, *, for_good: bool) -> None:
         """Note that changes were lost: a delivery was not read, or says so. `for_good`: a repetition would not help."""
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.lost(for_good=for_good)
+        else:
+            self.lost_deliveries.lost(endpoint, for_good=for_good)
 
     async def start(self, site: Site, kind: Kind, mode: RunMode, *, allow_removals: bool = False) -> RunId | None:
         """Start a full sync; None when one is already running. Raises NotFound and StorageTrouble."""
@@ -90,7 +98,7 @@ class Intake:
         if kind not in endpoint.kinds:
             raise NotFound(f"{kind.value} are not synced from such a store")
         call = Start(
-            connection_id=endpoint.connection_id, kind=kind, mode=mode, now=time.time(), allow_removals=allow_removals
+            connection_id=endpoint.connection_id, kind=kind, mode=mode, now=self.now(), allow_removals=allow_removals
         )
         run = await self.storage.write(full_syncs.start, call)
         if self.supervisor.find(endpoint.connection_id) is None:
@@ -105,7 +113,7 @@ class Intake:
         runner = self.supervisor.find(endpoint.connection_id)
         if runner is not None:
             return await runner.full_syncs[kind].cancel() if kind in runner.full_syncs else None
-        run = await self.storage.write(full_syncs.cancel, (endpoint.connection_id, kind, time.time()))
+        run = await self.storage.write(full_syncs.cancel, (endpoint.connection_id, kind, self.now()))
         if run is not None:
             log.info("full sync cancelled", site=str(site), kind=kind.value, run=run)
             self.wakeups.tell("cancelled", endpoint.connection_id, kind.value, run)

@@ -22,7 +22,7 @@ from daemon.listener.routes import Route, Uploads
 from daemon.model import Change, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics, WebhookOutcome
 from daemon.observability.tally import Tally
-from daemon.platforms.base import Delivery, WebhookReader
+from daemon.platforms.base import Delivery, WebhookReader, WebhookTimes
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ SCOPES_NAMED = 100
 class Endpoint:
     """Destination of a connection's webhooks. Changes of other `kinds` are ignored; for the seconds see `Record`.
 
-    `delivered_within` is the platform's (see `WebhookTimes`).
+    `times` are the platform's.
     """
 
     connection_id: ConnectionId
@@ -44,7 +44,7 @@ class Endpoint:
     max_delivery_bytes: int
     debounce: float
     debounce_max: float
-    delivered_within: float = 0.0
+    times: WebhookTimes = field(factory=WebhookTimes)
 
 
 class WebhookIntake(Protocol):

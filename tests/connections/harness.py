@@ -20,10 +20,13 @@ from daemon.admin.service import AdminService
 from daemon.app import compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings
+from daemon.connections.events import Events
+from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Tenure
+from daemon.connections.wakeups import Wakeups
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.supervisor import Supervisor
 from daemon.model import ApiKey, Connection, Kind, Secret, Site
@@ -132,6 +135,8 @@ class LifecycleHarness:
     teardown: Teardown
     intake: Intake
     admin: AdminService
+    events: Events
+    guests: Guests
     shop: FakeShop
     later: list[float]
     """Seconds by which the wall clock is ahead of trio's."""
@@ -169,7 +174,20 @@ class LifecycleHarness:
 
     async def restarted(self, *registry: ConnectionSettings, app: bool = True) -> "LifecycleHarness":
         """Return the daemon after a restart with these connections configured."""
-        return await _open(self.database, self.shop, self.later, registry, app=app, knows=self.knows, tenure=None)
+        return await _open(self.database, self.shop, self.later, registry, app=app, knows=self.knows)
+
+    async def beside(self, *registry: ConnectionSettings, tenure: Tenure, wakeups: Wakeups) -> "LifecycleHarness":
+        """Return another daemon on the same database."""
+        return await _open(
+            self.database,
+            self.shop,
+            self.later,
+            registry,
+            app=True,
+            knows=self.knows,
+            tenure=tenure,
+            wakeups=wakeups,
+        )
 
 
 async def _open(
@@ -180,7 +198,8 @@ async def _open(
     *,
     app: bool,
     knows: Knows,
-    tenure: Tenure | None,
+    tenure: Tenure | None = None,
+    wakeups: Wakeups | None = None,
 ) -> LifecycleHarness:
     platform = PlatformType(
         name="fake",
@@ -206,6 +225,7 @@ async def _open(
         Metrics(),
         platforms={"fake": platform},
         tenure=tenure,
+        wakeups=wakeups,
         knows=knows,
         now=now,
     )
@@ -219,6 +239,8 @@ async def _open(
         teardown=daemon.teardown,
         intake=daemon.intake,
         admin=daemon.admin,
+        events=daemon.events,
+        guests=daemon.guests,
         shop=shop,
         later=later,
         knows=knows,
@@ -227,9 +249,13 @@ async def _open(
 
 @contextlib.asynccontextmanager
 async def open_harness(
-    *registry: ConnectionSettings, app: bool = True, knows: Knows = _knows_all, tenure: Tenure | None = None
+    *registry: ConnectionSettings,
+    app: bool = True,
+    knows: Knows = _knows_all,
+    tenure: Tenure | None = None,
+    wakeups: Wakeups | None = None,
 ) -> AsyncIterator[LifecycleHarness]:
     """Start a daemon with an empty database; SparkLayer `knows` keys, and `tenure` is None for all connections."""
     database = new_database()
-    yield await _open(database, FakeShop(), [0.0], registry, app=app, knows=knows, tenure=tenure)
+    yield await _open(database, FakeShop(), [0.0], registry, app=app, knows=knows, tenure=tenure, wakeups=wakeups)
     database.close()

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 import trio
@@ -11,59 +11,7 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from daemon.connections.wakeups import COALESCE, ECHO_EVERY, ECHO_SECONDS, POLL_EVERY, NodeWakeups, Way
-from daemon.errors import StorageTrouble
-
-
-def _trouble() -> StorageTrouble:
-    return StorageTrouble("no server", reason="storage_unreachable")
-
-
-@define
-class Post:
-    """A server's messages: `passes` decides which arrive, as a pooler lets none, and no call fails."""
-
-    passes: Callable[[str], bool] = lambda _message: True
-    absent: bool = False
-    ready: bool = True
-    """False: a session is there, and is never told that it listens."""
-    sent: list[tuple[float, list[str]]] = field(factory=list)
-    sessions: list[float] = field(factory=list)
-    _listeners: list[Callable[[str], None]] = field(factory=list)
-    _broken: trio.Event = field(factory=trio.Event)
-
-    async def send(self, messages: Sequence[str]) -> None:
-        await trio.lowlevel.checkpoint()
-        if self.absent:
-            raise _trouble()
-        self.sent.append((trio.current_time(), list(messages)))
-        for heard in self._listeners:
-            for message in filter(self.passes, messages):
-                heard(message)
-
-    async def hear(self, ready: Callable[[], None], heard: Callable[[str], None]) -> None:
-        await trio.lowlevel.checkpoint()
-        self.sessions.append(trio.current_time())
-        if self.absent:
-            raise _trouble()
-        self._listeners.append(heard)
-        try:
-            if self.ready:
-                ready()
-            await self._broken.wait()
-            raise _trouble()
-        finally:
-            self._listeners.remove(heard)
-
-    def hang_up(self) -> None:
-        """End every session."""
-        self._broken.set()
-        self._broken = trio.Event()
-
-    @property
-    def told(self) -> list[list[str]]:
-        """The messages of each sending, without echoes."""
-        each = ([message for message in messages if not message.startswith("echo")] for _, messages in self.sent)
-        return [messages for messages in each if messages]
+from tests.connections.post import Post, trouble
 
 
 @define
@@ -87,7 +35,7 @@ class Node:
         await trio.lowlevel.checkpoint()
         self.looks.append(trio.current_time())
         if self.trouble:
-            raise _trouble()
+            raise trouble()
 
 
 @contextlib.asynccontextmanager

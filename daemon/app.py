@@ -161,7 +161,7 @@ async def serve(
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
             if isinstance(wakeups, NodeWakeups):
-                wakeups.listen_to(daemon.events.heard, daemon.events.look)
+                wakeups.listen_to(daemon.events.receive, daemon.events.look)
                 nursery.start_soon(_until, stop, wakeups.run)
                 nursery.start_soon(_until, stop, daemon.events.run)
                 nursery.start_soon(_until, stop, daemon.intake.lost_deliveries.run)

@@ -1,4 +1,4 @@
-"""What follows here from commits of other nodes: of their messages, or of a look at the database.
+"""Consequences of other nodes' commits, which their messages tell of, or a look at the database.
 
 The tasks of the connections that are worked on here are woken, and the registry's endpoints follow the database.
 """
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 @frozen(kw_only=True)
 class Events:
-    """Takes messages (`heard`), looks in the database (`look`), and follows changed connections (`run`)."""
+    """Takes messages (`receive`), looks in the database (`look`), and follows changed connections (`run`)."""
 
     storage: Storage
     supervisor: Supervisor
@@ -35,7 +35,7 @@ class Events:
     """Set when another node may have given a lease back."""
     _changed: Signal = field(init=False, factory=Signal)
     _seen: dict[ConnectionId, Standing] = field(init=False, factory=dict)
-    """What the last look has found."""
+    """The standings at the last look."""
 
     async def run(self) -> None:
         """Follow changes of connections until cancelled."""
@@ -50,7 +50,7 @@ class Events:
             except ConfigError as error:
                 log.error("connections of other nodes not taken over", reason=str(error))  # noqa: TRY400
 
-    def heard(self, words: Sequence[str]) -> None:
+    def receive(self, words: Sequence[str]) -> None:
         """Do what a message asks for; see `daemon.connections.wakeups`. An unknown one is a later release's."""
         match words:
             case ["connections"]:

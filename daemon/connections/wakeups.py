@@ -58,8 +58,8 @@ class Messages(Protocol):
     async def send(self, messages: Sequence[str]) -> None:
         """Send messages to all nodes. Raises StorageTrouble."""
 
-    async def hear(self, ready: Callable[[], None], heard: Callable[[str], None]) -> None:
-        """Call `ready` once messages arrive, and `heard` with each of them. Raises StorageTrouble at the end."""
+    async def hear(self, ready: Callable[[], None], receive: Callable[[str], None]) -> None:
+        """Call `ready` once messages arrive, and `receive` with each of them. Raises StorageTrouble at the end."""
 
 
 class Wakeups(Protocol):
@@ -89,7 +89,7 @@ class NodeWakeups:
     messages: Messages
     node: str = field(factory=lambda: secrets.token_hex(8))
     way: Way | None = field(init=False, default=Way.POLL)
-    _heard: Callable[[Sequence[str]], None] = field(init=False, default=lambda _words: None)
+    _receive: Callable[[Sequence[str]], None] = field(init=False, default=lambda _words: None)
     _look: Callable[[], Awaitable[None]] = field(init=False, default=trio.lowlevel.checkpoint)
     _waiting: dict[str, None] = field(init=False, factory=dict)
     """Messages to be sent, each once."""
@@ -100,9 +100,9 @@ class NodeWakeups:
     _answered: Signal = field(init=False, factory=Signal)
     _last_answer: int = field(init=False, default=0)
 
-    def listen_to(self, heard: Callable[[Sequence[str]], None], look: Callable[[], Awaitable[None]]) -> None:
-        """Call `heard` with the words of each message, and `look` while none arrive; it may raise StorageTrouble."""
-        self._heard, self._look = heard, look
+    def listen_to(self, receive: Callable[[Sequence[str]], None], look: Callable[[], Awaitable[None]]) -> None:
+        """Call `receive` with the words of each message, and `look` while none arrive; it may raise StorageTrouble."""
+        self._receive, self._look = receive, look
 
     def tell(self, *words: object) -> None:
         """Send a message soon."""
@@ -170,7 +170,7 @@ class NodeWakeups:
     def _hear(self, message: str) -> None:
         words = message.split(" ", 3)
         if words[0] != "echo":
-            self._heard(words)
+            self._receive(words)
         elif words[1] == self.node:
             self._last_answer = max(self._last_answer, int(words[2]))
             self._answered.set()

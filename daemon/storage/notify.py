@@ -9,6 +9,7 @@ Listening has another one and no thread: trio waits for its socket.
 """
 
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ from daemon.model import Secret
 from daemon.storage.postgres import CONNECT_SECONDS, WRITE, PostgresConnection, Watchdog, driver
 
 CHANNEL = "ignite"
+
+ARRIVE_SECONDS = 5.0
+"""The longest time for a session to begin and a message to arrive."""
 
 LONGEST = 1000
 """Characters of a message at most. PostgreSQL refuses 8,000 bytes."""
@@ -37,8 +41,8 @@ class Messenger:
         """Send messages to every listener, this process's own too. Raises StorageTrouble."""
         await self._sender.run(self._sender.transact, _notify, messages)
 
-    async def hear(self, ready: Callable[[], None], heard: Callable[[str], None]) -> None:
-        """Call `ready` once the server is told to listen, and `heard` with each message, until the session ends.
+    async def hear(self, ready: Callable[[], None], receive: Callable[[str], None]) -> None:
+        """Call `ready` once the server is told to listen, and `receive` with each message, until the session ends.
 
         Raises StorageTrouble, always: a session does not end otherwise.
         """
@@ -53,7 +57,7 @@ class Messenger:
                     await trio.lowlevel.wait_readable(session.pgconn.socket)
                     session.pgconn.consume_input()
                     while (message := session.pgconn.notifies()) is not None:
-                        heard(message.extra.decode("utf-8", "replace"))
+                        receive(message.extra.decode("utf-8", "replace"))
         except (psycopg.Error, OSError) as error:
             raise StorageTrouble(" ".join(str(error).split()), reason="storage_unreachable") from error
 
@@ -68,6 +72,37 @@ async def open_messenger(url: Secret, listen_url: Secret) -> AsyncIterator[Messe
         finally:
             with trio.CancelScope(shield=True):
                 await sender.aclose()
+
+
+async def arrives(url: Secret, listen_url: Secret) -> bool:
+    """Return whether a message that is sent at `url` is heard at `listen_url`. Raises StorageTrouble."""
+    message, arrived = f"check {secrets.token_hex(8)}", trio.Event()
+    trouble: StorageTrouble | None = None
+
+    def receive(text: str) -> None:
+        if text == message:
+            arrived.set()
+
+    async with open_messenger(url, listen_url) as messenger, trio.open_nursery() as nursery:
+        ready = trio.Event()
+
+        async def listen() -> None:
+            nonlocal trouble
+            try:
+                await messenger.hear(ready.set, receive)
+            except StorageTrouble as error:
+                trouble = error
+                nursery.cancel_scope.cancel()
+
+        nursery.start_soon(listen)
+        with trio.move_on_after(ARRIVE_SECONDS):
+            await ready.wait()
+            await messenger.send([message])
+            await arrived.wait()
+        nursery.cancel_scope.cancel()
+    if trouble is not None:
+        raise trouble
+    return arrived.is_set()
 
 
 def _notify(conn: Connection, messages: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What other nodes may have changed, in one statement over all connections, for a node that no message reaches."""
+"""Traces of other nodes' commits, in one statement over all connections, for a node that no message reaches."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -30,8 +30,8 @@ from daemon.storage.gaps import open_gap
 from daemon.storage.states import RemovalCause, RemovalState, RunMode
 from daemon.storage.tables import outbox as outbox_table
 from daemon.storage.tables import removals as removals_table
+from tests.connections.fake_messages import FakeMessages
 from tests.connections.harness import LifecycleHarness, link, open_harness, site
-from tests.connections.post import Post
 from tests.engine.fakes import product
 
 pytestmark = pytest.mark.usefixtures("both_engines")
@@ -65,14 +65,14 @@ class Nodes:
 
 @contextlib.asynccontextmanager
 async def _nodes(way: Way, **options: Any) -> AsyncIterator[Nodes]:
-    post = Post(passes=lambda _message: way is Way.NOTIFY)
-    wakeups = [NodeWakeups(messages=post) for _ in range(2)]
+    messages = FakeMessages(passes=lambda _message: way is Way.NOTIFY)
+    wakeups = [NodeWakeups(messages=messages) for _ in range(2)]
     configured = evolve(link("a", "s1"), full_sync_on_start=False)
     async with open_harness(configured, wakeups=wakeups[0], **options) as owner, trio.open_nursery() as nursery:
         guest = await owner.beside(configured, tenure=Elsewhere(), wakeups=wakeups[1])
         assert guest.supervisor.contexts == []
         for each, harness in zip(wakeups, (owner, guest), strict=True):
-            each.listen_to(harness.events.heard, harness.events.look)
+            each.listen_to(harness.events.receive, harness.events.look)
             nursery.start_soon(each.run)
             nursery.start_soon(harness.events.run)
             nursery.start_soon(harness.intake.lost_deliveries.run)
@@ -334,7 +334,7 @@ async def test_explain_and_pull_read_by_a_guest_that_sends_one_request_at_a_time
         with pytest.raises(Retry, match="no stock has a place"):
             await nodes.guest.guests.pull(site("a"), "stock", None)
         explained = await nodes.guest.admin.explain({**PRODUCTS, "id": "1"})
-        assert explained["store"]["name"] == "Product 1"
+        assert explained["store"]["name"] == "N1"
         guests = nodes.guest.guests
         page = await guests.pull(site("a"), "products", None)
         assert [b"SHIRT" in entity for entity in page.entities] == [True]

@@ -11,21 +11,21 @@ from attrs import define, field
 from trio.testing import MockClock
 
 from daemon.connections.wakeups import COALESCE, ECHO_EVERY, ECHO_SECONDS, POLL_EVERY, NodeWakeups, Way
-from tests.connections.post import Post, trouble
+from tests.connections.fake_messages import FakeMessages, trouble
 
 
 @define
 class Node:
     """A node, what it has heard, and when it has looked."""
 
-    post: Post
+    messages: FakeMessages
     wakeups: NodeWakeups = field(init=False)
     heard: list[list[str]] = field(factory=list)
     looks: list[float] = field(factory=list)
     trouble: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self.wakeups = NodeWakeups(messages=self.post)
+        self.wakeups = NodeWakeups(messages=self.messages)
         self.wakeups.listen_to(lambda words: self.heard.append(list(words)), self._look)
 
     def uses(self, way: Way) -> bool:
@@ -39,8 +39,8 @@ class Node:
 
 
 @contextlib.asynccontextmanager
-async def _running(post: Post) -> AsyncIterator[Node]:
-    node = Node(post)
+async def _running(messages: FakeMessages) -> AsyncIterator[Node]:
+    node = Node(messages)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(node.wakeups.run)
         yield node
@@ -48,8 +48,8 @@ async def _running(post: Post) -> AsyncIterator[Node]:
 
 
 async def test_while_echoes_come_messages_arrive_and_nothing_is_polled(autojump_clock: MockClock) -> None:
-    post = Post()
-    async with _running(post) as node, _running(post) as other:
+    messages = FakeMessages()
+    async with _running(messages) as node, _running(messages) as other:
         await trio.sleep(1)
         assert node.uses(Way.NOTIFY)
         assert other.uses(Way.NOTIFY)
@@ -60,23 +60,23 @@ async def test_while_echoes_come_messages_arrive_and_nothing_is_polled(autojump_
         looked = len(node.looks)
         await trio.sleep(100)
         assert len(node.looks) == looked
-        assert len(post.sessions) == 2, "one for each node, and none again"
-        echoes = [at for at, messages in post.sent if any(node.wakeups.node in message for message in messages)]
+        assert len(messages.sessions) == 2, "one for each node, and none again"
+        echoes = [at for at, sent in messages.sent if any(node.wakeups.node in message for message in sent)]
         assert {round(after - before) for before, after in itertools.pairwise(echoes)} == {ECHO_EVERY}
 
 
 async def test_messages_are_sent_at_most_every_50_ms_and_each_once(autojump_clock: MockClock) -> None:
-    async with _running(Post()) as node:
+    async with _running(FakeMessages()) as node:
         await trio.sleep(1)
         for _ in range(100):
             for connection in (1, 2):
                 node.wakeups.tell("work", connection, "products")
             await trio.sleep(0.01)
         await trio.sleep(1)
-        times = [at for at, messages in node.post.sent if "work 1 products" in messages]
+        times = [at for at, messages in node.messages.sent if "work 1 products" in messages]
         assert 15 < len(times) <= 1 / COALESCE + 1
         assert all(round(later - at, 6) >= COALESCE for at, later in itertools.pairwise(times))
-        assert node.post.told == [["work 1 products", "work 2 products"]] * len(times)
+        assert node.messages.told == [["work 1 products", "work 2 products"]] * len(times)
 
 
 @pytest.mark.parametrize("ready", [True, False], ids=["no echo comes", "it never listens"])
@@ -84,16 +84,16 @@ async def test_without_echoes_it_polls_once_a_second_and_listens_again(
     autojump_clock: MockClock, *, ready: bool
 ) -> None:
     """As behind a pooler: no call fails, and nothing arrives."""
-    post = Post(passes=lambda _message: False, ready=ready)
-    async with _running(post) as node:
+    messages = FakeMessages(passes=lambda _message: False, ready=ready)
+    async with _running(messages) as node:
         await trio.sleep(300)
         assert node.uses(Way.POLL)
         assert abs(len(node.looks) - 300 / POLL_EVERY) < 5
-        pauses = [after - before for before, after in itertools.pairwise(post.sessions)]
+        pauses = [after - before for before, after in itertools.pairwise(messages.sessions)]
         assert max(pauses) < 35, "the pauses grow only so far"
         assert pauses[0] < 15
         # The server is reached directly now.
-        post.passes, post.ready = lambda _message: True, True
+        messages.passes, messages.ready = lambda _message: True, True
         await trio.sleep(35)
         assert node.uses(Way.NOTIFY)
         looked = len(node.looks)
@@ -102,52 +102,52 @@ async def test_without_echoes_it_polls_once_a_second_and_listens_again(
 
 
 async def test_a_session_that_falls_silent_is_noticed_by_the_next_echo(autojump_clock: MockClock) -> None:
-    post = Post()
-    async with _running(post) as node:
+    messages = FakeMessages()
+    async with _running(messages) as node:
         await trio.sleep(1)
         looked = len(node.looks)
-        post.passes = lambda _message: False
+        messages.passes = lambda _message: False
         await trio.sleep(ECHO_EVERY + ECHO_SECONDS + POLL_EVERY)
         assert node.uses(Way.POLL)
         assert len(node.looks) > looked
-        assert len(post.sessions) == 2, "it has connected again"
+        assert len(messages.sessions) == 2, "it has connected again"
 
 
 async def test_a_session_that_ends_is_noticed_at_once_and_looked_after(autojump_clock: MockClock) -> None:
-    """What was told between the sessions is found by a look, which comes after the new one hears."""
-    async with _running(Post()) as node:
+    """A look after the new session has begun finds all that no session has told of."""
+    async with _running(FakeMessages()) as node:
         await trio.sleep(1)
-        node.post.hang_up()
+        node.messages.hang_up()
         await trio.sleep(0.5)
         assert node.uses(Way.POLL)
         node.looks.clear()
         await trio.sleep(3)
         assert node.uses(Way.NOTIFY)
         [_, *_, last] = node.looks
-        assert last >= node.post.sessions[-1]
+        assert last >= node.messages.sessions[-1]
 
 
 async def test_messages_wait_for_an_absent_server_and_trouble_ends_nothing(autojump_clock: MockClock) -> None:
-    post = Post(absent=True)
-    async with _running(post) as node:
+    messages = FakeMessages(absent=True)
+    async with _running(messages) as node:
         node.trouble = True
         node.wakeups.tell("work", 1, "products")
         await trio.sleep(5)
         node.wakeups.tell("work", 1, "products")
         node.wakeups.tell("connections")
         await trio.sleep(50)
-        assert post.sent == []
+        assert messages.sent == []
         assert len(node.looks) > 50
-        post.absent = node.trouble = False
+        messages.absent = node.trouble = False
         await trio.sleep(30)
-        assert post.told == [["work 1 products", "connections"]]
+        assert messages.told == [["work 1 products", "connections"]]
         assert node.uses(Way.NOTIFY)
 
 
 async def test_echoes_of_other_nodes_prove_nothing(autojump_clock: MockClock) -> None:
-    post = Post()
-    async with _running(post) as node, _running(post) as other:
-        post.passes = lambda message: not message.startswith(f"echo {node.wakeups.node} ")
+    messages = FakeMessages()
+    async with _running(messages) as node, _running(messages) as other:
+        messages.passes = lambda message: not message.startswith(f"echo {node.wakeups.node} ")
         await trio.sleep(60)
         assert node.uses(Way.POLL)
         assert other.uses(Way.NOTIFY)

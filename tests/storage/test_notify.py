@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 import trio
 
+from daemon.connections.wakeups import NodeWakeups, Way
 from daemon.errors import StorageTrouble
 from daemon.model import Secret
-from daemon.storage.notify import LONGEST, Messenger, open_messenger
+from daemon.storage import notify
+from daemon.storage.notify import LONGEST, Messenger, arrives, open_messenger
+from tests.pgbouncer import Pooler
 from tests.postgres import running
 
 pytestmark = pytest.mark.postgres
@@ -65,6 +68,12 @@ async def test_a_listener_notices_the_end_of_its_session_and_listens_again() -> 
                 assert await heard.receive() == "work 1 products"
 
 
+async def test_a_check_sends_a_message_and_waits_for_it(postgres_url: Secret) -> None:
+    assert await arrives(postgres_url, postgres_url)
+    with pytest.raises(StorageTrouble, match="No such file"):
+        await arrives(postgres_url, Secret("postgresql://daemon@/x?host=/nowhere"))
+
+
 async def test_a_server_that_accepts_and_says_nothing_can_be_left(postgres_url: Secret) -> None:
     """The wait for a silent session ends with the task, so that the echo's deadline can end it."""
     async with open_messenger(postgres_url, postgres_url) as messenger:
@@ -77,3 +86,51 @@ async def test_a_server_that_accepts_and_says_nothing_can_be_left(postgres_url: 
             with pytest.raises(StorageTrouble) as caught:
                 await messenger.hear(lambda: None, lambda _message: None)
             assert caught.value.reason == "storage_unreachable"
+
+
+@pytest.mark.pgbouncer
+async def test_through_a_pooler_messages_can_be_sent_and_not_heard(
+    postgres_url: Secret, pooler: Pooler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No call fails, and so only an echo shows it. A listener that is at the server itself hears what is sent there."""
+    pooled = pooler.url(postgres_url)
+    async with open_messenger(pooled, pooled) as one, open_messenger(pooled, postgres_url) as other:
+        async with _hearing(one) as at_one, _hearing(other) as at_other:
+            for number in range(20):
+                await one.send([f"work {number} products"])
+            assert [await at_other.receive() for _ in range(20)] == [f"work {number} products" for number in range(20)]
+        assert at_one.statistics().current_buffer_used == 0
+    monkeypatch.setattr(notify, "ARRIVE_SECONDS", 1.0)
+    assert not await arrives(pooled, pooled)
+    assert await arrives(pooled, postgres_url)
+
+
+@pytest.mark.pgbouncer
+@pytest.mark.parametrize("listens", ["through the pooler", "at the server"])
+async def test_a_node_behind_a_pooler_notices_by_its_echo(postgres_url: Secret, pooler: Pooler, listens: str) -> None:
+    pooled = pooler.url(postgres_url)
+    listen_url, way = (pooled, Way.POLL) if listens == "through the pooler" else (postgres_url, Way.NOTIFY)
+    looked = trio.Event()
+    looks = 0
+
+    async def look() -> None:
+        nonlocal looks
+        await trio.lowlevel.checkpoint()
+        looks += 1
+        if looks == 3:  # one at the start, one at the change to messages
+            looked.set()
+
+    async with open_messenger(pooled, listen_url) as messenger, trio.open_nursery() as nursery:
+        wakeups = NodeWakeups(messages=messenger)
+        heard = trio.Event()
+        wakeups.listen_to(lambda _words: heard.set(), look)
+        nursery.start_soon(wakeups.run)
+        with trio.fail_after(60):
+            if way is Way.NOTIFY:
+                wakeups.tell("work", 1, "products")
+                await heard.wait()
+                await wakeups._turned.wait()
+            else:
+                await looked.wait()
+        assert wakeups.way is way
+        nursery.cancel_scope.cancel()

@@ -13,7 +13,7 @@ def trouble() -> StorageTrouble:
 
 
 @define
-class Post:
+class FakeMessages:
     """A server's messages: `passes` decides which arrive, as a pooler lets none, and no call fails."""
 
     passes: Callable[[str], bool] = lambda _message: True
@@ -30,23 +30,23 @@ class Post:
         if self.absent:
             raise trouble()
         self.sent.append((trio.current_time(), list(messages)))
-        for heard in self._listeners:
+        for receive in self._listeners:
             for message in filter(self.passes, messages):
-                heard(message)
+                receive(message)
 
-    async def hear(self, ready: Callable[[], None], heard: Callable[[str], None]) -> None:
+    async def hear(self, ready: Callable[[], None], receive: Callable[[str], None]) -> None:
         await trio.lowlevel.checkpoint()
         self.sessions.append(trio.current_time())
         if self.absent:
             raise trouble()
-        self._listeners.append(heard)
+        self._listeners.append(receive)
         try:
             if self.ready:
                 ready()
             await self._broken.wait()
             raise trouble()
         finally:
-            self._listeners.remove(heard)
+            self._listeners.remove(receive)
 
     def hang_up(self) -> None:
         """End every session."""

@@ -198,11 +198,11 @@ class Lifecycle:
     async def settle_offer(self, site: Site, key: ApiKey, *, use: bool) -> None:
         """Use or drop a key that is stored beside the one in use, unless that has changed."""
         async with self._locks[site]:
-            present = await self.registry.active(site)
-            if present is not None and self.registry.offered(present) == key:
-                log.info("offered credentials accepted" if use else "offered credentials refused", site=str(site))
+            while (present := await self.registry.active(site)) and self.registry.offered(present) == key:
                 connection = self.registry.decrypted(present)
-                await self._renew(present, evolve(connection, api_key=key) if use else connection, offered=None)
+                if await self._renew(present, evolve(connection, api_key=key) if use else connection, offered=None):
+                    log.info("offered credentials accepted" if use else "offered credentials refused", site=str(site))
+                    return
 
     async def _connect(self, site: Site, store_id: str, key: ApiKey, *, known: bool) -> str | None:
         """Connect a site. A key that SparkLayer is not `known` to know replaces no other one."""
@@ -215,10 +215,11 @@ class Lifecycle:
             await self._begin(site, store, key)
             return None
         connection = self.registry.decrypted(present)
-        if known or key == connection.api_key:
-            await self._renew(present, evolve(connection, api_key=key), offered=None, by_ignite=True)
-        else:
-            await self._renew(present, connection, offered=key, by_ignite=True)
+        known = known or key == connection.api_key
+        renewed, offered = (evolve(connection, api_key=key), None) if known else (connection, key)
+        if not await self._renew(present, renewed, offered=offered, by_ignite=True):
+            return await self._connect(site, store_id, key, known=known)
+        if offered is not None:
             self.offers.set()
         await self.storage.write(installs.forget_pending, site)
         return None
@@ -276,8 +277,11 @@ class Lifecycle:
 
     async def _renew(
         self, present: Stored, renewed: Connection, *, offered: ApiKey | None, by_ignite: bool = False
-    ) -> None:
-        """Continue with other credentials if they differ, or start a connection that the settings had paused."""
+    ) -> bool:
+        """Continue with other credentials if they differ, or start a connection that the settings had paused.
+
+        False: another node has changed the connection since `present` was read, and nothing was done.
+        """
         by_ignite = by_ignite or present.by_ignite
         changed = self.registry.decrypted(present) != renewed
         other = changed or offered != self.registry.offered(present)
@@ -285,11 +289,14 @@ class Lifecycle:
             encrypted = present.encrypted
             if other:
                 encrypted = self.registry.encrypted(present.site, renewed.api_key, renewed.store, offered)
-            await self.storage.write(connections.renew, Renew(id=present.id, encrypted=encrypted, by_ignite=by_ignite))
+            renew = Renew(id=present.id, before=present.encrypted, encrypted=encrypted, by_ignite=by_ignite)
+            if not await self.storage.write(connections.renew, renew):
+                return False
             self.wakeups.tell("connections")
         if changed or present.site not in self.endpoints:
             log.info("credentials replaced", site=str(present.site))
             await self._start(renewed)
+        return True
 
     async def _start(self, connection: Connection) -> None:
         """Take a connection's webhooks, and work on it if this process may; an earlier runner of it stops."""
@@ -324,11 +331,13 @@ class Lifecycle:
         await self.storage.write(installs.install, install)
         for site in await self.registry.sites(platform, visit.store_id):
             async with self._locks[site]:
-                present = await self.registry.active_to(site, platform, visit.store_id)
-                if present is not None and site in self.endpoints:
+                while site in self.endpoints and (
+                    present := await self.registry.active_to(site, platform, visit.store_id)
+                ):
                     connection = self.registry.decrypted(present)
                     renewed = evolve(connection, store=with_secrets(connection.store, visit.store))
-                    await self._renew(present, renewed, offered=self.registry.offered(present))
+                    if await self._renew(present, renewed, offered=self.registry.offered(present)):
+                        break
         await self._complete_pending()
 
     async def _uninstalled(self, platform: str, store_id: str) -> None:

@@ -24,14 +24,14 @@ from daemon.model import ApiKey, Change, Connection, ConnectionId, ExternalId, K
 from daemon.platforms.base import WebhookTimes
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sandbox.transport import InProcess
-from daemon.storage import full_syncs
+from daemon.storage import connections, full_syncs
 from daemon.storage.full_syncs import PageRead
 from daemon.storage.gaps import open_gap
 from daemon.storage.states import RemovalCause, RemovalState, RunMode
 from daemon.storage.tables import outbox as outbox_table
 from daemon.storage.tables import removals as removals_table
 from tests.connections.fake_messages import FakeMessages
-from tests.connections.harness import LifecycleHarness, link, open_harness, site
+from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site
 from tests.engine.fakes import product
 
 pytestmark = pytest.mark.usefixtures("both_engines")
@@ -373,3 +373,32 @@ async def test_messages_of_other_releases_are_passed_over(autojump_clock: MockCl
         await _webhook(nodes.guest)
         with trio.fail_after(SOON):
             await nodes.runner.context.kind_states[Kind.PRODUCTS].work[Lane.LIVE].wait()
+
+
+async def test_what_two_nodes_change_of_one_connection_at_once_is_kept(autojump_clock: MockClock) -> None:
+    """A merchant installs the app again at one node while Ignite brings another key to the other one."""
+    async with _nodes(Way.NOTIFY) as nodes:
+        await nodes.owner.install("s2", "token-2")
+        await nodes.owner.connect("b", "s2")
+        await trio.sleep(SOON)
+        write, meanwhile = nodes.guest.database.write, [nodes.owner]
+
+        async def interrupted(operation: Any, call: Any) -> Any:
+            if operation is connections.renew and meanwhile:
+                await meanwhile.pop().install("s2", "token-3")
+            return await write(operation, call)
+
+        beside = StorageBeside(interrupted, nodes.guest.database.read)
+        lifecycle = evolve(nodes.guest.lifecycle, storage=beside)
+        await lifecycle.connect(site("b"), "s2", api_key("key-2"))
+        await trio.sleep(SOON)
+        present = await nodes.owner.present("b")
+        assert (present.api_key.client_secret.reveal(), present.store.token.reveal()) == ("key-2", "token-3")
+
+
+@define
+class StorageBeside:
+    """The database as one node has it: nodes share it here."""
+
+    write: Any
+    read: Any

@@ -283,7 +283,7 @@ async def test_a_delivery_that_arrives_too_slowly_is_made_up_for(autojump_clock:
 class OtherReader(Reader):
     """The reader of credentials that another node has stored."""
 
-    def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+    def verify(self, headers: Mapping[bytes, bytes], _body: bytes) -> bool:
         return hmac.compare_digest(headers.get(b"x-secret", b""), b"hunter3")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trio
 from attrs import define, evolve
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from daemon import sparklayer
 from daemon.connections.factory import ConnectionFactory
@@ -120,6 +120,14 @@ def _prepare(conn: Any, calls: Sequence[ConnectionId]) -> list[None]:
     return [None for _ in calls]
 
 
+async def _woken_again(signal: Signal, task_status: trio.TaskStatus[None]) -> None:
+    """Wait for a signal that is set from now on."""
+    with trio.move_on_after(0.01):
+        await signal.wait()  # a new task would be woken by what was before
+    task_status.started()
+    await signal.wait()
+
+
 @WAYS
 @pytest.mark.parametrize(
     ("ask", "signal"),
@@ -143,11 +151,8 @@ async def test_what_another_node_took_wakes_the_task_that_does_it(
         [stored] = await nodes.owner.rows("a")
         await nodes.owner.database.write(_prepare, stored.id)
         woken = signal(nodes.runner.context.kind_states[Kind.PRODUCTS])
-        with trio.move_on_after(0):
-            await woken.wait()  # of the start
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(woken.wait)
-            await wait_all_tasks_blocked()
+            await nursery.start(_woken_again, woken)
             await ask(nodes.guest)
             nursery.cancel_scope.deadline = trio.current_time() + SOON
         assert not nursery.cancel_scope.cancelled_caught

@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP_AUDIT := 2.10.1
 PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(VENV)/promtool)
 
-.PHONY: demo test conformance simulate crash power check bench lock format clean
+.PHONY: demo test conformance simulate interleavings crash power check bench lock format clean
 
 demo: $(READY)
 	$(BIN)/ignite-sync demo
@@ -19,7 +19,7 @@ test: $(READY)
 # The machines that try to break the daemon, each in its short form, the longest first; for the long forms see below.
 .PHONY: prove
 prove: $(READY)
-	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation crash power process))
+	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation crash power process interleavings))
 
 conformance: $(READY)
 	$(BIN)/pytest tests/conformance $(ARGS)
@@ -50,6 +50,10 @@ simulate: $(READY)
 .PHONY: walk
 walk: $(READY)
 	PYTHONHASHSEED=0 $(BIN)/python -m tests.prove.simulation.walk --moments $(ARGS)
+
+# Two transactions on PostgreSQL, every pair of operations in every order of their statements; ARGS="--short" is quicker.
+interleavings: $(READY)
+	$(BIN)/python -m tests.prove.interleavings $(ARGS)
 
 # The daemon killed again and again, at every named point and at random moments; SEED=N repeats a run.
 crash: $(READY)

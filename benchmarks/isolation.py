@@ -75,17 +75,17 @@ async def isolation(
             first, *others = [harness.told for harness in neighbours.harnesses]
             daemon_of = partial(open_daemon, Path(folder), first, beside=others, webhooks=True)
             async with daemon_of(debounce=DEBOUNCE, prepare=seat(MEASURED)) as daemon:
-                await _in_step(neighbours, daemon)
+                await in_step(neighbours, daemon)
                 if after_reads:
                     await _reads_over(daemon)
                 gc.freeze()  # the stores share this process with the clock of the edits
                 for _ in range(rounds):
-                    alone.append(await _edit_all(neighbours.harnesses[2:], seconds / rounds, chance))
+                    alone.append(await edit_all(neighbours.harnesses[2:], seconds / rounds, chance))
                     beside.append(await _beside(neighbours, daemon, per_second, seconds / rounds, chance))
     return Measured(alone=_sum(alone), beside=_sum(beside), seed=seed)
 
 
-async def _in_step(neighbours: Neighbours, daemon: Daemon) -> None:
+async def in_step(neighbours: Neighbours, daemon: Daemon) -> None:
     """Sync every connection, and wait for its webhooks."""
     for harness in neighbours.harnesses:
         await daemon.full_sync(site=f"test/{harness.site.site_id}")
@@ -117,12 +117,13 @@ async def _beside(
             done.append((await run(command)).stdout)
 
         nursery.start_soon(flood)
-        found = await _edit_all(others, seconds, chance)
+        found = await edit_all(others, seconds, chance)
     taken, refused = json.loads(done[0])
     return Lateness(seconds=found.seconds, taken=taken, refused=refused)
 
 
-async def _edit_all(harnesses: list[Bench], seconds: float, chance: random.Random) -> Lateness:
+async def edit_all(harnesses: list[Bench], seconds: float, chance: random.Random) -> Lateness:
+    """Edit a product of every connection again and again for this many seconds; return the times to its arrival."""
     found = Lateness()
     over = trio.current_time() + seconds
     async with trio.open_nursery() as nursery:

@@ -16,10 +16,12 @@ from typing import Any
 
 import msgspec
 import psutil
+import psycopg
 import trio
 from attrs import frozen
 
 from daemon.cli.demo import free_port
+from daemon.model import Secret
 from daemon.transport.http import Api
 
 ADMIN_TOKEN = "the-operator's"  # noqa: S105  it opens a daemon that lives for a minute on loopback
@@ -96,11 +98,12 @@ async def open_sandbox(
 
 @frozen(kw_only=True)
 class Daemon:
-    """A running daemon."""
+    """A running daemon. Its database is a file, unless `url` names one on PostgreSQL."""
 
     site: str
     port: int
     database: Path
+    url: Secret | None = None
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
@@ -114,7 +117,10 @@ class Daemon:
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
     def query(self, sql: str, *parameters: object) -> list[Any]:
-        """Query the database file, read-only."""
+        """Query the database, with ? for each parameter; a file is opened read-only."""
+        if self.url is not None:
+            with psycopg.connect(self.url.reveal()) as server:
+                return server.execute(sql.replace("?", "%s").encode(), parameters).fetchall()
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as conn:
             return conn.execute(sql, parameters).fetchall()
 
@@ -157,14 +163,15 @@ async def open_daemon(
     webhooks: bool = False,
     beside: Sequence[Told] = (),
     prepare: Callable[[], None] | None = None,
+    url: Secret | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Run the daemon between the stand-ins of `told`, with its database in `folder`.
+    """Run the daemon between the stand-ins of `told`, with its database in `folder` or at `url`.
 
     With `webhooks` it registers them. `beside` has the stand-ins of other connections, whose sites share one URL.
     """
     port = free_port()
     config = folder / "bench.toml"
-    text = _config(folder / "bench.db", port, told, debounce)
+    text = _config(url.reveal() if url else f"sqlite:///{folder / 'bench.db'}", port, told, debounce)
     if webhooks:
         text = text.replace("[listener]", f'[listener]\npublic_url = "http://127.0.0.1:{port}"')
     config.write_text("".join([text, *map(_connection, [told, *beside])]), encoding="utf-8")
@@ -174,6 +181,7 @@ async def open_daemon(
             site=f"test/{told['sparklayer']['site_id']}",
             port=port,
             database=folder / "bench.db",
+            url=url,
             process=psutil.Process(process.pid),
         )
 
@@ -189,13 +197,13 @@ async def _listens(port: int, process: trio.Process) -> None:
     raise RuntimeError(f"the daemon ended with {process.returncode}")
 
 
-def _config(database: Path, port: int, told: Told, debounce: float) -> str:
+def _config(database: str, port: int, told: Told, debounce: float) -> str:
     return f"""
 [listener]
 port = {port}
 admin_token = "{ADMIN_TOKEN}"
 [database]
-url = "sqlite:///{database}"
+url = "{database}"
 [sparklayer]
 test_url = "{told["sparklayer"]["url"]}"
 [sync]

@@ -27,6 +27,7 @@ from attrs import frozen
 
 from benchmarks.processes import Daemon, Sandbox, open_daemon, open_sandbox
 from benchmarks.table import Figure
+from daemon.model import Secret
 from daemon.platforms.bigcommerce.page_size import LARGEST
 from daemon.sparklayer.client import BULK_ROWS
 
@@ -58,10 +59,10 @@ class Life:
     peak_bytes: int
 
 
-async def live(products: int) -> Life:
-    """Let a new daemon sync a new store twice."""
+async def live(products: int, url: Secret | None = None) -> Life:
+    """Let a new daemon sync a new store twice, with its database in a file or at `url`."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with open_sandbox(products) as sandbox, open_daemon(Path(folder), sandbox.told) as daemon:
+        async with open_sandbox(products) as sandbox, open_daemon(Path(folder), sandbox.told, url=url) as daemon:
             first, second = await _full_sync(daemon, sandbox), await _full_sync(daemon, sandbox)
             [(variants,)] = daemon.query("SELECT count(*) FROM owners WHERE kind = 'products'")
             return Life(

@@ -38,6 +38,7 @@ from benchmarks.load import Result, load
 from benchmarks.processes import WEBHOOK_SECRET, Daemon, open_daemon
 from benchmarks.seats import MEASURED, seat
 from benchmarks.table import Figure
+from daemon.model import Secret
 
 SIGNING_KEY = b"the-client-secret"
 NOWHERE = {
@@ -103,10 +104,10 @@ class Durable:
     cpu_seconds: float
 
 
-async def durable(seconds: float) -> Durable:
-    """Load a daemon, and look up every acknowledged id in its database."""
+async def durable(seconds: float, url: Secret | None = None) -> Durable:
+    """Load a daemon, and look up every acknowledged id in its database, a file or the one at `url`."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with open_daemon(Path(folder), NOWHERE, debounce=DEBOUNCE, prepare=seat(MEASURED)) as daemon:
+        async with open_daemon(Path(folder), NOWHERE, debounce=DEBOUNCE, prepare=seat(MEASURED), url=url) as daemon:
             before = [await daemon.metric("storage_rows_total"), await daemon.metric("storage_commits_total")]
             used = daemon.cpu_seconds()
             count = int(seconds * MOST_PER_SECOND)

@@ -27,8 +27,10 @@ from attrs import frozen
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
+from daemon.connections.credentials import KnownStore
 from daemon.connections.events import Events
 from daemon.connections.factory import ConnectionFactory
+from daemon.connections.following import Following
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
@@ -40,7 +42,7 @@ from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure
 from daemon.connections.wakeups import NodeWakeups, NoWakeups, Wakeups
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import ConfigError, StorageTrouble, first_inside, raise_config_error
+from daemon.errors import ConfigError, Failure, StorageTrouble, first_inside, raise_config_error
 from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
 from daemon.listener.http.server import Server
@@ -51,7 +53,8 @@ from daemon.model import ApiKey, Secret, Site
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
-from daemon.platforms.base import App, PlatformType
+from daemon.platforms.apps import App
+from daemon.platforms.base import PlatformType
 from daemon.storage.database import Database, open_database
 from daemon.storage.notify import open_messenger
 from daemon.storage.rotation import renew_encryption
@@ -237,9 +240,13 @@ async def compose(
     tenure: Tenure | None = None,
     wakeups: Wakeups | None = None,
     knows: Callable[[Site, ApiKey], Awaitable[bool | None]] | None = None,
+    attempt: Callable[[Site, KnownStore], Awaitable[Failure | None]] | None = None,
     now: Callable[[], float] = time.time,
 ) -> Daemon:
-    """Build the parts; no connection is started. Tests replace what reaches outside (`knows`: see Lifecycle)."""
+    """Build the parts; no connection is started.
+
+    Tests replace what reaches outside; for `knows` and `attempt` see Lifecycle.
+    """
     vault = Vault(settings.security.secret_keys)
     platforms = load_platforms() if platforms is None else platforms
     registry = Registry(settings, database, vault, platforms)
@@ -257,19 +264,21 @@ async def compose(
         teardown=teardown,
         apps=_apps(settings, platforms),
         knows=knows or factory.knows,
+        attempt=attempt or factory.attempt,
         now=now,
     )
+    following = Following(lifecycle)
     intake = Intake(
         storage=database,
         supervisor=supervisor,
         wakeups=lifecycle.wakeups,
         lost_deliveries=LostDeliveries(storage=database, wakeups=lifecycle.wakeups, now=now),
         endpoints=lifecycle.endpoints,
-        reread=lifecycle.look_again,
+        reread=following.look_again,
         now=now,
     )
     guests = Guests(factory=factory, supervisor=supervisor)
-    events = Events(storage=database, supervisor=supervisor, lifecycle=lifecycle)
+    events = Events(storage=database, supervisor=supervisor, following=following)
     admin = AdminService(
         storage=database, vault=vault, supervisor=supervisor, lifecycle=lifecycle, intake=intake, guests=guests
     )
@@ -309,7 +318,14 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
     for name, app in lifecycle.apps.items():
         platform = lifecycle.registry.platforms[name]
         pages = platform.app.pages if platform.app else ()
-        yield from Apps(name=name, label=platform.label, pages=pages, app=app, visited=lifecycle.visited).routes()
+        yield from Apps(
+            name=name,
+            label=platform.label,
+            pages=pages,
+            app=app,
+            visited=lifecycle.visited,
+            install_address=lifecycle.install_address,
+        ).routes()
     yield from Admin(
         token=settings.listener.admin_token,
         metrics_open=settings.listener.metrics_open,

@@ -204,6 +204,15 @@ class IssueType(enum.Enum):
         remedy="Create the group in SparkLayer (Customers > Groups), or correct the customer's group.",
         at=(Kind.CUSTOMERS,),
     )
+    CUSTOMER_REPLACED = Entry(
+        when="a customer was replaced after SparkLayer had hidden it; reported until the customer is next looked at",
+        message=(
+            "SparkLayer did not show this customer when it was synced, so fields set by hand there, such as its price "
+            "lists, its credit or further addresses, may be gone."
+        ),
+        remedy="Check the customer in SparkLayer, and enter again what is missing.",
+        at=(Kind.CUSTOMERS,),
+    )
     PARENT_MISSING = Entry(
         when="the parent that a customer names is not in SparkLayer; reported until it is",
         message="The parent customer, {parent}, is not in SparkLayer, so this customer was synced without a parent.",

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -27,6 +27,8 @@ PASSWORD = "a pass/word: of the tests"
 _QUOTED = "a%20pass%2Fword%3A%20of%20the%20tests"
 # Tests stop no machine, so the disk need not have what was committed; the daemon's own limits stay.
 SETTINGS = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=100", "shared_buffers=32MB")
+DURABLE = ("listen_addresses=", "max_connections=100", "shared_buffers=128MB")
+"""The settings of a server whose commits are to be measured."""
 
 
 def binaries() -> Path | None:
@@ -52,6 +54,7 @@ class Server:
     binaries: Path
     folder: Path
     user: str | None
+    settings: Sequence[str] = SETTINGS
     _process: subprocess.Popen[bytes] | None = None
     _numbers: Iterator[int] = field(factory=lambda: itertools.count(1))
 
@@ -65,7 +68,7 @@ class Server:
 
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
-        options = [part for setting in SETTINGS for part in ("-c", setting)]
+        options = [part for setting in self.settings for part in ("-c", setting)]
         command: list[str | Path] = [self.binaries / "postgres", "-D", self.data, "-k", self.folder, *options]
         with (self.folder / "log").open("ab") as output:
             self._process = subprocess.Popen(command, user=self.user, cwd=self.folder, stdout=output, stderr=output)
@@ -98,13 +101,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Server]:
+def running(settings: Sequence[str] = SETTINGS) -> Iterator[Server]:
     """Make a server with empty databases, and run it until the block ends."""
     found = binaries()
     assert found is not None, REMEDY
     # Under /tmp itself: the path of a socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="ignite-pg-", dir="/tmp", ignore_cleanup_errors=True) as name:
-        server = Server(binaries=found, folder=Path(name), user=_user())
+        server = Server(binaries=found, folder=Path(name), user=_user(), settings=settings)
         if server.user is not None:
             shutil.chown(name, server.user)
         password = server.folder / "password"

@@ -30,10 +30,10 @@ CLASSES: Mapping[str, str] = {
 }
 
 # A 401 is met with one new token, so the second one blocks. A 402 or 403 says that this key may not. What writes an
-# external id or a SKU may find it taken, with an undocumented status. A 404 to what only creates or wipes is about the
-# path. Purchases and settings use the 403 for the content; prices are read for leftovers only, which may be left out.
-# The 409 is a concurrent write for products and prices, a taken id or address for customers and stock locations, and
-# a conflict that lasts for purchases and the store currency.
+# external id or a SKU may find it taken, with an undocumented status. A 404 to what creates (a PUT by id too) or wipes
+# is about the path. Purchases and settings use the 403 for the content; prices are read for leftovers only, which may
+# be left out. The 409 is a concurrent write for products and prices, a taken id or address for customers and stock
+# locations, and a conflict that lasts for purchases and the store currency.
 SPARKLAYER = """
 operation                   400 401 402 403 404 405 409 413 415 422 429 500 502 503 504  400+ 409+ 422+
 getAccessToken               k   k   b   k   b   b   b   b   b   b   r   r   r   r   r    k    b    b
@@ -51,14 +51,14 @@ updatePriceList              x   b   b   f   m   x   x   x   x   x   r   r   r  
 getPriceListPricing          x   b   b   x   m   x   x   x   x   x   r   r   r   r   r    x    x    x
 updatePriceListPricing       x   b   b   f   m   x   r   x   x   x   r   r   r   r   r    x    r    x
 getCustomer                  x   b   b   f   m   x   x   x   x   x   r   r   r   r   r    x    x    x
-upsertCustomer               x   b   b   f   m   x   d   x   x   x   r   r   r   r   r    x    d    x
+upsertCustomer               x   b   b   f   r   x   d   x   x   x   r   r   r   r   r    x    d    x
 deleteCustomer               x   b   b   f   m   x   x   x   x   x   r   r   r   r   r    x    x    x
 getPurchase                  x   b   b   f   m   x   x   x   x   x   r   r   r   r   r    x    x    x
-createUpdatePurchase         x   b   b   x   m   x   x   x   x   x   r   r   r   r   r    x    x    x
+createUpdatePurchase         x   b   b   x   r   x   x   x   x   x   r   r   r   r   r    x    x    x
 getStoreCurrency             x   b   b   f   m   x   x   x   x   x   r   r   r   r   r    x    x    x
-putStoreCurrency             x   b   b   x   m   x   x   x   x   x   r   r   r   r   r    x    x    x
+putStoreCurrency             x   b   b   x   r   x   x   x   x   x   r   r   r   r   r    x    x    x
 patchGlobalSetting           x   b   b   x   m   x   x   x   x   x   r   r   r   r   r    x    x    x
-updateFullLoggingStatus      x   b   b   f   m   x   x   x   x   x   r   r   r   r   r    x    x    x
+updateFullLoggingStatus      x   b   b   f   r   x   x   x   x   x   r   r   r   r   r    x    x    x
 updatePartialLoggingStatus   x   b   b   f   m   x   x   x   x   x   r   r   r   r   r    x    x    x
 deleteAllLoggingStatus       x   b   b   f   r   x   x   x   x   x   r   r   r   r   r    x    x    x
 """

@@ -10,17 +10,20 @@ import pytest
 
 from daemon.config import ConnectionSettings, ListenerSettings, SecuritySettings, Settings
 from daemon.config.table import Table
+from daemon.connections.credentials import KnownStore, Offered
 from daemon.errors import Blocked, Side
 from daemon.listener.http.messages import Request
 from daemon.model import ApiKey, Connection, ConnectionId, Secret, Site
-from daemon.platforms.base import Installed
+from daemon.platforms.apps import Authorized, Installed
 from daemon.platforms.bigcommerce.app import BigCommerceAppSettings, _Granted
 from daemon.platforms.bigcommerce.hooks import Wanted
 from daemon.platforms.bigcommerce.schema import Hook
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.woocommerce.app import _Callback
+from daemon.platforms.woocommerce.settings import WooCommerceSettings
 from daemon.sparklayer.token import Token, _Reply
 from daemon.storage.connections import Begin
-from daemon.storage.installs import Install, PendingConnection
+from daemon.storage.installs import AwaitedStore, Install, NewState, PendingConnection
 from daemon.transport.http import Answer
 
 DAEMON = Path(__file__).parent.parent / "daemon"
@@ -53,10 +56,15 @@ def test_what_sounds_like_a_secret_is_one() -> None:
     assert set(plain_secrets()) == PLAIN
 
 
+async def _never(text: str) -> Installed:
+    raise NotImplementedError(text)
+
+
 HIDDEN = "hunter2-hunter2-hunter2"
 SECRET = Secret(HIDDEN)
 KEY = ApiKey(client_id="id", client_secret=SECRET)
 STORE = BigCommerceSettings(store_hash="abc", access_token=SECRET, client_secret=SECRET, webhook_secret=SECRET)
+SHOP = WooCommerceSettings(store_url="https://shop.example.com", consumer_key=SECRET, consumer_secret=SECRET)
 SITE = Site("test", "jones")
 LINK = ConnectionSettings(
     site_env="test", site_id="jones", client_id="id", client_secret=SECRET, platform="bigcommerce", store=STORE
@@ -85,6 +93,13 @@ VALUES = [
     Installed(store_id="abc", store=STORE),
     Install(platform="bigcommerce", store_id="abc", encrypted=SEALED, now=0.0),
     PendingConnection(site=SITE, platform="bigcommerce", store_id="abc", encrypted=SEALED, now=0.0, state=HIDDEN),
+    AwaitedStore(site=SITE, platform="bigcommerce", store_id="abc", encrypted=SEALED),
+    NewState(site=SITE, platform="bigcommerce", state=HIDDEN, now=0.0),
+    KnownStore("woocommerce", SHOP),
+    Offered(api_key=KEY, store=SHOP),
+    Installed(store_id="https://shop.example.com", store=SHOP),
+    Authorized(state=HIDDEN, install=lambda _: _never(HIDDEN)),
+    _Callback(user_id=HIDDEN, consumer_key=HIDDEN, consumer_secret=HIDDEN, key_permissions="read_write"),
     Begin(site=SITE, platform="bigcommerce", encrypted=SEALED, now=0.0, instead_of=()),
     Request("GET", "/bigcommerce/auth", f"code={HIDDEN}", {b"authorization": SEALED}, SEALED, keep_alive=True),
     Answer(200, {"set-cookie": HIDDEN}, SEALED),

@@ -37,6 +37,7 @@ COMMANDS = {
     "disconnect": "Disconnect a site and delete its data here.",
     "backup": "Write a backup of the database.",
     "restore": "Replace the database by a backup.",
+    "move-database": "Move the database to PostgreSQL, or back to a file.",
 }
 """Every command with its line in `ignite-sync --help`. Each is a function of the module of its name."""
 
@@ -85,7 +86,8 @@ class Commands(click.Group):
             return None
         # `run` and `demo` take long to import. Stopped meanwhile, they have done nothing, so that is a clean stop.
         with stopping.exiting() if cmd_name in stopping.STARTED_BY else contextlib.nullcontext():
-            command: click.Command = getattr(importlib.import_module(f"daemon.cli.{cmd_name}"), cmd_name)
+            name = cmd_name.replace("-", "_")
+            command: click.Command = getattr(importlib.import_module(f"daemon.cli.{name}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  likewise

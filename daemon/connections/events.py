@@ -9,7 +9,7 @@ import structlog
 import trio
 from attrs import field, frozen
 
-from daemon.connections.lifecycle import Lifecycle
+from daemon.connections.following import Following
 from daemon.engine.context import KindState
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.signal import Signal
@@ -30,7 +30,7 @@ class Events:
 
     storage: Storage
     supervisor: Supervisor
-    lifecycle: Lifecycle
+    following: Following
     leases: Signal = field(init=False, factory=Signal)
     """Set when another node may have given a lease back."""
     _changed: Signal = field(init=False, factory=Signal)
@@ -42,7 +42,7 @@ class Events:
         while True:
             await self._changed.wait()
             try:
-                await self.lifecycle.follow()
+                await self.following.follow()
             except StorageTrouble as error:
                 log.warning("the database cannot be used now", reason=error.reason)
                 await trio.sleep(TRY_EVERY)
@@ -66,7 +66,7 @@ class Events:
 
     async def look(self) -> None:
         """Wake what may have something to do. Raises StorageTrouble."""
-        present = await self.storage.read(standings, self.lifecycle.now())
+        present = await self.storage.read(standings, self.following.lifecycle.now())
         before = dict(self._seen)
         self._seen.clear()
         self._seen.update(present)

@@ -11,11 +11,13 @@ from urllib.parse import quote, unquote
 import trio
 from attrs import define, field
 
+from daemon.connections.credentials import KnownStore
 from daemon.connections.registry import Registry, site_client
 from daemon.engine.context import SYNCED_KINDS, ConnectionContext, Options
 from daemon.engine.gaps import AT_ONCE
 from daemon.engine.pause import Pause
 from daemon.engine.runner import ConnectionRunner
+from daemon.errors import Failure, Retry
 from daemon.listener.webhooks import Endpoint
 from daemon.model import ApiKey, Connection, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics
@@ -27,13 +29,13 @@ from daemon.storage import ledger
 from daemon.storage.adapter_state import StoredAdapterState
 from daemon.storage.database import Storage
 from daemon.storage.vault import Fingerprint
-from daemon.transport.http import ApiCall
+from daemon.transport.http import TIMEOUT, ApiCall
 
 CONTROL_KINDS = {CUSTOMER: Kind.CUSTOMERS, PRODUCT: Kind.PRODUCTS, PURCHASE: Kind.ORDERS}
 """The kind whose entities a control question asks for."""
 
 ANSWER_SECONDS = 5.0
-"""The longest time that a connect waits for SparkLayer's answer about its key."""
+"""The longest time that a connect waits for the answer of each side about its key."""
 
 
 def webhook_path(site: Site) -> str:
@@ -131,6 +133,19 @@ class ConnectionFactory:
         finally:
             await client.aclose()
         return known
+
+    async def attempt(self, site: Site, known: KnownStore) -> Failure | None:
+        """Try typed credentials of a store; return the failure, which is Rejected only if they do not work."""
+        keys = self.registry.platforms[known.platform].typed_keys
+        assert keys is not None  # such credentials were typed
+        try:
+            with trio.fail_after(ANSWER_SECONDS):
+                await keys.attempt(known.store, None, partial(self._count_call, site))
+        except trio.TooSlowError as error:
+            return Retry(str(error), reason=TIMEOUT)
+        except Failure as failure:
+            return failure
+        return None
 
     def destination(self, site: Site) -> str | None:
         """Return the address for a site's webhooks; None when the daemon has no public URL."""

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 @frozen(kw_only=True)
 class Intake:
-    """Takes changes and orders for the sites that have an endpoint; `reread` is `Lifecycle.look_again`."""
+    """Takes changes and orders for the sites that have an endpoint; `reread` is `Following.look_again`."""
 
     storage: Storage
     supervisor: Supervisor

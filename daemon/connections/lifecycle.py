@@ -3,8 +3,7 @@
 Each step is committed before it is carried out, so a daemon that dies in between continues at its next start. Sites do
 not wait for each other. A connected site takes webhooks (`endpoints`); it is worked on here if `tenure` says so. The
 credentials of a store come from the settings, an earlier connection, or an install of the app.
-
-Other nodes do the same with the same database. They are told of each change, and `follow` does here what theirs need.
+Other nodes are told of each change; `daemon.connections.following` follows theirs.
 """
 
 import secrets
@@ -12,40 +11,42 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from functools import partial
 
 import structlog
 import trio
 from attrs import evolve, field, frozen
 
 from daemon.config import Settings
+from daemon.connections.credentials import NOTHING_OFFERED, KeyAnswers, KnownStore, Offered
 from daemon.connections.factory import ConnectionFactory
-from daemon.connections.registry import KnownStore, Registry, has_secrets, with_secrets
+from daemon.connections.registry import Registry, has_secrets, with_secrets
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Tenure
 from daemon.connections.wakeups import Wakeups
 from daemon.engine.signal import Signal
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import Invalid, StorageTrouble
+from daemon.errors import Failure, Invalid, Rejected, StorageTrouble
 from daemon.listener.webhooks import Endpoint
-from daemon.model import ApiKey, Connection, Secret, Site
-from daemon.platforms.base import App, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
+from daemon.model import ApiKey, Connection, Site
+from daemon.platforms.apps import App, AppRefused, Authorized, Installed, Loaded, Returned, Uninstalled, Visit
 from daemon.storage import connections, installs
 from daemon.storage.connections import Begin, Leave, Renew, Stored, Uninstall
 from daemon.storage.database import Storage
-from daemon.storage.installs import Install, PendingConnection
+from daemon.storage.installs import Install, NewState, PendingConnection
 
-LOOK_EVERY = 5.0
-"""Seconds between two looks at the row of one site: anyone may send what no connection here accepts."""
-
-MOST_LOOKED_AT = 1000
+NO_EXTRAS: Mapping[str, object] = {}
 
 log = structlog.get_logger()
 
 
 @frozen(kw_only=True)
 class Lifecycle:
-    """Connects and disconnects sites. `knows` asks SparkLayer whether it knows a key; None is no answer."""
+    """Connects and disconnects sites.
+
+    `knows` asks SparkLayer whether it knows a key; None is no answer. `attempt` tries typed credentials on their store,
+    and returns the failure, which is Rejected only if they do not work.
+    """
 
     storage: Storage
     registry: Registry
@@ -56,15 +57,12 @@ class Lifecycle:
     teardown: Teardown
     apps: dict[str, App]
     knows: Callable[[Site, ApiKey], Awaitable[bool | None]]
+    attempt: Callable[[Site, KnownStore], Awaitable[Failure | None]]
     now: Callable[[], float] = time.time
     endpoints: dict[Site, Endpoint] = field(init=False, factory=dict)
     offers: Signal = field(init=False, factory=Signal)
-    """Set when a key is stored beside the one in use."""
-    _locks: defaultdict[Site, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
-    _followed: dict[Site, bytes] = field(init=False, factory=dict)
-    """The encrypted credentials of active connections that `follow` has taken over."""
-    _looked_at: dict[Site, float] = field(init=False, factory=dict)
-    """Times of trio's clock at which `look_again` has read the rows of sites."""
+    """Set when credentials are stored beside those in use."""
+    locks: defaultdict[Site, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
 
     async def open_all(self) -> None:
         """Start what is connected, and continue what was interrupted when the daemon stopped.
@@ -72,7 +70,7 @@ class Lifecycle:
         Raises ConfigError when the settings contradict the database, or no key decrypts the credentials.
         """
         for connection in await self.registry.adopt_all(self.now()):
-            await self._start(connection)
+            await self.start(connection)
         self.wakeups.tell("connections")
         for stored in await self.storage.read(connections.everyone):
             if stored.state == "leaving":
@@ -87,7 +85,7 @@ class Lifecycle:
         named = {link.site for one in (self.registry.settings, settings) for link in one.connections}
         async with AsyncExitStack() as locks:
             for site in sorted(named, key=str):  # in the order of an uninstall, so that neither waits for the other
-                await locks.enter_async_context(self._locks[site])
+                await locks.enter_async_context(self.locks[site])
             registry = evolve(self.registry, settings=settings)
             wanted = {connection.site: connection for connection in await registry.adopt_all(self.now())}
             self.registry.settings = settings
@@ -95,13 +93,13 @@ class Lifecycle:
             for site in sorted(named, key=str):
                 connection = wanted.get(site)
                 if connection is None:
-                    await self._pause(site, "connection no longer configured")
+                    await self.pause(site, "connection no longer configured")
                 elif site not in self.endpoints:
                     log.info("connection added", site=str(site))
-                    await self._start(connection)
+                    await self.start(connection)
                 elif not self._runs_as(connection):
                     log.info("connection settings changed", site=str(site))
-                    await self._start(connection)
+                    await self.start(connection)
 
     def _runs_as(self, connection: Connection) -> bool:
         """Return whether a runner works with these credentials and with the present settings."""
@@ -109,7 +107,7 @@ class Lifecycle:
         options = self.factory.options(connection.site)
         return runner is not None and (runner.context.connection, runner.context.options) == (connection, options)
 
-    async def _pause(self, site: Site, why: str) -> None:
+    async def pause(self, site: Site, why: str) -> None:
         """Stop working on a connection that is not wanted here any more, and log `why`; its rows stay."""
         endpoint = self.endpoints.pop(site, None)
         if endpoint is not None:
@@ -117,13 +115,18 @@ class Lifecycle:
             await self.supervisor.stop(endpoint.connection_id)
             self.factory.metrics.forget(site)
 
-    async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
+    async def connect(
+        self, site: Site, store_id: str, key: ApiKey, extra_config: Mapping[str, object] = NO_EXTRAS
+    ) -> str | None:
         """Connect a site to a store; return None when it is connected, else where the merchant installs the app.
 
-        A repetition changes nothing. Raises Invalid when the store's credentials cannot be found, or when SparkLayer
-        refuses its own (that the answer is 400 is inferred). A key about which SparkLayer gives no answer is stored
-        beside the one in use (see `OfferedKeys`).
+        A repetition changes nothing. `extra_config` may have credentials of the store, which are tried there. Raises
+        Invalid when the store's credentials cannot be found, when the store refuses them, or when SparkLayer refuses
+        its own (that the answer is 400 is inferred). Credentials about which one of them gives no answer are stored
+        beside those in use (see `OfferedKeys`).
         """
+        store_ids = self.registry.spelt(store_id)
+        typed = self.registry.typed(store_ids, extra_config)
         present = await self.registry.active(site)
         if present is not None and self.registry.decrypted(present).api_key == key:
             known: bool | None = True  # a repeated connect asks SparkLayer nothing
@@ -132,55 +135,36 @@ class Lifecycle:
         if known is False:
             names = "spark_api_client_id, spark_api_client_secret"
             raise Invalid(f"{names}: SparkLayer refuses them for this site; make a new API key there")
-        async with self._locks[site]:
-            return await self._connect(site, store_id, key, known=known is True)
+        used = typed or await self._used(site, store_ids)
+        failure = None if used is None else await self.attempt(site, used)
+        void = isinstance(failure, Rejected)
+        if failure is not None:
+            words = "keys of a store refused" if void else "keys of a store not answered"
+            log.warning(words, site=str(site), reason=failure.reason)
+        if void and typed is not None:
+            raise Invalid(f"extra_config: these keys do not work: {failure}")
+        answers = KeyAnswers(api_key_known=known is True, store_known=failure is None, store_void=void)
+        async with self.locks[site]:
+            return await self._connect(site, store_ids, key, typed, answers)
+
+    async def _used(self, site: Site, store_ids: Mapping[str, str]) -> KnownStore | None:
+        """Return a site's connection to that store, if its keys can be tried there, and the app can bring others."""
+        present = await self.registry.active(site)
+        if present is None or present.platform not in self.apps or present.platform not in store_ids:
+            return None
+        typed_keys = self.registry.platforms[present.platform].typed_keys
+        if typed_keys is None or not self.registry.is_to(present, present.platform, store_ids[present.platform]):
+            return None
+        return KnownStore(present.platform, self.registry.decrypted(present).store)
 
     async def disconnect(self, site: Site) -> None:
         """Let a site's connection leave; it is cleaned up in the background. A site without one stays as it is."""
-        async with self._locks[site]:
+        async with self.locks[site]:
             leaving = await self.storage.write(connections.leave, Leave(site=site, now=self.now()))
             if leaving is not None:
                 self.endpoints.pop(site, None)
                 self.wakeups.tell("connections")
                 self._clean_up(leaving)
-
-    async def follow(self) -> None:
-        """Do here what connections need that other nodes have changed. Raises StorageTrouble and ConfigError."""
-        everyone = await self.storage.read(connections.everyone)
-        active = {stored.site: stored.encrypted for stored in everyone if stored.state == "active"}
-        for site in {*active, *self.endpoints}:
-            if active.get(site) is None or active[site] != self._followed.get(site):
-                await self._follow(site)
-
-    async def look_again(self, site: Site) -> Endpoint | None:
-        """Return where a site's webhooks go by the database, which is read every `LOOK_EVERY` seconds at most.
-
-        Raises StorageTrouble and ConfigError.
-        """
-        now = trio.current_time()
-        if self.wakeups.way is not None and now - self._looked_at.get(site, -LOOK_EVERY) >= LOOK_EVERY:
-            self._looked_at.pop(site, None)
-            self._looked_at[site] = now
-            if len(self._looked_at) > MOST_LOOKED_AT:
-                del self._looked_at[next(iter(self._looked_at))]
-            if site in self.endpoints or await self.registry.active(site) is not None:
-                await self._follow(site)
-        return self.endpoints.get(site)
-
-    async def _follow(self, site: Site) -> None:
-        async with self._locks[site]:
-            present = await self.registry.active(site)
-            if present is None or not self.registry.is_wanted(present):
-                self._followed.pop(site, None)
-                await self._pause(site, "connection disconnected by another node")
-                return
-            connection, before = self.registry.decrypted(present), self.endpoints.get(site)
-            if before is not None and before.connection_id != connection.id:
-                await self.supervisor.stop(before.connection_id)
-            runner = self.supervisor.find(connection.id)
-            if runner is None or runner.context.connection != connection:
-                await self._start(connection)
-            self._followed[site] = present.encrypted
 
     async def visited(self, platform: str, visit: Visit) -> None:
         """Carry out a merchant's visit to a platform's app. Raises AppRefused."""
@@ -191,35 +175,72 @@ class Lifecycle:
                 await self._authorized(platform, visit)
             case Uninstalled():
                 await self._uninstalled(platform, visit.store_id)
+            case Returned():
+                pass  # the page alone answers it
             case Loaded():
                 if await self.registry.installed_store(platform, visit.store_id) is None:
                     raise AppRefused("Your store's install is not known here any more: remove the app, and install it.")
 
-    async def settle_offer(self, site: Site, key: ApiKey, *, use: bool) -> None:
-        """Use or drop a key that is stored beside the one in use, unless that has changed."""
-        async with self._locks[site]:
-            while (present := await self.registry.active(site)) and self.registry.offered(present) == key:
+    async def install_address(self, platform: str, site: Site) -> str:
+        """Return where the merchant lets us into the store that a pending connection names. Raises AppRefused."""
+        state = secrets.token_urlsafe(32)
+        awaited = await self.storage.read(installs.find_pending, site)
+        if awaited is not None:  # anyone may ask, so only a site that waits causes a write
+            call = NewState(site=site, platform=platform, state=state, now=self.now())
+            awaited = await self.storage.write(installs.add_state, call)
+        if awaited is None:
+            words = "This site does not wait for a store, or this page was opened too often within an hour."
+            raise AppRefused(f"{words} Connect your store in SparkLayer's dashboard.", 404)
+        return self._install_url(platform, awaited.store_id, state)
+
+    async def settle_offer(self, site: Site, part: Offered, *, use: bool) -> None:
+        """Use or drop the credentials of one side that are stored beside those in use, unless these have changed."""
+        async with self.locks[site]:
+            while (present := await self.registry.active(site)) and part in (
+                offered := self.registry.offered(present)
+            ).parts():
                 connection = self.registry.decrypted(present)
-                if await self._renew(present, evolve(connection, api_key=key) if use else connection, offered=None):
+                if use and part.api_key is not None:
+                    connection = evolve(connection, api_key=part.api_key)
+                elif use:
+                    connection = evolve(connection, store=with_secrets(connection.store, part.store))
+                if await self._renew(present, connection, offered=offered.without(part)):
                     log.info("offered credentials accepted" if use else "offered credentials refused", site=str(site))
                     return
 
-    async def _connect(self, site: Site, store_id: str, key: ApiKey, *, known: bool) -> str | None:
-        """Connect a site. A key that SparkLayer is not `known` to know replaces no other one."""
-        store_ids = self.registry.spelt(store_id)
-        store = await self.registry.known_store(site, store_ids)
+    async def _connect(
+        self,
+        site: Site,
+        store_ids: Mapping[str, str],
+        key: ApiKey,
+        brought: KnownStore | None,
+        answers: KeyAnswers,
+    ) -> str | None:
+        """Connect a site, with the store's credentials if they are `brought`. Unknown ones replace no others."""
+        if brought is not None:
+            store_ids = {brought.platform: store_ids[brought.platform]}
+        store = None if answers.store_void else await self.registry.known_store(site, store_ids) or brought
         if store is None:
             return await self._pending(site, store_ids, key)
         present = await self.registry.active_to(site, store.platform, store_ids[store.platform])
         if present is None:
+            if brought is not None:
+                store = evolve(store, store=with_secrets(store.store, brought.store))
             await self._begin(site, store, key)
             return None
-        connection = self.registry.decrypted(present)
-        known = known or key == connection.api_key
-        renewed, offered = (evolve(connection, api_key=key), None) if known else (connection, key)
-        if not await self._renew(present, renewed, offered=offered, by_ignite=True):
-            return await self._connect(site, store_id, key, known=known)
-        if offered is not None:
+        connection, offered = self.registry.decrypted(present), self.registry.offered(present)
+        if answers.api_key_known or key == connection.api_key:
+            connection, offered = evolve(connection, api_key=key), evolve(offered, api_key=None)
+        else:
+            offered = evolve(offered, api_key=key)
+        if brought is not None:
+            used = answers.store_known or has_secrets(connection.store, brought.store)
+            offered = evolve(offered, store=None if used else brought.store)
+            if used:
+                connection = evolve(connection, store=with_secrets(connection.store, brought.store))
+        if not await self._renew(present, connection, offered=offered, by_ignite=True):
+            return await self._connect(site, store_ids, key, brought, answers)
+        if offered != NOTHING_OFFERED:
             self.offers.set()
         await self.storage.write(installs.forget_pending, site)
         return None
@@ -228,21 +249,29 @@ class Lifecycle:
         """Store a pending connection, and return where the merchant installs the app of the store's platform."""
         platform = next((name for name in store_ids if name in self.apps), None)
         if platform is None:
-            labels = " or ".join(self.registry.platforms[name].label for name in store_ids)
-            remedy = f"configure its credentials, or set up the app of {labels}"
-            raise Invalid(f"store_id: this store is not known here; {remedy}")
-        content = {"client_id": key.client_id, "client_secret": key.client_secret.reveal()}
+            platforms = [self.registry.platforms[name] for name in store_ids]
+            remedies = ["configure its credentials", *(f"set up the app of {platform.label}" for platform in platforms)]
+            if any(platform.typed_keys for platform in platforms):
+                remedies = ["type its keys in SparkLayer's dashboard", "set listener.public_url"]
+            raise Invalid(f"store_id: this store is not known here; {', or '.join(remedies)}")
         pending = PendingConnection(
             site=site,
             platform=platform,
             store_id=store_ids[platform],
-            encrypted=self.registry.vault.encrypt(content),
+            encrypted=self.registry.encrypted_key(key),
             now=self.now(),
             state=secrets.token_urlsafe(32),
         )
-        install_url = self.apps[platform].install_url(pending.store_id, pending.state)
+        install_url = self._install_url(platform, pending.store_id, pending.state)
         await self.storage.write(installs.pending, pending)
         return install_url
+
+    def _install_url(self, platform: str, store_id: str, state: str) -> str:
+        """Return where the merchant installs a platform's app. Raises Invalid."""
+        try:
+            return self.apps[platform].install_url(store_id, state)
+        except ValueError as error:
+            raise Invalid(str(error)) from None
 
     async def _begin(self, site: Site, known: KnownStore, key: ApiKey) -> None:
         """Make a new connection. One to another store leaves; a clean-up after one to the same store ends here."""
@@ -273,15 +302,10 @@ class Lifecycle:
             if stored.id not in replaced:
                 await self.supervisor.stop(stored.id)
                 self._clean_up(stored if stored.state == "leaving" else evolve(stored, leaving_since=now))
-        await self._start(self.registry.decrypted(begun))
+        await self.start(self.registry.decrypted(begun))
 
-    async def _renew(
-        self, present: Stored, renewed: Connection, *, offered: ApiKey | None, by_ignite: bool = False
-    ) -> bool:
-        """Continue with other credentials if they differ, or start a connection that the settings had paused.
-
-        False: another node has changed the connection since `present` was read, and nothing was done.
-        """
+    async def _renew(self, present: Stored, renewed: Connection, *, offered: Offered, by_ignite: bool = False) -> bool:
+        """Continue with other credentials, or start a paused connection; False if `present` is no longer stored."""
         by_ignite = by_ignite or present.by_ignite
         changed = self.registry.decrypted(present) != renewed
         other = changed or offered != self.registry.offered(present)
@@ -295,10 +319,10 @@ class Lifecycle:
             self.wakeups.tell("connections")
         if changed or present.site not in self.endpoints:
             log.info("credentials replaced", site=str(present.site))
-            await self._start(renewed)
+            await self.start(renewed)
         return True
 
-    async def _start(self, connection: Connection) -> None:
+    async def start(self, connection: Connection) -> None:
         """Take a connection's webhooks, and work on it if this process may; an earlier runner of it stops."""
         self.endpoints[connection.site] = self.factory.endpoint(connection)
         storage = self.tenure.storage(connection.id)
@@ -319,10 +343,19 @@ class Lifecycle:
         if awaited is None or awaited.platform != platform:
             words = "This request was answered already, or is older than an hour."
             raise AppRefused(f"{words} Connect your store again in SparkLayer's dashboard.", 401)
-        installed = await visit.install(awaited.store_id)
+        try:
+            installed = await visit.install(awaited.store_id)
+        except AppRefused as refused:
+            reason = getattr(refused.__cause__, "reason", None)
+            log.warning("keys of a store refused", site=str(awaited.site), status=refused.status, reason=reason)
+            raise
         if installed.store_id != awaited.store_id:
             raise AppRefused("The credentials are those of a different store. Connect that one in SparkLayer.")
-        await self._installed(platform, installed)
+        async with self.locks[awaited.site]:
+            if await self.storage.read(installs.find_pending, awaited.site) != awaited:
+                raise AppRefused("Your store was connected or disconnected meanwhile.", 409)
+            key, brought = self.registry.decrypted_key(awaited.encrypted), KnownStore(platform, installed.store)
+            await self._connect(awaited.site, {platform: awaited.store_id}, key, brought, KeyAnswers(store_known=True))
 
     async def _installed(self, platform: str, visit: Installed) -> None:
         """Store a store's credentials, have its connections use them, and complete pending connections."""
@@ -330,13 +363,13 @@ class Lifecycle:
         install = Install(platform=platform, store_id=visit.store_id, encrypted=encrypted, now=self.now())
         await self.storage.write(installs.install, install)
         for site in await self.registry.sites(platform, visit.store_id):
-            async with self._locks[site]:
-                while site in self.endpoints and (
-                    present := await self.registry.active_to(site, platform, visit.store_id)
-                ):
+            async with self.locks[site]:
+                find = partial(self.registry.active_to, site, platform, visit.store_id)
+                while site in self.endpoints and (present := await find()):
                     connection = self.registry.decrypted(present)
                     renewed = evolve(connection, store=with_secrets(connection.store, visit.store))
-                    if await self._renew(present, renewed, offered=self.registry.offered(present)):
+                    offered = evolve(self.registry.offered(present), store=None)
+                    if await self._renew(present, renewed, offered=offered):
                         break
         await self._complete_pending()
 
@@ -348,7 +381,7 @@ class Lifecycle:
         async with AsyncExitStack() as locks:
             leaves = []
             for site in sorted(await self.registry.sites(platform, store_id), key=str):
-                await locks.enter_async_context(self._locks[site])
+                await locks.enter_async_context(self.locks[site])
                 present = await self.registry.active_to(site, platform, store_id)
                 connection = None if present is None else self.registry.decrypted(present)
                 if connection is not None and has_secrets(connection.store, store):
@@ -365,8 +398,7 @@ class Lifecycle:
         await self.storage.write(installs.forget_expired, self.now())
         for pending in await self.storage.read(installs.completable):
             site, store_id, encrypted = pending
-            async with self._locks[site]:
+            async with self.locks[site]:
                 if pending in await self.storage.read(installs.completable):
-                    content: Any = self.registry.vault.decrypt(encrypted)
-                    key = ApiKey(client_id=content["client_id"], client_secret=Secret(content["client_secret"]))
-                    await self._connect(site, store_id, key, known=False)
+                    key, store_ids = self.registry.decrypted_key(encrypted), self.registry.spelt(store_id)
+                    await self._connect(site, store_ids, key, None, KeyAnswers())

@@ -1,34 +1,36 @@
-"""Tries keys that Ignite has brought while SparkLayer gave no answer about them.
+"""Tries credentials that Ignite has brought while SparkLayer, or the store, gave no answer about them.
 
-Such a key is stored beside the one in use. It replaces that one as soon as SparkLayer knows it, and is dropped when
-SparkLayer refuses it twice in a row, `REFUSED_FOR` apart: Ignite was answered 204, so one refusal proves nothing.
+Such credentials are stored beside those in use. They replace those as soon as they work, and are dropped when they are
+refused twice in a row, `REFUSED_FOR` apart: Ignite was answered 204, so one refusal proves nothing.
 """
 
 import structlog
 import trio
 from attrs import field, frozen
 
+from daemon.connections.credentials import KnownStore, Offered
 from daemon.connections.lifecycle import Lifecycle
-from daemon.errors import StorageTrouble
-from daemon.model import ApiKey, Site
+from daemon.errors import Rejected, StorageTrouble
+from daemon.model import Site
 from daemon.storage import connections
+from daemon.storage.connections import Stored
 
 OFFER_PAUSE = 30.0
-"""Seconds between two questions about a key."""
+"""Seconds between two trials of the same credentials."""
 
 REFUSED_FOR = 60.0
-"""Seconds from the first refusal in a row to the one that drops the key."""
+"""Seconds from the first refusal in a row to the one that drops the credentials."""
 
 log = structlog.get_logger()
 
 
 @frozen
 class OfferedKeys:
-    """Asks SparkLayer about every offered key until it is used or dropped."""
+    """Tries all offered credentials until they are used or dropped."""
 
     lifecycle: Lifecycle
-    _refused: dict[Site, tuple[ApiKey, float]] = field(init=False, factory=dict)
-    """Refused keys, with the time (of trio's clock) of the first refusal in a row."""
+    _refused: dict[tuple[Site, bool], tuple[Offered, float]] = field(init=False, factory=dict)
+    """Refused credentials by site and side, with the time (of trio's clock) of the first refusal in a row."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -44,26 +46,35 @@ class OfferedKeys:
                 await self.lifecycle.offers.wait()
 
     async def _try_all(self) -> bool:
-        """Try every offered key once; return whether there was any."""
+        """Try all offered credentials once; return whether there were any."""
         registry, waiting = self.lifecycle.registry, False
         for stored in await registry.storage.read(connections.everyone):
-            key = registry.offered(stored) if stored.state == "active" else None
-            waiting = waiting or key is not None
-            # One node asks, which may change while a key waits.
-            if key is not None and self.lifecycle.tenure.storage(stored.id) is not None:
-                known = await self.lifecycle.knows(stored.site, key)
-                if self._is_settled(stored.site, key, known=known):
-                    await self.lifecycle.settle_offer(stored.site, key, use=known is True)
+            for part in registry.offered(stored).parts() if stored.state == "active" else ():
+                waiting = True
+                # One node asks, which may change while credentials wait.
+                if self.lifecycle.tenure.storage(stored.id) is None:
+                    continue
+                works = await self._works(stored, part)
+                if self._is_settled(stored.site, part, works=works):
+                    await self.lifecycle.settle_offer(stored.site, part, use=works is True)
         return waiting
 
-    def _is_settled(self, site: Site, key: ApiKey, *, known: bool | None) -> bool:
-        """Return whether SparkLayer's answer decides about a key."""
-        before, since = self._refused.pop(site, (None, 0.0))
-        if known is not False:
-            return known is True
+    async def _works(self, stored: Stored, part: Offered) -> bool | None:
+        """Return whether the credentials of one side work; None without an answer."""
+        if part.api_key is not None:
+            return await self.lifecycle.knows(stored.site, part.api_key)
+        failure = await self.lifecycle.attempt(stored.site, KnownStore(stored.platform, part.store))
+        return True if failure is None else False if isinstance(failure, Rejected) else None
+
+    def _is_settled(self, site: Site, part: Offered, *, works: bool | None) -> bool:
+        """Return whether an answer decides about the credentials of one side."""
+        side = (site, part.store is None)
+        before, since = self._refused.pop(side, (None, 0.0))
+        if works is not False:
+            return works is True
         now = trio.current_time()
-        first = since if before == key else now
+        first = since if before == part else now
         if now - first >= REFUSED_FOR:
             return True
-        self._refused[site] = (key, first)
+        self._refused[side] = (part, first)
         return False

@@ -20,10 +20,11 @@ import attrs
 import cattrs
 import msgspec
 import structlog
-from attrs import define, field, frozen
+from attrs import define
 
 from daemon import sparklayer
 from daemon.config import ConnectionSettings, Settings
+from daemon.connections.credentials import NOTHING_OFFERED, KnownStore, Offered
 from daemon.errors import ConfigError, Invalid
 from daemon.model import ApiKey, Connection, Kind, Secret, Site
 from daemon.platforms.base import PlatformType
@@ -40,14 +41,6 @@ log = structlog.get_logger()
 _converter = cattrs.Converter()
 _converter.register_unstructure_hook(Secret, lambda secret: secret.reveal())
 _converter.register_structure_hook(Secret, lambda text, _: Secret(text))
-
-
-@frozen
-class KnownStore:
-    """A store whose credentials are known; `store` is its platform's settings value."""
-
-    platform: str
-    store: Any = field(repr=False)
 
 
 @define
@@ -168,6 +161,18 @@ class Registry:
             raise Invalid(f"store_id: {'; '.join(faults)}")
         return spelt
 
+    def typed(self, store_ids: Mapping[str, str], extra_config: Mapping[str, object]) -> KnownStore | None:
+        """Return the store whose credentials a connect brings; None if it brings none. Raises Invalid."""
+        for name, store_id in store_ids.items():
+            keys = self.platforms[name].typed_keys
+            try:
+                store = None if keys is None else keys.read(store_id, extra_config)
+            except ValueError as error:
+                raise Invalid(str(error)) from None
+            if store is not None:
+                return KnownStore(name, store)
+        return None
+
     async def known_store(self, site: Site, store_ids: Mapping[str, str]) -> KnownStore | None:
         """Return a store's newest credentials for a site; None when there are none. See `spelt` for the ids."""
         rows = await self.storage.read(connections.of_site, site)
@@ -191,10 +196,14 @@ class Registry:
         rows = await self.storage.read(installs.installed, {platform: store_id})
         return self._decrypted_store(platform, self.vault.decrypt(rows[0][1])) if rows else None
 
-    def offered(self, stored: Stored) -> ApiKey | None:
-        """Return the key that replaces a connection's as soon as SparkLayer knows it; None without one."""
-        content = self._content(stored).get("offered")
-        return None if content is None else _converter.structure(content, ApiKey)
+    def offered(self, stored: Stored) -> Offered:
+        """Return the credentials beside those that a connection uses."""
+        content = self._content(stored)
+        api_key, store = content.get("offered"), content.get("offered_store")
+        return Offered(
+            api_key=None if api_key is None else _converter.structure(api_key, ApiKey),
+            store=None if store is None else self._decrypted_store(stored.platform, store),
+        )
 
     def decrypted(self, stored: Stored) -> Connection:
         """Return a stored connection with its credentials. Raises ConfigError when no key decrypts them."""
@@ -207,7 +216,7 @@ class Registry:
             store=content["store"] and self._decrypted_store(stored.platform, content["store"]),
         )
 
-    def encrypted(self, site: Site, key: ApiKey, store: Any, offered: ApiKey | None = None) -> bytes:
+    def encrypted(self, site: Site, key: ApiKey, store: Any, offered: Offered = NOTHING_OFFERED) -> bytes:
         """Encrypt a connection's credentials; `store` is None once the store has revoked its own."""
         link = self.link(site)
         if store is not None and _lacks_secret(store):
@@ -215,12 +224,21 @@ class Registry:
         return self.vault.encrypt(
             {
                 "api_key": _converter.unstructure(key),
-                "offered": offered and _converter.unstructure(offered),
+                "offered": offered.api_key and _converter.unstructure(offered.api_key),
+                "offered_store": offered.store and _converter.unstructure(offered.store),
                 "store": _converter.unstructure(store),
                 "configured": link and self._configured(link),
                 "maps": None if store is None else self._mapping_settings(site, store),
             }
         )
+
+    def encrypted_key(self, key: ApiKey) -> bytes:
+        """Encrypt SparkLayer's key of a site alone."""
+        return self.vault.encrypt({"client_id": key.client_id, "client_secret": key.client_secret.reveal()})
+
+    def decrypted_key(self, encrypted: bytes) -> ApiKey:
+        """Return SparkLayer's key of a site that was encrypted alone."""
+        return _converter.structure(self.vault.decrypt(encrypted), ApiKey)
 
     def encrypted_store(self, store: Any) -> bytes:
         """Encrypt a store's credentials alone."""

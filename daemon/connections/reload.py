@@ -17,7 +17,7 @@ from daemon.connections.lifecycle import Lifecycle
 from daemon.engine.signal import Signal
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.listener.routes import Route, Routes
-from daemon.platforms.base import App
+from daemon.platforms.apps import App
 
 log = structlog.get_logger()
 

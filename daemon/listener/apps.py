@@ -16,9 +16,12 @@ from typing import assert_never
 import trio
 from attrs import frozen
 
+from daemon.errors import Invalid
 from daemon.listener.http.messages import RETRY_LATER, Headers, Request, Response
+from daemon.listener.ignite import site_named
 from daemon.listener.routes import Route
-from daemon.platforms.base import App, AppPage, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
+from daemon.model import Site
+from daemon.platforms.apps import App, AppPage, AppRefused, Authorized, Installed, Loaded, Returned, Uninstalled, Visit
 
 HEADERS = (
     (b"cache-control", b"no-store"),
@@ -29,6 +32,8 @@ HEADERS = (
 
 AT_ONCE = 8
 """Concurrent visits to one page; merchants install one by one."""
+
+REFUSED = "This did not work"
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
@@ -45,28 +50,30 @@ class Apps:
     pages: Sequence[AppPage]
     app: App
     visited: Callable[[str, Visit], Awaitable[None]]
+    install_address: Callable[[str, Site], Awaitable[str]]
 
     def routes(self) -> list[Route]:
         """Return the routes to serve."""
-        return [
-            Route(page.method, f"/{self.name}/{page.name}", partial(self._serve, page, trio.Semaphore(AT_ONCE)))
-            for page in self.pages
+        pages = [
+            Route(page.method, f"/{self.name}/{page.name}", _limited(partial(self._serve, page))) for page in self.pages
         ]
+        return [*pages, Route("GET", f"/connect/{self.name}", _limited(self._start))]
 
-    async def _serve(self, page: AppPage, pages: trio.Semaphore, request: Request) -> Response:
+    async def _serve(self, page: AppPage, request: Request) -> Response:
         """Answer a merchant's browser, or the platform."""
-        try:
-            pages.acquire_nowait()
-        except trio.WouldBlock:
-            return _page(503, "Too busy", "Open this page again in a minute.", RETRY_LATER)
-        try:
-            visit = await self.app.visit(page.name, request.query, request.body)
-            await self.visited(self.name, visit)
-        except AppRefused as refused:
-            return _page(refused.status, "This did not work", str(refused))
-        finally:
-            pages.release()
+        visit = await self.app.visit(page.name, request.query, request.body)
+        await self.visited(self.name, visit)
         return _page(page.status, *self._words(visit))
+
+    async def _start(self, request: Request) -> Response:
+        """Send a merchant's browser to the store of a site's pending connection. The query names the site only."""
+        env, _, site_id = request.query.get("site", "").partition("/")
+        site = site_named(env, site_id)
+        if site is None:
+            words = f"Open this page as /connect/{self.name}?site=live/ID, with the id of your SparkLayer site."
+            raise AppRefused(words)
+        target = await self.install_address(self.name, site)
+        return Response(303, headers=(*HEADERS, (b"location", target.encode())))
 
     def _words(self, visit: Visit) -> tuple[str, str]:
         match visit:
@@ -79,8 +86,34 @@ class Apps:
                 )
             case Uninstalled():
                 return "Removed", "Your store is no longer connected to SparkLayer."
+            case Returned(success=True):
+                return "Done", "Your store has given Ignite Sync its keys. Go on in SparkLayer's dashboard."
+            case Returned():
+                words = "Your store has given Ignite Sync no keys, so it was not connected."
+                return "Not connected", f"{words} To try again, connect it once more in SparkLayer's dashboard."
             case _:
                 assert_never(visit)
+
+
+def _limited(serve: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """Return a handler that serves `AT_ONCE` requests at the same time, and answers refusals with a page."""
+    slots = trio.Semaphore(AT_ONCE)
+
+    async def limited(request: Request) -> Response:
+        try:
+            slots.acquire_nowait()
+        except trio.WouldBlock:
+            return _page(503, "Too busy", "Open this page again in a minute.", RETRY_LATER)
+        try:
+            return await serve(request)
+        except AppRefused as refused:
+            return _page(refused.status, REFUSED, str(refused))
+        except Invalid as fault:
+            return _page(400, REFUSED, f"{str(fault)[:1].upper()}{str(fault)[1:]}.")
+        finally:
+            slots.release()
+
+    return limited
 
 
 def _page(status: int, title: str, text: str, more: Headers = ()) -> Response:

@@ -1,13 +1,15 @@
 """Serves SparkLayer's calls: connect and disconnect a site, start a full sync, read a page of entities or one entity.
 
-    POST   /v1/{env}/{site}                  {store_id, spark_api_client_id, spark_api_client_secret}: 204, or 201
+    POST   /v1/{env}/{site}                  {store_id, spark_api_client_id, spark_api_client_secret, extra_config?}:
+                                             204, or 201
     DELETE /v1/{env}/{site}                  204, whether there was a connection or not
     POST   /v1/{env}/{site}/status/{type}    201, or 400 while a full sync of that type runs
     GET    /v1/{env}/{site}/sync/{type}      {"entities": [...], "next_page": "..." or null}
     POST   /v1/{env}/{site}/sync/{type}/{id} the entity as the pages have it; its body is ignored. 404 where the store
                                              has none, or it must not be in SparkLayer (inferred)
 
-Other fields of a connect are ignored: those for other platforms (extra_config, magento_*), and unknown ones.
+`extra_config` may have credentials of the store; the platform says which of its fields it reads. Other fields of a
+connect are ignored: those for other platforms (magento_*), and unknown ones.
 
 Every call must carry `Authorization: Bearer <ignite_token>`, compared in constant time before anything else of the call
 is read. Without a configured token every call is refused; a refusal has no body. The bearer token is inferred: how
@@ -52,7 +54,7 @@ class Ignite:
     """
 
     token: Secret | None
-    connect: Callable[[Site, str, ApiKey], Awaitable[str | None]]
+    connect: Callable[[Site, str, ApiKey, Mapping[str, object]], Awaitable[str | None]]
     disconnect: Callable[[Site], Awaitable[None]]
     trigger: Callable[[Site, Kind], Awaitable[None]]
     pull: Callable[[Site, str, str | None], Awaitable[PulledPage]]
@@ -81,8 +83,11 @@ class Ignite:
         return guarded
 
     async def _connect(self, request: Request, site: Site) -> Response:
-        store_id, client_id, client_secret = credentials(json_object(request), FIELDS)
-        redirect = await self.connect(site, store_id, ApiKey(client_id=client_id, client_secret=Secret(client_secret)))
+        given = json_object(request)
+        store_id, client_id, client_secret = credentials(given, FIELDS)
+        extra_config = given.get("extra_config")
+        key = ApiKey(client_id=client_id, client_secret=Secret(client_secret))
+        redirect = await self.connect(site, store_id, key, extra_config if isinstance(extra_config, dict) else {})
         return Response(204) if redirect is None else json_response({"redirect_url": redirect}, 201)
 
     async def _disconnect(self, _request: Request, site: Site) -> Response:

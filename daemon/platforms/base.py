@@ -16,6 +16,7 @@ from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Failure
 from daemon.model import Change, ExternalId, Kind, Lane
 from daemon.platforms.adapter_state import AdapterState
+from daemon.platforms.apps import AppType, TypedKeys
 from daemon.transport.client import Observe
 from daemon.transport.http import Transport
 from daemon.transport.throttle import Limiter
@@ -236,96 +237,6 @@ class Platform(Protocol):
 
 
 @frozen(kw_only=True)
-class Installed:
-    """A merchant has installed the app. `store` is the platform's settings value with the new credentials."""
-
-    store_id: str
-    store: Any = field(repr=False)
-
-
-@frozen
-class Loaded:
-    """A merchant has opened the app in the store's control panel."""
-
-    store_id: str
-
-
-@frozen
-class Uninstalled:
-    """A merchant has removed the app, which revokes the credentials and webhooks of that install."""
-
-    store_id: str
-
-
-@frozen(kw_only=True)
-class Authorized:
-    """A merchant has let us into the store of a pending connection, and the platform names neither.
-
-    `state` is the one-time text that `install_url` was given for that connection. `install` tries the new credentials
-    on the store with the id that the pending connection has; it raises AppRefused if they do not work there.
-    """
-
-    state: str = field(repr=False)
-    install: Callable[[str], Awaitable[Installed]] = field(repr=False)
-
-
-Visit = Installed | Authorized | Loaded | Uninstalled
-
-
-class AppRefused(Exception):
-    """A call of one of the app's pages did not come from the platform, or came too late.
-
-    The text tells the merchant what is wrong and how to fix it, without secrets. `status` is the HTTP status to answer.
-    """
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class App(Protocol):
-    """An app in the platform's marketplace. Merchants install it to let us read their store."""
-
-    def install_url(self, store_id: str, state: str) -> str:
-        """Return the URL at which a merchant installs the app in a store, spelt as `PlatformType.store_id` does.
-
-        `state` names the pending connection, is valid once and for an hour, and fits into a URL as it is.
-        """
-        ...
-
-    async def visit(self, page: str, query: Mapping[str, str], body: bytes = b"") -> Visit:
-        """Verify a call of a page and return its meaning. Raises AppRefused."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connections to the platform."""
-        ...
-
-
-@frozen
-class AppPage:
-    """A page of an app: its name, its only method, and the status that the platform wants for a successful call."""
-
-    name: str
-    method: str = "GET"
-    status: int = 200
-
-
-@frozen(kw_only=True)
-class AppType:
-    """The app of a platform.
-
-    `settings` is an attrs class, structured from the section `[{name}_app]`. None: the app needs no settings, so it is
-    there wherever the daemon has a public URL. `connect` builds the app for a base URL; its `pages` are served at
-    {public_url}/{name}/{page}. Tests pass another transport.
-    """
-
-    settings: type | None
-    pages: tuple[AppPage, ...]
-    connect: Callable[[Any, str, Transport | None], App]
-
-
-@frozen(kw_only=True)
 class WebhookTimes:
     """Times of a platform's webhooks, in seconds.
 
@@ -385,6 +296,7 @@ class PlatformType:
     census_kinds: frozenset[Kind] = frozenset()
     """Kinds of which the platform tells nobody that an entity was removed: their ids are listed hourly."""
     app: AppType | None = None
+    typed_keys: TypedKeys | None = None
     webhooks: WebhookTimes = WebhookTimes()
     max_delivery_bytes: int = 1024 * 1024
     """Size of the platform's largest deliveries. A larger one is refused unread, and a sweep finds its change."""

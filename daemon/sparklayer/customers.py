@@ -30,7 +30,13 @@ Body = dict[str, Any]
 CUSTOMER = CONTROL.answers
 READ = Operation(name="getCustomer", method="GET", answers=CUSTOMER, control=CONTROL, about=About.PATH)
 PUT = Operation(
-    name="upsertCustomer", method="PUT", answers=CUSTOMER, conflicting=True, control=CONTROL, about=About.PATH
+    name="upsertCustomer",
+    method="PUT",
+    answers=CUSTOMER,
+    creating=True,
+    conflicting=True,
+    control=CONTROL,
+    about=About.PATH,
 )
 DELETE = Operation(name="deleteCustomer", method="DELETE", answers=NOTHING, control=CONTROL, about=About.PATH)
 PATH = "/api/v2/customers"

@@ -45,6 +45,8 @@ class Operation:
     """Shape of its success."""
     names_nothing: bool = False
     """It addresses no entity that could be missing, since it creates or wipes: its 404 is about the path."""
+    creating: bool = False
+    """It creates the entity that it addresses if there is none: its 404 is about the path too."""
     keyed: bool = False
     """It writes an id or a SKU that may be taken."""
     concurrent: bool = False
@@ -61,6 +63,11 @@ class Operation:
     """The read that shows if its empty 404 is the API's own."""
     about: About = About.SITE
     """Entities to which its 403 may be due."""
+
+    @property
+    def may_miss(self) -> bool:
+        """True if its 404 may be about an entity, not only about the path."""
+        return not (self.names_nothing or self.creating)
 
 
 def entities_of(operation: Operation, path: str, body: bytes | None) -> frozenset[Hashable]:
@@ -99,7 +106,7 @@ def _obstacle(operation: Operation, answer: Answer) -> Blocked | None:
 def _refusal(operation: Operation, answer: Answer) -> Failure:
     words = words_of(answer)
     if answer.status == HTTPStatus.NOT_FOUND:
-        return Retry(words, reason="missing") if operation.names_nothing else Missing(words, reason="missing")
+        return Missing(words, reason="missing") if operation.may_miss else Retry(words, reason="missing")
     if operation.keyed and answer.status in DUPLICATE_STATUSES and DUPLICATE_WORDS.search(words):
         return Duplicate(words, reason="duplicate")
     if operation.conflicting and answer.status == HTTPStatus.CONFLICT:

@@ -19,6 +19,24 @@ FOREIGN = "foreign_answer"
 """Reason of the Retry for an answer that is not SparkLayer's."""
 
 
+class _Error(msgspec.Struct):
+    """One of a problem's errors. A `status` is not documented: it is a gateway's."""
+
+    code: str | None = None
+    message: str | None = None
+    property: str | None = None
+    status: Any = None
+
+
+class _Refusal(msgspec.Struct):
+    """A refusal (RFC 7807), as documented (sparklayer.md 0)."""
+
+    title: str
+    status: int | None = None
+    detail: str | None = None
+    errors: list[_Error] | None = None
+
+
 @frozen(kw_only=True)
 class Shape:
     """Shape of an operation's success: no body, an object, or a list; each object has at least one of `names`."""
@@ -95,10 +113,19 @@ def _refuses(answer: Answer, *, by_line: bool) -> bool:
 
 
 def _is_problem(content: dict[str, Any], status: int) -> bool:
-    """Return True for an object with a documented error text; a gateway's has a status only, or a wrong one."""
-    kinds = {"title": str, "detail": str, "errors": list}
-    says = any(content.get(name) and isinstance(content[name], kind) for name, kind in kinds.items())
-    return says and content.get("status") in (None, status)
+    """Return True for the documented problem: a title, and a status, a detail or errors besides.
+
+    Frameworks and gateways send a detail, a list of errors or a status of their own, without a title.
+    """
+    try:
+        refusal = msgspec.convert(content, _Refusal)
+    except msgspec.ValidationError:
+        return False
+    if not refusal.title or not (refusal.status or refusal.detail or refusal.errors):
+        return False
+    return all(
+        own in (None, status) for own in (refusal.status, *(error.status for error in refusal.errors or ()))
+    ) and all(error.code or error.message for error in refusal.errors or ())
 
 
 def _is_line(row: Any) -> bool:

@@ -63,9 +63,20 @@ def without_calculated(held: Mapping[str, Any]) -> Body:
 
 
 def held_packages(purchase: Mapping[str, Any]) -> list[Body]:
-    """Return the packages of a purchase in SparkLayer; none if they are not an array, a form never seen."""
-    held = purchase.get("packages")
-    return held if isinstance(held, list) else []
+    """Return the packages of a purchase in SparkLayer. An object is its one package, as old pages print it."""
+    held = purchase.get("packages") or []
+    return held if isinstance(held, list) else [held]
+
+
+def are_readable(packages: Sequence[Any] | Body) -> bool:
+    """Return True for an array (its packages are checked with it), and for an object if that is one package."""
+    if isinstance(packages, dict) and packages:
+        try:
+            msgspec.convert(packages, _HeldPackage)
+        except msgspec.ValidationError:
+            return False
+        return not OF_PACKAGE.isdisjoint(packages)
+    return True
 
 
 def carried_over(packages: Sequence[Body], held: Sequence[Body]) -> list[Body]:

@@ -21,6 +21,7 @@ from daemon.sparklayer.packages import (
     Body,
     HeldPurchase,
     address_body,
+    are_readable,
     carried_over,
     held_packages,
     money,
@@ -32,7 +33,13 @@ from daemon.sparklayer.packages import (
 PURCHASE = CONTROL.answers
 READ = Operation(name="getPurchase", method="GET", answers=PURCHASE, control=CONTROL, about=About.PATH)
 PUT = Operation(
-    name="createUpdatePurchase", method="PUT", answers=PURCHASE, control=CONTROL, forbidding=True, about=About.PATH
+    name="createUpdatePurchase",
+    method="PUT",
+    answers=PURCHASE,
+    creating=True,
+    forbidding=True,
+    control=CONTROL,
+    about=About.PATH,
 )
 PATH = "/api/v1/purchases/sparklayer/{}"
 
@@ -55,7 +62,8 @@ class Purchases:
 
         def is_asked_for(held: HeldPurchase) -> bool:
             present = text_of((held.purchase_identifiers or {}).get("sparklayer"))
-            return present.lower() == cart.lower() and held.packages is not None
+            is_whole = held.packages is not None and are_readable(held.packages)
+            return present.lower() == cart.lower() and is_whole
 
         try:
             return await self._client.read_whole(READ, _path(cart), lane, HeldPurchase, is_asked_for)

@@ -17,7 +17,9 @@ from daemon.sparklayer.own_words import NOTHING, one_with
 from daemon.transport.second_answer import confirmed
 
 PATCH = Operation(name="patchGlobalSetting", method="PATCH", answers=NOTHING, forbidding=True)
-PUT = Operation(name="putStoreCurrency", method="PUT", answers=one_with("currency_code"), forbidding=True)
+PUT = Operation(
+    name="putStoreCurrency", method="PUT", answers=one_with("currency_code"), creating=True, forbidding=True
+)
 
 SETTINGS_PATH = "/api/v1/settings"
 CURRENCY_PATH = "/api/v1/store-currency"

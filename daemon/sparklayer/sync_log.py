@@ -21,7 +21,13 @@ from daemon.sparklayer.inferred import SYNC_ERROR_NAMES
 from daemon.sparklayer.own_words import NOTHING, UNSEEN
 
 PUT = Operation(
-    name="updateFullLoggingStatus", method="PUT", answers=UNSEEN, bulk=True, control=CONTROL, about=About.BODY
+    name="updateFullLoggingStatus",
+    method="PUT",
+    answers=UNSEEN,
+    creating=True,
+    bulk=True,
+    control=CONTROL,
+    about=About.BODY,
 )
 PATCH = Operation(
     name="updatePartialLoggingStatus", method="PATCH", answers=UNSEEN, bulk=True, control=CONTROL, about=About.BODY

@@ -28,7 +28,7 @@ from daemon.storage.full_syncs import Start, newest, start
 from daemon.storage.installs import forget_install, forget_pending
 from daemon.storage.states import RunMode
 from daemon.storage.tables import connections, metadata
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import Insert, insert
 
 
 class State(StrEnum):
@@ -143,10 +143,7 @@ def adopt(conn: Connection, calls: Sequence[Adopt]) -> list[Stored]:
 def _adopt(conn: Connection, call: Adopt) -> Stored:
     # A tombstone, too, keeps the site from being adopted.
     if find(conn, call.site) is None:
-        upsert = insert(connections).values(_new(call, by_ignite=False))
-        # Another node may have adopted the site since.
-        unless_active = text("state = 'active'")
-        conn.execute(upsert.on_conflict_do_nothing(index_elements=["site_env", "site_id"], index_where=unless_active))
+        conn.execute(_insert_unless_active(call, by_ignite=False))
     stored = _locked(conn, call.site)[0]
     # Each node puts random secrets into what it encrypts. If the later one won, webhooks that the platform signs with
     # the earlier node's secret would be refused.
@@ -169,12 +166,16 @@ def begin(conn: Connection, calls: Sequence[Begin]) -> list[Stored]:
 
 
 def _begin(conn: Connection, call: Begin) -> Stored:
-    # One active connection a site: the index would refuse a second.
-    _leave(conn, Leave(site=call.site, now=call.now))
-    for stored in _locked(conn, call.site):
-        if stored.state is State.GONE or stored.id in call.instead_of:
-            _move(conn, stored, "forget")
-    conn.execute(insert(connections).values(_new(call, by_ignite=True)))
+    new = _insert_unless_active(call, by_ignite=True)
+    while True:
+        # One active connection a site: the index would refuse a second.
+        _leave(conn, Leave(site=call.site, now=call.now))
+        for stored in _locked(conn, call.site):
+            if stored.state is State.GONE or stored.id in call.instead_of:
+                _move(conn, stored, "forget")
+        if conn.execute(new, execution_options={"preserve_rowcount": True}).rowcount:
+            break
+        # Another node has begun one in between: that one leaves too.
     begun = of_site(conn, call.site)[0]
     # Stored here and not wished for later: a daemon that dies now would otherwise leave the new connection empty.
     for kind in call.kinds:
@@ -250,16 +251,18 @@ def _move(conn: Connection, stored: Stored, event: str, **values: Any) -> bool:
     return True
 
 
-def _new(call: Adopt | Begin, *, by_ignite: bool) -> dict[str, Any]:
-    return {
-        "site_env": call.site.env,
-        "site_id": call.site.id,
-        "platform": call.platform,
-        "state": State.ACTIVE.value,
-        "encrypted": call.encrypted,
-        "created_at": call.now,
-        "by_ignite": by_ignite,
-    }
+def _insert_unless_active(call: Adopt | Begin, *, by_ignite: bool) -> Insert:
+    """Return the INSERT of a new connection. It does nothing when another node has stored one of the site since."""
+    new = insert(connections).values(
+        site_env=call.site.env,
+        site_id=call.site.id,
+        platform=call.platform,
+        state=State.ACTIVE.value,
+        encrypted=call.encrypted,
+        created_at=call.now,
+        by_ignite=by_ignite,
+    )
+    return new.on_conflict_do_nothing(index_elements=["site_env", "site_id"], index_where=text("state = 'active'"))
 
 
 def find(conn: Connection, site: Site) -> Stored | None:
@@ -280,7 +283,12 @@ def everyone(conn: Connection) -> list[Stored]:
 def _locked(conn: Connection, site: Site) -> list[Stored]:
     """Return the connections of a site as `of_site` does, for this transaction to change."""
     # In one order, so that no two transactions wait for each other; SQLAlchemy leaves the lock out on SQLite.
-    return _rows(conn, _query(site).order_by(connections.c.id).with_for_update())
+    query = _query(site).order_by(connections.c.id).with_for_update()
+    while True:
+        locked = _rows(conn, query)
+        # A connection that was stored while this one waited for its locks is seen by the next statement only.
+        if len(locked) == len(of_site(conn, site)):
+            return locked
 
 
 def _query(site: Site) -> Select[Any]:

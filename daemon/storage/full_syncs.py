@@ -27,7 +27,7 @@ from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import gaps, leftovers, removals
 from daemon.storage.absent import absent
 from daemon.storage.operation import one_by_one
-from daemon.storage.outbox import active, tag
+from daemon.storage.outbox import active, lock, tag
 from daemon.storage.states import RunMode, RunState, Transition
 from daemon.storage.tables import full_syncs, ledger, of_kind, outbox, sync_log
 from daemon.storage.upsert import insert
@@ -184,6 +184,7 @@ def _interrupt_readings(conn: Connection, call: Start) -> None:
 def _replace(conn: Connection, run: Run) -> None:
     """End a daily run for another one. Its rows stay as ordinary changes."""
     RunLife.REPLACED.apply(conn, full_syncs, (full_syncs.c.id == run.id,))
+    lock(conn, outbox.c.full_sync_id == run.id)
     conn.execute(update(outbox).where(outbox.c.full_sync_id == run.id).values(full_sync_id=None))
     removals.forget_waiting(conn, run.id)
 
@@ -353,12 +354,14 @@ def note_wait(conn: Connection, call: tuple[RunId, float]) -> None:
 @one_by_one
 def give_up(conn: Connection, run: RunId) -> int:
     """Take the retrying rows out of a run and count them as failed; return their number. Untried rows stay."""
+    _locked(conn, run)  # before its rows, as in every other step of a run
     return _leave(conn, run, outbox.c.attempts > 0)
 
 
 def _leave(conn: Connection, run: RunId, condition: ColumnElement[bool]) -> int:
     """Take the rows that meet a condition out of a run, and count them as failed."""
     mine = (outbox.c.full_sync_id == run, condition)
+    lock(conn, *mine)
     left = conn.execute(update(outbox).where(*mine).values(full_sync_id=None)).rowcount
     c = full_syncs.c
     conn.execute(update(full_syncs).where(c.id == run).values(failed=c.failed + left))

@@ -68,8 +68,9 @@ def note(conn: Connection, call: GapNote) -> None:
 @one_by_one
 def withdraw(conn: Connection, call: GapNote) -> None:
     """Forget gaps that were noted as `maybe`, and are none; an earlier one, and one that was noted again, stay."""
-    for kind in call.kinds:
-        conn.execute(delete(gaps).where(*of_kind(gaps, call.connection_id, kind), gaps.c.due_at == call.due_at))
+    # One statement: of a note in between it sees all kinds, or none.
+    kinds = gaps.c.kind.in_([kind.value for kind in call.kinds])
+    conn.execute(delete(gaps).where(gaps.c.connection_id == call.connection_id, kinds, gaps.c.due_at == call.due_at))
 
 
 def open_gap(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Gap | None:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
-from sqlalchemy import ColumnElement, Connection, delete, exists, not_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, not_, select, tuple_, update
 
 from daemon.model import Site
 from daemon.storage.operation import one_by_one
@@ -19,6 +19,9 @@ from daemon.storage.upsert import insert
 
 STATE_KEPT = 3600.0
 """Seconds for which a state is valid."""
+
+MOST_STATES = 100
+"""Valid states of a site, beyond which none is made by hand: anyone may ask for one."""
 
 WISH_KEPT = 30 * 86_400.0
 """Seconds. SparkLayer's credentials are not kept for an install that never comes."""
@@ -50,12 +53,23 @@ class PendingConnection:
 
 
 @frozen(kw_only=True)
+class NewState:
+    """A further state of a pending connection, at a time."""
+
+    site: Site
+    platform: str
+    state: str = field(repr=False)
+    now: float
+
+
+@frozen(kw_only=True)
 class AwaitedStore:
-    """The store that a state stands for."""
+    """The store that a site waits for; `encrypted` has SparkLayer's key for the site."""
 
     site: Site
     platform: str
     store_id: str
+    encrypted: bytes = field(repr=False)
 
 
 def install(conn: Connection, calls: Sequence[Install]) -> list[None]:
@@ -129,20 +143,45 @@ def forget_expired(conn: Connection, calls: Sequence[float]) -> list[None]:
 def take_state(conn: Connection, call: tuple[str, float]) -> AwaitedStore | None:
     """Use up a state at a time; None if it is unknown, used or too old, or its site no longer waits for that store."""
     state, now = call
-    c, pending_c = install_states.c, pending_connections.c
+    c = install_states.c
     mine = (c.hashed == _hashed(state), _is_valid(now))
     row = conn.execute(select(install_states).where(*mine).with_for_update()).one_or_none()
     if row is None or not conn.execute(delete(install_states).where(*mine)).rowcount:
         return None
-    waits = (
-        pending_c.site_env == row.site_env,
-        pending_c.site_id == row.site_id,
-        pending_c.platform == row.platform,
-        pending_c.store_id == row.store_id,
-    )
-    if conn.execute(select(pending_c.site_id).where(*waits)).first() is None:
+    awaited = find_pending(conn, Site(row.site_env, row.site_id))
+    same = awaited is not None and (awaited.platform, awaited.store_id) == (row.platform, row.store_id)
+    return awaited if same else None
+
+
+@one_by_one
+def add_state(conn: Connection, call: NewState) -> AwaitedStore | None:
+    """Store a further state; None if the site waits for no store of that platform, or has `MOST_STATES` already."""
+    forget_expired(conn, [call.now])
+    awaited, c = find_pending(conn, call.site), install_states.c
+    if awaited is None or awaited.platform != call.platform:
         return None
-    return AwaitedStore(site=Site(row.site_env, row.site_id), platform=row.platform, store_id=row.store_id)
+    of_site = (c.site_env == call.site.env, c.site_id == call.site.id)
+    if conn.execute(select(func.count()).where(*of_site)).scalar_one() >= MOST_STATES:
+        return None
+    row = {
+        "hashed": _hashed(call.state),
+        "site_env": call.site.env,
+        "site_id": call.site.id,
+        "platform": call.platform,
+        "store_id": awaited.store_id,
+        "asked_at": call.now,
+    }
+    conn.execute(insert(install_states), [row])
+    return awaited
+
+
+def find_pending(conn: Connection, site: Site) -> AwaitedStore | None:
+    """Return the store that a site waits for; None if it waits for none."""
+    c = pending_connections.c
+    row = conn.execute(select(pending_connections).where(c.site_env == site.env, c.site_id == site.id)).first()
+    if row is None:
+        return None
+    return AwaitedStore(site=site, platform=row.platform, store_id=row.store_id, encrypted=row.encrypted)
 
 
 def _hashed(state: str) -> str:

@@ -25,11 +25,10 @@ def upgrade(connection: Connection, revision: str = "head", *, roll_out: bool = 
     Raises ConfigError when a newer release wrote the database; with `roll_out`, only if that one no longer lets this
     release work beside it.
     """
-    config = Config()
-    config.set_main_option("script_location", str(HERE))
+    config = _config()
     config.attributes["connection"] = connection
     steps = {step.revision: step.module for step in ScriptDirectory.from_config(config).walk_revisions()}
-    present = MigrationContext.configure(connection).get_current_revision()
+    present = present_step(connection)
     if roll_out and present is not None and present not in steps:
         needed = connection.execute(select(func.max(floor.c.step))).scalar()
         if needed is not None and needed <= max(steps):
@@ -39,5 +38,22 @@ def upgrade(connection: Connection, revision: str = "head", *, roll_out: bool = 
     except CommandError as error:
         raise ConfigError(f"database: {error}; it was written by a newer release, install that one") from error
     needed = max(getattr(module, "floor", "") for module in steps.values())
-    if present != max(steps) and needed:
+    # Most steps leave the floor as it is.
+    if needed > (connection.execute(select(func.max(floor.c.step))).scalar() or ""):
         connection.execute(floor.insert().values(step=needed))
+
+
+def present_step(connection: Connection) -> str | None:
+    """Return the last step that a database has seen; None when it has none of the daemon's tables."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_step() -> str | None:
+    """Return the last step of this release."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    return config

@@ -23,7 +23,7 @@ from operator import attrgetter
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, select
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
 from daemon.storage.prepared import Prepared, PreparedLookup
@@ -153,7 +153,7 @@ def waiting(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Coll
     if not ids:
         return set()
     c = outbox.c
-    query = select(c.external_id).where(*of_kind(outbox, connection_id, kind), c.external_id.in_(ids))
+    query = select(c.external_id).where(*of_kind(outbox, connection_id, kind), c.external_id.in_(ids), c.revision > 0)
     return set(conn.execute(query).scalars())
 
 
@@ -163,6 +163,31 @@ def next_due(conn: Connection, connection_id: ConnectionId, kind: Kind, after: f
     # One look at the index for each lane: without its lane, SQLite reads every pending row.
     times = [_NEXT(conn, [{**asked, "lane": int(lane)}]).scalar() for lane in Lane]
     return min((time for time in times if time is not None), default=None)
+
+
+def lock(conn: Connection, *conditions: ColumnElement[bool]) -> None:
+    """Lock the rows that meet `conditions`, in the order of their keys, as `record` does."""
+    # An UPDATE of many rows locks them in the order in which it finds them.
+    if conn.dialect.name == "postgresql":
+        keys = outbox.primary_key.columns
+        locked = select(*keys).where(*conditions).order_by(*keys).with_for_update().subquery()
+        conn.execute(select(func.count()).select_from(locked))
+
+
+def hold(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Iterable[ExternalId], now: float) -> None:
+    """Lock the rows of `ids` in the order of their keys, those too that are not there: they have revision 0 until then.
+
+    So a transaction may settle some of them and record others, while another one records them all.
+    """
+    if conn.dialect.name == "postgresql":
+        fixed = {"connection_id": connection_id, "kind": kind.value, "now": now}
+        _HOLD(conn, [{**fixed, "external_id": external_id} for external_id in sorted(set(ids))])
+
+
+def release(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
+    """Delete the rows that `hold` made and nothing was recorded in."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(delete(outbox).where(*of_kind(outbox, connection_id, kind), outbox.c.revision == 0))
 
 
 def settle(
@@ -181,7 +206,7 @@ def settle(
     c, mine = outbox.c, of_kind(outbox, connection_id, kind)
     claims = [*done, *(claim for claim, _, _ in retries)]
     query = select(c.external_id, c.revision, c.full_sync_id, c.state).where(
-        *mine, c.external_id.in_([claim.external_id for claim in claims])
+        *mine, c.external_id.in_([claim.external_id for claim in claims]), c.revision > 0
     )
     # A webhook on another machine must not raise a revision between this look and the DELETE: it would be lost.
     rows = {row.external_id: row for row in conn.execute(query.order_by(c.external_id).with_for_update())}
@@ -229,6 +254,7 @@ def _unchanged(claim: Claim, revision: int, run: RunId | None) -> bool:
 
 def revive(conn: Connection, conditions: Conditions, now: float) -> int:
     """Make those parked rows that meet `conditions` pending, as their entities' next change would; return how many."""
+    lock(conn, *conditions, outbox.c.state == RowState.PARKED)
     # The revision grows, so that a claim from before the row was parked settles nothing.
     values = {"revision": outbox.c.revision + 1, "attempts": 0, "due_at": now, "first_queued_at": now}
     return RowLife.REVIVE.apply(conn, outbox, conditions, values)
@@ -236,6 +262,7 @@ def revive(conn: Connection, conditions: Conditions, now: float) -> int:
 
 def drop(conn: Connection, conditions: Conditions) -> int:
     """Delete those parked rows that meet `conditions`; return their number."""
+    lock(conn, *conditions, outbox.c.state == RowState.PARKED)
     return RowLife.DROP.apply(conn, outbox, conditions)
 
 
@@ -289,6 +316,18 @@ _TAG = Upsert(
     attempts=0,
     first_queued_at=bindparam("now"),
     state=str(RowLife.TAG.target),
+)
+_HOLD = Upsert(
+    outbox,
+    _KEYS,
+    _KEYS,
+    {"revision": outbox.c.revision},
+    revision=0,
+    lane=int(Lane.BACKFILL),
+    due_at=bindparam("now"),
+    attempts=0,
+    first_queued_at=bindparam("now"),
+    state=str(RowLife.RECORD.target),
 )
 # A clock that was ahead must not have a row wait for more changes until its time comes.
 _FIRST = case(

@@ -364,11 +364,15 @@ def allow(conn: Connection, call: Allow) -> int:
 
 def allowed(conn: Connection, call: Allow) -> list[ExternalId]:
     """Let held removals go; return the entities, which are in the outbox then."""
-    if not active(conn, [call.connection_id]):
+    # Alone, since a start that replaces a run locks its rows of the outbox before these.
+    if not active(conn, [call.connection_id], alone=True):
         return []
-    present = held_ids(conn, call.connection_id, call.kind)
-    ids = sorted(present if call.ids is None else present.intersection(call.ids))
     c = removals.c
+    held_ones = (*of_kind(removals, call.connection_id, call.kind), c.state == RemovalState.HELD)
+    # Their owner may decide the same removals now, on another machine.
+    locked = select(c.external_id).where(*held_ones).order_by(c.external_id, c.variant).with_for_update()
+    present = set(conn.execute(locked).scalars())
+    ids = sorted(present if call.ids is None else present.intersection(call.ids))
     for part in in_parts(ids):
         mine = (
             *of_kind(removals, call.connection_id, call.kind),

@@ -68,7 +68,6 @@ def settle(conn: Connection, call: Settlement) -> None:
         return
     mine = (conn, call.connection_id, call.kind)
     outcomes = {claim.external_id: outcome for claim, outcome in call.done.items()}
-    outbox.settle(*mine, call.now, call.done, [(retry.claim, retry.due_at, retry.error) for retry in call.again])
     # A held removal is not done: the run counts it when it ends.
     _count(conn, "done", (claim.run for claim, outcome in call.done.items() if outcome.result is not Result.HELD))
     _count(conn, "failed", (retry.claim.run for retry in call.again if retry.due_at is None))
@@ -83,7 +82,13 @@ def settle(conn: Connection, call: Settlement) -> None:
     concerned = Dependencies(*mine).settle(outcomes, retried, call.missing)
     concerned.update(outcome.next for outcome in outcomes.values() if outcome.next is not None)
     # Other entities wait for these, so they go in the live lane.
-    changes = [Change(call.kind, external_id) for external_id in concerned.union(call.wanted, call.missing)]
+    next_ids = concerned.union(call.wanted, call.missing)
+    # The outbox comes last, as in every transaction that changes other tables too: so no two wait for each other.
+    if next_ids or call.later:
+        claims = (*call.done, *(retry.claim for retry in call.again))
+        outbox.hold(*mine, [*next_ids, *call.later, *(claim.external_id for claim in claims)], call.now)
+    outbox.settle(*mine, call.now, call.done, [(retry.claim, retry.due_at, retry.error) for retry in call.again])
+    changes = [Change(call.kind, external_id) for external_id in next_ids]
     record = partial(Record, connection_id=call.connection_id, now=call.now, lane=Lane.LIVE)
     # A row that waits already must not wait longer.
     waiting = outbox.waiting(*mine, call.later.keys())
@@ -93,9 +98,11 @@ def settle(conn: Connection, call: Settlement) -> None:
         if external_id not in waiting
     ]
     outbox.record(conn, [*later, record(changes=changes)])
+    if next_ids or call.later:
+        outbox.release(*mine)
 
 
 def _count(conn: Connection, column: str, runs: Iterable[RunId | None]) -> None:
     counted = full_syncs.c[column]
-    for run, number in Counter(run for run in runs if run is not None).items():
+    for run, number in sorted(Counter(run for run in runs if run is not None).items()):
         conn.execute(update(full_syncs).where(full_syncs.c.id == run).values({counted: counted + number}))

@@ -116,9 +116,10 @@ def confirm(conn: Connection, report: Report) -> None:
         # A run that has started since is owed a PUT of its own.
         conn.execute(update(sync_log).where(*mine, sync_log.c.put_for == report.run).values(put_for=None))
     elif report.run is not None:
+        # First, as a start does that supersedes the run.
+        note_told(conn, report.run)
         ended = {"last_full_sync": report.last_full_sync, "last_succeeded": report.succeeded}
         conn.execute(update(sync_log).where(*mine).values(**ended))
-        note_told(conn, report.run)
 
 
 @one_by_one

@@ -23,12 +23,12 @@ from sqlalchemy import (
     select,
     types,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from daemon.storage.prepared import Compiled, Prepared, Row
 
-__all__ = ["Upsert", "insert"]
+__all__ = ["Insert", "Upsert", "insert"]
 
 
 class Upsert(Prepared):

@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from benchmarks import __main__ as command
-from benchmarks import isolation, kinds, limits, soak, sync, webhooks
+from benchmarks import engines, isolation, kinds, limits, soak, sync, webhooks
 from benchmarks.neighbours import open_neighbours
 from benchmarks.table import Figure, misses, render
 from daemon.sandbox import synthetic
@@ -183,3 +183,16 @@ def test_the_table_lines_up() -> None:
     table = render([Figure("a long name", "1", "2"), Figure("b", "10,000", "", "3")]).splitlines()
     assert len({len(line) for line in table}) == 1
     assert table[2].split() == ["a", "long", "name", "1", "2"]
+
+
+@pytest.mark.postgres
+@pytest.mark.timeout(300)
+async def test_both_engines_are_measured_in_one_run() -> None:
+    found = await engines.both(seconds=0.3, rounds=1, products=PRODUCTS, edits=1.5, connections=2)
+    assert list(found) == [engines.SQLITE, engines.POSTGRES]
+    for measured in found.values():
+        assert measured.rounds[0].missing == 0 < measured.rounds[0].acknowledged
+        assert (measured.life.first.writes, measured.life.second.writes) == (PRODUCTS + 3, 0)
+        assert measured.delays.seconds
+    shown = engines.rendered(found)
+    assert [figure.floor for figure in shown if figure.floor] == ["3,500"]

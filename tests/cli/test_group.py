@@ -68,6 +68,12 @@ def test_a_dyno_starts_the_daemon_without_its_package_being_installed() -> None:
     assert "Run the daemon until SIGTERM or Ctrl-C." in done.stdout
 
 
+def test_a_dyno_has_the_driver_of_its_database() -> None:
+    """The host installs everything before the daemon knows its database."""
+    installed = {line.partition("==")[0] for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines()}
+    assert {"psycopg", "psycopg-binary"} <= installed
+
+
 def test_a_start_that_is_stopped_ends_with_0(tmp_path: Path) -> None:
     """The daemon waits for its settings, which come from a pipe without a writer."""
     settings = tmp_path / "settings.toml"

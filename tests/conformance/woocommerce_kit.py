@@ -46,7 +46,7 @@ class Stand:
         "http://127.0.0.1:9/below/another/path/webhooks/live/ours",
     )
     spellings: Sequence[str] = (URL, f" {URL}/ \n", "HTTP://LOCALHOST:80/wp-admin/")
-    strange_ids: Sequence[str] = ("", "abc def", "http://shop.example", "ftp://shop.example", "https://")
+    strange_ids: Sequence[str] = ("", "abc123", "abc def", "http://shop.example", "ftp://shop.example", "https://")
     shop: Shop = field(factory=Shop)
 
     def __attrs_post_init__(self) -> None:

@@ -20,6 +20,7 @@ from daemon.admin.service import AdminService
 from daemon.app import compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings
+from daemon.connections.credentials import KnownStore
 from daemon.connections.events import Events
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
@@ -29,9 +30,11 @@ from daemon.connections.tenure import Tenure
 from daemon.connections.wakeups import Wakeups
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.supervisor import Supervisor
+from daemon.errors import Failure
 from daemon.model import ApiKey, Connection, Kind, Secret, Site
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import Delivery, Installed, PlatformType, Uninstalled, Visit
+from daemon.platforms.apps import Installed, TypedKeys, Uninstalled, Visit
+from daemon.platforms.base import Delivery, PlatformType
 from daemon.storage import connections
 from daemon.storage.connections import Stored
 from daemon.storage.database import Database, InlineDatabase
@@ -43,6 +46,13 @@ TOKEN = "token-1"
 
 
 Knows = Callable[[Site, ApiKey], Awaitable[bool | None]]
+
+
+Attempt = Callable[[Site, KnownStore], Awaitable[Failure | None]]
+
+
+async def _lets_all_in(_site: Site, _known: KnownStore) -> None:
+    return None
 
 
 async def _knows_all(_site: Site, _key: ApiKey) -> bool:
@@ -105,6 +115,15 @@ def store(name: str, token: str = TOKEN, **more: Any) -> StoreSettings:
     return StoreSettings(name=name, token=Secret(token), **more)
 
 
+def _typed(name: str, extra_config: Mapping[str, object]) -> StoreSettings | None:
+    """Return the store with a typed token."""
+    return store(name, str(extra_config["token"])) if extra_config.get("token") else None
+
+
+async def _unused(*_: object) -> None:
+    raise NotImplementedError  # `attempt` takes its place
+
+
 def site(name: str) -> Site:
     return Site("test", name)
 
@@ -141,9 +160,10 @@ class LifecycleHarness:
     later: list[float]
     """Seconds by which the wall clock is ahead of trio's."""
     knows: Knows
+    attempt: Attempt
 
-    async def connect(self, name: str, store_id: str, key: str = "key-1") -> str | None:
-        return await self.lifecycle.connect(site(name), store_id, api_key(key))
+    async def connect(self, name: str, store_id: str, key: str = "key-1", token: str = "") -> str | None:
+        return await self.lifecycle.connect(site(name), store_id, api_key(key), {"token": token})
 
     async def install(self, store_id: str, token: str) -> None:
         await self.lifecycle.visited("fake", Installed(store_id=store_id, store=store(store_id, token)))
@@ -174,7 +194,9 @@ class LifecycleHarness:
 
     async def restarted(self, *registry: ConnectionSettings, app: bool = True) -> "LifecycleHarness":
         """Return the daemon after a restart with these connections configured."""
-        return await _open(self.database, self.shop, self.later, registry, app=app, knows=self.knows)
+        return await _open(
+            self.database, self.shop, self.later, registry, app=app, knows=self.knows, attempt=self.attempt
+        )
 
     async def beside(self, *registry: ConnectionSettings, tenure: Tenure, wakeups: Wakeups) -> "LifecycleHarness":
         """Return another daemon on the same database."""
@@ -185,6 +207,7 @@ class LifecycleHarness:
             registry,
             app=True,
             knows=self.knows,
+            attempt=self.attempt,
             tenure=tenure,
             wakeups=wakeups,
         )
@@ -198,6 +221,7 @@ async def _open(
     *,
     app: bool,
     knows: Knows,
+    attempt: Attempt,
     tenure: Tenure | None = None,
     wakeups: Wakeups | None = None,
 ) -> LifecycleHarness:
@@ -209,6 +233,7 @@ async def _open(
         connect=lambda *_: shop,
         reader=Deaf,
         kinds=frozenset({Kind.PRODUCTS}),
+        typed_keys=TypedKeys(read=_typed, attempt=_unused),
     )
     settings = Settings(
         security=SecuritySettings(secret_keys=(KEY,)),
@@ -227,6 +252,7 @@ async def _open(
         tenure=tenure,
         wakeups=wakeups,
         knows=knows,
+        attempt=attempt,
         now=now,
     )
     if app:
@@ -244,6 +270,7 @@ async def _open(
         shop=shop,
         later=later,
         knows=knows,
+        attempt=attempt,
     )
 
 
@@ -252,10 +279,16 @@ async def open_harness(
     *registry: ConnectionSettings,
     app: bool = True,
     knows: Knows = _knows_all,
+    attempt: Attempt = _lets_all_in,
     tenure: Tenure | None = None,
     wakeups: Wakeups | None = None,
 ) -> AsyncIterator[LifecycleHarness]:
-    """Start a daemon with an empty database; SparkLayer `knows` keys, and `tenure` is None for all connections."""
+    """Start a daemon with an empty database; SparkLayer `knows` keys, and `tenure` is None for all connections.
+
+    `attempt` is the stores' answer about typed tokens.
+    """
     database = new_database()
-    yield await _open(database, FakeShop(), [0.0], registry, app=app, knows=knows, tenure=tenure, wakeups=wakeups)
+    yield await _open(
+        database, FakeShop(), [0.0], registry, app=app, knows=knows, attempt=attempt, tenure=tenure, wakeups=wakeups
+    )
     database.close()

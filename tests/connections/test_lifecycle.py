@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from daemon.connections.offered_keys import OfferedKeys
 from daemon.errors import ConfigError, Invalid, StorageTrouble
 from daemon.model import ApiKey, Site
-from daemon.platforms.base import AppRefused, Loaded
+from daemon.platforms.apps import AppRefused, Loaded
 from daemon.storage import connections, installs
 from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site, store
 

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from daemon.errors import Invalid
 from daemon.model import Secret
-from daemon.platforms.base import AppRefused, Authorized, Installed, Visit
+from daemon.platforms.apps import AppRefused, Authorized, Installed, Visit
 from daemon.storage.tables import install_states
 from tests.connections.harness import Deaf, LifecycleHarness, link, open_harness, site, store
 from tests.connections.test_lifecycle import token_of
@@ -44,7 +44,10 @@ def add_shops(harness: LifecycleHarness) -> ShopApp:
     """Add a second platform, whose stores are named by addresses."""
     registry = harness.lifecycle.registry
     fake = registry.platforms["fake"]
-    registry.platforms = {"fake": evolve(fake, store_id=_hash), "shops": evolve(fake, label="Shops", store_id=_spelt)}
+    registry.platforms = {
+        "fake": evolve(fake, store_id=_hash),
+        "shops": evolve(fake, label="Shops", store_id=_spelt, typed_keys=None),
+    }
     app = harness.lifecycle.apps["shops"] = ShopApp()
     return app
 

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 
 from daemon import sparklayer
 from daemon.connections.factory import ConnectionFactory
-from daemon.connections.lifecycle import LOOK_EVERY
+from daemon.connections.following import LOOK_EVERY
 from daemon.connections.wakeups import NodeWakeups, Way
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.signal import Signal

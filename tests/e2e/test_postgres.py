@@ -135,3 +135,18 @@ def test_an_absent_server_ends_the_daemon_with_one_line(
     [line] = capfd.readouterr().err.splitlines()
     assert "postgresql://daemon@/nowhere/x" in line
     assert "hidden" not in line
+
+
+async def test_other_secret_keys_than_the_database_s_end_it_with_2_and_one_line(
+    harness: OpenHarness, postgres_url: Secret
+) -> None:
+    async with harness(database=postgres_url) as h:
+        assert await h.process.terminate() == 0
+        settings = h.process.config.read_text("utf-8")
+        h.process.config.write_text(settings.replace("e2e-secret-key", "another-key"), "utf-8")
+        words = "security.secret_keys: none of the keys opens the database; put the earlier key into the list"
+        assert await h.process.command("run") == (2, "", f"ignite-sync: {words}\n")
+        code, output, error = await h.process.command("check")
+        [line] = [line for line in output.splitlines() if line.startswith("FAILED  security.secret_keys")]
+        assert (code, error, "none of the keys decrypts" in line) == (2, "", True)
+        assert PASSWORD not in output

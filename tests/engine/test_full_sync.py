@@ -136,7 +136,7 @@ async def test_a_page_that_was_overtaken_is_not_believed(autojump_clock: MockClo
 
 async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 3)
-    bench.site.faults.add("POST */products", answer(409, '{"title": "try later"}'))
+    bench.site.faults.add("POST */products", answer(409, '{"title": "try later", "detail": "try later"}'))
     async with running(bench):
         await until(bench, within=60_000)
         assert 3600 <= trio.current_time() <= 3600 + 120
@@ -149,7 +149,7 @@ async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, 
 async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 13)
     bench.shop.page_size = 250
-    bench.site.faults.add("POST */products", answer(409, '{"title": "try later"}'))
+    bench.site.faults.add("POST */products", answer(409, '{"title": "try later", "detail": "try later"}'))
     with structlog.testing.capture_logs() as logged:
         async with running(bench):
             await trio.sleep(900)

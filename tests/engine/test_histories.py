@@ -71,7 +71,12 @@ def _break(bench: Bench, chance: random.Random) -> None:
     patterns = [f"PATCH */products/{chance.choice(PRODUCTS)}", "POST */products", "POST */batch-*-stock", "*/pricing"]
     for pattern in chance.sample(patterns, chance.randrange(3)):
         act = chance.choice(
-            [answer(503), reset(), answer(400, '{"title": "no"}'), answer(409, '{"title": "try later"}')]
+            [
+                answer(503),
+                reset(),
+                answer(400, '{"title": "no", "detail": "no"}'),
+                answer(409, '{"title": "try later", "detail": "try later"}'),
+            ]
         )
         bench.site.faults.add(pattern, act, after_effect=chance.random() < 0.5, times=chance.randrange(1, 8))
 

@@ -209,7 +209,7 @@ async def test_a_blocked_sparklayer_leaves_parts_unsure(autojump_clock: MockCloc
     await bench.change("1", "2")
     await bench.work()
     bench.shop.change("1", title="New")
-    bench.site.faults.add("PATCH */products/1", answer(402, '{"title": "suspended"}'))
+    bench.site.faults.add("PATCH */products/1", answer(402, '{"title": "suspended", "detail": "suspended"}'))
     await bench.change("1", "2")
     await bench.once()
     cause = bench.context.blocked(Kind.PRODUCTS)
@@ -244,7 +244,7 @@ async def test_a_refusal_of_sparklayer_is_an_issue_and_waits_for_the_next_change
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
-    bench.site.faults.add("POST */products", answer(400, '{"title": "slug is odd"}'), times=1)
+    bench.site.faults.add("POST */products", answer(400, '{"title": "slug is odd", "detail": "slug is odd"}'), times=1)
     await bench.change("1", "2")
     await bench.work()
     assert len(bench.skus()) == 1
@@ -311,7 +311,7 @@ async def test_failures_that_belong_to_one_entity_stay_with_it(autojump_clock: M
     for n in range(1, 5):
         bench.shop.change(str(n), title="New")
     bench.site.faults.add("PATCH */products/1", answer(503), times=5)
-    bench.site.faults.add("PATCH */products/2", answer(422, '{"title": "No"}'))
+    bench.site.faults.add("PATCH */products/2", answer(422, '{"title": "No", "detail": "No"}'))
     await bench.change("1", "2", "3", "4")
     await bench.once()
     titles = {key: held["title"] for key, held in bench.site.state.comparable()["products"].items()}
@@ -345,7 +345,10 @@ async def _made(*ids: str) -> set[ExternalId]:
 
 
 async def test_contents_do_not_pile_up_while_the_site_cannot_be_set_up(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("* */price-lists*", answer(400, '{"title": "the plan has no price lists"}'))
+    bench.site.faults.add(
+        "* */price-lists*",
+        answer(400, '{"title": "the plan has no price lists", "detail": "the plan has no price lists"}'),
+    )
     bench.shop.put(product("1", {"11": "A"}))
     kind_state = bench.context.kind_states[Kind.PRODUCTS]
     await kind_state.page_cache.fill(None, [bench.shop._entity("1")], partial(_made, "1"))

@@ -123,7 +123,7 @@ async def test_the_hour_of_stragglers_is_one_with_any_clock(
     autojump_clock: MockClock, bench: Bench, jump: float, restarts: int
 ) -> None:
     bench.shop.put(*(entity(Kind.PRODUCTS, number) for number in (1, 2)))
-    bench.site.faults.add("POST */products", answer(409, '{"title": "try later"}'))
+    bench.site.faults.add("POST */products", answer(409, '{"title": "try later", "detail": "try later"}'))
     skew = 0.0
     bench.context.now = lambda: EPOCH + skew + trio.current_time()
     for _ in range(restarts):

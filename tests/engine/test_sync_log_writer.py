@@ -112,7 +112,7 @@ async def test_a_report_that_fails_is_sent_again_whole(autojump_clock: MockClock
 async def test_a_refusal_of_the_lists_does_not_keep_the_end_back(autojump_clock: MockClock, bench: Bench) -> None:
     await settled(bench, "1", bad=True)
     bench.site.state.sync_log.resolved_field = "another_name"
-    bench.site.faults.add(PUTS, answer(400, '{"title": "errors are odd"}'), times=1)
+    bench.site.faults.add(PUTS, answer(400, '{"title": "errors are odd", "detail": "errors are odd"}'), times=1)
     async with writing(bench):
         await ended(bench)
         await settled(bench, "2")
@@ -146,7 +146,7 @@ async def test_one_error_that_sparklayer_will_not_have_does_not_hold_up_the_othe
 
 
 async def test_even_a_refused_bare_report_lets_the_run_end(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("* */sync-log/*", answer(422, '{"title": "no"}'))
+    bench.site.faults.add("* */sync-log/*", answer(422, '{"title": "no", "detail": "no"}'))
     async with writing(bench):
         await ended(bench)
         await trio.sleep(5)
@@ -168,7 +168,7 @@ async def test_a_lost_log_is_put_again(autojump_clock: MockClock, bench: Bench) 
 
 
 async def test_a_site_that_knows_no_sync_log_is_not_hammered(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("* */sync-log/*", answer(404, '{"title": "No"}'))
+    bench.site.faults.add("* */sync-log/*", answer(404, '{"title": "No", "detail": "No"}'))
     async with writing(bench):
         await ended(bench)
         await trio.sleep(600)
@@ -192,7 +192,7 @@ async def test_a_blocked_site_is_waited_for(autojump_clock: MockClock, bench: Be
 async def test_a_right_that_is_missing_for_the_sync_log_stops_nothing_else(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
-    bench.site.faults.add(PUTS, answer(403, '{"title": "No"}'), times=3)
+    bench.site.faults.add(PUTS, answer(403, '{"title": "No", "detail": "No"}'), times=3)
     async with writing(bench):
         await ended(bench)
         await trio.sleep(0.5)

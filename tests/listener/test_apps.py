@@ -7,11 +7,13 @@ import trio
 from attrs import define, field
 from trio.testing import wait_all_tasks_blocked
 
+from daemon.errors import Invalid
 from daemon.listener.apps import AT_ONCE, Apps
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import Routes
+from daemon.model import Site
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import AppPage, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
+from daemon.platforms.apps import AppPage, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
 
 VISITS: dict[str, Visit] = {
     "auth": Installed(store_id="abc123", store="hunter2"),
@@ -50,6 +52,13 @@ class Fake:
     async def aclose(self) -> None:
         """Nothing to close."""
 
+    async def install_address(self, platform: str, site: Site) -> str:
+        if site.id != "waiting":
+            raise AppRefused("This site does not wait for a store.", 404)
+        if self.refused:
+            raise Invalid(self.refused)
+        return f"https://login.test/{platform}?state=hunter2"
+
     async def note(self, platform: str, visit: Visit) -> None:
         if self.refused:
             raise AppRefused(self.refused)
@@ -57,7 +66,7 @@ class Fake:
 
 
 def routes_of(app: Fake) -> Routes:
-    apps = Apps(name="fake", label="Fake", pages=PAGES, app=app, visited=app.note)
+    apps = Apps(name="fake", label="Fake", pages=PAGES, app=app, visited=app.note, install_address=app.install_address)
     return Routes.of(apps.routes(), Metrics())
 
 
@@ -141,3 +150,28 @@ async def test_a_flood_of_visits_is_sent_away_and_asks_the_platform_nothing() ->
     refused = await routes.answer(visiting("/fake/auth?word=no"))
     again = [await routes.answer(visiting("/fake/auth?word=please")) for _ in range(AT_ONCE + 1)]
     assert (refused.status, {answer.status for answer in again}) == (401, {200}), "every place is free again"
+
+
+async def test_a_site_that_waits_is_sent_to_its_store() -> None:
+    response = await ask(Fake(), "/connect/fake?site=live/waiting")
+    assert response.status == 303
+    headers = dict(response.headers)
+    assert headers[b"location"] == b"https://login.test/fake?state=hunter2"
+    assert (headers[b"cache-control"], headers[b"referrer-policy"]) == (b"no-store", b"no-referrer")
+
+
+@pytest.mark.parametrize(
+    ("query", "refused", "status", "words"),
+    [
+        ("site=live/another", None, 404, "This site does not wait for a store."),
+        ("site=live/waiting", "listener.public_url: must be https", 400, "Listener.public_url: must be https."),
+        ("site=<b>/waiting", None, 400, "Open this page as /connect/fake?site=live/ID"),
+        ("", None, 400, "Open this page as /connect/fake?site=live/ID"),
+    ],
+)
+async def test_a_page_tells_why_a_site_cannot_be_connected(
+    query: str, refused: str | None, status: int, words: str
+) -> None:
+    response = await ask(Fake(refused=refused), f"/connect/fake?{query}")
+    assert (response.status, words in response.body.decode()) == (status, True)
+    assert b"<b>" not in response.body

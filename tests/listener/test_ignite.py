@@ -1,6 +1,7 @@
 """Answers to SparkLayer, route by route as in the contract; and access by token."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,16 @@ class IgniteHarness:
     running: bool = False
     page: PulledPage = field(factory=lambda: PulledPage(entities=[b'{"sku":"A","price":9.50}'], next_page="more"))
     asked: list[Any] = field(factory=list)
+    extra_config: Mapping[str, object] | None = None
 
     def _note(self, *what: Any) -> None:
         self.asked.append(what)
         if self.failure:
             raise self.failure
 
-    async def connect(self, site: Site, store_id: str, key: ApiKey) -> str | None:
+    async def connect(self, site: Site, store_id: str, key: ApiKey, extra_config: Mapping[str, object]) -> str | None:
         self._note(site, store_id, key)
+        self.extra_config = extra_config
         return self.redirect
 
     async def disconnect(self, site: Site) -> None:
@@ -119,6 +122,7 @@ async def test_connect_ignores_fields_of_other_platforms_and_unknown_ones(extra:
     response = await harness.ask("POST", SITE, others | {"extra_config": extra, "unknown": {"a": [None]}} | BODY)
     assert (response.status, response.body) == (204, b"")
     assert harness.asked == [(Site("live", "jones"), "abc123", ApiKey(client_id="id", client_secret=Secret("hunter2")))]
+    assert harness.extra_config == (extra if isinstance(extra, dict) else {}), "the platform reads it"
 
 
 async def test_disconnect_answers_204() -> None:

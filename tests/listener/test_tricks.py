@@ -25,7 +25,7 @@ from daemon.listener.routes import Routes
 from daemon.listener.webhooks import Endpoint, WebhookIntake, Webhooks
 from daemon.model import ConnectionId, Secret, Site
 from daemon.observability.metrics import Metrics
-from daemon.platforms.base import AppPage
+from daemon.platforms.apps import AppPage
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
 from tests.listener import test_apps
@@ -196,7 +196,12 @@ class Anybody:
                     fetch=take,  # type: ignore[arg-type]
                 ).routes(),
                 *Apps(
-                    name="fake", label="Fake", pages=(AppPage("auth"), AppPage("load")), app=app, visited=take
+                    name="fake",
+                    label="Fake",
+                    pages=(AppPage("auth"), AppPage("load")),
+                    app=app,
+                    visited=take,
+                    install_address=app.install_address,
                 ).routes(),
                 *Admin(
                     token=Secret(TOKEN),

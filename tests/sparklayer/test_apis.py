@@ -41,7 +41,7 @@ WRITE = ProductWrite(
     variants=(VARIANT, BARE),
     vanished=(Vanished(external_id=VariantId("V0"), sku=Sku("A-0")),),
 )
-TAKEN = httpx.Response(409, json={"detail": "external_id 7/7 already exists"})
+TAKEN = httpx.Response(409, json={"title": "No", "detail": "external_id 7/7 already exists"})
 
 
 def test_a_product_write_lists_all_variants_and_says_what_is_gone() -> None:
@@ -102,7 +102,7 @@ async def test_a_picture_and_a_weight_are_cleared_when_a_product_is_written_agai
 
 
 async def test_a_taken_id_is_a_duplicate_and_an_unknown_one_missing(sparklayer: SparkLayer, fake: Any) -> None:
-    fake.answers = [TAKEN, httpx.Response(404, json={"title": "No"})]
+    fake.answers = [TAKEN, httpx.Response(404, json={"title": "No", "detail": "No"})]
     with pytest.raises(Duplicate):
         await sparklayer.products.create(WRITE, Lane.LIVE)
     with pytest.raises(Missing):
@@ -209,7 +209,7 @@ async def test_locations_are_listed_and_created(sparklayer: SparkLayer, fake: An
 async def test_a_price_list_is_read_created_and_changed(sparklayer: SparkLayer, fake: Any) -> None:
     there = {"slug": "trade", "name": "Trade", "currency_code": "GBP", "source": "platform", "rules": []}
     expected = PriceList(slug="trade", name="Trade", currency_code="GBP", source="platform")
-    fake.answers = [httpx.Response(404, json={"title": "No"}), httpx.Response(200, json=there)]
+    fake.answers = [httpx.Response(404, json={"title": "No", "detail": "No"}), httpx.Response(200, json=there)]
     assert await sparklayer.pricing.get_list("trade") is None
     assert await sparklayer.pricing.get_list("trade") == expected
     await sparklayer.pricing.create_list(expected)
@@ -271,7 +271,7 @@ async def test_a_patch_says_what_is_resolved_and_may_end_the_run(sparklayer: Spa
 
 
 async def test_a_patch_before_any_put_is_missing(sparklayer: SparkLayer, fake: Any) -> None:
-    fake.answers = [httpx.Response(404, json={"title": "No"})]
+    fake.answers = [httpx.Response(404, json={"title": "No", "detail": "No"})]
     with pytest.raises(Missing):
         await sparklayer.sync_log.patch("products", errors=[ERROR], resolved=[])
 

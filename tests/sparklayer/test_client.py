@@ -67,7 +67,9 @@ async def test_a_second_401_blocks_after_exactly_one_new_token(sparklayer: Spark
 async def test_a_refused_key_blocks_everyone_who_waits_for_it_and_the_probe_tries_again(
     sparklayer: SparkLayer, fake: Any, autojump_clock: trio.testing.MockClock, status: int
 ) -> None:
-    fake.token_answer = lambda _request: httpx.Response(status, json={"title": "Unknown client"})
+    fake.token_answer = lambda _request: httpx.Response(
+        status, json={"title": "Unknown client", "detail": "Unknown client"}
+    )
     blocked: list[Blocked] = []
 
     async def call() -> None:
@@ -90,13 +92,13 @@ async def test_a_refused_key_blocks_everyone_who_waits_for_it_and_the_probe_trie
 @pytest.mark.parametrize(
     ("answer", "known"),
     [
-        (httpx.Response(401, json={"title": "Unauthorized"}), False),
+        (httpx.Response(401, json={"title": "Unauthorized", "detail": "Unauthorized"}), False),
         (httpx.Response(400, json={"error": "invalid_client"}), False),
         (httpx.Response(401, html="<p>Log in to the proxy"), None),
         (httpx.Response(403, json=["blocked"]), None),
         (httpx.Response(401), None),
-        (httpx.Response(404, json={"title": "Not found"}), None),
-        (httpx.Response(503, json={"title": "Later"}), None),
+        (httpx.Response(404, json={"title": "Not found", "detail": "Not found"}), None),
+        (httpx.Response(503, json={"title": "Later", "detail": "Later"}), None),
         (httpx.Response(200, html="<p>Welcome"), None),
     ],
 )
@@ -151,7 +153,9 @@ def test_a_token_does_not_show_itself() -> None:
 
 
 def test_a_refusal_that_quotes_the_secret_is_starred() -> None:
-    refusal = read(Answer(401, {}, b'{"detail": "There is no client jones with hunter2"}'), 0.0, Secret("hunter2"))
+    refusal = read(
+        Answer(401, {}, b'{"title": "No", "detail": "There is no client jones with hunter2"}'), 0.0, Secret("hunter2")
+    )
     assert isinstance(refusal, Blocked)
     assert str(refusal) == "no access token: There is no client jones with ***"
 
@@ -233,7 +237,7 @@ def test_lines_of_a_pricing_refusal() -> None:
     assert lines_of(Answer(400, {}, b'[{"line": true}, {"line": "1"}, 7]')) == {}
 
 
-TAKEN = b'{"detail": "SKU A-1 is already taken"}'
+TAKEN = b'{"title": "No", "detail": "SKU A-1 is already taken"}'
 
 
 @pytest.mark.parametrize(
@@ -245,7 +249,7 @@ TAKEN = b'{"detail": "SKU A-1 is already taken"}'
         (PLAIN, 200, b"\n<!doctype html><title>Log in</title>", Retry, "foreign_answer"),
         (KEYED, 409, TAKEN, Duplicate, "duplicate"),
         (KEYED, 422, TAKEN, Duplicate, "duplicate"),
-        (KEYED, 400, b'{"detail": "external_id must be unique"}', Duplicate, "duplicate"),
+        (KEYED, 400, b'{"title": "No", "detail": "external_id must be unique"}', Duplicate, "duplicate"),
         (KEYED, 409, b"", Retry, "conflict"),
         (KEYED, 400, PROBLEM, Rejected, "http_400"),
         (PLAIN, 409, TAKEN, Rejected, "http_409"),

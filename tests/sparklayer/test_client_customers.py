@@ -178,7 +178,7 @@ async def test_each_operation_has_its_path_and_ids_are_quoted_in_it(sparklayer: 
     there = {"id": "cu_1", "email": "Jo+1@shop.test", "addresses": []}
     body = merged(write(PLAIN), None)
     fake.answers = [
-        httpx.Response(404, json={"title": "No"}),
+        httpx.Response(404, json={"title": "No", "detail": "No"}),
         httpx.Response(201, json=there),
         httpx.Response(200, json=there),
         httpx.Response(200, json=there),
@@ -204,9 +204,9 @@ async def test_each_operation_has_its_path_and_ids_are_quoted_in_it(sparklayer: 
 
 async def test_a_conflict_is_a_duplicate_whatever_its_words(sparklayer: SparkLayer, fake: Any) -> None:
     fake.answers = [
-        httpx.Response(409, json={"title": "No"}),
-        httpx.Response(409, json={"detail": "email"}),
-        httpx.Response(404, json={"title": "No"}),
+        httpx.Response(409, json={"title": "No", "detail": "No"}),
+        httpx.Response(409, json={"title": "No", "detail": "email"}),
+        httpx.Response(404, json={"title": "No", "detail": "No"}),
     ]
     for _ in range(2):
         with pytest.raises(Duplicate):
@@ -218,7 +218,9 @@ async def test_a_conflict_is_a_duplicate_whatever_its_words(sparklayer: SparkLay
 async def test_a_refused_customer_comes_with_sparklayers_words_and_the_fields_that_it_names(
     sparklayer: SparkLayer, fake: Any
 ) -> None:
-    fake.answers = [httpx.Response(400, json={"errors": [{"property": "group", "message": "is unknown"}, "odd"]})]
+    fake.answers = [
+        httpx.Response(400, json={"title": "No", "errors": [{"property": "group", "message": "is unknown"}]})
+    ]
     with pytest.raises(Rejected, match="group: is unknown") as refusal:
         await sparklayer.customers.put(PLAIN.external_id, merged(write(PLAIN), None), Lane.LIVE, math.inf)
     assert refusal.value.properties == {"group"}

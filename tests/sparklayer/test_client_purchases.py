@@ -186,8 +186,18 @@ def test_a_cancelled_purchase_is_as_it_was_with_every_package_cancelled() -> Non
     assert {name: value for name, value in content.items() if name != "packages"} == kept
 
 
+def test_packages_held_as_an_object_survive() -> None:
+    package = {"identifiers": {"sparklayer_package_id": "pk_1"}, "accounting_files": [{"file_type": "invoice"}]}
+    line = owned(ORDER)["packages"][0]["line_items"][0]
+    held = HELD | {"packages": {**package, "type": "processing", "line_items": [line]}}
+    [written] = merged(ORDER, held)["packages"]
+    assert {name: written[name] for name in package} == package
+    [written] = cancelled(held)["packages"]
+    assert written == {**package, "type": "cancelled", "line_items": [line]}
+
+
 async def test_a_purchase_is_read_and_written_by_its_cart(sparklayer: SparkLayer, fake: Any) -> None:
-    fake.answers = [httpx.Response(404, json={"title": "No"}), httpx.Response(200, json=HELD)]
+    fake.answers = [httpx.Response(404, json={"title": "No", "detail": "No"}), httpx.Response(200, json=HELD)]
     assert await sparklayer.purchases.read(CART, Lane.LIVE) is None
     assert await sparklayer.purchases.read(CART, Lane.LIVE) == HELD
     await sparklayer.purchases.put(CART, merged(ORDER, None), Lane.LIVE, math.inf)
@@ -199,7 +209,7 @@ async def test_a_purchase_is_read_and_written_by_its_cart(sparklayer: SparkLayer
 async def test_a_refused_purchase_is_the_merchants_to_mend(
     sparklayer: SparkLayer, fake: Any, status: int, reason: str
 ) -> None:
-    fake.answers = [httpx.Response(status, json={"detail": "not this one"})]
+    fake.answers = [httpx.Response(status, json={"title": "No", "detail": "not this one"})]
     with pytest.raises(Rejected, match="not this one") as rejected:
         await sparklayer.purchases.put(CART, merged(ORDER, None), Lane.LIVE, math.inf)
     assert rejected.value.reason == reason

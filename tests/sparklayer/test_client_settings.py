@@ -30,7 +30,7 @@ async def test_the_base_currency_is_a_global_setting(sparklayer: SparkLayer, fak
 async def test_a_key_that_may_not_write_settings_sets_the_store_currency_and_is_not_asked_again(
     sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock, status: int
 ) -> None:
-    fake.answers = [httpx.Response(status, json={"title": "No"})] * 2
+    fake.answers = [httpx.Response(status, json={"title": "No", "detail": "No"})] * 2
     await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
     await sparklayer.settings.set_base_currency("EUR", Lane.LIVE)
     assert steps(fake) == [SETTING, SETTING, CURRENCY, CURRENCY]
@@ -42,14 +42,14 @@ async def test_a_refusal_that_says_so_means_the_key_whatever_its_status(
     sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock, member: str
 ) -> None:
     words = "Global settings unavailable for updates, please contact support"
-    fake.answers = [httpx.Response(400, json={member: words})] * 2
+    fake.answers = [httpx.Response(400, json={"title": "Refused", "status": 400} | {member: words})] * 2
     await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
     await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
     assert steps(fake) == [SETTING, SETTING, CURRENCY, CURRENCY]
 
 
 async def test_a_refused_value_is_refused(sparklayer: SparkLayer, fake: Any) -> None:
-    fake.answers = [httpx.Response(400, json={"detail": "XXX is no currency"})]
+    fake.answers = [httpx.Response(400, json={"title": "No", "detail": "XXX is no currency"})]
     with pytest.raises(Rejected, match="XXX is no currency") as rejected:
         await sparklayer.settings.set_base_currency("XXX", Lane.LIVE)
     assert rejected.value.reason == "http_400"
@@ -60,9 +60,9 @@ async def test_another_currency_that_is_set_for_good_is_a_conflict(
     sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock
 ) -> None:
     fake.answers = [
-        httpx.Response(403, json={"title": "No"}),
-        httpx.Response(403, json={"title": "No"}),
-        httpx.Response(409, json={"detail": "the currency is set"}),
+        httpx.Response(403, json={"title": "No", "detail": "No"}),
+        httpx.Response(403, json={"title": "No", "detail": "No"}),
+        httpx.Response(409, json={"title": "No", "detail": "the currency is set"}),
     ]
     with pytest.raises(Rejected) as rejected:
         await sparklayer.settings.set_base_currency("EUR", Lane.LIVE)
@@ -70,7 +70,7 @@ async def test_another_currency_that_is_set_for_good_is_a_conflict(
 
 
 async def test_a_suspended_site_is_no_reason_to_try_the_other_way(sparklayer: SparkLayer, fake: Any) -> None:
-    fake.answers = [httpx.Response(402, json={"title": "No"})]
+    fake.answers = [httpx.Response(402, json={"title": "No", "detail": "No"})]
     with pytest.raises(Blocked):
         await sparklayer.settings.set_base_currency("EUR", Lane.LIVE)
     assert steps(fake) == [SETTING]
@@ -80,7 +80,7 @@ async def test_a_suspended_site_is_no_reason_to_try_the_other_way(sparklayer: Sp
 async def test_a_refusal_that_comes_once_sets_no_store_currency(
     sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock
 ) -> None:
-    fake.answers = [httpx.Response(403, json={"title": "no"})]
+    fake.answers = [httpx.Response(403, json={"title": "no", "detail": "no"})]
     began = trio.current_time()
     with pytest.raises(Retry) as failure:
         await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
@@ -97,7 +97,7 @@ async def test_a_refusal_by_something_in_between_sets_no_store_currency(
     sparklayer: SparkLayer, fake: Any, autojump_clock: MockClock, status: int, before: int
 ) -> None:
     page = httpx.Response(status, html="<h1>Global settings unavailable for updates</h1>")
-    fake.answers = [httpx.Response(403, json={"title": "no"})] * before + [page] * 3
+    fake.answers = [httpx.Response(403, json={"title": "no", "detail": "no"})] * before + [page] * 3
     with pytest.raises(Retry) as failure:
         await sparklayer.settings.set_base_currency("GBP", Lane.LIVE)
     assert failure.value.reason == "foreign_answer"

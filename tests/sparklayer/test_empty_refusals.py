@@ -70,7 +70,7 @@ async def _fail(client: Client, operation: Operation) -> Failure:
 
 
 def _belief(operation: Operation) -> type[Failure]:
-    return Retry if operation.names_nothing else Missing
+    return Missing if operation.may_miss else Retry
 
 
 @pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
@@ -80,7 +80,7 @@ async def test_an_empty_404_is_the_apis_own_when_its_control_question_says_so(
     service = Service()
     client = _client(service)
     assert type(await _fail(client, operation)) is _belief(operation)
-    if operation.names_nothing:
+    if not operation.may_miss:
         return  # A creation is retried after any 404.
     assert service.asked == [operation.control.of("42"), operation.control.of(operation.control.nobody)]
     service.known = service.nobody = httpx.Response(503)
@@ -122,7 +122,7 @@ async def test_a_site_without_a_known_id_is_asked_for_its_price_lists(
 ) -> None:
     service = Service()
     assert type(await _fail(_client(service, None), operation)) is _belief(operation)
-    if not operation.names_nothing:
+    if operation.may_miss:
         assert service.asked[0] == "/api/v2/price-lists"
 
 

@@ -195,6 +195,8 @@ READS: dict[str, tuple[Callable[[SparkLayer], Awaitable[Any]], list[dict[str, An
             without(PURCHASE, "purchase_identifiers"),
             without(PURCHASE, "packages"),
             PURCHASE | {"purchase_identifiers": ANOTHERS_IDS},
+            PURCHASE | {"packages": {"0": PURCHASE["packages"][0]}},
+            PURCHASE | {"packages": {"type": "processing", "line_items": {"9": {}}}},
         ],
     ),
     "variants to adopt": (

@@ -53,13 +53,23 @@ FOREIGN_REFUSALS = {
     "an error of another shape": b'{"error": ["invalid_client"]}',
     "a status alone": b'{"status": 404}',
     "another status": b'{"title": "Bad gateway", "status": 502}',
-    "a status in words": b'{"detail": "no", "status": "error"}',
+    "a status in words": b'{"title": "No", "detail": "no", "status": "error"}',
+    "a detail without a title": b'{"detail": "Not Found"}',
+    "a firewall's detail": b'{"detail": "Blocked by policy", "status": 404}',
+    "errors without a title": b'{"errors": [{"code": "404", "message": "Not Found"}]}',
+    "errors in words": b'{"title": "No", "errors": ["x"]}',
+    "errors without words": b'{"title": "No", "errors": [{}]}',
+    "errors with another status": b'{"title": "No", "errors": [{"message": "Bad gateway", "status": 502}]}',
+    "errors of JSON:API": b'{"errors": [{"status": "502", "title": "Bad gateway", "detail": "upstream"}]}',
+    "errors of another shape": b'{"title": "No", "errors": {"sku": ["already exists"]}}',
+    "a title alone": b'{"title": "Access denied"}',
+    "a detail of another shape": b'{"title": "No", "detail": [{"loc": ["path"], "msg": "no"}]}',
     "no title": b'{"title": "", "detail": null, "errors": []}',
     "a title of another shape": b'{"title": {"en": "No"}, "errors": {"sku": "No"}}',
 }
 """A gateway's JSON may share a name with RFC 7807, or have a status other than the answer's."""
 
-PROBLEM = b'{"title": "No"}'
+PROBLEM = b'{"title": "No", "detail": "No"}'
 LINES = b'[{"line": 0, "field": "price", "message": "too low"}]'
 JSON = {"content-type": "application/json"}
 
@@ -130,7 +140,15 @@ def test_a_success_of_the_documented_shape_is_believed_under_any_type_but_html(o
     assert empty is None if page == b"" else isinstance(empty, Retry)
 
 
-@pytest.mark.parametrize("body", [b"", PROBLEM, b'{"errors": [{"message": "no"}]}', b'{"detail": "no"}'])
+OWN_REFUSALS = [
+    b"",
+    PROBLEM,
+    b'{"title": "No", "errors": [{"message": "no"}]}',
+    b'{"title": "No", "detail": null, "errors": [{"code": "required", "property": "slug"}], "type": "about:blank"}',
+]
+
+
+@pytest.mark.parametrize("body", OWN_REFUSALS)
 @pytest.mark.parametrize("operation", [operation for operation in OPERATIONS.values() if operation is not TOKEN])
 def test_the_apis_own_refusals_keep_their_meaning(operation: Operation, body: bytes) -> None:
     """The client decides about a 401, and tells a Forbidden from a Blocked; `read` decides about the token."""
@@ -165,7 +183,7 @@ def test_lines_refuse_only_a_write_of_prices(operation: Operation) -> None:
 
 def test_a_duplicate_is_one_only_in_the_apis_own_words() -> None:
     create = OPERATIONS["createProduct"]
-    assert type(failure_of(create, Answer(409, {}, b'{"detail": "SKU already exists"}'))) is Duplicate
+    assert type(failure_of(create, Answer(409, {}, b'{"title": "No", "detail": "SKU already exists"}'))) is Duplicate
     assert type(failure_of(create, Answer(409, {}, b"SKU already exists"))) is Retry
 
 

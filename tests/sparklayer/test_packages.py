@@ -98,6 +98,12 @@ def test_an_invoice_of_a_package_that_is_no_more_goes_to_the_first() -> None:
     assert (package["identifiers"], package["accounting_files"]) == ({}, [INVOICE])
 
 
-@pytest.mark.parametrize("packages", [None, {"type": "Incoming"}])
-def test_packages_of_another_shape_carry_nothing(packages: Any) -> None:
+@pytest.mark.parametrize("packages", [None, [], {}])
+def test_a_purchase_without_packages_has_none(packages: Any) -> None:
     assert held_packages({"packages": packages}) == []
+
+
+def test_an_object_is_the_one_package_of_a_purchase() -> None:
+    """Old pages of SparkLayer print it so."""
+    package = held("processing", SHIRT)
+    assert held_packages({"packages": package}) == [package]

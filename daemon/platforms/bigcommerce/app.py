@@ -19,7 +19,7 @@ from attrs import Attribute, field, frozen, validators
 from daemon.errors import Retry
 from daemon.model import Secret
 from daemon.model.identifiers import trimmed, without_slash
-from daemon.platforms.base import AppPage, AppRefused, AppType, Installed, Loaded, Uninstalled, Visit
+from daemon.platforms.apps import AppPage, AppRefused, AppType, Installed, Loaded, Uninstalled, Visit
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings, fits_a_header
 from daemon.platforms.bigcommerce.signed_payload import read_signed_payload, store_of
 from daemon.transport.http import Answer, Api, Transport

@@ -6,7 +6,6 @@ NaN, which mapping refuses. Any other such field is reported by its path and the
 rest might remove data from SparkLayer.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, TypeVar
@@ -16,6 +15,7 @@ from attrs import field, frozen
 from msgspec import Raw, inspect
 from msgspec.json import Decoder
 
+from daemon.platforms.shared.numbers import decimal_number, whole_number
 from daemon.platforms.shared.rows import Odd, Unreadable, decode, read_row
 
 T = TypeVar("T")
@@ -25,8 +25,6 @@ NO_NUMBER = Decimal("NaN")
 _LONGEST = 40
 """Digits of a number that is written as text."""
 _WORD = 2**63
-_INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _FLAGS = {"true": True, "false": False}
 _NOT = object()
 """Marks a value that does not fit a type."""
@@ -172,19 +170,24 @@ def _text(value: Any) -> Any:
 
 def _integer(value: Any) -> Any:
     """Return a whole number that fits into a machine word."""
-    if isinstance(value, str) and _INTEGER.fullmatch(value):
-        return int(value)
+    if isinstance(value, str):
+        return _of_text(value, whole_number)
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not abs(Decimal(value)) < _WORD:
         return _NOT
     return int(value) if value == int(value) else _NOT
 
 
 def _decimal(value: Any) -> Any:
-    if isinstance(value, bool) or not (isinstance(value, int | Decimal | str)):
+    if isinstance(value, str):
+        return _of_text(value, decimal_number)
+    return Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else _NOT
+
+
+def _of_text(text: str, read: Callable[[str], Any]) -> Any:
+    try:
+        return read(text)
+    except ValueError:
         return _NOT
-    if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        return _NOT
-    return _number(str(value)) if isinstance(value, str) else Decimal(value)
 
 
 _LEAVES: Mapping[type[inspect.Type], Callable[[Any], Any]] = {

@@ -7,6 +7,7 @@
     products/, customers/, orders/    one kind each: reader, schema of the API's answers, mapping (pure)
     store                             the shop's own settings
     webhooks, hooks                   deliveries (pure); registration of webhooks
+    app                               keys: typed by the merchant, or made by the shop
     lookup                            entities as people name them
     ids, amounts, meta                shared by all kinds
 
@@ -19,6 +20,7 @@ from daemon.model import Kind
 from daemon.platforms.base import PlatformType, WebhookTimes
 from daemon.platforms.woocommerce.adapter import WooCommerce
 from daemon.platforms.woocommerce.address import public_url_fault, store_id
+from daemon.platforms.woocommerce.app import APP, TYPED_KEYS
 from daemon.platforms.woocommerce.refusal import NAMED_REMEDIES
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
 from daemon.platforms.woocommerce.webhooks import WooCommerceWebhooks
@@ -32,6 +34,8 @@ PLATFORM = PlatformType(
     connect=WooCommerce,
     reader=WooCommerceWebhooks,
     cached_kinds=frozenset({Kind.CUSTOMERS}),
+    app=APP,
+    typed_keys=TYPED_KEYS,
     # A delivery waits for WP-Cron, which runs every minute where there are visits (woocommerce.md, Webhooks 16).
     webhooks=WebhookTimes(active_after=0.0, retried_for=0.0, delivered_within=120.0, needs_care=True),
     # The settings of a shop are told by no webhook.

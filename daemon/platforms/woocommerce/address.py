@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from daemon.model.identifiers import trimmed
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
+NO_ADDRESS = "must be the shop's address, such as https://shop.example.com"
 DELIVERED_PORTS = frozenset({80, 443, 8080})
 
 _INSIDE_WORDPRESS = re.compile(r"/(?:wp-json|wp-admin|wp-login\.php|index\.php)(?:/.*)?$")
@@ -51,9 +52,15 @@ def shop_address(text: str) -> str:
 
 
 def store_id(text: str) -> str:
-    """Return the one spelling of a shop's address. Raises ValueError for a text that is none."""
+    """Return the one spelling of a shop's address. Raises ValueError for a text that is none.
+
+    A single word is none: it would be the id of a store on another platform.
+    """
     address = shop_address(text)
-    if fault := address_fault(address):
+    fault = address_fault(address)
+    if not fault and "://" not in text and "." not in (urlsplit(address).hostname or ""):
+        fault = NO_ADDRESS
+    if fault:
         raise ValueError(fault)
     return address
 
@@ -61,7 +68,7 @@ def store_id(text: str) -> str:
 def address_fault(address: str) -> str | None:
     """Return the fault of an address in its one spelling, or None."""
     if not _URL.fullmatch(address):
-        return "must be the shop's address, such as https://shop.example.com"
+        return NO_ADDRESS
     try:
         parts = urlsplit(address)
         _ = parts.port

@@ -1,11 +1,10 @@
 """Amounts of WooCommerce: decimal texts with a point, empty if there is none (woocommerce.md, REST). Pure."""
 
-import re
 from decimal import Decimal
 
-NO_NUMBER = Decimal("NaN")
+from daemon.platforms.shared.numbers import decimal_number
 
-_NUMBER = re.compile(r"-?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})", re.ASCII)
+NO_NUMBER = Decimal("NaN")
 
 
 def amount_of(text: str) -> Decimal | None:
@@ -13,4 +12,7 @@ def amount_of(text: str) -> Decimal | None:
     text = text.strip()
     if not text:
         return None
-    return Decimal(text) if _NUMBER.fullmatch(text) else NO_NUMBER
+    try:
+        return decimal_number(text)
+    except ValueError:
+        return NO_NUMBER

@@ -150,7 +150,7 @@ def _redirected(answer: Answer) -> Retry:
     if "wp-login" in target.path:
         return Retry(f"the shop redirects to its login page ({where}); a plugin protects it", reason="login_page")
     shop = where.partition("/wp-json")[0]
-    return Retry(f"the shop redirects to {where}; set store_url to {shop}", reason="redirect")
+    return Retry(f"the shop redirects to {where}; use the address {shop}", reason="redirect")
 
 
 def _later(text: str, answer: Answer, reason: str) -> Retry:

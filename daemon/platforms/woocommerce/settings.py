@@ -4,15 +4,22 @@ Every value can be used as it is. An invalid one is refused with one line that n
 secret.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import Attribute, field, frozen, validators
 
 from daemon.model import Secret
-from daemon.model.identifiers import header_fault, line_fault
+from daemon.model.identifiers import credential_fault, header_fault, line_fault, trimmed
 from daemon.platforms.woocommerce.address import address_fault, shop_address
 
 LONGEST_SECRET = 512
+
+TYPED_KEY, TYPED_SECRET = "woocommerce_api_key", "woocommerce_api_secret"
+"""Fields of `extra_config` with the keys that a merchant types in SparkLayer's Dashboard (sparklayer.md section 9)."""
+
+TYPED_PASSWORD = ("woocommerce_basic_user", "woocommerce_basic_pass")
+"""Fields of `extra_config` with the password of a whole site."""
 
 
 def _is_shop(_: object, attribute: "Attribute[Any]", value: str) -> None:
@@ -70,3 +77,31 @@ class WooCommerceSettings:
     def secrets(self) -> tuple[Secret, ...]:
         """The secrets that no text may show."""
         return tuple(filter(None, (self.consumer_key, self.consumer_secret, self.webhook_secret)))
+
+
+def typed_store(store_id: str, extra_config: Mapping[str, object]) -> WooCommerceSettings | None:
+    """Return the settings of a shop with typed keys, as `TypedKeys.read` describes. Raises ValueError.
+
+    A shop whose REST API is behind a password of the site is refused. Both would have to be in the one `Authorization`
+    header of a request. WooCommerce takes keys from the URL too, but we send none there: servers log URLs, and the shop
+    repeats them in its `Link` header (woocommerce.md, REST).
+    """
+    filled = {name: extra_config[name] for name in (TYPED_KEY, TYPED_SECRET, *TYPED_PASSWORD) if extra_config.get(name)}
+    if not filled:
+        return None
+    for name in TYPED_PASSWORD:
+        if name in filled:
+            wrong = "a request with WooCommerce's keys cannot also carry the site's password"
+            raise ValueError(f"extra_config.{name}: {wrong}; exempt /wp-json from the password, and leave this empty")
+    for name in (TYPED_KEY, TYPED_SECRET):
+        if name not in filled:
+            raise ValueError(f"extra_config.{name}: is missing")
+        if fault := credential_fault(filled[name]):
+            raise ValueError(f"extra_config.{name}: {fault}")
+    key, secret = (Secret(trimmed(str(filled[name]))) for name in (TYPED_KEY, TYPED_SECRET))
+    try:
+        return WooCommerceSettings(store_url=store_id, consumer_key=key, consumer_secret=secret)
+    except ValueError as error:
+        field_name, _, fault = str(error).partition(": ")
+        typed = {"consumer_key": TYPED_KEY, "consumer_secret": TYPED_SECRET}
+        raise ValueError(f"extra_config.{typed[field_name]}: {fault}") from None

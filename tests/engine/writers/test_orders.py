@@ -151,7 +151,12 @@ async def test_an_order_that_is_gone_stays_as_cancelled(autojump_clock: MockCloc
 
 
 async def test_a_conflict_is_told_here_and_not_in_the_sync_log(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.site.faults.add("PUT *", answer(409, '{"title": "the platform id is taken by another"}'))
+    bench.site.faults.add(
+        "PUT *",
+        answer(
+            409, '{"title": "the platform id is taken by another", "detail": "the platform id is taken by another"}'
+        ),
+    )
     await put(bench, order("1"))
     assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
     assert await bench.harness.take() is None

@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from daemon.model import Secret
-from daemon.platforms.base import AppRefused, Installed, Loaded, Uninstalled
+from daemon.platforms.apps import AppRefused, Installed, Loaded, Uninstalled
 from daemon.platforms.bigcommerce.app import BigCommerceApp, BigCommerceAppSettings
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.signed_payload import LEEWAY, read_signed_payload

@@ -203,6 +203,15 @@ def test_attribute(name: str, text: str, field: str, value: Any) -> None:
         ("discount_percentage", "NaN", "discount_percentage", None),
         ("payment_on_account", "5000", "payment_on_account", None),
         ("payment_on_account", "{}", "payment_on_account", None),
+        ("discount_percentage", "1_0", "discount_percentage", None),
+        ("discount_percentage", "\u0661\u0662", "discount_percentage", None),
+        ("payment_on_account", '{"credit_limit": "1_000"}', "payment_on_account", None),
+        ("payment_on_account", '{"credit_limit": "\u0661"}', "payment_on_account", None),
+        ("payment_on_account", '{"credit_limit": 1, "balance": "1_0"}', "payment_on_account", None),
+        ("payment_on_account", '{"credit_limit": 1, "net_terms": "3_0"}', "payment_on_account", None),
+        ("payment_on_account", '{"credit_limit": 1, "net_terms": 1.5}', "payment_on_account", None),
+        ("payment_on_account", '{"credit_limit": true}', "payment_on_account", None),
+        ("payment_on_account", '{"balance": 1}', "payment_on_account", None),
         ("payment_on_account", '{"credit_limit": "lots"}', "payment_on_account", None),
         ("payment_on_account", '{"credit_limit": "Infinity"}', "payment_on_account", None),
         ("payment_on_account", '{"credit_limit": -1}', "payment_on_account", None),
@@ -225,7 +234,19 @@ def test_an_attribute_that_cannot_be_read_is_listed(name: str, text: str, field:
 @pytest.mark.holds("C5")
 @pytest.mark.parametrize(
     "parent",
-    ["ada@example.com", "0", "-1", "1.5", "9" * 5000, "2147483648", "9" * 19, "1234567890123456789012", "9" * 4000],
+    [
+        "ada@example.com",
+        "0",
+        "-1",
+        "1.5",
+        "1_2",
+        "\u0661\u0662",
+        "9" * 5000,
+        "2147483648",
+        "9" * 19,
+        "1234567890123456789012",
+        "9" * 4000,
+    ],
 )
 def test_a_parent_that_cannot_be_a_customer_is_told_of_by_its_id(parent: str) -> None:
     result = mapped({"parent_customer_id": parent})

@@ -92,7 +92,7 @@ async def test_foreign_answers(
 async def test_a_redirect_says_to_which_address(autojump_clock: MockClock) -> None:
     location = f"https://www.shop.example.com/wp-json/wc/v3/products?consumer_key={KEY}"
     failure = await failure_of(answer(301, location=location))
-    assert "set store_url to https://www.shop.example.com" in str(failure)
+    assert "use the address https://www.shop.example.com" in str(failure)
     assert KEY not in str(failure)
 
 

@@ -23,6 +23,15 @@ _BODIES: Mapping[str, tuple[str, bytes]] = {
     "text": ("text/plain", b"upstream connect error or disconnect/reset before headers"),
     "empty": ("", b""),
 }
+_JSON: Mapping[int, bytes] = {
+    400: b'{"errors": ["x"]}',
+    401: b'{"detail": "Not authenticated"}',
+    403: b'{"detail": "Blocked by policy"}',
+    404: b'{"detail": "Not Found"}',
+    409: b'{"title": "Conflict", "errors": [{"message": "Bad gateway", "status": 502}]}',
+    502: b'{"error": {"code": 502, "message": "Bad gateway"}}',
+}
+"""JSON of frameworks and gateways, which looks like a problem but is neither API's."""
 _CONTENTS: Mapping[str, tuple[str, bytes]] = {
     "200 html": ("text/html", _HTML),
     "200 list": ("application/json", b"[]"),
@@ -41,6 +50,7 @@ ANSWERS: Mapping[str, Response] = {
         for status in STATUSES
         for name, (kind, body) in _BODIES.items()
     },
+    **{f"{status} json": _response(status, "application/json", body) for status, body in _JSON.items()},
     **{name: _response(200, kind, body) for name, (kind, body) in _CONTENTS.items()},
 }
 """By name."""

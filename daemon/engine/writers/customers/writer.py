@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
+import trio
 from attrs import evolve
 
 from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
-from daemon.engine.writers.customers.exchange import SALES_AGENT, UNREAD, EmailTaken, Exchange, is_there
+from daemon.engine.writers.customers.exchange import REPLACED, SALES_AGENT, UNREAD, EmailTaken, Exchange
 from daemon.engine.writers.customers.parents import Family, find_links
 from daemon.engine.writers.customers.plan import CustomerJob, CustomerPlan, Link, Parts, plan_customers
 from daemon.engine.writers.writer import Sending, Writer
@@ -36,6 +37,10 @@ PARENT_RETRIES = 5
 LONGEST_TOGETHER = 60.0
 """Seconds up to which customers that wait for their parents are retried at the same time (1, 2, 4 and so on), so that
 one read does for many. Beyond that each waits as long as any other retried entity."""
+
+
+NOTED = frozenset({UNREAD, REPLACED})
+"""Keys that a customer may own until it is written or removed."""
 
 
 def placeholder(external_id: ExternalId) -> str:
@@ -170,15 +175,16 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
 
     async def _remove(self, job: CustomerJob, lane: Lane) -> Outcome:
         api = self._context.sparklayer.customers
-        held = await confirmed(partial(api.read, job.external_id, lane), is_there)
+        began = trio.current_time()
+        held = await confirmed(partial(api.read, job.external_id, lane), lambda held: held is not None)
         if held is not None and is_agent(held):
             return Outcome(result=Result.REJECTED, issues=(IssueType.SALES_AGENT.issue(),))
-        # Until a customer was read, a 404 may be the path's own. Believing it would leave the customer its access.
-        if (held is not None or not self._exchange.proven) and not await finds(
-            partial(api.delete, job.external_id, lane)
-        ):
+        # A 404 may be the path's own. Believing it would leave the customer its access.
+        is_gone = held is None and await self._exchange.shows_another(job.external_id, lane, began)
+        if not is_gone and not await finds(partial(api.delete, job.external_id, lane)):
             await agreed(None, partial(api.read, job.external_id, lane))
-        return Outcome(result=Result.REMOVED, released=frozenset(job.before.emails if job.before else ()) | {UNREAD})
+        self._exchange.take_replaced(job.external_id)
+        return Outcome(result=Result.REMOVED, released=_emails(job) | NOTED)
 
     async def _write(self, job: CustomerJob, customer: Customer, sending: Sending[CustomerJob]) -> Outcome:
         email = self._email_key(customer.email)
@@ -196,9 +202,13 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         except Rejected as refusal:
             return Outcome(result=Result.REJECTED, issues=(_issue(refusal, customer),))
         # A customer that was written was read before, so it is not unread any more.
-        released = frozenset(job.before.emails if job.before else ()) - {email} | {UNREAD}
+        released = _emails(job) - {email} | NOTED
         row = job.row(self._parts(customer, job.before or Parts()))
-        outcome = Outcome(result=Result.WRITTEN, row=row, released=released, parent=True, follows=customer.parent)
+        is_replaced = self._exchange.take_replaced(job.external_id)
+        issues = (IssueType.CUSTOMER_REPLACED.issue(),) if is_replaced else ()
+        outcome = Outcome(
+            result=Result.WRITTEN, row=row, issues=issues, released=released, parent=True, follows=customer.parent
+        )
         return outcome if job.link is None or customer.parent is not None else _with_parent_issue(outcome, job.link)
 
     async def _give_way_or_retry(
@@ -270,6 +280,10 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         if refusal.properties:
             return PARENT in refusal.properties
         return await self._context.sparklayer.customers.read(parent, lane) is None
+
+
+def _emails(job: CustomerJob) -> frozenset[Key]:
+    return frozenset(job.before.emails if job.before else ())
 
 
 def _steps(job: CustomerJob) -> Iterator[Step]:

@@ -12,7 +12,7 @@ and the expected format. A value on the product is reported once, not once for e
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from daemon.entities import Issue, OrderRules
 from daemon.issues import IssueType
 from daemon.platforms.shared.amounts import usable
 from daemon.platforms.shared.dates import date_of
+from daemon.platforms.shared.numbers import decimal_number, whole_number
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, is
         rrp=reader.value("rrp", _amount, "an amount of 0 or more such as 19.99"),
         settings=_settings(reader),
         restock_date=reader.value("restock_date", date_of, "a date such as 2026-12-31"),
-        min_stock_level=reader.value("min_stock_level", int, "a whole number"),
+        min_stock_level=reader.value("min_stock_level", whole_number, "a whole number"),
     )
     rules = {"settings", *COUNTS, *FLAGS}
     return evolve(attributes, unreadable=frozenset("settings" if name in rules else name for name in reader.unreadable))
@@ -79,7 +80,7 @@ class _Reader:
             return None
         try:
             return parse(text)
-        except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError, RecursionError):
+        except (ValueError, TypeError, msgspec.DecodeError, RecursionError):
             self.unreadable.add(name)
             owner = _begun(self.called) if name in self.own else "the product"
             words = {"platform": "BigCommerce", "name": name, "owner": owner, "expected": expected}
@@ -129,14 +130,14 @@ def _rules(text: str) -> tuple[OrderRules, ...]:
 
 
 def _amount(text: str) -> Decimal:
-    amount = Decimal(text)
+    amount = decimal_number(text)
     if not usable(amount):
         raise ValueError(text)
     return amount
 
 
 def _count(text: str) -> int:
-    count = int(text)
+    count = whole_number(text)
     if count < 0:
         raise ValueError(text)
     return count

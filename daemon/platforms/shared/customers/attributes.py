@@ -8,14 +8,15 @@ expected.
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
-from typing import TypeVar
+from decimal import Decimal
+from typing import Any, TypeVar
 
 import msgspec
 from attrs import evolve, frozen
 
 from daemon.entities import Credit, Issue
 from daemon.issues import IssueType
+from daemon.platforms.shared.numbers import decimal_number, whole_number
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ def read(values: Mapping[str, str | int | float | None], platform: str, issues: 
             return None
         try:
             return parse(texts[name])
-        except (ValueError, TypeError, InvalidOperation, msgspec.DecodeError, RecursionError):
+        except (ValueError, TypeError, KeyError, msgspec.DecodeError, RecursionError):
             words = {"platform": platform, "name": name, "owner": "the customer", "expected": expected}
             issues.append(IssueType.ATTRIBUTE_UNREADABLE.issue(**words))
             unreadable.append(name)
@@ -93,39 +94,38 @@ def _list(text: str) -> tuple[str, ...]:
 
 
 def _percentage(text: str) -> Decimal:
-    number = Decimal(text.removesuffix("%").strip())
-    if not 0 <= number <= HUNDRED:  # NaN fails this comparison too
+    number = decimal_number(text.removesuffix("%").strip())
+    if not 0 <= number <= HUNDRED:
         raise ValueError(text)
     return number
 
 
-class _Credit(msgspec.Struct):
-    credit_limit: Decimal
-    balance: Decimal | None = None
-    currency_code: str | None = None
-    net_terms: int | None = None
-
-
-_DECODE_CREDIT = msgspec.json.Decoder(_Credit, strict=False).decode
+_DECODE_CREDIT = msgspec.json.Decoder(dict[str, Any], float_hook=str).decode
 _CURRENCY = re.compile("[A-Za-z]{3}")
 
 
 def _credit(text: str) -> Credit:
-    content = _DECODE_CREDIT(text)
-    limit, balance, currency = content.credit_limit, content.balance, content.currency_code
-    if not limit.is_finite() or limit < 0 or not (balance or limit).is_finite():
+    content = {name: _written(value) for name, value in _DECODE_CREDIT(text).items() if value is not None}
+    limit, currency = decimal_number(content["credit_limit"]), content.get("currency_code")
+    balance = decimal_number(content["balance"]) if "balance" in content else None
+    days = decimal_number(content["net_terms"]) if "net_terms" in content else None
+    if limit < 0 or (currency is not None and not _CURRENCY.fullmatch(currency)):
         raise ValueError(text)
-    if currency is not None and not _CURRENCY.fullmatch(currency):
+    if days is not None and (days < 0 or days != int(days)):
         raise ValueError(text)
-    if content.net_terms is not None and content.net_terms < 0:
-        raise ValueError(text)
-    return Credit(limit=limit, balance=balance, currency=currency and currency.upper(), net_terms=content.net_terms)
+    net_terms = None if days is None else int(days)
+    return Credit(limit=limit, balance=balance, currency=currency and currency.upper(), net_terms=net_terms)
+
+
+def _written(value: Any) -> str:
+    """Return a text or a number of JSON as it is written; empty for anything else, which no reader takes."""
+    return value.strip() if isinstance(value, str) else str(value) if type(value) is int else ""
 
 
 def _id(text: str) -> int | None:
     """Return a positive whole number, or None for any other text."""
     try:
-        number = int(text)
+        number = whole_number(text)
     except ValueError:
         return None
     return number if number > 0 else None

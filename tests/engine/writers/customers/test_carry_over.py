@@ -202,6 +202,10 @@ async def test_a_read_at_another_path_touches_one_customer_at_most(autojump_cloc
             nursery.cancel_scope.cancel()
         assert len(held(bench)) == MANY
         assert await bench.harness.rows() == {}
+        issues = await bench.issues()
+        assert [*issues.values()] == ([["customer_replaced"]] if there else []), "of the one that was touched"
+        await bench.change(*bench.shop.products)
+        await bench.work()
         assert await bench.issues() == {}
 
 
@@ -249,13 +253,13 @@ async def test_a_write_that_replaces_after_a_404_makes_a_second_answer_decide_fr
     assert with_fields_by_hand(bench) == [*"1245"]
 
 
-async def test_a_new_customer_costs_three_calls_on_a_site_that_had_customers(
+async def test_new_customers_cost_three_calls_and_a_control_question_on_a_site_that_had_customers(
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await with_unknown_customers(bench, shown="1")
     before = bench.calls.copy()
     await put(bench, customer("6"), customer("7"))
-    assert bench.calls - before == {f"GET {ONE}": 4, f"PUT {ONE}": 2}
+    assert bench.calls - before == {f"GET {ONE}": 2 * 2 + 1, f"PUT {ONE}": 2}
 
 
 async def test_our_own_write_whose_answer_was_lost_is_no_unknown_customer(

@@ -270,7 +270,7 @@ async def test_a_child_whose_parent_failed_is_tried_again(autojump_clock: MockCl
 async def test_a_child_goes_on_without_a_parent_that_sparklayer_refuses(
     autojump_clock: MockClock, bench: Bench, *, together: bool
 ) -> None:
-    bench.site.faults.add("PUT */customers/platform/1", answer(422, '{"title": "No"}'), times=2)
+    bench.site.faults.add("PUT */customers/platform/1", answer(422, '{"title": "No", "detail": "No"}'), times=2)
     bench.shop.put(customer("1"), customer("2", parent="1"))
     await bench.change(*(["1", "2"] if together else ["1"]))
     await bench.work()
@@ -289,7 +289,7 @@ async def test_a_parent_that_sparklayer_has_keeps_its_children_while_it_refuses_
     autojump_clock: MockClock, bench: Bench
 ) -> None:
     await put(bench, customer("1"), customer("2", parent="1"))
-    bench.site.faults.add("PUT */customers/platform/1", answer(422, '{"title": "No"}'))
+    bench.site.faults.add("PUT */customers/platform/1", answer(422, '{"title": "No", "detail": "No"}'))
     await put(bench, customer("1", first_name="Ann"), customer("2", parent="1", first_name="Bo"))
     assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
     assert held(bench)["2"]["parent_customer_id"] == "1"
@@ -349,7 +349,7 @@ async def test_an_email_that_moves_below_a_parent_that_was_deleted_arrives(
 async def test_a_child_refused_for_itself_leaves_its_parent_alone(autojump_clock: MockClock, bench: Bench) -> None:
     await put(bench, customer("1", parent="2"), customer("2"))
     before = bench.site.state.customers.writes
-    bench.site.faults.add("PUT */customers/platform/1", answer(422, '{"title": "No"}'))
+    bench.site.faults.add("PUT */customers/platform/1", answer(422, '{"title": "No", "detail": "No"}'))
     await put(bench, customer("1", parent="2", first_name="Ann"))
     assert await bench.issues() == {"1": ["refused_by_sparklayer"]}
     assert bench.site.state.customers.writes == before

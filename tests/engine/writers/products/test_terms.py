@@ -109,7 +109,7 @@ async def test_a_list_or_location_that_exists_though_it_was_not_seen_is_used(
     """Creating a taken price list is answered with 400, a taken location with 409."""
     async with open_bench(SparkLayerOptions(locations=(MAIN, OTHER, OURS))) as bench:
         await _prepared(bench, Wanted())
-        bench.site.faults.add("GET */price-lists/fake-price", answer(404, '{"title": "No"}'), times=1)
+        bench.site.faults.add("GET */price-lists/fake-price", answer(404, '{"title": "No", "detail": "No"}'), times=1)
         bench.site.faults.add("GET */stock-locations", answer(200, "[]"), times=2)
         assert await _prepared(bench, Wanted(), "EUR") == "sl_3"
         assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"

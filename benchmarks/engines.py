@@ -1,0 +1,124 @@
+"""SQLite and PostgreSQL in one run: durable webhooks, the CPU of full syncs, and the time from a webhook to its push.
+
+A machine's speed varies from minute to minute, so the engines take turns: compare figures of one run only.
+PostgreSQL is a server of its own on this machine, with its disk's real fsync. It shares the CPUs with the daemon and
+the load. The CPU of a full sync is the daemon's alone.
+"""
+
+import contextlib
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import frozen
+
+from benchmarks.isolation import DEBOUNCE, Lateness, edit_all, in_step
+from benchmarks.neighbours import open_neighbours
+from benchmarks.processes import open_daemon
+from benchmarks.sync import Life, live
+from benchmarks.table import Figure
+from benchmarks.webhooks import Durable, durable, figures
+from daemon.model import Secret
+from daemon.sandbox import synthetic
+from tests.postgres import DURABLE, REMEDY, Server, binaries, running
+
+ROUNDS = 5
+PRODUCTS = 2_000
+CONNECTIONS = 10
+EDITED = 5
+"""Products of each connection whose edits are timed."""
+
+SQLITE, POSTGRES = "SQLite", "PostgreSQL"
+
+
+@frozen(kw_only=True)
+class Measured:
+    """The figures of one engine: all its rounds, the slowest first; two full syncs; the delays of edits."""
+
+    rounds: list[Durable]
+    life: Life
+    delays: Lateness
+
+    @property
+    def per_second(self) -> float:
+        """The median of the durable webhooks per second."""
+        return self.rounds[len(self.rounds) // 2].result.per_second
+
+
+@contextlib.contextmanager
+def _place(server: Server, engine: str) -> Iterator[Secret | None]:
+    """Lend the URL of a new database on the server; None for SQLite, whose file is its daemon's."""
+    with server.database() if engine == POSTGRES else contextlib.nullcontext() as url:
+        yield url
+
+
+async def both(
+    *, seconds: float, rounds: int, products: int, edits: float, connections: int = CONNECTIONS
+) -> dict[str, Measured]:
+    """Measure both engines in turns: `seconds` of webhooks in each round, `edits` seconds of edits."""
+    found: dict[str, list[Durable]] = {SQLITE: [], POSTGRES: []}
+    with running(DURABLE) as server:
+        for _ in range(rounds):
+            for engine, results in found.items():
+                with _place(server, engine) as url:
+                    results.append(await durable(seconds, url))
+                    figures(results[-1], results[-1].result)  # raises if a webhook was lost
+        measured: dict[str, Measured] = {}
+        for engine, results in found.items():
+            with _place(server, engine) as url:
+                life = await live(products, url)
+            with _place(server, engine) as url:
+                delays = await _delays(url, edits, connections)
+            results.sort(key=lambda one: one.result.per_second)
+            measured[engine] = Measured(rounds=results, life=life, delays=delays)
+    return measured
+
+
+async def _delays(url: Secret | None, seconds: float, connections: int) -> Lateness:
+    """Edit products of many connections, and time each until its site has it."""
+    with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
+        async with open_neighbours([synthetic(EDITED) for _ in range(connections)]) as neighbours:
+            first, *others = [harness.told for harness in neighbours.harnesses]
+            async with open_daemon(
+                Path(folder), first, beside=others, webhooks=True, debounce=DEBOUNCE, url=url
+            ) as daemon:
+                await in_step(neighbours, daemon)
+                return await edit_all(neighbours.harnesses, seconds, random.Random(0))
+
+
+async def measure(seconds: float = 4.0, edits: float = 20.0) -> list[Figure]:
+    """Measure both engines. Raises RuntimeError where there is no PostgreSQL server."""
+    if binaries() is None:
+        raise RuntimeError(REMEDY)
+    found = await both(seconds=seconds, rounds=ROUNDS, products=PRODUCTS, edits=edits)
+    return [Figure(f"both engines in turns, {ROUNDS} rounds"), *rendered(found)]
+
+
+def rendered(found: dict[str, Measured]) -> list[Figure]:
+    """Return the figures of both engines."""
+    promised = {SQLITE: ("", ""), POSTGRES: ("5,000", "3,500")}
+    return [
+        figure
+        for engine, engine_found in found.items()
+        for figure in _of_engine(engine, engine_found, *promised[engine])
+    ]
+
+
+def _of_engine(engine: str, found: Measured, goal: str, floor: str) -> list[Figure]:
+    rounds, per = found.rounds, found.life.products / 1_000
+    middle = rounds[len(rounds) // 2]
+    slowest, fastest = (rounds[place].result.per_second for place in (0, -1))
+    cpu = [f"{cost.cpu_seconds / per:.2f}" for cost in (found.life.first, found.life.second)]
+    times = ", ".join(f"{found.delays.at(share) * 1e3:.0f}" for share in (0.5, 0.99))
+    return [
+        Figure(f"  {engine}: durable signed webhooks/s, the median", f"{found.per_second:,.0f}", goal, floor),
+        Figure(f"  {engine}: slowest and fastest round", f"{slowest:,.0f}, {fastest:,.0f}"),
+        Figure(
+            f"  {engine}: p50, p99 of an answer, ms", f"{middle.result.p50 * 1e3:.1f}, {middle.result.p99 * 1e3:.1f}"
+        ),
+        Figure(f"  {engine}: webhooks in a commit", f"{middle.group:.1f}"),
+        Figure(f"  {engine}: the daemon's CPU, us a webhook", f"{middle.cpu_seconds / middle.acknowledged * 1e6:.0f}"),
+        Figure(f"  {engine}: first, unchanged sync: CPU s per 1,000 products", ", ".join(cpu)),
+        Figure(f"  {engine}: p50, p99 from webhook to push, one node, ms", times),
+    ]

@@ -1,0 +1,231 @@
+"""A trial: two operations on the same database in one order of their statements, and a judgement of its end.
+
+Both must end without an error, and the database as if one operation had been made after the other, in either order:
+with the same rows, except for new ids. So nothing recorded is lost, unless the other operation alone would take it
+away. Three invariants are judged besides: one current run a kind, one active connection a site, no row of a wiped
+connection.
+"""
+
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import outcome
+import psycopg
+from attrs import frozen
+from psycopg import sql
+from sqlalchemy import Connection, select
+
+from daemon.model import Secret
+from daemon.storage import postgres
+from daemon.storage.migrate import upgrade
+from daemon.storage.tables import metadata
+from tests.prove.interleavings.operations import INTAKE, OWNER, Day, Make, made
+from tests.prove.interleavings.session import Pair, Played
+
+FIRST_NEW = {"connections": 1000, "full_syncs": 2000}
+"""The ids that the operations give begin here."""
+
+Content = Mapping[str, Sequence[str]]
+Name = tuple[str, str]
+
+HARMLESS: Mapping[Name, str] = {
+    ("retry parked", "finish enumeration"): "the run asks for the entity too: one revision more",
+    ("drop parked", "finish enumeration"): "the run asks for the entity: it is read once more",
+}
+"""Pairs that may end as neither order of the two does, and the reason; errors and broken invariants count there too."""
+
+RUNS = ("full_sync_id", "parked_run", "settled_run", "seen_run", "put_for", "run")
+
+
+def pairs() -> list[Name]:
+    """Return every pair of operations that two nodes may make at the same time."""
+    both_intake = itertools.combinations_with_replacement(INTAKE, 2)
+    return [*both_intake, *itertools.product(INTAKE, OWNER)]
+
+
+@frozen(kw_only=True)
+class Wrong:
+    """An order of two operations that ended wrongly."""
+
+    names: Name
+    order: Sequence[int]
+    fault: str
+    said: Sequence[str]
+
+    def __str__(self) -> str:
+        return "\n  ".join(
+            [f"{' + '.join(self.names)}, order {''.join(map(str, self.order))}: {self.fault}", *self.said]
+        )
+
+
+class Bench:
+    """A database that is set back before each trial."""
+
+    def __init__(self, url: Secret) -> None:
+        engine = postgres.engine(url, postgres.WRITE)
+        with engine.begin() as conn:
+            upgrade(conn)
+            self.day: Day = made(conn)
+            self._restore = _as_sql(conn)
+        engine.dispose()
+        self._conn = psycopg.connect(url.reveal(), autocommit=True)
+        self.pair = Pair(url)
+        self.trials = 0
+
+    def close(self) -> None:
+        self.pair.close()
+        self._conn.close()
+
+    def empty(self, *names: str) -> None:
+        """Leave these names alone in the table `meta`."""
+        self._conn.execute("DELETE FROM meta")
+        for name in names:
+            self._conn.execute("INSERT INTO meta VALUES (%s, '')", [name])
+
+    def wrong(self, names: Name, *, long: bool) -> Iterator[Wrong]:
+        """Try a pair in its orders: one change of hands in the short form, and two in the long one."""
+        make = [{**INTAKE, **OWNER}[name] for name in names]
+        one, other = (self._play(make, order) for order in ([0] * 99, [1] * 99))
+        if not _meet(one, other):
+            return
+        allowed = [self._content_after(make, order) for order in ([0] * 99, [1] * 99)]
+        for order in _orders(one.statements[0], other.statements[1], long=long):
+            played = self._play(make, order)
+            fault = self._fault(played, allowed, harmless=names in HARMLESS)
+            if fault is not None:
+                yield Wrong(names=names, order=order, fault=fault, said=played.said)
+
+    def _play(self, make: Sequence[Make], order: Sequence[int]) -> Played:
+        self._conn.execute(self._restore)
+        self.trials += 1
+
+        def work(number: int) -> Any:
+            operation, call = make[number](self.day, number)
+            return lambda conn: operation(conn, [call])[0]
+
+        return self.pair.play(work(0), work(1), order)
+
+    def _content_after(self, make: Sequence[Make], order: Sequence[int]) -> Content:
+        played = self._play(make, order)
+        for result in played.results:
+            result.unwrap()
+        return self._content()
+
+    def _fault(self, played: Played, allowed: Sequence[Content], *, harmless: bool) -> str | None:
+        errors = [str(result.error) for result in played.results if isinstance(result, outcome.Error)]
+        if errors:
+            return errors[0].splitlines()[0]
+        content = self._content()
+        if harmless or content in allowed:
+            return _broken(self._rows())
+        return "neither order of the two ends so: " + min((_difference(content, other) for other in allowed), key=len)
+
+    def _rows(self) -> dict[str, list[dict[str, Any]]]:
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in metadata.tables}
+        for name, row in self._conn.execute(_EVERYTHING):
+            rows[name].append(row)
+        return rows
+
+    def _content(self) -> Content:
+        """Return all rows, in which a new id is called by what it stands for."""
+        rows = self._rows()
+        connections = {row["id"]: f"{row['site_id']} {row['encrypted']}" for row in rows["connections"]}
+        runs = {
+            row["id"]: f"{connections.get(row['connection_id'])} {row['kind']} {row['mode']} {row['started_at']}"
+            for row in rows["full_syncs"]
+        }
+
+        def name(table: str, column: str, value: Any) -> Any:
+            if column in RUNS or (table, column) == ("full_syncs", "id"):
+                return runs.get(value, value) if value and value >= FIRST_NEW["full_syncs"] else value
+            of_connection = column == "connection_id" or (table, column) == ("connections", "id")
+            return connections.get(value, value) if of_connection and value >= FIRST_NEW["connections"] else value
+
+        return {
+            table: sorted(
+                json.dumps({column: name(table, column, value) for column, value in row.items()}) for row in found
+            )
+            for table, found in rows.items()
+        }
+
+
+def _meet(one: Played, other: Played) -> bool:
+    """Return whether a transaction writes or locks a table that the other one uses: else no order matters."""
+    used = [
+        {table for said in played.said for table in _USED.findall(said) if said.startswith(str(number))}
+        for number, played in enumerate((one, other))
+    ]
+    written = [
+        {table for said in played.said for table in _WRITTEN.findall(said) if said.startswith(str(number))}
+        for number, played in enumerate((one, other))
+    ]
+    return bool(used[0] & written[1] or used[1] & written[0])
+
+
+def _orders(first: int, second: int, *, long: bool) -> Iterator[list[int]]:
+    """Yield orders of two transactions with these numbers of statements, which differ from one after the other."""
+    for begins, (mine, theirs) in enumerate([(first, second), (second, first)]):
+        for before in range(1, mine):
+            for between in range(1, theirs + 1) if long else [theirs]:
+                yield [begins] * before + [1 - begins] * between + [begins] * mine
+
+
+def _broken(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
+    """Return the invariant that a database breaks; None if it keeps all."""
+    kept = {row["id"] for row in rows["connections"] if row["state"] != "gone"}
+    active = Counter((row["site_env"], row["site_id"]) for row in rows["connections"] if row["state"] == "active")
+    current = Counter(
+        (row["connection_id"], row["kind"]) for row in rows["full_syncs"] if row["state"] in ("enumerating", "draining")
+    )
+    if any(number > 1 for number in active.values()):
+        return "a site has two active connections"
+    if any(number > 1 for number in current.values()):
+        return "a kind has two current runs"
+    for table, found in rows.items():
+        if any(row.get("connection_id", next(iter(kept))) not in kept for row in found):
+            return f"{table} has a row of a wiped connection"
+    return None
+
+
+def _difference(content: Content, other: Content) -> str:
+    rows = {table: (set(content[table]), set(other[table])) for table in content if content[table] != other[table]}
+    return "; ".join(
+        f"{table}: {sorted(here - there)} for {sorted(there - here)}" for table, (here, there) in rows.items()
+    )
+
+
+_USED = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN) (\w+)")
+_WRITTEN = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
+
+_EVERYTHING = sql.SQL(" UNION ALL ").join(
+    sql.SQL("SELECT {}, row_to_json(t) FROM {} t").format(sql.Literal(name), sql.Identifier(name))
+    for name in metadata.tables
+)
+
+
+def _as_sql(conn: Connection) -> sql.Composed:
+    """Return the statements that set the database back to its present rows, all at once."""
+    tables = metadata.sorted_tables
+    statements = [sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)) for table in reversed(tables)]
+    for table in tables:
+        rows = [
+            sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, map(_plain, row))))
+            for row in conn.execute(select(table))
+        ]
+        if rows:
+            columns = sql.SQL(", ").join(map(sql.Identifier, table.columns.keys()))
+            values = sql.SQL(", ").join(rows)
+            insert = sql.SQL("INSERT INTO {} ({}) VALUES {}")
+            statements.append(insert.format(sql.Identifier(table.name), columns, values))
+    for name, first in FIRST_NEW.items():
+        sequence = sql.Literal(f"{name}_id_seq")
+        statements.append(sql.SQL("SELECT setval({}, {})").format(sequence, sql.Literal(first)))
+    return sql.SQL("; ").join(statements)
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value

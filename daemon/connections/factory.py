@@ -84,6 +84,11 @@ class ConnectionFactory:
         )
         return ConnectionRunner(context, self.destination(connection.site), self._slots)
 
+    def is_current(self, runner: ConnectionRunner | None, connection: Connection) -> bool:
+        """Return whether a runner works with these credentials and with the present settings."""
+        options = self.options(connection.site)
+        return runner is not None and (runner.context.connection, runner.context.options) == (connection, options)
+
     def guest(self, connection: Connection) -> ConnectionRunner:
         """Build a runner that is never started: it only reads, beside the process that works on the connection."""
         runner = self.runner(connection, self.registry.storage)

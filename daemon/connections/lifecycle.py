@@ -97,15 +97,9 @@ class Lifecycle:
                 elif site not in self.endpoints:
                     log.info("connection added", site=str(site))
                     await self.start(connection)
-                elif not self._runs_as(connection):
+                elif not self.factory.is_current(self.supervisor.find(connection.id), connection):
                     log.info("connection settings changed", site=str(site))
                     await self.start(connection)
-
-    def _runs_as(self, connection: Connection) -> bool:
-        """Return whether a runner works with these credentials and with the present settings."""
-        runner = self.supervisor.find(connection.id)
-        options = self.factory.options(connection.site)
-        return runner is not None and (runner.context.connection, runner.context.options) == (connection, options)
 
     async def pause(self, site: Site, why: str) -> None:
         """Stop working on a connection that is not wanted here any more, and log `why`; its rows stay."""

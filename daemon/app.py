@@ -9,6 +9,7 @@ which is as safe as a crash. A second signal, or a hanging shutdown, ends the pr
 `daemon.connections.reload`.
 """
 
+import contextlib
 import gc
 import hashlib
 import os
@@ -16,7 +17,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -29,16 +30,20 @@ from daemon.cli import stopping
 from daemon.config import Settings
 from daemon.connections.cluster import Cluster
 from daemon.connections.credentials import KnownStore
+from daemon.connections.events import Events
 from daemon.connections.factory import ConnectionFactory
+from daemon.connections.following import Following
+from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
+from daemon.connections.lost import LostDeliveries
 from daemon.connections.offered_keys import OfferedKeys
 from daemon.connections.registry import Registry
 from daemon.connections.reload import Reload, Reloading
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure
+from daemon.connections.wakeups import NodeWakeups, NoWakeups, Wakeups
 from daemon.connections.work import ConnectionWork
-from daemon.engine.pull import fetch, pull
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, Failure, StorageTrouble, first_inside, raise_config_error
 from daemon.listener.admin import Admin
@@ -47,13 +52,14 @@ from daemon.listener.http.server import Server
 from daemon.listener.ignite import Ignite
 from daemon.listener.routes import Route, Routes
 from daemon.listener.webhooks import Webhooks
-from daemon.model import ApiKey, Site
+from daemon.model import ApiKey, Secret, Site
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.platforms.apps import App
 from daemon.platforms.base import PlatformType
 from daemon.storage.database import Database, open_database
+from daemon.storage.notify import open_messenger
 from daemon.storage.rotation import renew_encryption
 from daemon.storage.vault import Vault, load_fingerprint
 
@@ -137,8 +143,11 @@ async def serve(
     Raises ConfigError, perhaps in a group, when the port or the database cannot be used.
     """
     metrics = Metrics()
-    async with open_database(settings.database.place, metrics.storage_commit) as database:
-        daemon = await compose(settings, database, metrics, tenure=_tenure(settings, database))
+    async with (
+        open_database(settings.database.place, metrics.storage_commit) as database,
+        _open_wakeups(settings) as wakeups,
+    ):
+        daemon = await compose(settings, database, metrics, tenure=_tenure(settings, database), wakeups=wakeups)
         registry = daemon.lifecycle.registry
         if len(settings.security.secret_keys) > 1:
             await renew_encryption(database, registry.vault)
@@ -158,6 +167,11 @@ async def serve(
             nursery.start_soon(_until, stop, _freeze)
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
+            if isinstance(wakeups, NodeWakeups):
+                wakeups.listen_to(daemon.events.receive, daemon.events.look)
+                nursery.start_soon(_until, stop, wakeups.run)
+                nursery.start_soon(_until, stop, daemon.events.run)
+                nursery.start_soon(_until, stop, daemon.intake.lost_deliveries.run)
             if reload is not None:
                 nursery.start_soon(_until, stop, partial(reloading.run, reload))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.lifecycle.endpoints))
@@ -171,6 +185,17 @@ async def serve(
         await daemon.supervisor.aclose()
         for app in (*daemon.lifecycle.apps.values(), *reloading.retired):
             await app.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _open_wakeups(settings: Settings) -> AsyncIterator[Wakeups]:
+    """Lend the wake-ups between nodes; a database file has one node."""
+    place = settings.database.place
+    if isinstance(place, Secret):
+        async with open_messenger(place, settings.database.listen_place) as messenger:
+            yield NodeWakeups(messages=messenger)
+    else:
+        yield NoWakeups()
 
 
 async def _freeze() -> None:
@@ -206,6 +231,8 @@ class Daemon:
     teardown: Teardown
     lifecycle: Lifecycle
     intake: Intake
+    guests: Guests
+    events: Events
     admin: AdminService
     tenure: Tenure
 
@@ -217,6 +244,7 @@ async def compose(
     *,
     platforms: Mapping[str, PlatformType] | None = None,
     tenure: Tenure | None = None,
+    wakeups: Wakeups | None = None,
     knows: Callable[[Site, ApiKey], Awaitable[bool | None]] | None = None,
     attempt: Callable[[Site, KnownStore], Awaitable[Failure | None]] | None = None,
     now: Callable[[], float] | None = None,
@@ -239,6 +267,7 @@ async def compose(
         registry=registry,
         factory=factory,
         tenure=tenure,
+        wakeups=wakeups or NoWakeups(),
         supervisor=supervisor,
         teardown=teardown,
         apps=_apps(settings, platforms),
@@ -246,10 +275,30 @@ async def compose(
         attempt=attempt or factory.attempt,
         now=now,
     )
-    intake = Intake(storage=database, supervisor=supervisor, endpoints=lifecycle.endpoints)
-    admin = AdminService(storage=database, vault=vault, supervisor=supervisor, lifecycle=lifecycle, intake=intake)
+    following = Following(lifecycle)
+    intake = Intake(
+        storage=database,
+        supervisor=supervisor,
+        wakeups=lifecycle.wakeups,
+        lost_deliveries=LostDeliveries(storage=database, wakeups=lifecycle.wakeups, now=now),
+        endpoints=lifecycle.endpoints,
+        reread=following.look_again,
+        now=now,
+    )
+    guests = Guests(factory=factory, supervisor=supervisor)
+    events = Events(storage=database, supervisor=supervisor, following=following)
+    admin = AdminService(
+        storage=database, vault=vault, supervisor=supervisor, lifecycle=lifecycle, intake=intake, guests=guests
+    )
     return Daemon(
-        supervisor=supervisor, teardown=teardown, lifecycle=lifecycle, intake=intake, admin=admin, tenure=tenure
+        supervisor=supervisor,
+        teardown=teardown,
+        lifecycle=lifecycle,
+        intake=intake,
+        guests=guests,
+        events=events,
+        admin=admin,
+        tenure=tenure,
     )
 
 
@@ -282,8 +331,8 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
         connect=lifecycle.connect,
         disconnect=lifecycle.disconnect,
         trigger=intake.trigger,
-        pull=lambda site, data_type, page: pull(intake.runner(site).context, data_type, page),
-        fetch=lambda site, data_type, entity_id: fetch(intake.runner(site).context, data_type, entity_id),
+        pull=daemon.guests.pull,
+        fetch=daemon.guests.fetch,
     ).routes()
     for name, app in lifecycle.apps.items():
         platform = lifecycle.registry.platforms[name]

@@ -9,8 +9,10 @@ import pytest
 
 from daemon.model import Secret
 from daemon.storage.database import InlineDatabase
+from tests import pgbouncer
 from tests.classes import held, table
 from tests.databases import Engines, new_database, using
+from tests.pgbouncer import Pooler, pooling
 from tests.postgres import REMEDY, Server, binaries, running
 from tests.seed import draw
 
@@ -34,19 +36,25 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests on PostgreSQL out where there is no server; in CI that is an error."""
-    wanting = [item for item in items if item.get_closest_marker("postgres")]
-    if wanting and binaries() is None:
-        if os.environ.get("CI"):
-            raise pytest.UsageError(REMEDY)
+    """Leave the tests of programs out that are not installed; in CI that is an error."""
+    for marker, remedy in _missing().items():
+        wanting = [item for item in items if item.get_closest_marker(marker)]
+        if wanting and os.environ.get("CI"):
+            raise pytest.UsageError(remedy)
         items[:] = [item for item in items if item not in wanting]
         config.hook.pytest_deselected(items=wanting)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how to get a server, if there is none."""
-    if binaries() is None:
-        terminalreporter.write_line(REMEDY, yellow=True)
+    """Say how to get what is missing."""
+    for remedy in _missing().values():
+        terminalreporter.write_line(remedy, yellow=True)
+
+
+def _missing() -> dict[str, str]:
+    """Return the markers of tests whose program is not installed, with how to get it."""
+    programs = {"postgres": (binaries(), REMEDY), "pgbouncer": (pgbouncer.binary(), pgbouncer.REMEDY)}
+    return {marker: remedy for marker, (program, remedy) in programs.items() if program is None}
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +68,13 @@ def postgres_url(server: Server) -> Iterator[Secret]:
     """Lend an empty database of the test's own."""
     with server.database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def pooler(server: Server) -> Iterator[Pooler]:
+    """Lend a PgBouncer in front of the server."""
+    with pooling(server) as pooler:
+        yield pooler
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,10 @@
 """The operations that a person may ask for, as JSON values: of a running daemon, or of its database file.
 
 Status, lists, explanations, parked changes and removals need only the database, so `daemon.cli.offline` asks this same
-service while no daemon runs. A change is committed; then the tasks of the connection are woken, if they run here.
+service while no daemon runs. A change is committed; then the tasks of the connection are woken, on whichever node.
 Answers may contain personal data. They go to people who have the admin token, or the file.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,14 +14,16 @@ from attrs import frozen
 from daemon.admin.explain import explain, explain_called
 from daemon.admin.lists import held_removals, open_issues, parked_changes
 from daemon.admin.status import connection_status, refresh_gauges
+from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
+from daemon.connections.wakeups import Way
 from daemon.engine.context import SYNCED_KINDS
-from daemon.engine.supervisor import Supervisor, close
+from daemon.engine.supervisor import Supervisor
 from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.http.messages import Response, problem
 from daemon.listener.ignite import credentials, site_named
-from daemon.model import ApiKey, ConnectionId, ExternalId, Kind, Secret, Site
+from daemon.model import ApiKey, ExternalId, Kind, Secret, Site
 from daemon.storage import connections, parked, removals
 from daemon.storage.backup import lend
 from daemon.storage.connections import Stored
@@ -46,6 +47,7 @@ class AdminService:
     supervisor: Supervisor
     lifecycle: Lifecycle
     intake: Intake
+    guests: Guests
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Callable[[Params], Awaitable[Any]]]:
@@ -66,16 +68,17 @@ class AdminService:
         }
 
     async def status(self, _params: Params) -> Params:
-        """Return the status of every connection: {"connections"}."""
+        """Return the status of every connection: {"connections", "wakeups"}; the latter only with several nodes."""
         shown = []
         for stored in await self.storage.read(connections.everyone):
             runner = self.supervisor.find(stored.id)
             context = runner.context if runner else None
-            status = await connection_status(self.storage, self.vault, stored, context, time.time())
+            status = await connection_status(self.storage, self.vault, stored, context, self.lifecycle.now())
             if stored.state == "active" and not self.lifecycle.registry.is_wanted(stored):
                 status["state"] = "not configured"
             shown.append(status)
-        return {"connections": shown}
+        way = self.lifecycle.wakeups.way
+        return {"connections": shown} if way is None else {"connections": shown, "wakeups": way.value}
 
     async def sync(self, params: Params) -> Params:
         """Start a full sync: {"site", "kind", "refresh", "allow_removals"} -> {"run"}."""
@@ -88,8 +91,8 @@ class AdminService:
 
     async def cancel_sync(self, params: Params) -> Params:
         """End the running full sync as failed: {"site", "kind"} -> {"run"}."""
-        runner, kind = self.intake.runner(_site(params)), _kind(params)
-        run = await runner.full_syncs[kind].cancel() if kind in runner.full_syncs else None
+        kind = _kind(params)
+        run = await self.intake.cancel(_site(params), kind)
         if run is None:
             raise Conflict(f"no full sync of {kind.value} is on its way")
         return {"run": run}
@@ -138,9 +141,9 @@ class AdminService:
             raise Invalid("ids: must be a list of texts; leave it out to mean all")
         kind = _kind(params) if params.get("kind") is not None else None
         stored = await self._connection(params)
-        choice = Choice(connection_id=stored.id, kind=kind, ids=ids, now=time.time())
+        choice = Choice(connection_id=stored.id, kind=kind, ids=ids, now=self.lifecycle.now())
         changed = await self.storage.write(operation, choice)
-        self._wake(stored.id)
+        self.intake.wake(stored.id, self.lifecycle.factory.kinds(stored.platform))
         return {"changed": changed}
 
     async def removals(self, params: Params) -> Params:
@@ -153,9 +156,9 @@ class AdminService:
         stored, kind, ids = await self._connection(params), _kind(params), _ids(params.get("ids"))
         if not ids:
             raise Invalid("ids: must be a list of texts, the platform's ids of entities")
-        allow = Allow(connection_id=stored.id, kind=kind, ids=ids, now=time.time())
+        allow = Allow(connection_id=stored.id, kind=kind, ids=ids, now=self.lifecycle.now())
         allowed = await self.storage.write(removals.allow, allow)
-        self._wake(stored.id)
+        self.intake.wake(stored.id, self.lifecycle.factory.kinds(stored.platform))
         return {"allowed": allowed}
 
     async def explain(self, params: Params) -> Params:
@@ -169,16 +172,10 @@ class AdminService:
         if not isinstance(asked, str) or not asked.strip():
             raise Invalid(f"{name}: must be the platform's id of the entity, or as text what people call it")
         explained = explain_called if name == "text" else explain
-        factory, registry = self.lifecycle.factory, self.lifecycle.registry
-        if kind not in factory.kinds(stored.platform):
+        if kind not in self.lifecycle.factory.kinds(stored.platform):
             raise Invalid(f"kind: {kind.value} are not synced from such a store")
-        if (runner := self.supervisor.find(stored.id)) is not None:
+        async with self.guests.reader(stored) as runner:
             return await explained(runner, kind, asked)
-        guest = factory.runner(registry.decrypted(stored), self.storage)  # never started, so it only reads
-        try:
-            return await explained(guest, kind, asked)
-        finally:
-            await close(guest.context)
 
     async def backup(self, _params: Params) -> Response:
         """Answer with a copy of the database, as after some commit; 503 when none can be made."""
@@ -201,7 +198,10 @@ class AdminService:
 
     async def refresh(self) -> None:
         """Bring the gauges up to date. Raises StorageTrouble."""
-        await refresh_gauges(self.storage, self.supervisor.contexts, self.lifecycle.factory.metrics, time.time())
+        metrics = self.lifecycle.factory.metrics
+        await refresh_gauges(self.storage, self.supervisor.contexts, metrics, self.lifecycle.now())
+        if self.lifecycle.wakeups.way is not None:
+            metrics.wakeups(self.lifecycle.wakeups.way, Way)
 
     async def _chosen(self, params: Params) -> list[Stored]:
         """Return the active connection of {"site"}, or all of them."""
@@ -217,10 +217,6 @@ class AdminService:
     async def _connection(self, params: Params) -> Stored:
         [stored] = await self._chosen({"site": params.get("site")})
         return stored
-
-    def _wake(self, connection_id: ConnectionId) -> None:
-        for kind_state in self.supervisor.kind_states(connection_id):
-            kind_state.wake()
 
 
 def _site(params: Params) -> Site:

@@ -21,6 +21,7 @@ from daemon.cli import stopping
 from daemon.cli.client import Daemon, RefusedError, UnreachableError
 from daemon.cli.group import config_option, moment
 from daemon.config import ConnectionSettings, ListenerSettings, Settings, Survey, look_over
+from daemon.config.settings import DatabaseSettings
 from daemon.connections.registry import site_client
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.leftovers import UNKNOWABLE
@@ -30,6 +31,7 @@ from daemon.platforms import load_platforms
 from daemon.platforms.adapter_state import MemoryAdapterState
 from daemon.platforms.base import Platform
 from daemon.storage.glance import Glance, glance, registrations
+from daemon.storage.notify import arrives
 from daemon.storage.sqlite import check_writable
 from daemon.storage.vault import Vault
 from daemon.transport.client import ignore
@@ -107,7 +109,10 @@ async def check_all(survey: Survey) -> list[CheckResult]:
         detail = f"{len(settings.connections)} connection(s) configured"
         results.append(CheckResult(subject="settings", ok=True, detail=detail))
     if "database" not in faulty:
-        results += _database(settings, None if "security" in faulty else Vault(settings.security.secret_keys))
+        found = list(_database(settings, None if "security" in faulty else Vault(settings.security.secret_keys)))
+        results += found
+        if isinstance(settings.database.place, Secret) and found[0].ok:
+            results.append(await _wakeups(settings.database))
     if "listener" not in faulty:
         results.append(await _port(settings.listener))
     for link in settings.connections:
@@ -154,6 +159,18 @@ def _contents(place: Path | Secret, vault: Vault | None) -> Glance:
         return glance(place, vault)
     check_writable(place)
     return glance(place, vault) if place.exists() else Glance()
+
+
+async def _wakeups(database: DatabaseSettings) -> CheckResult:
+    """Try whether a node would hear others; everything works without, a second later."""
+    try:
+        heard = await arrives(Secret(database.url), database.listen_place)
+    except StorageTrouble as error:
+        return CheckResult(subject="database.listen_url", ok=False, detail=str(error))
+    if heard:
+        return CheckResult(subject="wake-ups", ok=True, detail="what other nodes commit is heard at once")
+    remedy = "behind a pooler in transaction mode, set database.listen_url to the server itself"
+    return CheckResult(subject="wake-ups", ok=True, detail=f"what other nodes commit is seen after a second; {remedy}")
 
 
 async def _port(listener: ListenerSettings) -> CheckResult:

@@ -27,6 +27,8 @@ def status(path: Path | None, *, as_json: bool) -> None:
 
 def describe(status: Any) -> Iterator[str]:
     """Describe a status in lines for people."""
+    if status.get("wakeups") == "poll":
+        yield "changes of other nodes are looked for once a second: nothing is heard at database.listen_url"
     if not status["connections"]:
         yield "no connections"
     for connection in status["connections"]:

@@ -70,8 +70,8 @@ def _integration_fault(text: str) -> str | None:
 
 
 def _database(_: object, setting: "Attribute[Any]", value: str) -> None:
-    scheme, separator, rest = value.partition("://")
-    if scheme in _POSTGRES and separator and rest and " " not in value.strip():
+    scheme, separator, _ = value.partition("://")
+    if _is_server(value):
         return
     if value.startswith(_SQLITE) and re.fullmatch(r"[^?#]*[^?#/:]", value.removeprefix(_SQLITE)):
         return
@@ -79,6 +79,16 @@ def _database(_: object, setting: "Attribute[Any]", value: str) -> None:
     given = f", not {scheme}://" if separator and not value.startswith(_SQLITE) else ""
     need = f"must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME{given}"
     raise ValueError(f"{setting.name}: {need}; set IGNITE_SYNC_DATABASE_URL=sqlite:///ignite-sync.db")
+
+
+def _server(_: object, setting: "Attribute[Any]", value: str | None) -> None:
+    if value is not None and not _is_server(value):
+        raise ValueError(f"{setting.name}: must be postgresql://USER:PASSWORD@HOST/NAME; remove it to use url")
+
+
+def _is_server(url: str) -> bool:
+    scheme, separator, rest = url.partition("://")
+    return bool(scheme in _POSTGRES and separator and rest and " " not in url.strip())
 
 
 def _secret_keys(_: object, setting: "Attribute[Any]", value: tuple[Secret, ...]) -> None:
@@ -105,12 +115,18 @@ class DatabaseSettings:
 
     # No `repr` shows it, since it may have a password.
     url: str = field(default="sqlite:///ignite-sync.db", converter=trimmed, validator=_database, repr=False)
+    listen_url: str | None = field(default=None, converter=optional(trimmed), validator=_server, repr=False)
     folder: Path = field(factory=Path, kw_only=True)
 
     @property
     def place(self) -> Path | Secret:
         """The path of the database file, or the URL of a database on PostgreSQL."""
         return self.path if self.url.startswith(_SQLITE) else Secret(self.url)
+
+    @property
+    def listen_place(self) -> Secret:
+        """The URL at which a node listens for wake-ups."""
+        return Secret(self.listen_url or self.url)
 
     @property
     def shown(self) -> str:

@@ -96,6 +96,14 @@ class ConnectionFactory:
         apis = (context.platform.limiter.statistics().api, context.sparklayer.limiter.statistics().api)
         self.metrics.connection(context.connection.site, context.kind_states, apis)
 
+    def guest(self, connection: Connection) -> ConnectionRunner:
+        """Build a runner that is never started: it only reads, beside the process that works on the connection."""
+        runner = self.runner(connection, self.registry.storage)
+        runner.context.guest = True
+        runner.context.platform.limiter.be_guest()
+        runner.context.sparklayer.limiter.be_guest()
+        return runner
+
     def endpoint(self, connection: Connection) -> Endpoint:
         """Build the endpoint of a connection's webhooks."""
         options, platform = self.options(connection.site), self.registry.platforms[connection.platform]
@@ -106,6 +114,7 @@ class ConnectionFactory:
             max_delivery_bytes=platform.max_delivery_bytes,
             debounce=min(options.debounce, platform.webhooks.longest_debounce),
             debounce_max=options.debounce_max,
+            times=self.registry.platforms[connection.platform].webhooks,
         )
 
     def kinds(self, platform: str) -> tuple[Kind, ...]:

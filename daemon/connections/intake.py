@@ -1,37 +1,49 @@
 """Intake of a connection: changes from its store, and orders for full syncs.
 
-Each is committed, and then the tasks of the connection are woken, if this process runs them. Tasks elsewhere find the
-rows by themselves, so nothing here depends on a runner.
+Each is committed, and then the tasks of the connection are woken: here, or on the node that works on it. So nothing
+here depends on a runner.
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
+import structlog
 from attrs import frozen
 
-from daemon.engine.runner import ConnectionRunner
+from daemon.connections.lost import LostDeliveries
+from daemon.connections.wakeups import Wakeups
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import Invalid, NotFound
 from daemon.listener.webhooks import Endpoint
-from daemon.model import Change, Kind, Lane, RunId, Site
+from daemon.model import Change, ConnectionId, Kind, Lane, RunId, Site
 from daemon.storage import full_syncs, outbox
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Start
 from daemon.storage.outbox import Record
 from daemon.storage.states import RunMode
 
+log = structlog.get_logger()
+
 
 @frozen(kw_only=True)
 class Intake:
-    """Takes changes and orders for the sites that have an endpoint."""
+    """Takes changes and orders for the sites that have an endpoint; `reread` is `Following.look_again`."""
 
     storage: Storage
     supervisor: Supervisor
+    wakeups: Wakeups
+    lost_deliveries: LostDeliveries
     endpoints: Mapping[Site, Endpoint]
+    reread: Callable[[Site], Awaitable[Endpoint | None]]
+    now: Callable[[], float] = time.time
 
     def find(self, site: Site) -> Endpoint | None:
-        """Return where a site's webhooks go; None when it is not connected."""
+        """Return where a site's webhooks go; None when it is not known to be connected."""
         return self.endpoints.get(site)
+
+    async def look_again(self, site: Site) -> Endpoint | None:
+        """Return the same by the database: another node may have connected the site, or changed its credentials."""
+        return await self.reread(site)
 
     async def record(self, endpoint: Endpoint, changes: Sequence[Change]) -> None:
         """Commit changes to the outbox; kinds that are not synced are left out. Raises StorageTrouble."""
@@ -41,7 +53,7 @@ class Intake:
         call = Record(
             connection_id=endpoint.connection_id,
             changes=wanted,
-            now=time.time(),
+            now=self.now(),
             debounce=endpoint.debounce,
             debounce_max=endpoint.debounce_max,
         )
@@ -51,49 +63,77 @@ class Intake:
             runner.context.deliveries.arrived(wanted)
             for kind in {change.kind for change in wanted}:
                 runner.context.kind_states[kind].work[Lane.LIVE].set()
+            return
+        # A node that works on the connection elsewhere is woken; see the table there.
+        for change in wanted:
+            self.wakeups.tell("work", endpoint.connection_id, change.kind.value)
+            if endpoint.times.delivered_within:
+                self.wakeups.tell("arrived", endpoint.connection_id, change.kind.value, change.external_id)
 
     def taken(self, endpoint: Endpoint) -> None:
         """Note that a delivery was answered 2xx."""
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.taken()
+        else:
+            self.lost_deliveries.taken(endpoint)
+            self.wakeups.tell("heard", endpoint.connection_id)
 
     def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
         """Note that a delivery about these kinds (none: about unknown ones) was answered 5xx."""
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.failed(kinds)
+        else:
+            self.lost_deliveries.failed(endpoint, kinds)
 
     def lost(self, endpoint: Endpoint, *, for_good: bool) -> None:
         """Note that changes were lost: a delivery was not read, or says so. `for_good`: a repetition would not help."""
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.lost(for_good=for_good)
+        else:
+            self.lost_deliveries.lost(endpoint, for_good=for_good)
 
     async def start(self, site: Site, kind: Kind, mode: RunMode, *, allow_removals: bool = False) -> RunId | None:
         """Start a full sync; None when one is already running. Raises NotFound and StorageTrouble."""
-        endpoint = self._endpoint(site)
+        endpoint = await self._endpoint(site)
         if kind not in endpoint.kinds:
             raise NotFound(f"{kind.value} are not synced from such a store")
         call = Start(
-            connection_id=endpoint.connection_id, kind=kind, mode=mode, now=time.time(), allow_removals=allow_removals
+            connection_id=endpoint.connection_id, kind=kind, mode=mode, now=self.now(), allow_removals=allow_removals
         )
         run = await self.storage.write(full_syncs.start, call)
+        if self.supervisor.find(endpoint.connection_id) is None:
+            self.wakeups.tell("run", endpoint.connection_id, kind.value)
         for kind_state in self.supervisor.kind_states(endpoint.connection_id, [kind]):
             kind_state.run_started()
         return run
+
+    async def cancel(self, site: Site, kind: Kind) -> RunId | None:
+        """End the present full sync as failed; None if there is none. Raises NotFound and StorageTrouble."""
+        endpoint = await self._endpoint(site)
+        runner = self.supervisor.find(endpoint.connection_id)
+        if runner is not None:
+            return await runner.full_syncs[kind].cancel() if kind in runner.full_syncs else None
+        run = await self.storage.write(full_syncs.cancel, (endpoint.connection_id, kind, self.now()))
+        if run is not None:
+            log.info("full sync cancelled", site=str(site), kind=kind.value, run=run)
+            self.wakeups.tell("cancelled", endpoint.connection_id, kind.value, run)
+        return run
+
+    def wake(self, connection_id: ConnectionId, kinds: Iterable[Kind]) -> None:
+        """Wake the actors of these kinds of a connection, wherever they are: rows of the outbox may be due."""
+        if self.supervisor.find(connection_id) is None:
+            for kind in kinds:
+                self.wakeups.tell("work", connection_id, kind.value)
+        for kind_state in self.supervisor.kind_states(connection_id, kinds):
+            kind_state.wake()
 
     async def trigger(self, site: Site, kind: Kind) -> None:
         """Start a refresh run for SparkLayer. Raises NotFound, Invalid and StorageTrouble."""
         if await self.start(site, kind, RunMode.REFRESH) is None:
             raise Invalid(f"A full sync of {kind.value} is in progress already.")
 
-    def runner(self, site: Site) -> ConnectionRunner:
-        """Return the runner of a site's connection. Raises NotFound when another process works on it, or none."""
-        runner = self.supervisor.find(self._endpoint(site).connection_id)
-        if runner is None:
-            raise NotFound(f"{site} is not worked on here")
-        return runner
-
-    def _endpoint(self, site: Site) -> Endpoint:
-        endpoint = self.endpoints.get(site)
+    async def _endpoint(self, site: Site) -> Endpoint:
+        endpoint = self.endpoints.get(site) or await self.reread(site)
         if endpoint is None:
             raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
         return endpoint

@@ -3,6 +3,7 @@
 Each step is committed before it is carried out, so a daemon that dies in between continues at its next start. Sites do
 not wait for each other. A connected site takes webhooks (`endpoints`); it is worked on here if `tenure` says so. The
 credentials of a store come from the settings, an earlier connection, or an install of the app.
+Other nodes are told of each change; `daemon.connections.following` follows theirs.
 """
 
 import secrets
@@ -10,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 import trio
@@ -21,6 +23,7 @@ from daemon.connections.factory import ConnectionFactory
 from daemon.connections.registry import Registry, has_secrets, with_secrets
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Tenure
+from daemon.connections.wakeups import Wakeups
 from daemon.engine.signal import Signal
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import Failure, Invalid, Rejected, StorageTrouble
@@ -49,6 +52,7 @@ class Lifecycle:
     registry: Registry
     factory: ConnectionFactory
     tenure: Tenure
+    wakeups: Wakeups
     supervisor: Supervisor
     teardown: Teardown
     apps: dict[str, App]
@@ -58,7 +62,7 @@ class Lifecycle:
     endpoints: dict[Site, Endpoint] = field(init=False, factory=dict)
     offers: Signal = field(init=False, factory=Signal)
     """Set when credentials are stored beside those in use."""
-    _locks: defaultdict[Site, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
+    locks: defaultdict[Site, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
 
     async def open_all(self) -> None:
         """Start what is connected, and continue what was interrupted when the daemon stopped.
@@ -66,7 +70,8 @@ class Lifecycle:
         Raises ConfigError when the settings contradict the database, or no key decrypts the credentials.
         """
         for connection in await self.registry.adopt_all(self.now()):
-            await self._start(connection)
+            await self.start(connection)
+        self.wakeups.tell("connections")
         for stored in await self.storage.read(connections.everyone):
             if stored.state == "leaving":
                 self._clean_up(stored)
@@ -80,32 +85,33 @@ class Lifecycle:
         named = {link.site for one in (self.registry.settings, settings) for link in one.connections}
         async with AsyncExitStack() as locks:
             for site in sorted(named, key=str):  # in the order of an uninstall, so that neither waits for the other
-                await locks.enter_async_context(self._locks[site])
+                await locks.enter_async_context(self.locks[site])
             registry = evolve(self.registry, settings=settings)
             wanted = {connection.site: connection for connection in await registry.adopt_all(self.now())}
             self.registry.settings = settings
+            self.wakeups.tell("connections")
             for site in sorted(named, key=str):
                 connection = wanted.get(site)
                 if connection is None:
-                    await self._pause(site)
+                    await self.pause(site, "connection no longer configured")
                 elif site not in self.endpoints:
                     log.info("connection added", site=str(site))
-                    await self._start(connection)
+                    await self.start(connection)
                 elif not self.factory.built_as(self.supervisor.find(connection.id), connection):
                     log.info("connection settings changed", site=str(site))
-                    await self._start(connection)
+                    await self.start(connection)
 
-    async def _pause(self, site: Site) -> None:
-        """Stop working on a connection that the settings no longer name; its rows stay."""
+    async def pause(self, site: Site, why: str) -> None:
+        """Stop working on a connection that is not wanted here any more, and log `why`; its rows stay."""
         endpoint = self.endpoints.pop(site, None)
         if endpoint is not None:
-            log.info("connection no longer configured", site=str(site))
+            log.info(why, site=str(site))
             await self.supervisor.stop(endpoint.connection_id)
             self.factory.metrics.forget(site)
 
     async def refresh(self, stored: Stored) -> None:
         """Work on a connection that this process owns, or clean up after it, as it is stored by now."""
-        async with self._locks[stored.site]:
+        async with self.locks[stored.site]:
             rows = await self.storage.read(connections.of_site, stored.site)
             present = next((row for row in rows if row.id == stored.id), None)
             if present is not None and present.state == "leaving":
@@ -115,7 +121,7 @@ class Lifecycle:
             elif present is not None and present.state == "active" and self.registry.is_wanted(present):
                 connection = self.registry.decrypted(present)
                 if not self.factory.built_as(self.supervisor.find(connection.id), connection):
-                    await self._start(connection)
+                    await self.start(connection)
 
     async def connect(
         self, site: Site, store_id: str, key: ApiKey, extra_config: Mapping[str, object] = NO_EXTRAS
@@ -146,7 +152,7 @@ class Lifecycle:
         if void and typed is not None:
             raise Invalid(f"extra_config: these keys do not work: {failure}")
         answers = KeyAnswers(api_key_known=known is True, store_known=failure is None, store_void=void)
-        async with self._locks[site]:
+        async with self.locks[site]:
             return await self._connect(site, store_ids, key, typed, answers)
 
     async def _used(self, site: Site, store_ids: Mapping[str, str]) -> KnownStore | None:
@@ -161,10 +167,11 @@ class Lifecycle:
 
     async def disconnect(self, site: Site) -> None:
         """Let a site's connection leave; it is cleaned up in the background. A site without one stays as it is."""
-        async with self._locks[site]:
+        async with self.locks[site]:
             leaving = await self.storage.write(connections.leave, Leave(site=site, now=self.now()))
             if leaving is not None:
                 self.endpoints.pop(site, None)
+                self.wakeups.tell("connections")
                 self._clean_up(leaving)
 
     async def visited(self, platform: str, visit: Visit) -> None:
@@ -196,17 +203,18 @@ class Lifecycle:
 
     async def settle_offer(self, site: Site, part: Offered, *, use: bool) -> None:
         """Use or drop the credentials of one side that are stored beside those in use, unless these have changed."""
-        async with self._locks[site]:
-            present = await self.registry.active(site)
-            if present is None or part not in (offered := self.registry.offered(present)).parts():
-                return
-            log.info("offered credentials accepted" if use else "offered credentials refused", site=str(site))
-            connection = self.registry.decrypted(present)
-            if use and part.api_key is not None:
-                connection = evolve(connection, api_key=part.api_key)
-            elif use:
-                connection = evolve(connection, store=with_secrets(connection.store, part.store))
-            await self._renew(present, connection, offered=offered.without(part))
+        async with self.locks[site]:
+            while (present := await self.registry.active(site)) and part in (
+                offered := self.registry.offered(present)
+            ).parts():
+                connection = self.registry.decrypted(present)
+                if use and part.api_key is not None:
+                    connection = evolve(connection, api_key=part.api_key)
+                elif use:
+                    connection = evolve(connection, store=with_secrets(connection.store, part.store))
+                if await self._renew(present, connection, offered=offered.without(part)):
+                    log.info("offered credentials accepted" if use else "offered credentials refused", site=str(site))
+                    return
 
     async def _connect(
         self,
@@ -238,7 +246,8 @@ class Lifecycle:
             offered = evolve(offered, store=None if used else brought.store)
             if used:
                 connection = evolve(connection, store=with_secrets(connection.store, brought.store))
-        await self._renew(present, connection, offered=offered, by_ignite=True)
+        if not await self._renew(present, connection, offered=offered, by_ignite=True):
+            return await self._connect(site, store_ids, key, brought, answers)
         if offered != NOTHING_OFFERED:
             self.offers.set()
         await self.storage.write(installs.forget_pending, site)
@@ -296,14 +305,15 @@ class Lifecycle:
                 self._clean_up(stored)
             raise
         log.info("connected", site=str(site), platform=known.platform)
+        self.wakeups.tell("connections")
         for stored in before:
             if stored.id not in replaced:
                 await self.supervisor.stop(stored.id)
                 self._clean_up(stored if stored.state == "leaving" else evolve(stored, leaving_since=now))
-        await self._start(self.registry.decrypted(begun))
+        await self.start(self.registry.decrypted(begun))
 
-    async def _renew(self, present: Stored, renewed: Connection, *, offered: Offered, by_ignite: bool = False) -> None:
-        """Continue with other credentials if they differ, or start a connection that the settings had paused."""
+    async def _renew(self, present: Stored, renewed: Connection, *, offered: Offered, by_ignite: bool = False) -> bool:
+        """Continue with other credentials, or start a paused connection; False if `present` is no longer stored."""
         by_ignite = by_ignite or present.by_ignite
         changed = self.registry.decrypted(present) != renewed
         other = changed or offered != self.registry.offered(present)
@@ -311,12 +321,16 @@ class Lifecycle:
             encrypted = present.encrypted
             if other:
                 encrypted = self.registry.encrypted(present.site, renewed.api_key, renewed.store, offered)
-            await self.storage.write(connections.renew, Renew(id=present.id, encrypted=encrypted, by_ignite=by_ignite))
+            renew = Renew(id=present.id, before=present.encrypted, encrypted=encrypted, by_ignite=by_ignite)
+            if not await self.storage.write(connections.renew, renew):
+                return False
+            self.wakeups.tell("connections")
         if changed or present.site not in self.endpoints:
             log.info("credentials replaced", site=str(present.site))
-            await self._start(renewed)
+            await self.start(renewed)
+        return True
 
-    async def _start(self, connection: Connection) -> None:
+    async def start(self, connection: Connection) -> None:
         """Take a connection's webhooks, and work on it if this process may; an earlier runner of it stops."""
         self.endpoints[connection.site] = self.factory.endpoint(connection)
         ownership = self.tenure.ownership(connection.id)
@@ -349,7 +363,7 @@ class Lifecycle:
             raise
         if installed.store_id != awaited.store_id:
             raise AppRefused("The credentials are those of a different store. Connect that one in SparkLayer.")
-        async with self._locks[awaited.site]:
+        async with self.locks[awaited.site]:
             if await self.storage.read(installs.find_pending, awaited.site) != awaited:
                 raise AppRefused("Your store was connected or disconnected meanwhile.", 409)
             key, brought = self.registry.decrypted_key(awaited.encrypted), KnownStore(platform, installed.store)
@@ -361,12 +375,14 @@ class Lifecycle:
         install = Install(platform=platform, store_id=visit.store_id, encrypted=encrypted, now=self.now())
         await self.storage.write(installs.install, install)
         for site in await self.registry.sites(platform, visit.store_id):
-            async with self._locks[site]:
-                present = await self.registry.active_to(site, platform, visit.store_id)
-                if present is not None and site in self.endpoints:
+            async with self.locks[site]:
+                find = partial(self.registry.active_to, site, platform, visit.store_id)
+                while site in self.endpoints and (present := await find()):
                     connection = self.registry.decrypted(present)
                     renewed = evolve(connection, store=with_secrets(connection.store, visit.store))
-                    await self._renew(present, renewed, offered=evolve(self.registry.offered(present), store=None))
+                    offered = evolve(self.registry.offered(present), store=None)
+                    if await self._renew(present, renewed, offered=offered):
+                        break
         await self._complete_pending()
 
     async def _uninstalled(self, platform: str, store_id: str) -> None:
@@ -377,7 +393,7 @@ class Lifecycle:
         async with AsyncExitStack() as locks:
             leaves = []
             for site in sorted(await self.registry.sites(platform, store_id), key=str):
-                await locks.enter_async_context(self._locks[site])
+                await locks.enter_async_context(self.locks[site])
                 present = await self.registry.active_to(site, platform, store_id)
                 connection = None if present is None else self.registry.decrypted(present)
                 if connection is not None and has_secrets(connection.store, store):
@@ -386,6 +402,7 @@ class Lifecycle:
             call = Uninstall(platform=platform, store_id=store_id, leaves=leaves)
             for leaving in await self.storage.write(connections.uninstall, call):
                 self.endpoints.pop(leaving.site, None)
+                self.wakeups.tell("connections")
                 self._clean_up(leaving)
 
     async def _complete_pending(self) -> None:
@@ -393,7 +410,7 @@ class Lifecycle:
         await self.storage.write(installs.forget_expired, self.now())
         for pending in await self.storage.read(installs.completable):
             site, store_id, encrypted = pending
-            async with self._locks[site]:
+            async with self.locks[site]:
                 if pending in await self.storage.read(installs.completable):
                     key, store_ids = self.registry.decrypted_key(encrypted), self.registry.spelt(store_id)
                     await self._connect(site, store_ids, key, None, KeyAnswers())

@@ -50,7 +50,11 @@ class OfferedKeys:
         registry, waiting = self.lifecycle.registry, False
         for stored in await registry.storage.read(connections.everyone):
             for part in registry.offered(stored).parts() if stored.state == "active" else ():
-                waiting, works = True, await self._works(stored, part)
+                waiting = True
+                # One node asks, which may change while credentials wait.
+                if self.lifecycle.tenure.ownership(stored.id) is None:
+                    continue
+                works = await self._works(stored, part)
                 if self._is_settled(stored.site, part, works=works):
                     await self.lifecycle.settle_offer(stored.site, part, use=works is True)
         return waiting

@@ -136,6 +136,8 @@ class ConnectionContext:
     now: Callable[[], float]
     chance: random.Random
     pause: Pause
+    guest: bool = False
+    """True if another process may work on the connection: this one then only reads."""
     tally: Tally = field(factory=Tally)
     kind_states: Mapping[Kind, KindState] = field(init=False)
     look: Signal = field(factory=Signal, init=False)  # a look at the webhooks is wanted now

@@ -86,6 +86,8 @@ class FullSyncs:
         self._kind_state = context.kind_states[kind]
         self._leftovers = Leftovers(context, kind)
         self._working = trio.CancelScope()
+        self._present: RunId | None = None
+        """The run that is worked on."""
         self._page = self._refused_page = 0
         """Number of the page that was read last, and of the last refused one; the first page is 1."""
 
@@ -95,13 +97,25 @@ class FullSyncs:
         run = await context.storage.write(full_syncs.cancel, (context.connection.id, self._kind, context.now()))
         if run is not None:
             log.info("full sync cancelled", site=str(context.connection.site), kind=self._kind.value, run=run)
-            if self._kind not in LOGGED_KINDS:
-                context.full_sync_ended(self._kind, succeeded=False)
-            # It may be waiting for the platform, or for room in the outbox.
-            self._working.cancel()
-            self._kind_state.run_started()
-            self._kind_state.wake()
+            self.look_again()
         return run
+
+    def look_again(self) -> None:
+        """Look whether the present run is still current: it was cancelled, perhaps by another node."""
+        # It may be waiting for the platform, or for room in the outbox.
+        self._working.cancel()
+        self._kind_state.run_started()
+        self._kind_state.wake()
+
+    def ended(self, run: RunId) -> None:
+        """Let go of a run that another node has ended."""
+        if self._present == run:
+            self.look_again()
+
+    def follow(self, current: RunId | None) -> None:
+        """Look again if the database has `current` as the kind's run, and another one is worked on here."""
+        if self._present is not None and self._present != current:
+            self.look_again()
 
     async def start(
         self, mode: RunMode, *, internal: bool = False, allow_removals: bool = False, after: Collection[Kind] = ()
@@ -139,8 +153,18 @@ class FullSyncs:
                 later = await self._leftovers.look(run)
                 await self._kind_state.runs.wait_until(inf if later is None else trio.current_time() + later)
             else:
+                self._present = run.id
                 with trio.CancelScope() as self._working:
                     await (self._enumerate(run) if run.state is RunState.ENUMERATING else self._drain(run))
+                self._present = None
+                if self._working.cancelled_caught:
+                    await self._note_cancelled(run)
+
+    async def _note_cancelled(self, run: Run) -> None:
+        """Count a run that was cancelled. The sync-log's writer does so for kinds that have a sync-log."""
+        newest = await self._context.storage.read(full_syncs.newest, self._context.connection.id, self._kind)
+        if self._kind not in LOGGED_KINDS and newest is not None and newest.id == run.id and not newest.current:
+            self._context.full_sync_ended(self._kind, succeeded=False)
 
     async def _wait_for_turn(self) -> None:
         """Let the runs of the kinds that this kind refers to go first; one that cannot go on holds up nothing."""

@@ -139,9 +139,15 @@ async def _check_whole(context: ConnectionContext, kind: Kind) -> None:
 
 
 async def _location(context: ConnectionContext, kind: Kind) -> str | None:
-    """Return the stock location of the site, found or made if that is yet to be done."""
-    await context.kind_states[kind].writer.prepare()
+    """Return the stock location of the site, found or made if that is yet to be done.
+
+    Raises Retry where only another process may make it.
+    """
+    if not context.guest:
+        await context.kind_states[kind].writer.prepare()
     place = await context.storage.read(place_of, context.connection.id)
+    if place is None and context.guest:
+        raise Retry("no stock has a place on the site yet", reason="first_full_sync")
     return place.location if place else None
 
 

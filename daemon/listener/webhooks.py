@@ -22,7 +22,7 @@ from daemon.listener.routes import Route, Uploads
 from daemon.model import Change, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics, WebhookOutcome
 from daemon.observability.tally import Tally
-from daemon.platforms.base import Delivery, WebhookReader
+from daemon.platforms.base import Delivery, WebhookReader, WebhookTimes
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,10 @@ SCOPES_NAMED = 100
 
 @frozen(kw_only=True)
 class Endpoint:
-    """Destination of a connection's webhooks. Changes of other `kinds` are ignored; for the seconds see `Record`."""
+    """Destination of a connection's webhooks. Changes of other `kinds` are ignored; for the seconds see `Record`.
+
+    `times` are the platform's.
+    """
 
     connection_id: ConnectionId
     reader: WebhookReader
@@ -41,13 +44,17 @@ class Endpoint:
     max_delivery_bytes: int
     debounce: float
     debounce_max: float
+    times: WebhookTimes = field(factory=WebhookTimes)
 
 
 class WebhookIntake(Protocol):
     """Receives what is read of webhooks."""
 
     def find(self, site: Site) -> Endpoint | None:
-        """Return where a site's webhooks go; None when it is not connected."""
+        """Return where a site's webhooks go; None when it is not known to be connected."""
+
+    async def look_again(self, site: Site) -> Endpoint | None:
+        """Return the same by the database: another process may have connected the site, or changed its credentials."""
 
     async def record(self, endpoint: Endpoint, changes: Sequence[Change]) -> None:
         """Return when the changes are durable. Raises StorageTrouble, so that the platform sends them again."""
@@ -97,6 +104,8 @@ class Webhooks:
         """Answer one delivery. Raises StorageTrouble when it could not be recorded."""
         site = Site(site_env, site_id)
         endpoint = self._intake.find(site)
+        if endpoint is None or not endpoint.reader.verify(request.headers, request.body):
+            endpoint = await self._intake.look_again(site)
         if endpoint is None:
             return self._refuse(None, "unknown_site", problem(404, "No such connection."))
         if not endpoint.reader.verify(request.headers, request.body):

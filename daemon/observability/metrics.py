@@ -107,6 +107,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "sync_log_untold": ("Errors not yet in the sync-log, which holds at most 5,000.", ["site", "data_type"]),
     "storage_waiting": ("Operations waiting for the writer's next commit.", []),
     "blocked": ("1 while a kind is not synced until a person or time fixes the cause.", ["site", "kind"]),
+    "wakeups": ("1 for the way by which this node learns what others have committed: notify, or poll.", ["way"]),
     "connections": ("Connections: active, blocked or being disconnected (leaving).", ["state"]),
 }
 
@@ -350,6 +351,11 @@ class Metrics:
         self._gauges["connections"].clear()
         for state, number in states.items():
             self._set(number, "connections", state)
+
+    def wakeups(self, present: str, ways: Iterable[str]) -> None:
+        """Show which of the `ways` is in use by which a node learns what others have committed."""
+        for way in ways:
+            self._set(way == present, "wakeups", way)
 
     def forget(self, site: Site) -> None:
         """Remove the gauges of a site; its counters stay."""

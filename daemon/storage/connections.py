@@ -97,9 +97,10 @@ class Begin:
 
 @frozen(kw_only=True)
 class Renew:
-    """Other credentials of an active connection."""
+    """Other credentials of an active connection, made from those that it had `before`."""
 
     id: ConnectionId
+    before: bytes = field(repr=False)
     encrypted: bytes = field(repr=False)
     by_ignite: bool
 
@@ -182,12 +183,17 @@ def _begin(conn: Connection, call: Begin) -> Stored:
     return begun
 
 
-def renew(conn: Connection, calls: Sequence[Renew]) -> list[None]:
-    """Store other credentials of active connections."""
-    for call in calls:
-        for stored in _rows(conn, select(connections).where(connections.c.id == call.id).with_for_update()):
-            _move(conn, stored, "renew", encrypted=call.encrypted, by_ignite=call.by_ignite)
-    return [None] * len(calls)
+def renew(conn: Connection, calls: Sequence[Renew]) -> list[bool]:
+    """Store other credentials of active connections; False for those that have changed since, to be read again."""
+    return [_renew(conn, call) for call in calls]
+
+
+def _renew(conn: Connection, call: Renew) -> bool:
+    # Another node may have stored a key or a store's credentials meanwhile, which this call would take back.
+    stored = next(iter(_rows(conn, select(connections).where(connections.c.id == call.id).with_for_update())), None)
+    if stored is None or stored.encrypted != call.before:
+        return False
+    return _move(conn, stored, "renew", encrypted=call.encrypted, by_ignite=call.by_ignite)
 
 
 def leave(conn: Connection, calls: Sequence[Leave]) -> list[Stored | None]:

@@ -21,13 +21,17 @@ from daemon.app import compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings
 from daemon.connections.credentials import KnownStore
+from daemon.connections.events import Events
+from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
 from daemon.connections.teardown import Teardown
-from daemon.connections.tenure import Tenure
+from daemon.connections.tenure import Tenure, Work
+from daemon.connections.wakeups import Wakeups
+from daemon.engine.runner import ConnectionRunner
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import Failure
-from daemon.model import ApiKey, Connection, Kind, Secret, Site
+from daemon.model import ApiKey, Connection, ConnectionId, Kind, Secret, Site
 from daemon.observability.metrics import Metrics
 from daemon.platforms.apps import Installed, TypedKeys, Uninstalled, Visit
 from daemon.platforms.base import Delivery, PlatformType
@@ -91,6 +95,25 @@ class FakeApp:
         """Nothing to close."""
 
 
+class Elsewhere:
+    """The tenure of a process whose connections all belong to another one."""
+
+    def ownership(self, _connection_id: ConnectionId) -> None:
+        return None
+
+    def now(self) -> float:
+        return 0.0
+
+    def wake(self) -> None:
+        pass
+
+    async def run(self, work: Work) -> None:
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        raise NotImplementedError
+
+
 class Deaf:
     """A webhook reader that no test uses."""
 
@@ -150,6 +173,8 @@ class LifecycleHarness:
     teardown: Teardown
     intake: Intake
     admin: AdminService
+    events: Events
+    guests: Guests
     shop: FakeShop
     later: list[float]
     """Seconds by which the wall clock is ahead of trio's."""
@@ -180,10 +205,30 @@ class LifecycleHarness:
         assert self.lifecycle.endpoints[stored.site].connection_id == stored.id
         return runner.context.connection
 
+    def runner(self, name: str) -> ConnectionRunner:
+        """Return the runner of a site's connection."""
+        runner = self.supervisor.find(self.lifecycle.endpoints[site(name)].connection_id)
+        assert runner is not None
+        return runner
+
     async def restarted(self, *registry: ConnectionSettings, app: bool = True) -> "LifecycleHarness":
         """Return the daemon after a restart with these connections configured."""
         return await _open(
-            self.database, self.shop, self.later, registry, app=app, knows=self.knows, attempt=self.attempt, tenure=None
+            self.database, self.shop, self.later, registry, app=app, knows=self.knows, attempt=self.attempt
+        )
+
+    async def beside(self, *registry: ConnectionSettings, tenure: Tenure, wakeups: Wakeups) -> "LifecycleHarness":
+        """Return another daemon on the same database."""
+        return await _open(
+            self.database,
+            self.shop,
+            self.later,
+            registry,
+            app=True,
+            knows=self.knows,
+            attempt=self.attempt,
+            tenure=tenure,
+            wakeups=wakeups,
         )
 
 
@@ -196,7 +241,8 @@ async def _open(
     app: bool,
     knows: Knows,
     attempt: Attempt,
-    tenure: Tenure | None,
+    tenure: Tenure | None = None,
+    wakeups: Wakeups | None = None,
 ) -> LifecycleHarness:
     platform = PlatformType(
         name="fake",
@@ -223,6 +269,7 @@ async def _open(
         Metrics(),
         platforms={"fake": platform},
         tenure=tenure,
+        wakeups=wakeups,
         knows=knows,
         attempt=attempt,
         now=now,
@@ -237,6 +284,8 @@ async def _open(
         teardown=daemon.teardown,
         intake=daemon.intake,
         admin=daemon.admin,
+        events=daemon.events,
+        guests=daemon.guests,
         shop=shop,
         later=later,
         knows=knows,
@@ -251,11 +300,14 @@ async def open_harness(
     knows: Knows = _knows_all,
     attempt: Attempt = _lets_all_in,
     tenure: Tenure | None = None,
+    wakeups: Wakeups | None = None,
 ) -> AsyncIterator[LifecycleHarness]:
     """Start a daemon with an empty database; SparkLayer `knows` keys, and `tenure` is None for all connections.
 
     `attempt` is the stores' answer about typed tokens.
     """
     database = new_database()
-    yield await _open(database, FakeShop(), [0.0], registry, app=app, knows=knows, attempt=attempt, tenure=tenure)
+    yield await _open(
+        database, FakeShop(), [0.0], registry, app=app, knows=knows, attempt=attempt, tenure=tenure, wakeups=wakeups
+    )
     database.close()

@@ -8,39 +8,19 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.connections.tenure import Work
 from daemon.errors import Invalid, NotFound
-from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
+from daemon.model import Change, ExternalId, Kind, Lane, RunId
 from daemon.platforms.base import WebhookTimes
 from daemon.storage import full_syncs, overview
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import Depth
 from daemon.storage.tables import outbox as outbox_table
-from tests.connections.harness import LifecycleHarness, link, open_harness, site
+from tests.connections.harness import Elsewhere, LifecycleHarness, link, open_harness, site
 
 pytestmark = pytest.mark.usefixtures("both_engines")
 
 CHANGES = [Change(Kind.PRODUCTS, ExternalId("1")), Change(Kind.ORDERS, ExternalId("2"))]
 PRODUCTS = {"site": "test/a", "kind": "products"}
-
-
-class Elsewhere:
-    """The tenure of a process whose connections all belong to another one."""
-
-    def ownership(self, _connection_id: ConnectionId) -> None:
-        return None
-
-    def now(self) -> float:
-        return 0.0
-
-    def wake(self) -> None:
-        pass
-
-    async def run(self, work: Work) -> None:
-        raise NotImplementedError
-
-    def finish(self) -> None:
-        raise NotImplementedError
 
 
 async def _depths(harness: LifecycleHarness) -> list[Depth]:
@@ -73,8 +53,6 @@ async def test_what_another_process_works_on_is_taken_and_committed() -> None:
         assert await harness.admin.change_parked({"site": "test/a", "action": "retry"}) == {"changed": 1}
         assert await harness.admin.allow_removals({**PRODUCTS, "ids": ["1"]}) == {"allowed": 0}
         assert await harness.admin.sync(PRODUCTS) == {"run": 1}
-        with pytest.raises(NotFound, match="not worked on here"):
-            harness.intake.runner(site("a"))
         with pytest.raises(NotFound, match="no connection test/b; there are: test/a"):
             await harness.admin.issues({"site": "test/b"})
 
@@ -102,7 +80,7 @@ async def test_recorded_changes_and_lost_deliveries_are_told_to_the_connection(a
     async with open_harness(link("a", "s1")) as harness, trio.open_nursery() as nursery:
         endpoint = harness.intake.find(site("a"))
         assert endpoint is not None
-        context = harness.intake.runner(site("a")).context
+        context = harness.runner("a").context
         context.deliveries._times = WebhookTimes(delivered_within=60.0)
         await harness.intake.record(endpoint, CHANGES)
         assert set(context.deliveries._arrived) == {CHANGES[0]}
@@ -121,7 +99,7 @@ async def test_recorded_changes_and_lost_deliveries_are_told_to_the_connection(a
 async def test_a_connection_may_have_a_pace_of_its_own() -> None:
     own = evolve(link("a", "s1"), sweep_seconds=5, census_seconds=6, webhooks_seconds=7)
     async with open_harness(own, link("b", "s2")) as harness:
-        options = [harness.intake.runner(site(name)).context.options for name in ("a", "b")]
+        options = [harness.runner(name).context.options for name in ("a", "b")]
     paces = [(option.sweep_every, option.census_every, option.webhooks_every) for option in options]
     assert paces == [(5, 6, 7), (900, 3600, 3600)]
 

@@ -10,6 +10,7 @@ from daemon.model.identifiers import without_password
 from daemon.sandbox import synthetic
 from daemon.storage import postgres
 from tests.e2e.harness import OpenHarness
+from tests.pgbouncer import Pooler
 from tests.postgres import PASSWORD, running
 
 pytestmark = pytest.mark.postgres
@@ -64,6 +65,36 @@ async def test_while_the_server_is_away_webhooks_are_refused_and_then_all_goes_o
             assert (await h.process.request("GET", "/readyz")).status_code == 200
 
 
+@pytest.mark.pgbouncer
+async def test_behind_a_pooler_in_transaction_mode_everything_works_and_status_says_poll(
+    harness: OpenHarness, postgres_url: Secret, pooler: Pooler
+) -> None:
+    async with harness(synthetic(MANY, 1), database=pooler.url(postgres_url)) as h:
+        await h.first_sync()
+        for product_id in h.store.ids:
+            h.store.set_title(product_id, f"Edited {product_id}")
+        await h.settle()
+        h.assert_equal()
+        assert (await h.process.request("GET", "/admin/status")).json()["wakeups"] == "poll"
+        code, output, _ = await h.process.command("status")
+        assert (code, "looked for once a second" in output) == (0, True)
+        _, output, _ = await h.process.command("check")
+        assert "ok      wake-ups: what other nodes commit is seen after a second" in output
+        metrics = await h.process.metrics()
+        ways = {way: metrics[f'ignite_sync_wakeups{{way="{way}"}}'] for way in ("notify", "poll")}
+        assert ways == {"notify": 0.0, "poll": 1.0}
+        code, output, _ = await h.process.command("sync", f"test/{h.site.site_id}", "products", "--watch")
+        assert code == 0
+        await h.process.kill()
+        await h.process.start()
+        h.store.set_title(h.store.ids[0], "Edited after a restart")
+        await h.settle()
+        h.assert_equal()
+        assert await h.process.terminate() == 0
+        assert PASSWORD not in h.process.output
+        assert "Traceback" not in h.process.output
+
+
 async def test_backup_and_restore_name_the_tool_to_use(harness: OpenHarness, postgres_url: Secret) -> None:
     async with harness(database=postgres_url) as h:
         for command in ("backup", "restore"):
@@ -73,6 +104,7 @@ async def test_backup_and_restore_name_the_tool_to_use(harness: OpenHarness, pos
         code, output, _ = await h.process.command("check")
         name = without_password(postgres_url.reveal())
         assert (code, f"database {name}: fsync is off" in output) == (1, True)
+        assert "ok      wake-ups: what other nodes commit is heard at once" in output
         assert "disk is not permanent" not in output
 
 

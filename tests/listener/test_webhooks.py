@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import structlog
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 from trio.testing import MockClock
 
 from daemon.errors import StorageTrouble
@@ -76,9 +76,16 @@ class Shop:
     before_commit: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
     fates: list[object] = field(factory=list)
     """For each delivery "taken", or the kinds of one that failed through our fault."""
+    elsewhere: dict[Site, Endpoint] = field(factory=dict)
+    """Endpoints by the database that differ from the known ones."""
+    looks: int = 0
 
     def find(self, site: Site) -> Endpoint | None:
         return ENDPOINT if site in self.sites else None
+
+    async def look_again(self, site: Site) -> Endpoint | None:
+        self.looks += 1
+        return self.elsewhere.get(site) or self.find(site)
 
     async def record(self, endpoint: Endpoint, changes: Sequence[Change]) -> None:
         await self.before_commit()
@@ -94,7 +101,7 @@ class Shop:
         return await routes.answer(Request("POST", path, "", sent, body, keep_alive=True))
 
     def taken(self, endpoint: Endpoint) -> None:
-        assert endpoint is ENDPOINT
+        assert endpoint.connection_id == ENDPOINT.connection_id
         self.fates.append("taken")
 
     def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
@@ -271,6 +278,35 @@ async def test_a_delivery_that_arrives_too_slowly_is_made_up_for(autojump_clock:
         answer = await client.read()
     assert answer is not None
     assert (answer.status, shop.fates) == (408, ["lost"])
+
+
+class OtherReader(Reader):
+    """The reader of credentials that another node has stored."""
+
+    def verify(self, headers: Mapping[bytes, bytes], _body: bytes) -> bool:
+        return hmac.compare_digest(headers.get(b"x-secret", b""), b"hunter3")
+
+
+@pytest.mark.parametrize(
+    ("site", "secret", "status", "looks"),
+    [
+        ("jones", b"hunter2", 200, 0),
+        ("jones", b"hunter3", 200, 1),
+        ("jones", b"hunter4", 401, 1),
+        ("smith", b"hunter3", 200, 1),
+        ("smith", b"hunter2", 401, 1),
+        ("miller", b"hunter2", 404, 1),
+    ],
+    ids=["known", "renewed elsewhere", "wrong", "connected elsewhere", "wrong there", "unknown"],
+)
+async def test_what_this_process_does_not_accept_is_looked_up_before_it_is_refused(
+    shop: Shop, site: str, secret: bytes, status: int, looks: int
+) -> None:
+    """Another node may have connected the site, or stored other credentials."""
+    other = evolve(ENDPOINT, reader=OtherReader())
+    shop.elsewhere = {Site("live", name): other for name in ("jones", "smith")}
+    answer = await shop.deliver(GOOD, f"/webhooks/live/{site}", x_secret=secret)
+    assert (answer.status, shop.looks, len(shop.recorded)) == (status, looks, status == 200)
 
 
 async def test_a_stale_delivery_is_counted_and_recorded(shop: Shop) -> None:

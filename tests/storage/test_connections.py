@@ -92,7 +92,7 @@ async def test_a_tombstone_goes_when_the_site_is_connected_again(harness: Storag
 
 EVENTS: dict[str, Callable[[StorageHarness], Awaitable[object]]] = {
     "renew": lambda harness: harness.storage.write(
-        connections.renew, Renew(id=harness.connection_id, encrypted=b"x", by_ignite=True)
+        connections.renew, Renew(id=harness.connection_id, before=b"", encrypted=b"x", by_ignite=True)
     ),
     "leave": _leave,
     "wipe": lambda harness: _wipe(harness, harness.connection_id),
@@ -113,6 +113,18 @@ async def test_every_move_of_the_table_happens_and_no_other(harness: StorageHarn
         assert (after and after.state) == MOVES[event, state]
     else:
         assert after == before
+
+
+@pytest.mark.parametrize(("before", "renewed"), [(b"", b"new"), (b"earlier", b"")])
+async def test_credentials_are_renewed_unless_they_have_changed(
+    harness: StorageHarness, before: bytes, renewed: bytes
+) -> None:
+    renew = Renew(id=harness.connection_id, before=before, encrypted=b"new", by_ignite=False)
+    assert await harness.storage.write(connections.renew, renew) is (renewed == b"new")
+    [stored] = await _all(harness)
+    assert stored.encrypted == renewed
+    gone = Renew(id=ConnectionId(99), before=b"", encrypted=b"new", by_ignite=False)
+    assert not await harness.storage.write(connections.renew, gone)
 
 
 @pytest.mark.parametrize(("before", "adopted"), [(b"", b"new"), (b"earlier", b"")])

@@ -151,6 +151,7 @@ class Limiter:
         self._held: dict[Hashable, float] = {}
         """End of each held-back request's wait, by its key."""
         self._finish = trio.Event()
+        self._guest = False
         self._granted = 0
         self._refused = 0
         self._waited = 0.0
@@ -165,7 +166,7 @@ class Limiter:
         of a single request do not open the breaker. A block that ends without an outcome, because it was cancelled,
         gives the turn back.
         """
-        turn = await self._enter(lane, key, before)
+        turn = await self._enter(Lane.BACKFILL if self._guest else lane, key, before)
         try:
             yield turn
         finally:
@@ -175,6 +176,10 @@ class Limiter:
         """From now on refuse requests that would have to wait, except for ordinary pacing."""
         self._finish.set()
         self._dispatch(trio.current_time())
+
+    def be_guest(self) -> None:
+        """From now on hand out one turn at a time, as for backfill: another process sends to the same API."""
+        self._guest, self._concurrency, self._for_backfill = True, 1, 1
 
     def statistics(self) -> LimiterStatistics:
         """Return a snapshot of the queues, the policy and the breaker."""

@@ -210,7 +210,10 @@ INTAKE: Mapping[str, Make] = {
     "adopt": lambda _, n: (connections.adopt, _adopt(SHOP, b"shop%d" % n, b"shop")),
     "adopt a new site": lambda _, n: (connections.adopt, _adopt(NEW, b"new%d" % n)),
     "adopt a site that is gone": lambda _, n: (connections.adopt, _adopt(GONE, b"gone%d" % n)),
-    "renew": lambda day, n: (connections.renew, connections.Renew(id=day.shop, encrypted=b"r%d" % n, by_ignite=True)),
+    "renew": lambda day, n: (
+        connections.renew,
+        connections.Renew(id=day.shop, before=b"shop", encrypted=b"r%d" % n, by_ignite=True),
+    ),
     "leave": lambda _d, _n: (connections.leave, connections.Leave(site=SHOP, now=9.0)),
     "uninstall": lambda _d, _n: (
         connections.uninstall,

@@ -172,6 +172,7 @@ async def serve(
                 nursery.start_soon(_until, stop, wakeups.run)
                 nursery.start_soon(_until, stop, daemon.events.run)
                 nursery.start_soon(_until, stop, daemon.intake.lost_deliveries.run)
+                nursery.start_soon(_until, stop, daemon.admin.tell_others)
             if reload is not None:
                 nursery.start_soon(_until, stop, partial(reloading.run, reload))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.lifecycle.endpoints))

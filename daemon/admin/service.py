@@ -5,15 +5,17 @@ service while no daemon runs. A change is committed; then the tasks of the conne
 Answers may contain personal data. They go to people who have the admin token, or the file.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import trio
 from attrs import frozen
 
 from daemon.admin.explain import explain, explain_called
 from daemon.admin.lists import held_removals, open_issues, parked_changes
-from daemon.admin.status import connection_status, refresh_gauges
+from daemon.admin.status import connection_status, owner_view, refresh_gauges
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
@@ -23,17 +25,21 @@ from daemon.engine.supervisor import Supervisor
 from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.http.messages import Response, problem
 from daemon.listener.ignite import credentials, site_named
-from daemon.model import ApiKey, ExternalId, Kind, Secret, Site
-from daemon.storage import connections, parked, removals
+from daemon.model import ApiKey, ConnectionId, ExternalId, Kind, Secret, Site
+from daemon.storage import connections, owners, parked, removals
 from daemon.storage.backup import lend
 from daemon.storage.connections import Stored
 from daemon.storage.database import Database
+from daemon.storage.owners import Told
 from daemon.storage.parked import Choice
 from daemon.storage.removals import Allow
 from daemon.storage.states import RunMode
 from daemon.storage.vault import Vault, heartbeat
 
 Params = dict[str, Any]
+
+TELL_EVERY = 10.0
+"""Seconds between two times that a node stores what it knows of its connections, if that has changed."""
 
 ACTIONS = {"retry": parked.retry, "drop": parked.drop}
 
@@ -69,16 +75,33 @@ class AdminService:
 
     async def status(self, _params: Params) -> Params:
         """Return the status of every connection: {"connections", "wakeups"}; the latter only with several nodes."""
-        shown = []
+        shown, by_id = [], await self.storage.read(owners.owners)
         for stored in await self.storage.read(connections.everyone):
             runner = self.supervisor.find(stored.id)
             context = runner.context if runner else None
-            status = await connection_status(self.storage, self.vault, stored, context, self.lifecycle.now())
+            owner = by_id.get(stored.id)
+            told = msgspec.json.decode(owner.told) if owner is not None and owner.told else None
+            status = await connection_status(self.storage, self.vault, stored, context, self.lifecycle.now(), told)
+            if self.lifecycle.wakeups.way is not None:
+                status["node"] = owner and owner.node
             if stored.state == "active" and not self.lifecycle.registry.is_wanted(stored):
                 status["state"] = "not configured"
             shown.append(status)
         way = self.lifecycle.wakeups.way
         return {"connections": shown} if way is None else {"connections": shown, "wakeups": way.value}
+
+    async def tell_others(self) -> None:
+        """Store what only this node knows of its connections, for other nodes' status. Runs until cancelled."""
+        last: dict[ConnectionId, bytes] = {}
+        while True:
+            for context in self.supervisor.contexts:
+                view = msgspec.json.encode(owner_view(context))
+                if view != last.get(context.connection.id):
+                    with contextlib.suppress(StorageTrouble):  # another node may have the connection by now
+                        told = Told(connection_id=context.connection.id, text=view.decode())
+                        await context.storage.write(owners.tell, told)
+                        last[context.connection.id] = view
+            await trio.sleep(TELL_EVERY)
 
     async def sync(self, params: Params) -> Params:
         """Start a full sync: {"site", "kind", "refresh", "allow_removals"} -> {"run"}."""

@@ -1,9 +1,11 @@
 """The status of a connection, as JSON values, and the gauges of /metrics.
 
 Everything is read from the database, so the status is the same whether the daemon runs or not. A running daemon adds
-the cause of a pause, and the state of the throttles.
+the cause of a pause, and the state of the throttles; with several nodes, the one that works on the connection has
+stored them lately.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import asdict
@@ -25,9 +27,18 @@ from daemon.transport.throttle.limiter import LimiterStatistics
 
 
 async def connection_status(
-    storage: Storage, vault: Vault, stored: Stored, context: ConnectionContext | None, now: float
+    storage: Storage,
+    vault: Vault,
+    stored: Stored,
+    context: ConnectionContext | None,
+    now: float,
+    told: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the status of a connection; `context` is None if no runner works on it here. Raises StorageTrouble."""
+    """Return the status of a connection; `context` is None if no runner works on it here. Raises StorageTrouble.
+
+    `told` is the `owner_view` of the node that works on it.
+    """
+    own = owner_view(context) if context else told or {}
     kinds = [
         await storage.read(overview, stored.id, kind) for kind in (context.kind_states if context else SYNCED_KINDS)
     ]
@@ -36,16 +47,25 @@ async def connection_status(
         "site": str(stored.site),
         "platform": stored.platform,
         "state": stored.state,
-        "blocked": _cause(context.pause) if context else None,
+        "blocked": own.get("blocked"),
         "webhooks": registration_status(webhooks, vault) if webhooks else None,
         "kinds": {
             kind.kind.value: {
                 **_kind(kind, now, vault),
-                "blocked": _cause(context.kind_states[kind.kind].pause) if context else None,
+                "blocked": own.get("kinds", {}).get(kind.kind.value),
             }
             for kind in kinds
         },
-        "throttles": [_shown(throttle) for throttle in _throttles(context)] if context else [],
+        "throttles": own.get("throttles", []),
+    }
+
+
+def owner_view(context: ConnectionContext) -> dict[str, Any]:
+    """Return the part of the status that only the process knows that works on the connection."""
+    return {
+        "blocked": _cause(context.pause),
+        "kinds": {kind.value: _cause(state.pause) for kind, state in context.kind_states.items()},
+        "throttles": [_shown(throttle) for throttle in _throttles(context)],
     }
 
 

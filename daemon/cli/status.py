@@ -33,7 +33,8 @@ def describe(status: Any) -> Iterator[str]:
         yield "no connections"
     for connection in status["connections"]:
         blocked = f", blocked: {connection['blocked']}" if connection["blocked"] else ""
-        yield f"{connection['site']}: {connection['state']}{blocked}"
+        node = f", on {connection['node']}" if connection.get("node") else ""
+        yield f"{connection['site']}: {connection['state']}{node}{blocked}"
         if connection["webhooks"]:
             yield from _webhooks(connection["webhooks"])
         for throttle in connection["throttles"]:

@@ -14,12 +14,13 @@ from attrs import define, evolve
 from trio.testing import MockClock
 
 from daemon import sparklayer
+from daemon.admin.service import TELL_EVERY
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.following import LOOK_EVERY
 from daemon.connections.wakeups import NodeWakeups, Way
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.signal import Signal
-from daemon.errors import Conflict, NotFound, Retry, StorageTrouble
+from daemon.errors import Blocked, Conflict, NotFound, Retry, Side, StorageTrouble
 from daemon.model import ApiKey, Change, Connection, ConnectionId, ExternalId, Kind, Lane, Secret
 from daemon.platforms.base import WebhookTimes
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
@@ -28,6 +29,8 @@ from daemon.storage import connections, full_syncs
 from daemon.storage.full_syncs import PageRead
 from daemon.storage.gaps import open_gap
 from daemon.storage.states import RemovalCause, RemovalState, RunMode
+from daemon.storage.tables import leases as leases_table
+from daemon.storage.tables import nodes as nodes_table
 from daemon.storage.tables import outbox as outbox_table
 from daemon.storage.tables import removals as removals_table
 from tests.connections.fake_messages import FakeMessages
@@ -361,6 +364,36 @@ async def test_status_says_by_which_way_a_node_learns_of_others(autojump_clock: 
             assert f'ignite_sync_wakeups{{way="{way.value}"}} 1.0' in shown
     async with open_harness(link("a", "s1")) as harness:
         assert "wakeups" not in await harness.admin.status({})
+
+
+def _leased(conn: Any, calls: Sequence[ConnectionId]) -> list[None]:
+    for call in calls:
+        node = {"id": "x", "name": "dyno-1", "release": "1", "config": "", "seen_at": 0.0, "draining": False}
+        conn.execute(nodes_table.insert().values(**node))
+        lease = {"connection_id": call, "node_id": "x", "token": 1, "not_before": 0.0, "crashes": 0}
+        conn.execute(leases_table.insert().values(**lease))
+    return [None for _ in calls]
+
+
+async def test_status_shows_at_every_node_what_the_one_knows_that_works_on_a_connection(
+    autojump_clock: MockClock,
+) -> None:
+    async with _nodes(Way.NOTIFY) as nodes, trio.open_nursery() as nursery:
+        [stored] = await nodes.owner.rows("a")
+        await nodes.owner.database.write(_leased, stored.id)
+        nursery.start_soon(nodes.owner.admin.tell_others)
+        context = nodes.runner.context
+        context.pause.start(Blocked("the key is revoked", reason="credentials", side=Side.SPARKLAYER))
+        await trio.sleep(2 * TELL_EVERY)
+        [at_owner], [at_guest] = [
+            (await harness.admin.status({}))["connections"] for harness in (nodes.owner, nodes.guest)
+        ]
+        for name in ("blocked", "throttles", "node"):
+            assert at_guest[name] == at_owner[name]
+        assert at_guest["kinds"]["products"] == at_owner["kinds"]["products"]
+        assert (at_guest["node"], at_guest["blocked"]) == ("dyno-1", "sparklayer: credentials")
+        assert len(at_guest["throttles"]) == 2
+        nursery.cancel_scope.cancel()
 
 
 async def test_messages_of_other_releases_are_passed_over(autojump_clock: MockClock) -> None:

@@ -26,6 +26,19 @@ async def edit(h: ProcessHarness, node: Process, product_id: int, title: str) ->
     await h.until(lambda: h.state.comparable()["products"][str(product_id)]["title"] == title)
 
 
+async def at_the_other_node(h: ProcessHarness, second: Process) -> None:
+    """Ask the node that works on nothing for what a node can be asked for; the other one is woken at once."""
+    for number in range(5):
+        await edit(h, second, h.store.ids[0], f"Edited at the other node {number}")
+    [first, other] = [(await node.request("GET", "/admin/status")).json() for node in (h.process, second)]
+    assert first["wakeups"] == other["wakeups"] == "notify"
+    assert first["connections"][0]["node"] == other["connections"][0]["node"] is not None
+    code, _, _ = await second.command("sync", "test/sandbox", "products", "--watch")
+    assert code == 0
+    code, output, error = await second.command("explain", "test/sandbox", "products", str(h.store.ids[0]))
+    assert (code, error, "Edited at the other node 4" in output) == (0, "", True)
+
+
 async def test_a_killed_node_and_a_stopped_one_are_replaced(
     harness: OpenHarness, postgres_url: Secret, tmp_path: Path
 ) -> None:
@@ -33,6 +46,7 @@ async def test_a_killed_node_and_a_stopped_one_are_replaced(
         await h.first_sync()
         await second.start()
         assert "lease taken" not in second.output
+        await at_the_other_node(h, second)
         await h.process.kill()
         await edit(h, second, h.store.ids[0], "Edited while no node worked on it")
         assert "a silent node was expelled" in second.output

@@ -42,8 +42,8 @@ STEM = "before-restore"
 def restore(backup: Path, database: Path, vault: Vault, now: float) -> Path | None:
     """Put `backup` in the place of `database`; return the new name of the file that was there, if there was one.
 
-    Raises ConfigError, one line, when the backup cannot be used or a daemon runs, and StorageTrouble when the disk
-    does not take it. After any error the database is as it was.
+    Raises ConfigError, one line, when the backup cannot be used, and StorageTrouble when a daemon runs or the disk does
+    not take it. After any error the database is as it was.
     """
     _usable(backup, database)
     database = real_path(database)  # what a link leads to is replaced, not the link
@@ -59,7 +59,7 @@ def restore(backup: Path, database: Path, vault: Vault, now: float) -> Path | No
             flush(database.parent)
         except OSError as error:
             remedy = "do it as the user that the database belongs to, or as root, with room on the disk"
-            raise StorageTrouble(f"database {database}: {error.strerror}; {remedy}", reason="storage") from error
+            raise StorageTrouble(f"{error.strerror}; {remedy}", reason="storage") from error
     return aside
 
 

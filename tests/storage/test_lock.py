@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage.database import open_database
 from daemon.storage.lock import only_one
 from daemon.storage.sqlite import check_writable
@@ -82,12 +82,12 @@ def test_a_second_process_is_refused_by_any_name(tmp_path: Path, other: Name, *,
         link = other(file)
         with subprocess.Popen([sys.executable, "-c", HOLD, str(link)], stderr=subprocess.PIPE, text=True) as second:
             assert second.stderr is not None
-            assert "another daemon is using it; stop that one first" in second.stderr.read()
+            assert "another daemon or command is using it; stop that one first" in second.stderr.read()
     arguments = [sys.executable, "-c", HOLD, str(link)]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"
-        with pytest.raises(ConfigError, match="another daemon"), only_one(file):
+        with pytest.raises(StorageTrouble, match="another daemon"), only_one(file):
             pass
 
 

@@ -245,7 +245,7 @@ def test_the_database_itself_is_no_backup(database: Path, tmp_path: Path) -> Non
 def test_while_a_daemon_runs_nothing_is_restored(database: Path, backup: Path) -> None:
     async def run() -> None:
         async with open_database(database) as storage:
-            with pytest.raises(ConfigError, match="another daemon is using it; stop that one first"):
+            with pytest.raises(StorageTrouble, match="another daemon or command is using it; stop that one first"):
                 restore(backup, database, VAULT, NOW)
             begin = Begin(site=Site("test", "later"), platform="fake", encrypted=b"", now=NOW)
             await storage.write(connections.begin, begin)

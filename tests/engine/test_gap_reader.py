@@ -208,6 +208,37 @@ async def test_at_most_two_readings_of_a_process_are_on_their_way(autojump_clock
         assert [await bench.gap() is None for bench in benches] == [False, False, True, True, True]
 
 
+@pytest.mark.parametrize(
+    "failure", [Rejected("no such page", reason="http_422"), Retry("try later", reason="http_503")]
+)
+async def test_a_reading_without_progress_gives_its_slot_to_others_and_is_closed_when_it_can_be(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, failure: Failure
+) -> None:
+    slots = trio.Semaphore(1)
+    async with (
+        open_gap_bench(full_sync_on_start=False) as stuck,
+        open_gap_bench(full_sync_on_start=False) as other,
+    ):
+        for bench in (stuck, other):
+            bench.shop.products.clear()  # no actor works off the rows
+            await _synced_once(bench, PRODUCTS)
+
+        async def refuse(_kind: Kind, _cursor: str | None) -> Page:
+            raise failure
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stuck.shop, "page", refuse)
+            async with reading(stuck, slots):
+                await trio.sleep(1)
+                async with reading(other, slots):
+                    await trio.sleep(STALLED + 300)
+                    assert (await other.gap(), slots.value) == (None, 1)
+                    assert await stuck.gap() is not None
+                patch.undo()
+                await trio.sleep(HOUR)
+                assert await stuck.gap() is None
+
+
 async def test_a_kind_that_never_was_synced_is_not_read(autojump_clock: MockClock) -> None:
     async with open_gap_bench(full_sync_on_start=False) as bench, reading(bench):
         await trio.sleep(2 * HOUR)

@@ -2,8 +2,8 @@
 
 The run begins when the gap is due, no such run began within the last hour, and no full sync of the connection reads
 pages. A full sync of another kind that begins during the run ends it (`full_syncs.start`); the gap stays, and is closed
-afterwards. At most `AT_ONCE` of these runs are in progress in a process; one that is held up does not count. A kind that
-never had a full sync is not read: the operator has switched full syncs off.
+afterwards. At most `AT_ONCE` of these runs are in progress in a process; one that is held up does not count. A kind
+that never had a full sync is not read: the operator has switched full syncs off.
 """
 
 from collections.abc import Collection

@@ -70,9 +70,20 @@ def only_one(path: Path, *, make: bool = False) -> Iterator[None]:
             os.fchown(beside.fileno(), *owner_of(real))
         if make:
             _make_private(real)
-        # Hard links and mounted files reach the same file from other folders.
+        refuse_names(path, real)
+        # Mounted files reach the same file from other folders, and so does a hard link that is made meanwhile.
         with _held(path, real):
             yield
+
+
+def refuse_names(path: Path, real: Path) -> None:
+    """Raise ConfigError when the database has several hard links.
+
+    SQLite's log lies beside one of them. A start by another one would not find it, and lose what it holds.
+    """
+    if real.exists() and (names := real.stat().st_nlink) > 1:
+        remedy = f"remove the others (find them with: find / -xdev -samefile {real}), and use a symbolic link instead"
+        raise ConfigError(f"database {path}: has {names} names (hard links), and SQLite's log is beside one; {remedy}")
 
 
 def _take(beside: IO[str], path: Path) -> None:

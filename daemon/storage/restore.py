@@ -52,7 +52,7 @@ def restore(backup: Path, database: Path, vault: Vault, now: float) -> Path | No
             with partial_beside(database) as partial:
                 _copy(backup, partial)
                 _prepare(backup, partial, vault, now)
-                _like_the_present(partial, database)
+                _like(partial, database)
                 flush(partial)
                 aside = _set_aside(database, now)
                 partial.replace(database)
@@ -121,13 +121,13 @@ def _mark(conn: Connection, now: float) -> None:
                 start(conn, [refresh])
 
 
-def _like_the_present(partial: Path, database: Path) -> None:
-    """Give a file the owner and mode of the one that it replaces, or the owner of the folder."""
+def _like(file: Path, database: Path) -> None:
+    """Give a file the owner and mode of the database, or the owner of the folder."""
     if database.exists():
-        partial.chmod(stat.S_IMODE(database.stat().st_mode))
+        file.chmod(stat.S_IMODE(database.stat().st_mode))
     owner = owner_of(database)
-    if owner != (partial.stat().st_uid, partial.stat().st_gid):
-        os.chown(partial, *owner)
+    if owner != (file.stat().st_uid, file.stat().st_gid):
+        os.chown(file, *owner)
 
 
 def _set_aside(database: Path, now: float) -> Path | None:
@@ -137,7 +137,12 @@ def _set_aside(database: Path, now: float) -> Path | None:
     if present:
         # The old name stays until the file is replaced. After a loss of power in between, the database has no log,
         # which may have the last changes: then the files that were set aside are the ones to restore.
-        os.link(database, aside)
+        # A copy: a hard link needs a file system that has them, and a kill would leave a database with two names.
+        with partial_beside(database) as copy:
+            shutil.copyfile(database, copy)
+            _like(copy, database)
+            flush(copy)
+            copy.rename(aside)
     for sidecar in SIDECARS[1:]:
         beside = database.with_name(database.name + sidecar)
         if beside.exists():

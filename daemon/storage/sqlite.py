@@ -24,7 +24,7 @@ from sqlalchemy.pool import StaticPool
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage.backup import SIDECARS, damage
-from daemon.storage.lock import file_error, only_one, real_path
+from daemon.storage.lock import file_error, only_one, real_path, refuse_names
 from daemon.storage.migrate import upgrade
 from daemon.storage.writer import Writer, closed
 
@@ -195,6 +195,7 @@ def check_writable(path: Path) -> None:
     folder = real.parent
     if not folder.is_dir():
         raise ConfigError(f"database {path}: there is no folder {folder}; make it, or name another")
+    refuse_names(path, real)
     begins = b""
     try:
         # Permissions do not tell all: a file system may be read-only, or take no files.

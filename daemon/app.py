@@ -153,7 +153,7 @@ async def serve(
             await renew_encryption(database, registry.vault)
         await daemon.lifecycle.open_all()
         routes = Routes.of(build_routes(daemon, settings), metrics)
-        server = Server(routes.answer, routes.refuse, largest=routes.largest)
+        server = Server(routes.answer, routes.refuse, largest=routes.largest, overrun=daemon.intake.overrun)
         reloading = Reloading(
             lifecycle=daemon.lifecycle,
             routes=routes,

@@ -133,9 +133,7 @@ def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:
         detail = str(error).removeprefix(f"{subject}: ")
         yield CheckResult(subject=subject, ok=False, detail=detail, configured=isinstance(error, ConfigError))
         return
-    names = place.stat().st_nlink if isinstance(place, Path) and place.exists() else 1
-    entry = f"; it has {names} names (hard links); always use the same one, because SQLite's log is beside it"
-    yield CheckResult(subject=subject, ok=True, detail=f"is writable{entry if names > 1 else ''}")
+    yield CheckResult(subject=subject, ok=True, detail="is writable")
     for warning in contents.warnings:
         yield CheckResult(subject=subject, ok=False, detail=warning)
     if contents.unreadable:

@@ -1,7 +1,8 @@
 """The database of a daemon that does not run: commands ask it the same operations as a running daemon.
 
-A file is locked meanwhile, so that no daemon starts in between. If a daemon has it, the command ends with one line. On
-PostgreSQL several processes may use the database.
+A file is locked meanwhile, also while `explain` waits for the store. A daemon that starts in between ends with 1, and
+its supervisor starts it again. If a daemon has the file, the command ends with one line. On PostgreSQL several
+processes may use the database.
 """
 
 from pathlib import Path

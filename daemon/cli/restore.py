@@ -28,7 +28,7 @@ def restore(path: Path | None, file: Path) -> None:
     try:
         aside = put_back(file, database, Vault(settings.security.secret_keys), time.time())
     except StorageTrouble as error:
-        raise Stop(f"{error}; nothing was changed") from None
+        raise Stop(f"database {database}: {error}; nothing was changed") from None
     click.echo(f"{database}: restored from {file}; the next start writes everything to SparkLayer again")
     if aside is not None:
         click.echo(f"the previous database is now {aside}; delete it once the restored one works")

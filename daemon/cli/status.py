@@ -71,10 +71,10 @@ def _webhooks(webhooks: Any) -> Iterator[str]:
 
 
 def _waits(throttle: Any) -> Iterator[str]:
-    """Describe how long an API, or some of its requests, must wait after answers 429."""
+    """Describe how long an API, or some of its requests, must wait because it asked for that."""
     api, pause, held = throttle["api"], throttle.get("pause", 0.0), throttle["held_seconds"]
     if pause >= _LONG_WAIT:
-        yield f"  {api} answered 429: it gets no requests for another {pause:.0f} s, as it asked"
+        yield f"  {api} asked for a wait: it gets no requests, or only urgent ones, for another {pause:.0f} s"
     if held >= _LONG_WAIT:
         many = "1 request that was" if throttle["held_back"] == 1 else f"{throttle['held_back']} requests that were"
         yield f"  {many} answered 429 by {api} must wait, the last for another {held:.0f} s"

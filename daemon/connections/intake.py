@@ -92,6 +92,11 @@ class Intake:
         else:
             self.lost_deliveries.lost(endpoint, for_good=for_good)
 
+    def overrun(self) -> None:
+        """Note that requests were turned away unread: deliveries of every connection may be among them."""
+        for context in self.supervisor.contexts:
+            context.deliveries.failed(())
+
     async def start(self, site: Site, kind: Kind, mode: RunMode, *, allow_removals: bool = False) -> RunId | None:
         """Start a full sync; None when one is already running. Raises NotFound and StorageTrouble."""
         endpoint = await self._endpoint(site)

@@ -12,6 +12,7 @@ from daemon.connections.credentials import KnownStore, Offered
 from daemon.connections.lifecycle import Lifecycle
 from daemon.errors import Rejected, StorageTrouble
 from daemon.model import Site
+from daemon.observability.logging import log_storage_trouble
 from daemon.storage import connections
 from daemon.storage.connections import Stored
 
@@ -39,7 +40,7 @@ class OfferedKeys:
             try:
                 waiting = await self._try_all()
             except StorageTrouble as error:
-                log.warning("the database cannot be used now", reason=error.reason)
+                log_storage_trouble(error)
             if waiting:
                 await trio.sleep(OFFER_PAUSE)
             else:

@@ -29,6 +29,7 @@ from daemon.engine.supervisor import Supervisor
 from daemon.engine.task_group import TaskGroup
 from daemon.errors import Blocked, Failure, KeyRefused, Rejected, Retry, StorageTrouble
 from daemon.model import Connection, ConnectionId
+from daemon.observability.logging import log_storage_trouble
 from daemon.storage import connections
 from daemon.storage.age import age_if_known
 from daemon.storage.connections import Wipe
@@ -150,7 +151,7 @@ class Teardown:
             try:
                 return await storage.write(connections.wipe, wipe)
             except StorageTrouble as error:
-                log.warning("the database cannot be used now", reason=error.reason)
+                log_storage_trouble(error)
             attempts += 1
             await trio.sleep(backoff(attempts, 1.0))
 

@@ -16,6 +16,7 @@ from daemon.engine.pipeline import Pipeline
 from daemon.engine.stragglers import LATE
 from daemon.errors import StorageTrouble
 from daemon.model import ExternalId, Lane
+from daemon.observability.logging import log_storage_trouble
 from daemon.storage import outbox
 from daemon.storage.outbox import Claim
 from daemon.transport.throttle.aside import noticing
@@ -77,7 +78,7 @@ class Actor:
 
     async def _await_storage(self, error: StorageTrouble) -> None:
         # The rows are still there, so the work is only delayed.
-        log.warning("the database cannot be used now", reason=error.reason)
+        log_storage_trouble(error)
         await trio.sleep(STORAGE_PAUSE)
 
     async def _claim(self, lane: Lane, now: float, moved_on: trio.Event) -> list[Claim]:

@@ -2,8 +2,8 @@
 
 The run begins when the gap is due, no such run began within the last hour, and no full sync of the connection reads
 pages. A full sync of another kind that begins during the run ends it (`full_syncs.start`); the gap stays, and is closed
-afterwards. At most `AT_ONCE` of these runs are in progress in a process. A kind that never had a full sync is not read:
-the operator has switched full syncs off.
+afterwards. At most `AT_ONCE` of these runs are in progress in a process; one that is held up does not count. A kind
+that never had a full sync is not read: the operator has switched full syncs off.
 """
 
 from collections.abc import Collection
@@ -101,9 +101,10 @@ class GapReader:
             if await self._runs.start(RunMode.DAILY, after=after) is None:
                 return False
             log.info("reading everything to close a gap", site=str(context.connection.site), kind=self._kind.value)
-            # A blocked connection, or rows that retry, must not keep the slot from other connections.
-            while context.blocked(self._kind) is None and await self._is_at_work():
-                await self._kind_state.progress.wait()
+            # What makes no progress must not keep the slot from other connections: a blocked connection, a page that is
+            # always refused, or rows that retry. The run goes on by itself, and so closes the gap once it can.
+            while not held_up(context, self._kind) and await self._is_at_work():
+                await self._kind_state.progress.wait_until(trio.current_time() + CHECK_EVERY)
         return True
 
     async def _is_at_work(self) -> bool:

@@ -24,6 +24,7 @@ from daemon.engine.sync_log import SyncLogWriter
 from daemon.engine.writers.kinds import build_writers
 from daemon.errors import Side, StorageTrouble
 from daemon.model import LOGGED_KINDS, Kind
+from daemon.observability.logging import log_storage_trouble
 
 MOST_CRASHES = 5
 CRASH_WINDOW = 60.0
@@ -108,7 +109,7 @@ class ConnectionRunner:
             try:
                 return await task()
             except StorageTrouble as error:  # a full disk is no crash: it may last for hours, and heals
-                log.warning("the database cannot be used now", reason=error.reason)
+                log_storage_trouble(error)
             except Exception:  # the task's edge: logged, counted, started again, and too many of them end the process
                 now = trio.current_time()
                 if len(crashes) == MOST_CRASHES and now - crashes[0] < CRASH_WINDOW:

@@ -99,6 +99,8 @@ class Webhooks:
         self._metrics.webhook(outcome, site)
         self._tally.log("webhooks not read", site=str(site), reason=outcome)
         self._intake.lost(endpoint, for_good=too_large)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:  # there was no memory for it
+            self._intake.failed(endpoint, ())
 
     async def receive(self, request: Request, site_env: str, site_id: str) -> Response:
         """Answer one delivery. Raises StorageTrouble when it could not be recorded."""

@@ -17,8 +17,11 @@ from typing import Any, TextIO, cast
 import structlog
 from attrs import frozen
 
+from daemon.errors import StorageTrouble
 from daemon.observability.masking import mask
 from daemon.observability.tracebacks import render
+
+log = structlog.get_logger()
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -51,6 +54,12 @@ def line_of(event: str) -> str:
     if sys.stderr is not None and sys.stderr.isatty():
         return f"{moment} [info     ] {event}\n"
     return json.dumps({"event": event, "level": "info", "timestamp": moment}) + "\n"
+
+
+def log_storage_trouble(error: StorageTrouble) -> None:
+    """Log why the database cannot be used now; nothing if this process has closed it, since it ends."""
+    if error.reason != "storage_closed":
+        log.warning("the database cannot be used now", reason=error.reason)
 
 
 @frozen

@@ -89,7 +89,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "throttle_waiting": ("Requests waiting for their turn at an API.", ["site", "api", "lane"]),
     "throttle_oldest_seconds": ("Age of the oldest request waiting for its turn.", ["site", "api", "lane"]),
     "throttle_in_flight": ("Requests under way.", ["site", "api"]),
-    "throttle_pause_seconds": ("Time until an API gets requests again after its refusals.", ["site", "api"]),
+    "throttle_pause_seconds": ("Time until an API gets requests again, as it asked.", ["site", "api"]),
     "throttle_held_back": ("Requests answered 429 that wait before they are sent again.", ["site", "api"]),
     "breaker_open": ("1 while the breaker blocks calls.", ["site", "api"]),
     "full_sync_progress_entities": (

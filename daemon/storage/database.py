@@ -118,8 +118,8 @@ async def open_database(
     """Open the database at `place`, a file or the URL of one on PostgreSQL, migrated and with its writer running.
 
     `observe` is called after each commit. Without `make`, an empty database on PostgreSQL stays as it is. Raises
-    ConfigError, one line, when another daemon has the file, or when it cannot be written or is no database; and
-    StorageTrouble when a server does not answer.
+    ConfigError, one line, when a person must change the settings, the rights or the file; and StorageTrouble when that
+    may pass: another process has the file, the disk is full, a server does not answer.
     """
     opening: AbstractAsyncContextManager[tuple[Transactions, Sequence[Transactions], Transactions | None]] = (
         postgres.connected(place, make=make) if isinstance(place, Secret) else sqlite.connected(place)

@@ -5,6 +5,7 @@ file beside the place where the database really is. The other is on a byte of th
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -13,13 +14,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, StorageTrouble
 
 LOCK_SECONDS = 3.0
 """The time after which another process that has the database is taken for a daemon."""
 
 _FAR = 2**62
 """The byte: far beyond those that SQLite locks itself."""
+
+_LASTING = {
+    errno.EACCES,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+"""The system's errors that stay until a person changes the settings or the rights. A full disk, say, may pass."""
 
 
 def real_path(path: Path) -> Path:
@@ -30,39 +43,59 @@ def real_path(path: Path) -> Path:
         raise ConfigError(f"database {path}: its links lead in a circle; name the file itself") from None
 
 
+def file_error(path: Path, error: OSError, remedy: str) -> ConfigError | StorageTrouble:
+    """Return what to raise when the system refuses a file of the database at `path`.
+
+    Exit code 2 keeps a supervisor from trying again, so trouble that may pass is no ConfigError.
+    """
+    if error.errno in _LASTING:
+        return ConfigError(f"database {path}: {error.strerror}; {remedy}")
+    return StorageTrouble(error.strerror or str(error), reason="storage")
+
+
 @contextlib.contextmanager
 def only_one(path: Path, *, make: bool = False) -> Iterator[None]:
     """Hold the locks while this process uses the database; `make` an empty file if there is none.
 
-    Raises ConfigError when another process has it, or when nothing can be written there.
+    Raises StorageTrouble when another process has it, and ConfigError when this user can write nothing there.
     """
     real = real_path(path)
     try:
         beside = real.with_name(f"{real.name}.lock").open("w")
     except OSError as error:
-        raise ConfigError(f"database {path}: {error.strerror}; choose a folder this user can write to") from error
+        raise file_error(path, error, "choose a folder this user can write to") from error
     with beside:
         _take(beside, path)
         if os.geteuid() == 0:  # a command that root calls must not lock the daemon's own user out
             os.fchown(beside.fileno(), *owner_of(real))
         if make:
             _make_private(real)
-        # Hard links and mounted files reach the same file from other folders.
+        refuse_names(path, real)
+        # Mounted files reach the same file from other folders, and so does a hard link that is made meanwhile.
         with _held(path, real):
             yield
 
 
+def refuse_names(path: Path, real: Path) -> None:
+    """Raise ConfigError when the database has several hard links.
+
+    SQLite's log lies beside one of them. A start by another one would not find it, and lose what it holds.
+    """
+    if real.exists() and (names := real.stat().st_nlink) > 1:
+        remedy = f"remove the others (find them with: find / -xdev -samefile {real}), and use a symbolic link instead"
+        raise ConfigError(f"database {path}: has {names} names (hard links), and SQLite's log is beside one; {remedy}")
+
+
 def _take(beside: IO[str], path: Path) -> None:
-    """Lock the file beside the database. Raises ConfigError when another process has it for LOCK_SECONDS."""
-    # A command reads a crashed daemon's database in a second. A daemon that is started just then must not give up:
-    # its supervisor would not start it again after exit code 2.
+    """Lock the file beside the database. Raises StorageTrouble when another process has it for LOCK_SECONDS."""
+    # A command reads a crashed daemon's database in a second. A daemon that is started just then need not give up.
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             return fcntl.flock(beside, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if time.monotonic() > deadline:
-                raise _in_use(path) from error
+                raise _in_use() if isinstance(error, BlockingIOError) else file_error(path, error, "") from error
         time.sleep(0.05)
 
 
@@ -74,20 +107,20 @@ def owner_of(path: Path) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _held(path: Path, real: Path) -> Iterator[None]:
-    """Hold the lock on the file itself, if there is one. Raises ConfigError."""
+    """Hold the lock on the file itself, if there is one. Raises StorageTrouble and ConfigError."""
     try:
         file = real.open("rb+")
     except FileNotFoundError:
         yield
         return
     except OSError as error:
-        raise ConfigError(f"database {path}: {error.strerror}; check the file and its folder") from error
+        raise file_error(path, error, "check the file and its folder") from error
     # The file stays open until SQLite has closed it: closing it gives up the locks of SQLite in this process.
     with file:
         try:
             _lock_byte(file.fileno())
         except (BlockingIOError, PermissionError) as error:
-            raise _in_use(path) from error
+            raise _in_use() from error
         except OSError:
             pass  # a file system without such locks
         yield
@@ -108,5 +141,6 @@ def _make_private(real: Path) -> None:
         os.close(os.open(real, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _in_use(path: Path) -> ConfigError:
-    return ConfigError(f"database {path}: another daemon is using it; stop that one first")
+def _in_use() -> StorageTrouble:
+    # Passing trouble: a command is done in a moment, and a daemon that is being replaced ends in half a minute.
+    return StorageTrouble("another daemon or command is using it; stop that one first", reason="storage_busy")

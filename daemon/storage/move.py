@@ -58,8 +58,9 @@ class Moved:
 def move(source: Path | Secret, target: Path | Secret, show: Show = lambda *_: None) -> Moved:
     """Copy the database `source` to the empty `target`; each is a file or the URL of a database on PostgreSQL.
 
-    Raises ConfigError, one line, when either cannot be used: a daemon runs, the source has another release's schema,
-    the target is not empty. Raises StorageTrouble when one of them fails. After both, the target is as it was.
+    Raises ConfigError, one line, when either cannot be used: a daemon runs on PostgreSQL, the source has another
+    release's schema, the target is not empty. Raises StorageTrouble when one of them fails, or a process uses the file.
+    After both, the target is as it was.
     """
     with _reading(source) as here, _writing(target) as there:
         return _moved(here, there, show)

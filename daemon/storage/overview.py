@@ -42,7 +42,8 @@ class KindOverview:
     """The counts of one kind, and its latest run.
 
     `untold` issues and `synced` ids have not been reported to the sync-log yet. `held` removals wait for a person.
-    `gap` is open while webhooks may have been missing. `census` is the last one, where the platform needs any.
+    `gap` is open while webhooks may have been missing; a kind that was never synced shows none, as its first full sync
+    reads everything. `census` is the last one, where the platform needs any.
     `retrying` has some of the `held_up` entities that the run waits for.
     """
 
@@ -64,6 +65,7 @@ def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindO
     """Return the counts of a connection and kind."""
     run = full_syncs.latest(conn, connection_id, kind)
     failing, held_up = retrying(conn, run.id, MOST_NAMED) if run else ([], 0)
+    ever_synced = full_syncs.newest(conn, connection_id, kind) is not None
     return KindOverview(
         kind=kind,
         depths=tuple(depths(conn, connection_id, kind)),
@@ -72,7 +74,7 @@ def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindO
         untold=sync_log.untold(conn, connection_id, kind),
         synced=conn.execute(select(func.count()).where(*of_kind(synced, connection_id, kind))).scalar_one(),
         held=removals.held(conn, connection_id, kind),
-        gap=gaps.open_gap(conn, connection_id, kind),
+        gap=gaps.open_gap(conn, connection_id, kind) if ever_synced else None,
         census=censuses.last(conn, connection_id, kind),
         run=run,
         retrying=failing,

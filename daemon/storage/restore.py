@@ -42,8 +42,8 @@ STEM = "before-restore"
 def restore(backup: Path, database: Path, vault: Vault, now: float) -> Path | None:
     """Put `backup` in the place of `database`; return the new name of the file that was there, if there was one.
 
-    Raises ConfigError, one line, when the backup cannot be used or a daemon runs, and StorageTrouble when the disk
-    does not take it. After any error the database is as it was.
+    Raises ConfigError, one line, when the backup cannot be used, and StorageTrouble when a daemon runs or the disk does
+    not take it. After any error the database is as it was.
     """
     _usable(backup, database)
     database = real_path(database)  # what a link leads to is replaced, not the link
@@ -52,14 +52,14 @@ def restore(backup: Path, database: Path, vault: Vault, now: float) -> Path | No
             with partial_beside(database) as partial:
                 _copy(backup, partial)
                 _prepare(backup, partial, vault, now)
-                _like_the_present(partial, database)
+                _like(partial, database)
                 flush(partial)
                 aside = _set_aside(database, now)
                 partial.replace(database)
             flush(database.parent)
         except OSError as error:
             remedy = "do it as the user that the database belongs to, or as root, with room on the disk"
-            raise StorageTrouble(f"database {database}: {error.strerror}; {remedy}", reason="storage") from error
+            raise StorageTrouble(f"{error.strerror}; {remedy}", reason="storage") from error
     return aside
 
 
@@ -121,13 +121,13 @@ def _mark(conn: Connection, now: float) -> None:
                 start(conn, [refresh])
 
 
-def _like_the_present(partial: Path, database: Path) -> None:
-    """Give a file the owner and mode of the one that it replaces, or the owner of the folder."""
+def _like(file: Path, database: Path) -> None:
+    """Give a file the owner and mode of the database, or the owner of the folder."""
     if database.exists():
-        partial.chmod(stat.S_IMODE(database.stat().st_mode))
+        file.chmod(stat.S_IMODE(database.stat().st_mode))
     owner = owner_of(database)
-    if owner != (partial.stat().st_uid, partial.stat().st_gid):
-        os.chown(partial, *owner)
+    if owner != (file.stat().st_uid, file.stat().st_gid):
+        os.chown(file, *owner)
 
 
 def _set_aside(database: Path, now: float) -> Path | None:
@@ -137,7 +137,12 @@ def _set_aside(database: Path, now: float) -> Path | None:
     if present:
         # The old name stays until the file is replaced. After a loss of power in between, the database has no log,
         # which may have the last changes: then the files that were set aside are the ones to restore.
-        os.link(database, aside)
+        # A copy: a hard link needs a file system that has them, and a kill would leave a database with two names.
+        with partial_beside(database) as copy:
+            shutil.copyfile(database, copy)
+            _like(copy, database)
+            flush(copy)
+            copy.rename(aside)
     for sidecar in SIDECARS[1:]:
         beside = database.with_name(database.name + sidecar)
         if beside.exists():

@@ -23,8 +23,8 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
 from daemon.errors import ConfigError, StorageTrouble
-from daemon.storage.backup import damage
-from daemon.storage.lock import only_one, real_path
+from daemon.storage.backup import SIDECARS, damage
+from daemon.storage.lock import file_error, only_one, real_path, refuse_names
 from daemon.storage.migrate import upgrade
 from daemon.storage.writer import Writer, closed
 
@@ -34,6 +34,8 @@ MAGIC = b"SQLite format 3\0"
 """The first bytes of a database. A file that was only just made is empty."""
 
 DAMAGED = "restore a backup, or move the file away: the next start reads everything again"
+
+RIGHTS = "let the daemon's user write the file, those beside it, and the folder"
 
 BUSY_MILLISECONDS = 5000
 READERS = 2
@@ -63,18 +65,26 @@ class WorkerConnection:
         self._loop = loop
         self._path = path
         self._closed = False
+        self._refused: sqlite3.Error | None = None
         self._driver = aiosqlite.Connection(self._connect, iter_chunk_size=1)
         # A pool of one: the driver's connection must not leave its thread.
         engine = create_engine("sqlite://", creator=lambda: self._connection, poolclass=StaticPool)
         self._engine = prepare(engine, begin, *pragmas)
 
     def _connect(self) -> sqlite3.Connection:
-        self._connection = sqlite3.connect(self._path, factory=_FunctionRunner)
+        try:
+            self._connection = sqlite3.connect(self._path, factory=_FunctionRunner)
+        except sqlite3.Error as error:
+            # After a call that fails, aiosqlite's thread would outlive the loop, and print what it meets.
+            self._refused = error
+            self._connection = sqlite3.connect(":memory:", factory=_FunctionRunner)
         return self._connection
 
     async def open(self) -> None:
-        """Open the file. Raises sqlite3.Error."""
+        """Open the file. Raises StorageTrouble."""
         await self._on_loop(self._driver.__aenter__())
+        if self._refused is not None:
+            raise _trouble(self._refused) or self._refused from self._refused
 
     async def run(self, fn: Callable[..., R], *args: Any) -> R:
         """From trio: call `fn(*args)` in the connection's thread, and wait for it even if this task is cancelled.
@@ -95,8 +105,8 @@ class WorkerConnection:
         try:
             with self._engine.begin() as conn:
                 return fn(conn, *args)
-        except DatabaseError as error:
-            trouble = _trouble(error.orig)
+        except (DatabaseError, sqlite3.Error) as error:  # SQLAlchemy wraps no error of the first opening
+            trouble = _trouble(error.orig if isinstance(error, DatabaseError) else error)
             if trouble is None:
                 raise
             raise trouble from error
@@ -134,7 +144,8 @@ class WorkerConnection:
 async def connected(path: Path) -> AsyncIterator[tuple[WorkerConnection, Sequence[WorkerConnection], None]]:
     """Open the database at `path`, with this release's schema; lend connections: to write, to read, and none for beats.
 
-    Raises ConfigError, one line, when another daemon has the file, or when it cannot be written or is no database.
+    Raises ConfigError, one line, when this user cannot write the file, or when it is damaged or no database, and
+    StorageTrouble when another process has it, the disk is full, or the like.
     """
     with only_one(path, make=True), start_blocking_portal(backend="asyncio") as portal:
         loop = portal.call(asyncio.get_running_loop)
@@ -150,11 +161,11 @@ async def connected(path: Path) -> AsyncIterator[tuple[WorkerConnection, Sequenc
             await writer.run(writer.transact, upgrade)
             for reader in readers:
                 await reader.open()
-        except sqlite3.Error as error:
-            raise ConfigError(f"database {path}: {error}; check the file and its folder") from error
         except StorageTrouble as trouble:
-            remedy = "" if trouble.reason == "storage_damaged" else "; check the file and its folder"
-            raise ConfigError(f"database {path}: {trouble}{remedy}") from trouble
+            if trouble.reason in {"storage_damaged", "storage_readonly"}:
+                raise ConfigError(f"database {path}: {trouble}") from trouble
+            check_writable(path)  # SQLite says alike that it may not, and that it cannot now
+            raise
         else:
             yield writer, readers, None
         finally:
@@ -176,17 +187,25 @@ async def keep_log_small(path: Path, connection: WorkerConnection, writer: Write
 
 
 def check_writable(path: Path) -> None:
-    """Raise ConfigError when no database could be written at `path`. Leaves nothing behind."""
+    """Raise ConfigError when this user can write no database at `path`, and StorageTrouble when that may pass.
+
+    Leaves nothing behind.
+    """
     real = real_path(path)
     folder = real.parent
     if not folder.is_dir():
         raise ConfigError(f"database {path}: there is no folder {folder}; make it, or name another")
+    refuse_names(path, real)
+    begins = b""
     try:
         # Permissions do not tell all: a file system may be read-only, or take no files.
-        with real.open("rb+") if real.exists() else tempfile.TemporaryFile(dir=folder) as file:
-            begins = file.read(len(MAGIC))
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        for sidecar in SIDECARS:
+            with contextlib.suppress(FileNotFoundError), real.with_name(real.name + sidecar).open("rb+") as file:
+                begins = begins or file.read(len(MAGIC))
     except OSError as error:
-        raise ConfigError(f"database {path}: {error.strerror}; choose a folder this user can write to") from error
+        raise file_error(path, error, "choose a folder this user can write to") from error
     if begins not in (b"", MAGIC):
         raise ConfigError(f"database {path}: is no database; name another file")
 
@@ -214,4 +233,6 @@ def _trouble(cause: BaseException | None) -> StorageTrouble | None:
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the higher bits tell where in SQLite
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return StorageTrouble(f"{cause}; {DAMAGED}", reason="storage_damaged")
+    if code in {sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY}:
+        return StorageTrouble(f"{cause}; {RIGHTS}", reason="storage_readonly")
     return StorageTrouble(str(cause), reason="storage") if isinstance(cause, sqlite3.OperationalError) else None

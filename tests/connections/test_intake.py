@@ -8,6 +8,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from daemon.engine.deliveries import LONGEST_OUTAGE
 from daemon.errors import Invalid, NotFound
 from daemon.model import Change, ExternalId, Kind, Lane, RunId
 from daemon.platforms.base import WebhookTimes
@@ -94,6 +95,15 @@ async def test_recorded_changes_and_lost_deliveries_are_told_to_the_connection(a
         assert endpoint is not None
         await harness.intake.record(endpoint, CHANGES)
         harness.intake.lost(endpoint, for_good=True)
+
+
+async def test_an_hour_of_requests_turned_away_is_a_gap_of_every_connection(autojump_clock: MockClock) -> None:
+    async with open_harness(link("a", "s1"), link("b", "s2")) as harness:
+        for _ in range(3):
+            harness.intake.overrun()
+            await trio.sleep(LONGEST_OUTAGE)
+        states = [state for context in harness.supervisor.contexts for state in context.kind_states.values()]
+        assert [state.gapped for state in states] == [True, True]
 
 
 async def test_a_connection_may_have_a_pace_of_its_own() -> None:

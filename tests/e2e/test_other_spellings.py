@@ -5,8 +5,6 @@ Which spellings there are is tested beside the part that reads them; here it is 
 
 import codecs
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -80,34 +78,24 @@ async def test_a_misspelt_variable_ends_it_with_2_and_names_the_nearest(tmp_path
         assert [one for one in output.splitlines() if one.startswith("FAILED")] == [f"FAILED  {line}"]
 
 
-def _symlink(file: Path, name: Path) -> None:
-    name.symlink_to(file)
-
-
-def _hard_link(file: Path, name: Path) -> None:
-    os.link(file, name)
-
-
 @pytest.mark.holds("E07")
-@pytest.mark.parametrize("link", [_symlink, _hard_link])
-async def test_a_second_daemon_on_one_database_is_refused_by_any_name(
-    tmp_path: Path, link: Callable[[Path, Path], None]
-) -> None:
+async def test_a_second_daemon_on_one_database_is_refused_by_any_name(tmp_path: Path) -> None:
     shared, names = tmp_path / "shared.db", [tmp_path / "one" / "release.db", tmp_path / "two" / "release.db"]
     shared.touch()
     daemons = []
     for name in names:
         name.parent.mkdir()
-        link(shared, name)
+        name.symlink_to(shared)
         port = free_port()
         daemons.append(Process(name.parent, alone(port, str(name)), port))
     first, second = daemons
     async with first, second:
         await first.start()
-        line = f"ignite-sync: database {names[1]}: another daemon is using it; stop that one first\n"
-        assert await second.command("run") == (2, "", line)
-        code, output, _ = await second.command("check")
-        assert (code, "names (hard links); always use the same" in output) == (0, link is _hard_link)
+        code, output, errors = await second.command("run")
+        assert (code, len((output + errors).splitlines())) == (1, 1), "it may pass, so a supervisor tries again"
+        assert f'{names[1]}", "reason": "another daemon or command is using it; stop that one first' in output + errors
+        code, _, _ = await second.command("check")
+        assert code == 0
         await first.kill()
         await second.start()
 

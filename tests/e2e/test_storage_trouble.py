@@ -4,13 +4,16 @@ import contextlib
 import itertools
 import resource
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import trio
 
+from daemon.storage.lock import only_one
 from tests.e2e.harness import OpenHarness, ProcessHarness
+from tests.e2e.process import ADMIN_TOKEN, Process, free_port
 
 JUMPER = 1
 PLENTY = 100
@@ -56,6 +59,40 @@ async def test_what_cannot_be_put_on_disk_is_not_acknowledged_and_it_heals_by_it
         await h.until(lambda: not h.unequal)
         await h.process.ready()
         assert "Traceback" not in h.process.output
+
+
+ROOMY = 96 * 1024
+"""Bytes: SQLite's file beside the log has room (32 KiB), the database has not."""
+
+
+@pytest.mark.parametrize("trouble", ["full", "locked", "in use"])
+async def test_passing_trouble_at_the_start_ends_with_1_so_that_a_supervisor_tries_again(
+    tmp_path: Path, trouble: str
+) -> None:
+    """A database is "in use" by another daemon, or by a command such as `explain`, which may wait for the store."""
+    port = free_port()
+    config = f"""
+[listener]
+port = {port}
+admin_token = "{ADMIN_TOKEN}"
+[database]
+url = "sqlite:///{tmp_path}/ignite-sync.db"
+[security]
+secret_keys = ["0123456789abcdef"]
+"""
+    async with Process(tmp_path, config, port) as process, contextlib.AsyncExitStack() as stack:
+        if trouble == "full":
+            limited = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({ROOMY}, {ROOMY}))"
+            process.wrapper = [sys.executable, "-c", f"{limited}; os.execvp(sys.argv[1], sys.argv[1:])"]
+        elif trouble == "locked":
+            other = stack.enter_context(contextlib.closing(sqlite3.connect(process.database, isolation_level=None)))
+            other.execute("CREATE TABLE anything (id)")
+            other.execute("BEGIN IMMEDIATE")
+        else:
+            stack.enter_context(only_one(process.database, make=True))
+        code, output, errors = await process.command("run")
+        (line,) = (output + errors).splitlines()
+        assert (code, '"database cannot be used"' in line, str(process.database) in line) == (1, True, True)
 
 
 async def _trade(h: ProcessHarness) -> None:
@@ -106,7 +143,7 @@ async def test_back_from_a_backup_everything_ends_equal(harness: OpenHarness, tm
         h.assert_equal()
 
         code, _, error = await h.process.command("restore", str(backup))
-        assert (code, "another daemon is using it; stop that one first" in error) == (2, True)
+        assert (code, "another daemon or command is using it; stop that one first" in error) == (1, True)
         assert await h.process.terminate() == 0
         code, output, _ = await h.process.command("restore", str(backup))
         assert (code, output.startswith(f"{h.process.database}: restored from {backup}; the next start ")) == (0, True)

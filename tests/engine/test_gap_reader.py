@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from daemon.model import Kind, RunId
 from daemon.platforms.base import Page
 from daemon.storage import gaps
 from daemon.storage.gaps import HOUR, GapNote
+from daemon.storage.overview import overview
 from daemon.storage.states import RunMode
 from tests.engine.missed import ACTIVE_AFTER, PRODUCTS, SOON, GapBench, open_gap_bench
 
@@ -208,10 +210,46 @@ async def test_at_most_two_readings_of_a_process_are_on_their_way(autojump_clock
         assert [await bench.gap() is None for bench in benches] == [False, False, True, True, True]
 
 
-async def test_a_kind_that_never_was_synced_is_not_read(autojump_clock: MockClock) -> None:
-    async with open_gap_bench(full_sync_on_start=False) as bench, reading(bench):
+@pytest.mark.parametrize(
+    "failure", [Rejected("no such page", reason="http_422"), Retry("try later", reason="http_503")]
+)
+async def test_a_reading_without_progress_gives_its_slot_to_others_and_is_closed_when_it_can_be(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, failure: Failure
+) -> None:
+    slots = trio.Semaphore(1)
+    async with (
+        open_gap_bench(full_sync_on_start=False) as stuck,
+        open_gap_bench(full_sync_on_start=False) as other,
+    ):
+        for bench in (stuck, other):
+            bench.shop.products.clear()  # no actor works off the rows
+            await _synced_once(bench, PRODUCTS)
+
+        async def refuse(_kind: Kind, _cursor: str | None) -> Page:
+            raise failure
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stuck.shop, "page", refuse)
+            async with reading(stuck, slots):
+                await trio.sleep(1)
+                async with reading(other, slots):
+                    await trio.sleep(STALLED + 300)
+                    assert (await other.gap(), slots.value) == (None, 1)
+                    assert await stuck.gap() is not None
+                patch.undo()
+                await trio.sleep(HOUR)
+                assert await stuck.gap() is None
+
+
+async def test_a_kind_that_never_was_synced_is_not_read_and_shows_no_gap(autojump_clock: MockClock) -> None:
+    async with open_gap_bench(full_sync_on_start=False) as bench, reading(bench) as runner:
+        shown = partial(bench.context.storage.read, overview, bench.harness.connection_id, PRODUCTS)
         await trio.sleep(2 * HOUR)
         assert bench.shop.calls["page"] == 0
+        assert (await shown()).gap is None
+        await note_gaps(bench.context, [PRODUCTS], 600.0)
+        await runner.full_syncs[PRODUCTS].start(RunMode.NORMAL)
+        assert (await shown()).gap is not None, "from here on it is waited for"
 
 
 async def test_a_full_sync_that_begins_when_a_gap_is_due_closes_it(autojump_clock: MockClock, wide: GapBench) -> None:

@@ -87,6 +87,7 @@ class ListenerHarness:
     limits: Limits = field(factory=Limits)
     metrics: Metrics = field(factory=Metrics)
     seen: list[Request] = field(factory=list)
+    overruns: list[int] = field(factory=list)
     hold: trio.Event = field(factory=trio.Event)
     held: trio.Event = field(factory=trio.Event)
     nursery: trio.Nursery = field(init=False)
@@ -106,7 +107,7 @@ class ListenerHarness:
             ],
             self.metrics,
         )
-        self.server = Server(routes.answer, routes.refuse, self.limits)
+        self.server = Server(routes.answer, routes.refuse, self.limits, overrun=lambda: self.overruns.append(1))
 
     def connect(self) -> Client:
         """Open a connection."""

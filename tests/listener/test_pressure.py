@@ -114,6 +114,25 @@ async def test_what_is_worked_for_does_not_give_way(autojump_clock: MockClock, o
         assert [(await client.read()).status for client in busy] == [200, 200]
 
 
+async def test_connections_that_are_turned_away_unread_are_told_of_but_seldom(
+    autojump_clock: MockClock, open_harness: Any
+) -> None:
+    """Each of them may have been a delivery."""
+    async with open_harness(SMALL) as harness:
+        for _ in range(3):
+            await arrive(harness, SLOW)
+        assert harness.overruns == []
+        for _ in range(20):
+            await harness.connect().read()  # a few get a 503, the rest of a flood nothing
+        await trio.sleep(1)
+        assert 1 <= len(harness.overruns) < 20
+        told = len(harness.overruns)
+        await trio.sleep(60)
+        assert len(harness.overruns) == told
+        harness.hold.set()
+        await wait_all_tasks_blocked()
+
+
 async def test_the_largest_unfinished_request_gives_way_when_memory_is_short(
     autojump_clock: MockClock, open_harness: Any
 ) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import structlog
 
-from daemon.errors import Rejected
+from daemon.errors import Rejected, StorageTrouble
 from daemon.model import Kind, Lane, Secret, Site
-from daemon.observability.logging import configure
+from daemon.observability.logging import configure, log_storage_trouble
 from daemon.observability.tracebacks import summary
+from daemon.storage.writer import closed
 
 
 class Lines(io.StringIO):
@@ -44,6 +45,13 @@ def lines() -> Iterator[Lines]:
 def fail() -> None:
     customer = "Bob Smith"
     raise Rejected(f"no such {customer}", reason="http_422") from ValueError(f"bad name: {customer!r}")
+
+
+def test_trouble_with_the_database_is_a_warning_unless_this_process_has_closed_it(lines: Lines) -> None:
+    log_storage_trouble(closed())
+    assert lines.all() == []
+    log_storage_trouble(StorageTrouble("locked", reason="storage"))
+    assert [(line["event"], line["reason"]) for line in lines.all()] == [("the database cannot be used now", "storage")]
 
 
 def test_a_line_is_json_with_level_and_time(lines: Lines) -> None:

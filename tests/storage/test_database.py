@@ -5,6 +5,7 @@ These tests use the real threads, a real file and the real clock.
 
 # ruff: noqa: ASYNC240  small files
 
+import errno
 import os
 import sqlite3
 import stat
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 import trio
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.errors import ConfigError, StorageTrouble
@@ -270,6 +271,49 @@ async def test_a_file_that_is_no_database(path: Path) -> None:
         await _open(path)
     assert str(path) in _one_line(error)
     assert path.read_bytes().startswith(b"this is a letter"), "it was left alone"
+
+
+@pytest.mark.parametrize(
+    ("name", "raised"),
+    [
+        *((name, StorageTrouble) for name in ("BUSY", "LOCKED", "FULL", "IOERR", "NOMEM", "PROTOCOL", "CANTOPEN")),
+        *((name, ConfigError) for name in ("CORRUPT", "NOTADB", "READONLY", "PERM")),
+    ],
+)
+@pytest.mark.parametrize("moment", ["damage", "upgrade", "opening"])
+async def test_only_what_a_person_must_change_is_bad_configuration(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str, raised: type[Exception], moment: str
+) -> None:
+    error = (sqlite3.DatabaseError if name in {"CORRUPT", "NOTADB"} else sqlite3.OperationalError)(f"is {name}")
+    error.sqlite_errorcode = getattr(sqlite3, f"SQLITE_{name}")
+
+    connect = sqlite3.connect
+
+    def fail(*args: Any, **how: Any) -> Any:
+        if moment != "opening":
+            raise DatabaseError("SELECT 1", None, error)
+        if args == (path,):
+            raise error
+        return connect(*args, **how)
+
+    monkeypatch.setattr("sqlite3.connect" if moment == "opening" else f"daemon.storage.sqlite.{moment}", fail)
+    with pytest.raises(raised, match=f"is {name}") as caught:
+        await _open(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EDQUOT, errno.ESTALE, errno.ENOLCK])
+@pytest.mark.parametrize("call", ["pathlib.Path.open", "fcntl.flock", "tempfile.TemporaryFile"])
+async def test_the_systems_passing_trouble_is_no_bad_configuration(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lock, "LOCK_SECONDS", 0.0)
+    monkeypatch.setattr(call, fail)
+    with pytest.raises(StorageTrouble, match=os.strerror(number)):
+        check_writable(path) if call == "tempfile.TemporaryFile" else await _open(path)
 
 
 async def test_a_database_of_a_newer_release(path: Path) -> None:

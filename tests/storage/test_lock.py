@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage.database import open_database
 from daemon.storage.lock import only_one
 from daemon.storage.sqlite import check_writable
@@ -66,7 +66,7 @@ def _itself(file: Path) -> Path:
     return file
 
 
-NAMES = [_itself, _symlink, _symlink_to_a_folder, _symlink_of_a_symlink, _hard_link, _relative, _with_steps]
+NAMES = [_itself, _symlink, _symlink_to_a_folder, _symlink_of_a_symlink, _relative, _with_steps]
 Name = Callable[[Path], Path]
 
 
@@ -82,12 +82,12 @@ def test_a_second_process_is_refused_by_any_name(tmp_path: Path, other: Name, *,
         link = other(file)
         with subprocess.Popen([sys.executable, "-c", HOLD, str(link)], stderr=subprocess.PIPE, text=True) as second:
             assert second.stderr is not None
-            assert "another daemon is using it; stop that one first" in second.stderr.read()
+            assert "another daemon or command is using it; stop that one first" in second.stderr.read()
     arguments = [sys.executable, "-c", HOLD, str(link)]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "held\n"
-        with pytest.raises(ConfigError, match="another daemon"), only_one(file):
+        with pytest.raises(StorageTrouble, match="another daemon"), only_one(file):
             pass
 
 
@@ -96,9 +96,28 @@ async def test_the_lock_of_the_file_outlives_other_openings_of_it(tmp_path: Path
     file = tmp_path / "ignite-sync.db"
     async with open_database(file):
         check_writable(file)
-        command = [sys.executable, "-c", HOLD, str(_hard_link(file))]
+        command = [sys.executable, "-c", HOLD, str(_symlink_of_a_symlink(file))]
         second = await trio.run_process(command, capture_stderr=True, check=False)
         assert b"another daemon" in second.stderr
+
+
+@pytest.mark.holds("E07")
+async def test_a_database_with_two_names_is_refused_by_either_since_its_log_is_beside_one(tmp_path: Path) -> None:
+    """A daemon that was killed under one name has commits in the log there, which a start by the other one misses."""
+    file = tmp_path / "ignite-sync.db"
+    async with open_database(file):
+        pass
+    link = _hard_link(file)
+    for name in (file, link):
+        with pytest.raises(ConfigError, match=r"has 2 names \(hard links\).*; remove the others") as refused:
+            async with open_database(name):
+                pytest.fail("it was opened")
+        assert "\n" not in str(refused.value)
+        with pytest.raises(ConfigError, match="has 2 names"):
+            check_writable(name)
+    link.unlink()
+    async with open_database(file):
+        pass
 
 
 @pytest.mark.holds("E07")

@@ -172,7 +172,7 @@ def test_a_source_that_cannot_be_used_is_named_in_one_line(name: str, file: Path
 
 
 def test_the_database_of_a_running_daemon_is_refused(file: Path, postgres_url: Secret) -> None:
-    with only_one(file), pytest.raises(ConfigError, match="another daemon is using it; stop that one first"):
+    with only_one(file), pytest.raises(StorageTrouble, match="another daemon or command is using it"):
         move(file, postgres_url)
     assert tables(postgres_url) == []
 

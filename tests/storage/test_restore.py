@@ -119,6 +119,21 @@ def test_a_log_beside_either_file_goes_with_it(database: Path, backup: Path, tmp
     assert "logged" in _sites(database), "files that were set aside can be restored"
 
 
+def test_a_file_system_without_hard_links_is_no_trouble(
+    database: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database never has two names meanwhile, either: a start after a kill would refuse them."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    before = database.read_bytes()
+    monkeypatch.setattr("os.link", refuse)
+    aside = restore(backup, database, VAULT, NOW)
+    assert aside is not None
+    assert aside.read_bytes() == before
+
+
 def test_two_restores_in_one_second_keep_everything(database: Path, backup: Path) -> None:
     first, second = (restore(backup, database, VAULT, NOW) for _ in range(2))
     assert first is not None
@@ -245,7 +260,7 @@ def test_the_database_itself_is_no_backup(database: Path, tmp_path: Path) -> Non
 def test_while_a_daemon_runs_nothing_is_restored(database: Path, backup: Path) -> None:
     async def run() -> None:
         async with open_database(database) as storage:
-            with pytest.raises(ConfigError, match="another daemon is using it; stop that one first"):
+            with pytest.raises(StorageTrouble, match="another daemon or command is using it; stop that one first"):
                 restore(backup, database, VAULT, NOW)
             begin = Begin(site=Site("test", "later"), platform="fake", encrypted=b"", now=NOW)
             await storage.write(connections.begin, begin)
@@ -254,7 +269,7 @@ def test_while_a_daemon_runs_nothing_is_restored(database: Path, backup: Path) -
     assert _sites(database) == ["s0", "later"]
 
 
-@pytest.mark.parametrize("call", ["os.link", "os.fsync", "os.chown", "shutil.copyfile", "pathlib.Path.replace"])
+@pytest.mark.parametrize("call", ["os.fsync", "os.chown", "shutil.copyfile", "pathlib.Path.replace"])
 def test_a_disk_that_does_not_take_it_leaves_the_database_as_it_was(
     database: Path, backup: Path, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,9 @@ class Server:
     _limits: Limits = field(factory=Limits)
     _largest: Callable[[str], int] | None = None
     """See `Routes.largest`."""
+    _overrun: Callable[[], None] = lambda: None
+    """Called after connections were turned away, seldom: each of them may have been a delivery."""
+    _was_full: bool = field(init=False, default=False)
     _connections: set[Connection] = field(init=False, factory=set)
     _order: list[tuple[float, Connection]] = field(init=False, factory=list)
     """The eviction order at the last check: sorting all connections for each new one would help a flood."""
@@ -73,6 +76,9 @@ class Server:
         while True:
             await trio.sleep(TICK)
             now = trio.current_time()
+            if self._was_full:
+                self._was_full = False
+                self._overrun()
             self._order.clear()  # outdated: some connections are idle by now
             for connection in self._connections:
                 if connection.due <= now:
@@ -162,6 +168,7 @@ class Server:
 
     async def _turn_away(self, connection: Connection) -> None:
         """Answer 503, to at most a tenth of the limit at a time; beyond that a flood gets no answer at all."""
+        self._was_full = True
         if self._turned_away * 10 >= self._limits.connections:
             return
         self._turned_away += 1

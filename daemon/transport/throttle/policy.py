@@ -28,7 +28,7 @@ class Numbers:
     remaining: int | None = None
     quota: int | None = None
     pause: float | None = None
-    """Seconds left of the pause after 429s; None without one."""
+    """Seconds left of the pause after 429s, or of a long wait that headers ask for; None without one."""
 
 
 class Policy(Protocol):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 
 from daemon.model import Lane
 from daemon.transport.retry_after import LONGEST_WAIT, as_seconds
-from daemon.transport.throttle.policy import Numbers, Pause
+from daemon.transport.throttle.policy import LONGEST_PAUSE_SECONDS, Numbers, Pause
 from daemon.transport.throttle.refusals import Refusals
 from daemon.transport.throttle.sharing import Sharing
 
@@ -52,6 +52,8 @@ class WindowPolicy:
         self._left: int | None = None
         self._window = USUAL_WINDOW
         self._ends = math.inf
+        self._far = False
+        """True if the end is more than a minute later than the time at which we learned it: see `_end_at`."""
         self._started = -math.inf
         self._guessed = False
         self._told = False
@@ -67,7 +69,12 @@ class WindowPolicy:
         if pause:
             return pause
         if now >= self._ends:
+            far = self._far
             self._begin_window(now, in_flight)
+            if far:
+                self._pause.hold(now, 0.0)
+                if in_flight:
+                    return math.inf
         if self._left is None:
             return 0.0
         # The last answer may not count the requests in flight yet.
@@ -93,7 +100,7 @@ class WindowPolicy:
         if began >= self._started:
             self._accepted += 1
             if not self._told and self._accepted == 1:
-                self._ends = now + self._window
+                self._end_at(now, now + self._window)
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:
         """Pause both lanes for the longest time asked for, if this 429 concerns more than its own request."""
@@ -117,8 +124,13 @@ class WindowPolicy:
         self._spend()
 
     def numbers(self, now: float) -> Numbers:
-        """Return the requests left, the quota, and the rest of a pause in seconds."""
-        return Numbers(remaining=self._left, quota=self._quota, pause=self._pause.left(now))
+        """Return the requests left, the quota, and the rest of a pause, or of a long wait for the window's end."""
+        pause = self._pause.left(now)
+        if self._far and self._left is not None and now < self._ends:
+            free = self._left - 1
+            held = self._ends - now if free < self._others(now) else self._wait_for_reserve(now, free)
+            pause = max(pause or 0.0, held) if held else pause
+        return Numbers(remaining=self._left, quota=self._quota, pause=pause)
 
     def _wait_for_reserve(self, now: float, free: int) -> float:
         """Return the seconds until backfill may go: it leaves what live may need until the window ends."""
@@ -145,25 +157,35 @@ class WindowPolicy:
         self._quota = self._quota if quota is None else max(1, int(quota))
         used = 0 if self._quota is None else self._quota - int(left)
         ends = now + min(self._window if reset is None else reset, LONGEST_WAIT)
-        if not int(left) and reset is not None and reset > LONGEST_WAIT:
-            # The reset is a point in time, though a duration is documented: after this pause one request tries.
-            self._pause.hold(now, LONGEST_WAIT)
         if self._left is None or not self._told:
-            self._ends, self._left = ends, int(left)
+            self._end_at(now, ends)
+            self._left = int(left)
             self._sharing.begin(now, used)
         elif self._guessed:
             # We began this window by our own clock: the first answer corrects its end.
-            self._ends, self._left = ends, min(self._left, int(left))
+            self._end_at(now, ends)
+            self._left = min(self._left, int(left))
         elif ends > self._ends + self._window / 2:
             # An end this much later belongs to a new window; smaller differences are travel time.
-            self._started, self._ends, self._left = now, ends, int(left)
+            self._end_at(now, ends)
+            self._started, self._left = now, int(left)
             self._sharing.begin(now, used)
         else:
             # Answers overtake each other: within a window the smallest number left is the newest. The earliest end
             # comes from the answer that travelled fastest, so it is the most exact.
-            self._ends, self._left = min(self._ends, ends), min(self._left, int(left))
+            if ends < self._ends:
+                self._end_at(now, ends)
+            self._left = min(self._left, int(left))
         self._sharing.learn(now, began, used)
         self._guessed, self._told = False, True
+
+    def _end_at(self, now: float, ends: float) -> None:
+        """Set the end of the window.
+
+        An end more than a minute ahead is hardly the platform's: it documents windows of 30 s, and a point in time may
+        be sent for a duration. So the wait for it is shown, and afterwards one request tries alone.
+        """
+        self._ends, self._far = ends, ends - now > LONGEST_PAUSE_SECONDS
 
     def _begin_window(self, now: float, in_flight: int) -> None:
         """Assume a full quota; the first answer corrects it and the window's end.
@@ -173,7 +195,8 @@ class WindowPolicy:
         if not (self._told or self._overrun or self._left) and self._quota is not None:
             self._quota += math.ceil(self._quota * A_LITTLE_MORE)
         self._guessed = True
-        self._started, self._ends, self._left = now, now + self._window, self._quota or None
+        self._end_at(now, now + self._window)
+        self._started, self._left = now, self._quota or None
         self._sharing.begin(now, 0, in_flight)
         self._accepted, self._overrun = 0, False
 

@@ -1,5 +1,8 @@
 """Waits of one request, and of a whole API, that an answer asks for."""
 
+import math
+from collections.abc import Callable
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -8,6 +11,7 @@ from daemon.errors import Retry, Side
 from daemon.model import Lane
 from daemon.transport.retry_after import LONGEST_WAIT
 from daemon.transport.throttle import AdaptivePolicy, Limiter, Policy, WindowPolicy
+from daemon.transport.throttle.latency import LatencyPolicy
 
 LATER = {"retry-after": "Mon, 23 Nov 2994 12:00:00 GMT", "date": "Mon, 23 Nov 2026 12:00:00 GMT"}
 TIMESTAMP = {"x-rate-limit-time-reset-ms": "1795914471000"}
@@ -78,6 +82,71 @@ async def test_after_an_absurd_wait_one_request_tries_alone(autojump_clock: Mock
         answered.set()
     assert trio.current_time() - began == pytest.approx(LONGEST_WAIT + 10)
     assert limiter.statistics().numbers.pause is None
+
+
+LEFT = {name: {"x-rate-limit-requests-left": name, "x-rate-limit-requests-quota": "150"} for name in ("0", "1", "6")}
+LONG = {
+    "a time for a reset": TIMESTAMP,
+    "days for a reset": {"x-rate-limit-time-reset-ms": "864000000"},
+    "ten minutes for a reset": {"x-rate-limit-time-reset-ms": "600000"},
+    "a time for a window": {"x-rate-limit-time-window-ms": "1795914471000"},
+    "a time for both": TIMESTAMP | {"x-rate-limit-time-window-ms": "1795914471000"},
+}
+
+
+@pytest.mark.holds("E01")
+@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("left", LEFT)
+@pytest.mark.parametrize("asked", LONG.values(), ids=LONG)
+@pytest.mark.parametrize("refused", [False, True], ids=["200", "429"])
+def test_a_long_wait_for_a_window_shows_and_ends_with_one_request_alone(
+    asked: dict[str, str], left: str, lane: Lane, *, refused: bool
+) -> None:
+    """Also if little is left, of which live uses the rest."""
+    policy, headers, now = WindowPolicy(jitter=lambda: 0.5), asked | LEFT[left], 0.0
+    for number in range(int(left) + 1):
+        headers["x-rate-limit-requests-left"] = str(int(left) - number)
+        now += 1.0
+        policy.granted(now)
+        if refused:
+            policy.refused(now, now, headers, None)
+        else:
+            policy.accepted(now, now, headers)
+    shown, over = policy.numbers(now).pause, now
+    while seconds := policy.wait(over, lane, 0):  # after a 429 the pause comes first
+        over += seconds
+    assert LONGEST_WAIT * 0.6 < over - now <= LONGEST_WAIT
+    assert shown == pytest.approx(over - now, abs=1)
+    _one_goes_alone(policy, over, lane, headers)
+
+
+@pytest.mark.holds("E01")
+@pytest.mark.parametrize("policy", [AdaptivePolicy, LatencyPolicy, WindowPolicy])
+def test_a_long_retry_after_shows_and_ends_with_one_request_alone(policy: Callable[[], Policy]) -> None:
+    asked, now = policy(), 0.0
+    while not asked.numbers(now).pause:
+        asked.granted(now)
+        asked.refused(now, now, {}, LONGEST_WAIT)
+    wait = asked.wait(now, Lane.LIVE, 0)
+    assert (wait, asked.numbers(now).pause) == (LONGEST_WAIT, LONGEST_WAIT)
+    _one_goes_alone(asked, now + wait, Lane.LIVE, {})
+
+
+def _one_goes_alone(policy: Policy, now: float, lane: Lane, headers: dict[str, str]) -> None:
+    assert policy.wait(now, lane, 0) == 0
+    policy.granted(now)
+    for other in Lane:
+        assert policy.wait(now, other, 1) == math.inf
+    policy.accepted(now + 1, now, headers | {"x-rate-limit-requests-left": "140", "x-rate-limit-time-reset-ms": "9000"})
+    assert not policy.numbers(now + 1).pause
+
+
+@pytest.mark.holds("E01")
+def test_backfill_that_leaves_the_rest_to_live_for_long_shows() -> None:
+    policy = WindowPolicy(jitter=lambda: 0.5)
+    policy.accepted(1.0, 0.0, TIMESTAMP | LEFT["6"])
+    assert policy.wait(1.0, Lane.LIVE, 0) == 0
+    assert policy.numbers(1.0).pause == policy.wait(1.0, Lane.BACKFILL, 0) > LONGEST_WAIT * 0.9
 
 
 @pytest.mark.holds("D3")

@@ -26,6 +26,7 @@ from daemon.connections.tenure import Work
 from daemon.engine.signal import Signal
 from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId
+from daemon.observability.logging import log_storage_trouble
 from daemon.storage import last_word, leases
 from daemon.storage.database import SharedStorage
 from daemon.storage.last_word import LastWord
@@ -219,7 +220,7 @@ class Cluster:
             await self._work.work_on(stored)
             owned.worked_on = stored
         except StorageTrouble as error:
-            log.warning("the database cannot be used now", reason=error.reason)
+            log_storage_trouble(error)
         except Exception:  # the connection's edge, as for its tasks
             log.exception("the work on a connection cannot begin", site=str(stored.site))
             self._crashed(owned)
@@ -304,6 +305,6 @@ class Cluster:
             try:
                 return await write()
             except StorageTrouble as error:
-                log.warning("the database cannot be used now", reason=error.reason)
+                log_storage_trouble(error)
             attempts += 1
             await trio.sleep(backoff(attempts, 1.0))

@@ -16,6 +16,7 @@ from daemon.engine.signal import Signal
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Change, ConnectionId, ExternalId, Kind, RunId
+from daemon.observability.logging import log_storage_trouble
 from daemon.storage.database import Storage
 from daemon.storage.standing import Standing, standings
 
@@ -42,7 +43,7 @@ class Events:
             try:
                 await self.following.follow()
             except StorageTrouble as error:
-                log.warning("the database cannot be used now", reason=error.reason)
+                log_storage_trouble(error)
                 await trio.sleep(TRY_EVERY)
                 self._changed.set()
             except ConfigError as error:

@@ -28,6 +28,7 @@ from attrs import frozen
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
+from daemon.connections.app_visits import AppVisits
 from daemon.connections.cluster import Cluster
 from daemon.connections.credentials import KnownStore
 from daemon.connections.events import Events
@@ -335,6 +336,7 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
         pull=daemon.guests.pull,
         fetch=daemon.guests.fetch,
     ).routes()
+    visits = AppVisits(lifecycle)
     for name, app in lifecycle.apps.items():
         platform = lifecycle.registry.platforms[name]
         pages = platform.app.pages if platform.app else ()
@@ -343,8 +345,8 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
             label=platform.label,
             pages=pages,
             app=app,
-            visited=lifecycle.visited,
-            install_address=lifecycle.install_address,
+            visited=visits.visited,
+            install_address=visits.install_address,
         ).routes()
     yield from Admin(
         token=settings.listener.admin_token,

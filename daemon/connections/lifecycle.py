@@ -11,7 +11,6 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 
 import structlog
 import trio
@@ -29,11 +28,11 @@ from daemon.engine.supervisor import Supervisor
 from daemon.errors import Failure, Invalid, Rejected, StorageTrouble
 from daemon.listener.webhooks import Endpoint
 from daemon.model import ApiKey, Connection, Site
-from daemon.platforms.apps import App, AppRefused, Authorized, Installed, Loaded, Returned, Uninstalled, Visit
+from daemon.platforms.apps import App
 from daemon.storage import connections, installs
-from daemon.storage.connections import Begin, Leave, Renew, Stored, Uninstall
+from daemon.storage.connections import Begin, Leave, Renew, Stored
 from daemon.storage.database import Storage
-from daemon.storage.installs import Install, NewState, PendingConnection
+from daemon.storage.installs import PendingConnection
 
 NO_EXTRAS: Mapping[str, object] = {}
 
@@ -74,8 +73,8 @@ class Lifecycle:
         self.wakeups.tell("connections")
         for stored in await self.storage.read(connections.everyone):
             if stored.state == "leaving":
-                self._clean_up(stored)
-        await self._complete_pending()
+                self.clean_up(stored)
+        await self.complete_pending()
 
     async def reload(self, settings: Settings) -> None:
         """Apply other settings: connections that they add start, removed ones pause, changed ones restart.
@@ -117,7 +116,7 @@ class Lifecycle:
             if present is not None and present.state == "leaving":
                 if rows[0].state != "active":
                     self.endpoints.pop(stored.site, None)
-                self._clean_up(present)
+                self.clean_up(present)
             elif present is not None and present.state == "active" and self.registry.is_wanted(present):
                 connection = self.registry.decrypted(present)
                 if not self.factory.built_as(self.supervisor.find(connection.id), connection):
@@ -153,7 +152,7 @@ class Lifecycle:
             raise Invalid(f"extra_config: these keys do not work: {failure}")
         answers = KeyAnswers(api_key_known=known is True, store_known=failure is None, store_void=void)
         async with self.locks[site]:
-            return await self._connect(site, store_ids, key, typed, answers)
+            return await self.connect_with(site, store_ids, key, typed, answers)
 
     async def _used(self, site: Site, store_ids: Mapping[str, str]) -> KnownStore | None:
         """Return a site's connection to that store, if its keys can be tried there, and the app can bring others."""
@@ -172,34 +171,7 @@ class Lifecycle:
             if leaving is not None:
                 self.endpoints.pop(site, None)
                 self.wakeups.tell("connections")
-                self._clean_up(leaving)
-
-    async def visited(self, platform: str, visit: Visit) -> None:
-        """Carry out a merchant's visit to a platform's app. Raises AppRefused."""
-        match visit:
-            case Installed():
-                await self._installed(platform, visit)
-            case Authorized():
-                await self._authorized(platform, visit)
-            case Uninstalled():
-                await self._uninstalled(platform, visit.store_id)
-            case Returned():
-                pass  # the page alone answers it
-            case Loaded():
-                if await self.registry.installed_store(platform, visit.store_id) is None:
-                    raise AppRefused("Your store's install is not known here any more: remove the app, and install it.")
-
-    async def install_address(self, platform: str, site: Site) -> str:
-        """Return where the merchant lets us into the store that a pending connection names. Raises AppRefused."""
-        state = secrets.token_urlsafe(32)
-        awaited = await self.storage.read(installs.find_pending, site)
-        if awaited is not None:  # anyone may ask, so only a site that waits causes a write
-            call = NewState(site=site, platform=platform, state=state, now=self.now())
-            awaited = await self.storage.write(installs.add_state, call)
-        if awaited is None:
-            words = "This site does not wait for a store, or this page was opened too often within an hour."
-            raise AppRefused(f"{words} Connect your store in SparkLayer's dashboard.", 404)
-        return self._install_url(platform, awaited.store_id, state)
+                self.clean_up(leaving)
 
     async def settle_offer(self, site: Site, part: Offered, *, use: bool) -> None:
         """Use or drop the credentials of one side that are stored beside those in use, unless these have changed."""
@@ -212,11 +184,11 @@ class Lifecycle:
                     connection = evolve(connection, api_key=part.api_key)
                 elif use:
                     connection = evolve(connection, store=with_secrets(connection.store, part.store))
-                if await self._renew(present, connection, offered=offered.without(part)):
+                if await self.renew(present, connection, offered=offered.without(part)):
                     log.info("offered credentials accepted" if use else "offered credentials refused", site=str(site))
                     return
 
-    async def _connect(
+    async def connect_with(
         self,
         site: Site,
         store_ids: Mapping[str, str],
@@ -246,8 +218,8 @@ class Lifecycle:
             offered = evolve(offered, store=None if used else brought.store)
             if used:
                 connection = evolve(connection, store=with_secrets(connection.store, brought.store))
-        if not await self._renew(present, connection, offered=offered, by_ignite=True):
-            return await self._connect(site, store_ids, key, brought, answers)
+        if not await self.renew(present, connection, offered=offered, by_ignite=True):
+            return await self.connect_with(site, store_ids, key, brought, answers)
         if offered != NOTHING_OFFERED:
             self.offers.set()
         await self.storage.write(installs.forget_pending, site)
@@ -270,11 +242,11 @@ class Lifecycle:
             now=self.now(),
             state=secrets.token_urlsafe(32),
         )
-        install_url = self._install_url(platform, pending.store_id, pending.state)
+        install_url = self.install_url(platform, pending.store_id, pending.state)
         await self.storage.write(installs.pending, pending)
         return install_url
 
-    def _install_url(self, platform: str, store_id: str, state: str) -> str:
+    def install_url(self, platform: str, store_id: str, state: str) -> str:
         """Return where the merchant installs a platform's app. Raises Invalid."""
         try:
             return self.apps[platform].install_url(store_id, state)
@@ -302,17 +274,17 @@ class Lifecycle:
             begun = await self.storage.write(connections.begin, begin)
         except StorageTrouble:
             for stored in leaving:
-                self._clean_up(stored)
+                self.clean_up(stored)
             raise
         log.info("connected", site=str(site), platform=known.platform)
         self.wakeups.tell("connections")
         for stored in before:
             if stored.id not in replaced:
                 await self.supervisor.stop(stored.id)
-                self._clean_up(stored if stored.state == "leaving" else evolve(stored, leaving_since=now))
+                self.clean_up(stored if stored.state == "leaving" else evolve(stored, leaving_since=now))
         await self.start(self.registry.decrypted(begun))
 
-    async def _renew(self, present: Stored, renewed: Connection, *, offered: Offered, by_ignite: bool = False) -> bool:
+    async def renew(self, present: Stored, renewed: Connection, *, offered: Offered, by_ignite: bool = False) -> bool:
         """Continue with other credentials, or start a paused connection; False if `present` is no longer stored."""
         by_ignite = by_ignite or present.by_ignite
         changed = self.registry.decrypted(present) != renewed
@@ -341,7 +313,8 @@ class Lifecycle:
         self.factory.count(runner.context)
         await self.supervisor.start(runner, ownership.while_owned)
 
-    def _clean_up(self, leaving: Stored) -> None:
+    def clean_up(self, leaving: Stored) -> None:
+        """Clean up after a connection that is leaving, if this process may."""
         assert leaving.leaving_since is not None  # it is stored with the state
         ownership = self.tenure.ownership(leaving.id)
         if ownership is None:
@@ -349,63 +322,7 @@ class Lifecycle:
         else:
             self.teardown.begin(self.registry.decrypted(leaving), leaving.leaving_since, ownership)
 
-    async def _authorized(self, platform: str, visit: Authorized) -> None:
-        """Take the credentials of the store that a pending connection names, once for each state."""
-        awaited = await self.storage.write(installs.take_state, (visit.state, self.now()))
-        if awaited is None or awaited.platform != platform:
-            words = "This request was answered already, or is older than an hour."
-            raise AppRefused(f"{words} Connect your store again in SparkLayer's dashboard.", 401)
-        try:
-            installed = await visit.install(awaited.store_id)
-        except AppRefused as refused:
-            reason = getattr(refused.__cause__, "reason", None)
-            log.warning("keys of a store refused", site=str(awaited.site), status=refused.status, reason=reason)
-            raise
-        if installed.store_id != awaited.store_id:
-            raise AppRefused("The credentials are those of a different store. Connect that one in SparkLayer.")
-        async with self.locks[awaited.site]:
-            if await self.storage.read(installs.find_pending, awaited.site) != awaited:
-                raise AppRefused("Your store was connected or disconnected meanwhile.", 409)
-            key, brought = self.registry.decrypted_key(awaited.encrypted), KnownStore(platform, installed.store)
-            await self._connect(awaited.site, {platform: awaited.store_id}, key, brought, KeyAnswers(store_known=True))
-
-    async def _installed(self, platform: str, visit: Installed) -> None:
-        """Store a store's credentials, have its connections use them, and complete pending connections."""
-        encrypted = self.registry.encrypted_store(visit.store)
-        install = Install(platform=platform, store_id=visit.store_id, encrypted=encrypted, now=self.now())
-        await self.storage.write(installs.install, install)
-        for site in await self.registry.sites(platform, visit.store_id):
-            async with self.locks[site]:
-                find = partial(self.registry.active_to, site, platform, visit.store_id)
-                while site in self.endpoints and (present := await find()):
-                    connection = self.registry.decrypted(present)
-                    renewed = evolve(connection, store=with_secrets(connection.store, visit.store))
-                    offered = evolve(self.registry.offered(present), store=None)
-                    if await self._renew(present, renewed, offered=offered):
-                        break
-        await self._complete_pending()
-
-    async def _uninstalled(self, platform: str, store_id: str) -> None:
-        """Forget a store's credentials; connections that use them leave, others stay."""
-        store = await self.registry.installed_store(platform, store_id)
-        if store is None:
-            return
-        async with AsyncExitStack() as locks:
-            leaves = []
-            for site in sorted(await self.registry.sites(platform, store_id), key=str):
-                await locks.enter_async_context(self.locks[site])
-                present = await self.registry.active_to(site, platform, store_id)
-                connection = None if present is None else self.registry.decrypted(present)
-                if connection is not None and has_secrets(connection.store, store):
-                    encrypted = self.registry.encrypted(site, connection.api_key, None)
-                    leaves.append(Leave(site=site, now=self.now(), encrypted=encrypted))
-            call = Uninstall(platform=platform, store_id=store_id, leaves=leaves)
-            for leaving in await self.storage.write(connections.uninstall, call):
-                self.endpoints.pop(leaving.site, None)
-                self.wakeups.tell("connections")
-                self._clean_up(leaving)
-
-    async def _complete_pending(self) -> None:
+    async def complete_pending(self) -> None:
         """Connect the sites whose store has the app by now, except those that have waited for too long."""
         await self.storage.write(installs.forget_expired, self.now())
         for pending in await self.storage.read(installs.completable):
@@ -413,4 +330,4 @@ class Lifecycle:
             async with self.locks[site]:
                 if pending in await self.storage.read(installs.completable):
                     key, store_ids = self.registry.decrypted_key(encrypted), self.registry.spelt(store_id)
-                    await self._connect(site, store_ids, key, None, KeyAnswers())
+                    await self.connect_with(site, store_ids, key, None, KeyAnswers())

@@ -20,6 +20,7 @@ from daemon.admin.service import AdminService
 from daemon.app import compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings
+from daemon.connections.app_visits import AppVisits
 from daemon.connections.credentials import KnownStore
 from daemon.connections.events import Events
 from daemon.connections.guests import Guests
@@ -181,14 +182,18 @@ class LifecycleHarness:
     knows: Knows
     attempt: Attempt
 
+    @property
+    def visits(self) -> AppVisits:
+        return AppVisits(self.lifecycle)
+
     async def connect(self, name: str, store_id: str, key: str = "key-1", token: str = "") -> str | None:
         return await self.lifecycle.connect(site(name), store_id, api_key(key), {"token": token})
 
     async def install(self, store_id: str, token: str) -> None:
-        await self.lifecycle.visited("fake", Installed(store_id=store_id, store=store(store_id, token)))
+        await self.visits.visited("fake", Installed(store_id=store_id, store=store(store_id, token)))
 
     async def uninstall(self, store_id: str) -> None:
-        await self.lifecycle.visited("fake", Uninstalled(store_id))
+        await self.visits.visited("fake", Uninstalled(store_id))
 
     async def rows(self, name: str) -> list[Stored]:
         return await self.database.read(connections.of_site, site(name))

@@ -236,9 +236,9 @@ async def test_an_uninstall_disconnects_the_sites_that_used_its_credentials() ->
 async def test_opening_the_app_of_a_store_that_is_not_known_says_so() -> None:
     async with open_harness() as harness:
         with pytest.raises(AppRefused, match="remove the app, and install it"):
-            await harness.lifecycle.visited("fake", Loaded("s1"))
+            await harness.visits.visited("fake", Loaded("s1"))
         await harness.install("s1", "token-1")
-        await harness.lifecycle.visited("fake", Loaded("s1"))
+        await harness.visits.visited("fake", Loaded("s1"))
 
 
 async def test_the_store_of_a_site() -> None:

@@ -65,7 +65,7 @@ async def test_a_store_id_leads_to_its_platform_in_its_one_spelling() -> None:
         for spelling in ("https://Shop.example/", "https://shop.example", "shop.example//"):
             url = await harness.connect("b", spelling)
             assert url == f"https://shop.example/authorize?user_id={app.states[-1]}"
-        await harness.lifecycle.visited("shops", Installed(store_id=(at := "https://shop.example"), store=store(at)))
+        await harness.visits.visited("shops", Installed(store_id=(at := "https://shop.example"), store=store(at)))
         for spelling in ("https://Shop.example/", "shop.example"):
             assert await harness.connect("b", spelling) is None
             assert await harness.connect("c", spelling) is None
@@ -114,12 +114,12 @@ async def test_a_state_recognises_the_pending_connection_once(autojump_clock: Mo
         app = add_shops(harness)
         await harness.connect("a", "shop.example")
         await harness.connect("b", "other.example")
-        await harness.lifecycle.visited("shops", granted(app.states[0]))
+        await harness.visits.visited("shops", granted(app.states[0]))
         assert (await harness.present("a")).store.name == "https://shop.example"
         assert await harness.states("b") == []
         for state in (app.states[0], "", "guessed", app.states[1].swapcase()):
             with pytest.raises(AppRefused, match="answered already") as refused:
-                await harness.lifecycle.visited("shops", granted(state))
+                await harness.visits.visited("shops", granted(state))
             assert refused.value.status == 401
         assert await harness.states("b") == []
 
@@ -130,7 +130,7 @@ async def test_a_repeated_connect_leaves_earlier_addresses_valid(autojump_clock:
         app = add_shops(harness)
         for _ in range(2):
             await harness.connect("a", "shop.example")
-        await harness.lifecycle.visited("shops", granted(app.states[0]))
+        await harness.visits.visited("shops", granted(app.states[0]))
         assert await harness.states("a") == ["active"]
 
 
@@ -150,7 +150,7 @@ async def test_a_state_that_stands_for_nothing_any_more_is_refused(autojump_cloc
         elif why == "another store":
             await harness.connect("a", "other.example")
         with pytest.raises(AppRefused):
-            await harness.lifecycle.visited("fake" if why == "another platform" else "shops", granted(app.states[0]))
+            await harness.visits.visited("fake" if why == "another platform" else "shops", granted(app.states[0]))
         assert await harness.states("a") == []
 
 
@@ -162,7 +162,7 @@ async def test_credentials_that_do_not_work_on_the_named_store_are_refused(
         app = add_shops(harness)
         await harness.connect("a", "shop.example")
         with pytest.raises(AppRefused):
-            await harness.lifecycle.visited("shops", granted(app.states[0], **visit))
+            await harness.visits.visited("shops", granted(app.states[0], **visit))
         assert await harness.states("a") == []
         assert await harness.connect("a", "shop.example") is not None, "nothing of it is kept"
 
@@ -191,7 +191,7 @@ async def test_a_platform_without_a_webhook_secret_needs_none(autojump_clock: Mo
         harness.lifecycle.registry.platforms = {"fake": plain}
         for token in ("token-1", "token-2"):
             installed = Installed(store_id="s1", store=PlainSettings(name="s1", token=Secret(token)))
-            await harness.lifecycle.visited("fake", installed)
+            await harness.visits.visited("fake", installed)
             assert await harness.connect("a", "s1") is None
             assert (await harness.present("a")).store == installed.store
         configured = evolve(link("a", "s1"), store=PlainSettings(name="s1", token=Secret("token-3")))

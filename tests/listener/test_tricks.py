@@ -180,9 +180,12 @@ class Anybody:
             connection_id=ConnectionId(1), reader=reader, kinds=(), max_delivery_bytes=0, debounce=0.0, debounce_max=0.0
         )
         metrics, take = Metrics(), self.take
-        intake = SimpleNamespace(
-            find={Site("live", "jones"): endpoint}.get, record=take, taken=take, failed=take, lost=take
-        )
+        find = {Site("live", "jones"): endpoint}.get
+
+        async def look_again(site: Site) -> Endpoint | None:
+            return find(site)
+
+        intake = SimpleNamespace(find=find, look_again=look_again, record=take, taken=take, failed=take, lost=take)
         app = test_apps.Fake()
         return Routes.of(
             [

@@ -30,7 +30,7 @@ from daemon.storage import connections, owners, parked, removals
 from daemon.storage.backup import lend
 from daemon.storage.connections import Stored
 from daemon.storage.database import Database
-from daemon.storage.owners import Told
+from daemon.storage.owners import OwnerReport
 from daemon.storage.parked import Choice
 from daemon.storage.removals import Allow
 from daemon.storage.states import RunMode
@@ -98,8 +98,8 @@ class AdminService:
                 view = msgspec.json.encode(owner_view(context))
                 if view != last.get(context.connection.id):
                     with contextlib.suppress(StorageTrouble):  # another node may have the connection by now
-                        told = Told(connection_id=context.connection.id, text=view.decode())
-                        await context.storage.write(owners.tell, told)
+                        report = OwnerReport(connection_id=context.connection.id, text=view.decode())
+                        await context.storage.write(owners.tell, report)
                         last[context.connection.id] = view
             await trio.sleep(TELL_EVERY)
 

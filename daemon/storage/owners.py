@@ -18,7 +18,7 @@ class Owner:
 
 
 @frozen(kw_only=True)
-class Told:
+class OwnerReport:
     """A JSON text about a connection, from the node that works on it."""
 
     connection_id: ConnectionId
@@ -31,7 +31,7 @@ def owners(conn: Connection) -> dict[ConnectionId, Owner]:
     return {ConnectionId(row.connection_id): Owner(row.name, row.told) for row in conn.execute(query)}
 
 
-def tell(conn: Connection, calls: Sequence[Told]) -> list[None]:
+def tell(conn: Connection, calls: Sequence[OwnerReport]) -> list[None]:
     """Store what owners tell. A connection without a lease has no other node that could ask."""
     for call in calls:
         conn.execute(update(leases).where(leases.c.connection_id == call.connection_id).values(told=call.text))

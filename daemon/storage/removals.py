@@ -31,8 +31,7 @@ from daemon.storage.states import RemovalCause, RemovalState, RunState
 from daemon.storage.tables import Conditions, full_syncs, in_parts, ledger, of_kind, outbox, owners, removals
 from daemon.storage.upsert import insert
 
-REMOVALS_ALWAYS_ALLOWED = 50
-REMOVALS_ALLOWED_SHARE = 0.1
+REMOVALS_ALWAYS_ALLOWED, REMOVALS_ALLOWED_SHARE = 50, 0.1
 SMALL_KIND = 10
 """From this number of entities on, not more than half of them may be removed, even if they are few."""
 

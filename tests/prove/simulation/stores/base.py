@@ -1,4 +1,4 @@
-"""What the simulator must know of a platform: how its stores are opened, edited, observed and compared.
+"""The simulator's view of a platform: how its stores are opened, edited, observed and compared.
 
 A merchant does the same things on every platform (`merchandise`, `clientele`, `orders`); a `Trade` is how one store
 does them. Everything else is a `Premises`, one store with its server in one run, and a `StoreType`, which holds for all
@@ -267,7 +267,7 @@ class Premises(Protocol):
 
 @frozen(kw_only=True)
 class StoreType:
-    """What holds for all stores of a platform.
+    """Facts and functions that all stores of a platform share.
 
     Paths begin below `root`. A request whose query has `naming` names its entities; `ids` are the parameters that do.
     """

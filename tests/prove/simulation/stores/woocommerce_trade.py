@@ -1,4 +1,4 @@
-"""What the merchant of a WooCommerce shop does in it, with the shop's own ways to say so, or not.
+"""Edits by the merchant of a WooCommerce shop, and the webhooks that the shop sends of them, if any.
 
 Variations, permanent deletions, roles given by code, refunds taken back and tracking announce nothing, or move no date.
 """

@@ -23,8 +23,6 @@ from daemon.transport.client import Observe
 from daemon.transport.http import Answer
 from tests.connections.harness import LifecycleHarness, open_harness, site
 
-pytestmark = pytest.mark.usefixtures("both_engines")
-
 BUSY = Retry("busy", reason="http_503")
 UNKNOWN_KEY = KeyRefused("no", reason="credentials", side=Side.PLATFORM)
 MAYBE_UNKNOWN = Blocked("Unauthorized", reason="credentials", side=Side.PLATFORM)

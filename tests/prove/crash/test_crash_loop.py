@@ -8,7 +8,7 @@ import pytest
 from tests.prove.crash.loop import meet_any_moment, open_loop, visit_every_point
 from tests.prove.simulation.stores.base import store_type
 
-PLATFORMS = ["bigcommerce", "woocommerce"]
+PLATFORMS = ["bigcommerce"]
 pytestmark = pytest.mark.timeout(600)
 
 

@@ -11,8 +11,8 @@ import pytest
 from tests.prove.simulation.steady import HASH_SEED
 
 ROOT = Path(__file__).parents[3]
-SEEDS = 40
-ELSEWHERE = {"woocommerce": 20}
+SEEDS = 25
+ELSEWHERE = {"woocommerce": 5}
 """Number of seeds with the stores of other platforms."""
 REPEATED = 2
 REPORTED = (263,)

@@ -1,8 +1,9 @@
 """Decides if a 403 means that the key lacks a right, or that the API refuses one entity.
 
 Rights are judged per operation. After the first 403, calls of the operation go one at a time. If a call succeeds, the
-403s before it were about their entities. If three different entities are refused without a success between, the right
-is missing. From then on one call, each for another entity, goes after each step of a growing pause until one succeeds.
+403s before it began were about their entities. A call that was under way already may be older than the loss of the
+right, so its success proves nothing. If three different entities are refused without a success between, the right is
+missing. From then on one call, each for another entity, goes after each step of a growing pause until one succeeds.
 
 A call may be for many entities. Calls that share an entity count as one, since that entity may be the cause of all.
 
@@ -44,14 +45,18 @@ Entities = frozenset[Hashable]
 class _Refused:
     since: float
     times: int = 0
+    number: int = 0
+    """Place of the last one among the operation's refusals."""
 
 
 @define(eq=False)
 class _Operation:
     """The state of the right to one operation."""
 
+    refusals: int = 0
+    """Number of all refusals so far."""
     refused: dict[Entities, _Refused] = field(factory=dict)
-    """Entities of the calls refused since the last success, the latest last."""
+    """Entities of the calls refused since the last success began, the latest last."""
     own: dict[Entities, None] = field(factory=dict)
     """Entities that are refused although the right is there."""
     turn: trio.Lock = field(factory=trio.Lock)
@@ -84,20 +89,26 @@ class Turn:
         self._scopes = scopes
         self._operation = operation
         self._entities = entities
+        self._began = operation.refusals
 
     def granted(self) -> None:
-        """Record that the right is there, so earlier 403s were about their entities."""
+        """Record that the right was there: 403s before this call began were about their entities."""
         operation = self._operation
         self._scopes.granted_at = trio.current_time()
         if not operation.refused and not operation.own:
             return
-        operation.own.update(dict.fromkeys(filter(None, operation.refused)))
+        earlier = [key for key, refused in operation.refused.items() if refused.number <= self._began]
+        for key in earlier:
+            del operation.refused[key]
+        operation.own.update(dict.fromkeys(filter(None, earlier)))
         # This call's entities are not refused, or not any longer.
-        operation.own.pop(self._entities(), None)
+        entities = self._entities()
+        for key in [key for key in operation.own if key <= entities]:
+            del operation.own[key]
         while len(operation.own) > MOST_KNOWN:
             del operation.own[next(iter(operation.own))]
-        operation.refused.clear()
-        operation.missing, operation.pause = False, 0.0
+        if earlier:
+            operation.missing, operation.pause = False, 0.0
 
     def refused(self, cause: Blocked) -> Failure:
         """Return the failure for a 403: Rejected (the entity), Blocked (the right), or Forbidden (not known yet)."""
@@ -106,7 +117,9 @@ class Turn:
             return Rejected(str(cause), reason=cause.reason)
         operation.cause = cause
         known = operation.refused.pop(entities, None) or _Refused(now)
-        known = operation.refused[entities] = evolve(known, times=known.times + 1)
+        operation.refusals += 1
+        known = evolve(known, times=known.times + 1, number=operation.refusals)
+        operation.refused[entities] = known
         seconds = now - known.since
         if not operation.missing:
             operation.missing = right_is_missing(operation.refused, whole=not entities, seconds=seconds)
@@ -137,9 +150,8 @@ class Scopes:
         Raises Blocked while the right is missing and no probe is due.
         """
         operation = self._operations.setdefault(name, _Operation())
-        turn = Turn(self, operation, entities)
         if not operation.refused:
-            yield turn
+            yield Turn(self, operation, entities)
             return
         # Another entity says more about the right than one that was refused already.
         await _give_way(operation, entities())
@@ -148,9 +160,9 @@ class Scopes:
             doubted = bool(operation.refused)
             if doubted:
                 _check(operation)
-                yield turn
+                yield Turn(self, operation, entities)
         if not doubted:
-            yield turn
+            yield Turn(self, operation, entities)
 
 
 async def _give_way(operation: _Operation, entities: Entities) -> None:

@@ -35,6 +35,8 @@ class WebhookDelivery:
     late: float = 0.1
     twice: float = 0.1
     lost: int = field(default=0)
+    under_way: int = field(default=0)
+    """Number of webhooks that will still come, though the sender has done with them or sends them again."""
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """Bring one webhook; return the daemon's answer. Raises Unanswered."""
@@ -43,13 +45,17 @@ class WebhookDelivery:
             self.trace.add("webhook lost")
             return 200
         if self.chance.random() < self.twice:
-            self.nursery.start_soon(self._again, url, dict(headers), body)
+            self._begin_again(url, headers, body)
         late = self.chance.random() < self.late
         if late:
-            self.nursery.start_soon(self._again, url, dict(headers), body)
+            self._begin_again(url, headers, body)
             raise Unanswered("the answer got lost, the webhook did not")
         await trio.sleep(TRAVEL_SECONDS * self.chance.random())
         return await self._hand_in(url, headers, body)
+
+    def _begin_again(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.under_way += 1
+        self.nursery.start_soon(self._again, url, dict(headers), body)
 
     async def _again(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
         await trio.sleep(LATE_SECONDS * self.chance.random() ** 3)
@@ -57,6 +63,8 @@ class WebhookDelivery:
             await self._hand_in(url, headers, body)
         except Unanswered:
             return
+        finally:
+            self.under_way -= 1
 
     async def _hand_in(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         life, moment = self.life(), self.moment()

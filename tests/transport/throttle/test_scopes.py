@@ -81,6 +81,30 @@ async def test_three_different_entities_with_no_success_between_show_that_a_righ
     assert (failure.reason, failure.side, failure.after) == ("forbidden", Side.SPARKLAYER, FIRST_PAUSE)
 
 
+@pytest.mark.parametrize("refused", ["a", "abcd"])
+async def test_a_success_of_a_call_older_than_a_403_proves_nothing(autojump_clock: MockClock, refused: str) -> None:
+    api = Api()
+    async with api.scopes.turn(WRITE, lambda: frozenset({"x"})) as slow:
+        api.entities = None  # the right is taken away while an answer is under way
+        before = await outcomes(api, *refused)
+        slow.granted()
+    assert Rejected not in before
+    await trio.sleep(LONGEST_PAUSE)
+    assert await outcomes(api, "a") == [Forbidden if refused == "a" else Blocked]
+    api.entities = {"a"}
+    await trio.sleep(LONGEST_PAUSE)
+    assert await outcomes(api, "b", "a") == [None, Rejected], "a younger call proves it"
+
+
+async def test_an_entity_that_was_read_with_others_is_no_longer_refused(autojump_clock: MockClock) -> None:
+    api = Api(entities={"a"})
+    assert await outcomes(api, "a", "b", "a") == [Forbidden, None, Rejected]
+    api.entities = set()
+    assert await outcomes(api, frozenset("ab")) == [None]
+    api.entities = None
+    assert await outcomes(api, "a") == [Forbidden]
+
+
 async def test_one_call_at_a_time_goes_after_the_first_403(autojump_clock: MockClock) -> None:
     api, most = Api(entities=None), 0
     await api.call("a")

@@ -16,6 +16,11 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal --ignore tests/prove)
 
+# Every test of the engine and the connections on PostgreSQL too; `make test` runs a sixth of them there.
+.PHONY: engines
+engines: $(READY)
+	EVERY_ENGINE=1 $(BIN)/pytest -n 4 --dist worksteal -k postgres tests/engine tests/connections
+
 # The machines that try to break the daemon, each in its short form, the longest first; for the long forms see below.
 .PHONY: prove
 prove: $(READY)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,10 @@ from tests.databases import Engines, new_database, using
 from tests.pgbouncer import Pooler, pooling
 from tests.postgres import REMEDY, Server, binaries, running
 from tests.seed import draw
+
+TESTS = Path(__file__).parent
+SHARE_ON_POSTGRES = 6
+"""Every sixth test above the storage runs on PostgreSQL too; `make engines` runs them all."""
 
 ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
@@ -43,6 +48,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(remedy)
         items[:] = [item for item in items if item not in wanting]
         config.hook.pytest_deselected(items=wanting)
+    if not os.environ.get("EVERY_ENGINE"):
+        again = [item for item in items if _repeats_on_postgres(item)]
+        left_out = {item for place, item in enumerate(again) if place % SHARE_ON_POSTGRES}
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=list(left_out))
+
+
+def _repeats_on_postgres(item: pytest.Item) -> bool:
+    """Return True for a test above the storage that runs on SQLite too."""
+    callspec = getattr(item, "callspec", None)
+    above = item.path.is_relative_to(TESTS / "engine") or item.path.is_relative_to(TESTS / "connections")
+    return above and callspec is not None and callspec.params.get("both_engines") == "postgres"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

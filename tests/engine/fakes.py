@@ -130,9 +130,11 @@ class Shop:
     def change(self, external_id: str, **fields: Any) -> None:
         self.products[external_id] = evolve(self.products[external_id], **fields)
 
-    async def _called(self, method: str) -> None:
+    async def _called(self, method: str, ids: Sequence[ExternalId] = ()) -> None:
         self.calls[method] += 1
         await trio.lowlevel.checkpoint()
+        if ids:  # right before the hook, which looks at the last ones
+            self.asked.append(tuple(ids))
         await self.before(method)
         if waiting := self.failures.get(method):
             raise waiting.pop(0)
@@ -166,8 +168,7 @@ class Shop:
 
     async def read(self, _kind: Kind, ids: Sequence[ExternalId], _lane: Lane) -> Mapping[ExternalId, Entity]:
         assert len(ids) <= self.batch_size
-        self.asked.append(tuple(ids))
-        await self._called("read")
+        await self._called("read", ids)
         there = [one for one in ids if one in self.products and one not in self.left_out]
         belonging = {one: Entity(ExternalId(self.unmanaged[one]), None) for one in ids if one in self.unmanaged}
         return {one: self._entity(one) for one in there} | belonging

@@ -31,6 +31,7 @@ SOUNDS_SECRET = re.compile(r"secret|token|passw|credential|access_?key|api_?key"
 PLAIN = {
     ("platforms/bigcommerce/app.py", "access_token"),  # decoded by msgspec; the struct's repr stars it
     ("sparklayer/token.py", "access_token"),  # the same
+    ("storage/standing.py", "credentials"),  # encrypted ones, only compared
     ("platforms/bigcommerce/signed_payload.py", "token"),  # a parameter of the address that is being verified
 }
 """(file, name) of what sounds like a secret and is a plain text all the same."""

@@ -81,7 +81,7 @@ def refuse_names(path: Path, real: Path) -> None:
 
     SQLite's log lies beside one of them. A start by another one would not find it, and lose what it holds.
     """
-    if real.exists() and (names := real.stat().st_nlink) > 1:
+    if real.is_file() and (names := real.stat().st_nlink) > 1:
         remedy = f"remove the others (find them with: find / -xdev -samefile {real}), and use a symbolic link instead"
         raise ConfigError(f"database {path}: has {names} names (hard links), and SQLite's log is beside one; {remedy}")
 

@@ -178,7 +178,7 @@ def test_without_a_file_a_relative_path_starts_at_the_working_directory() -> Non
 
 
 def test_where_a_relative_path_starts_is_no_setting() -> None:
-    with pytest.raises(ConfigError, match=r'unknown setting "folder"; known are: url$'):
+    with pytest.raises(ConfigError, match=r'unknown setting "folder"; known are: listen_url, url$'):
         settings("[database]\nfolder = '/x'\n" + WHOLE)
 
 

@@ -184,11 +184,11 @@ class Whole:
 
         async def ended() -> bool:
             runs = [kind["full_sync"] for kind in (await self.status())["kinds"].values()]
-            return all(run and run["state"] == "ended" for run in runs)
+            registered = len(self.woocommerce.webhooks.hooks.registered) == len(REGISTERED)
+            return registered and all(run and run["state"] == "ended" for run in runs)
 
         await self.until(ended)
         await self.settle()
-        assert len(self.woocommerce.webhooks.hooks.registered) == len(REGISTERED)
 
     async def settle(self, within: float = 3600.0) -> None:
         """Wait until the shop has sent its webhooks, and the daemon has worked off its outbox."""

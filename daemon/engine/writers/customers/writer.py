@@ -31,6 +31,10 @@ from daemon.transport.second_answer import agreed, confirmed, finds
 
 T = TypeVar("T")
 
+EMPTY_REFUSAL = "empty_refusal"
+EMPTY_REFUSALS = 8
+"""Tries, over more than ten minutes, after which an empty 404 to a deletion is believed, with two reads that agree."""
+
 PARENT_RETRIES = 5
 """Retries of a customer while another one may be about to give up its e-mail address."""
 
@@ -181,10 +185,20 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             return Outcome(result=Result.REJECTED, issues=(IssueType.SALES_AGENT.issue(),))
         # A 404 may be the path's own. Believing it would leave the customer its access.
         is_gone = held is None and await self._exchange.shows_another(job.external_id, lane, began)
-        if not is_gone and not await finds(partial(api.delete, job.external_id, lane)):
+        if not is_gone and not await self._deletes(job, lane):
             await agreed(None, partial(api.read, job.external_id, lane))
         self._exchange.take_replaced(job.external_id)
         return Outcome(result=Result.REMOVED, released=_emails(job) | NOTED)
+
+    async def _deletes(self, job: CustomerJob, lane: Lane) -> bool:
+        """Delete a customer; False if SparkLayer does not have it."""
+        try:
+            return await finds(partial(self._context.sparklayer.customers.delete, job.external_id, lane))
+        except Retry as refusal:
+            # A site without customers has none whose deletion could show that its empty 404s are its own.
+            if refusal.reason != EMPTY_REFUSAL or job.attempts < EMPTY_REFUSALS:
+                raise
+            return False
 
     async def _write(self, job: CustomerJob, customer: Customer, sending: Sending[CustomerJob]) -> Outcome:
         email = self._email_key(customer.email)

@@ -123,7 +123,7 @@ async def ensure(client: Client, wanted: Wanted, announce: Announce = tell_nobod
     A failed call leaves only its own scope unregistered. Three temporary failures in a row, a failure of the whole
     connection, or a long requested wait end the work. Raises the failures of the list of hooks.
     """
-    todo = plan(await listed_or_empty(partial(_registered, client)), wanted)
+    todo = plan(await _registered(client), wanted)
     found = todo.found()
     calls = list(_calls(client, todo, wanted))
     if calls:

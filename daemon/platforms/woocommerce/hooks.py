@@ -136,7 +136,7 @@ def plan(hooks: Iterable[Hook], wanted: Wanted) -> Plan:
 
 async def ensure(client: Client, wanted: Wanted, announce: Announce = tell_nobody) -> Registration:
     """Carry out the plan and return the registration afterwards. Raises the failures of the list of webhooks."""
-    todo = plan(await listed_or_empty(partial(_registered, client)), wanted)
+    todo = plan(await _registered(client), wanted)
     found = todo.found()
     if todo.wrong or todo.delete:
         await announce(found)

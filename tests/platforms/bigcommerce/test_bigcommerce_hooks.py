@@ -15,9 +15,6 @@ from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import REGISTERED
 
-pytestmark = pytest.mark.usefixtures("autojump_clock")
-"""An empty list of hooks is asked for again a moment later."""
-
 HERE = "https://sync.example.com/webhooks/live/jones"
 
 
@@ -66,14 +63,6 @@ async def test_a_hook_of_ours_that_is_wrong_is_mended_in_place(
     await shop.ensure_webhooks(HERE)
     store.hooks[3] |= changes
     assert (await shop.ensure_webhooks(HERE)).mended == 1
-    assert leads_here(store) == EACH_ONCE
-
-
-async def test_one_empty_list_of_hooks_proves_nothing(store: Any, shop: BigCommerce) -> None:
-    await shop.ensure_webhooks(HERE)
-    store.script.append(NONE_YET)
-    again = await shop.ensure_webhooks(HERE)
-    assert (again.mended, again.registered, again.fresh) == (0, len(REGISTERED), False)
     assert leads_here(store) == EACH_ONCE
 
 
@@ -170,7 +159,7 @@ GONE = httpx.Response(404, json={"status": 404, "title": "Not found"})
 async def test_a_refused_scope_keeps_no_other_from_its_hook_and_is_told(
     store: Any, shop: BigCommerce, refusal: httpx.Response
 ) -> None:
-    store.script.extend([NONE_YET, NONE_YET, refusal, refusal])
+    store.script.extend([NONE_YET, refusal, refusal])
     found = await shop.ensure_webhooks(HERE)
     assert leads_here(store) == dict.fromkeys(REGISTERED[2:], 1)
     assert (found.registered, found.failure) == (len(REGISTERED) - 2, None)
@@ -210,7 +199,7 @@ async def test_a_call_that_fails_keeps_no_other_scope_from_its_hook(
 async def test_a_short_wait_is_waited_and_the_scope_is_registered(
     autojump_clock: MockClock, store: Any, shop: BigCommerce
 ) -> None:
-    store.script.extend([NONE_YET, NONE_YET, httpx.Response(429, headers=NOW)])
+    store.script.extend([NONE_YET, httpx.Response(429, headers=NOW)])
     began = trio.current_time()
     found = await shop.ensure_webhooks(HERE)
     assert (found.failure, found.missing, found.mended) == (None, {}, len(REGISTERED))
@@ -228,15 +217,15 @@ async def test_a_short_wait_is_waited_and_the_scope_is_registered(
 async def test_what_concerns_every_scope_ends_the_registration(
     store: Any, shop: BigCommerce, answers: list[httpx.Response], kind: type[Failure], asked: int
 ) -> None:
-    store.script.extend([NONE_YET, NONE_YET, UNKNOWN, *answers])
+    store.script.extend([NONE_YET, UNKNOWN, *answers])
     found = await shop.ensure_webhooks(HERE)
     assert isinstance(found.failure, kind)
     assert (found.registered, len(found.missing), found.mended) == (0, len(REGISTERED), 0)
-    assert len(store.asked) == 3 + asked
+    assert len(store.asked) == 2 + asked
 
 
 async def test_an_answer_that_got_lost_may_have_made_the_hook(store: Any, shop: BigCommerce) -> None:
-    store.script.extend([NONE_YET, NONE_YET, httpx.Response(503)])
+    store.script.extend([NONE_YET, httpx.Response(503)])
     store.hooks.update({n: hook(n, scope) for n, scope in enumerate(REGISTERED) if n})
     assert (await shop.ensure_webhooks(HERE)).kinds == frozenset(Kind)
 
@@ -246,7 +235,7 @@ async def test_what_was_found_is_announced_before_the_first_change(store: Any, s
 
     async def announce(found: Registration) -> None:
         announced.append(found)
-        assert [request.method for request in store.asked[asked:]] == ["GET"] * (1 if asked else 2)
+        assert [request.method for request in store.asked[asked:]] == ["GET"]
 
     asked = 0
     await shop.ensure_webhooks(HERE, announce)

@@ -118,7 +118,7 @@ class Loop:
                 await h.process.when(lambda now: bool(now["full_sync"]) and now["full_sync"]["state"] == "ended", kind)
             await h.settle()
             await self._catch_up()
-            assert h.unequal == [], self.history
+            assert h.unequal == [], (self.history, h.unequal)
             for kind, now in (await h.process.connection())["kinds"].items():
                 # Where sweeps run all the time, what they read anyway comes and goes.
                 swept = not h.store_type.repeats and kind in h.store_type.swept_whole

@@ -32,7 +32,7 @@ from daemon.transport.second_answer import agreed, confirmed, finds
 T = TypeVar("T")
 
 EMPTY_REFUSAL = "empty_refusal"
-EMPTY_REFUSALS = 8
+EMPTY_REFUSALS = 10
 """Tries, over more than ten minutes, after which an empty 404 to a deletion is believed, with two reads that agree."""
 
 PARENT_RETRIES = 5

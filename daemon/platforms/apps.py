@@ -1,4 +1,4 @@
-"""How a store lets us in: the app of a platform, the visits of merchants to it, and keys that a merchant types.
+"""Access to a store: the app of a platform, the visits of merchants to it, and keys that a merchant types.
 
 A platform offers an `AppType`, or `TypedKeys`, or both; see `daemon.platforms.base.PlatformType`. Either way the result
 is a settings value of the platform, with the credentials of one store.

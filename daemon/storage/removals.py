@@ -3,7 +3,7 @@
 A removal is that of an entity, or of one of its variants. It is noted here where it is decided, whatever its cause:
 
     state    meaning
-    waiting  found in a full sync: it waits until the run has read everything, then goes or is held with all others;
+    waiting  found in a full sync: it goes or is held with all others once the run has read everything;
              found live: a second look decides
     held     too many: it waits until a person allows it, or until the entity is back
     allowed  a person has allowed it: it goes when the entity is next worked on
@@ -373,11 +373,7 @@ def allowed(conn: Connection, call: Allow) -> list[ExternalId]:
     present = set(conn.execute(locked).scalars())
     ids = sorted(present if call.ids is None else present.intersection(call.ids))
     for part in in_parts(ids):
-        mine = (
-            *of_kind(removals, call.connection_id, call.kind),
-            c.state == RemovalState.HELD,
-            c.external_id.in_(part),
-        )
+        mine = (*held_ones, c.external_id.in_(part))
         conn.execute(update(removals).where(*mine).values(state=RemovalState.ALLOWED, run=None))
     changes = [Change(call.kind, external_id) for external_id in ids]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now)])

@@ -4,8 +4,7 @@ Everything that a node can be asked for is asked of the node that does not work 
 and the node that works on the connection learns of it: by a message, or behind a pooler by a look at the database.
 """
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -17,8 +16,7 @@ from daemon import sparklayer
 from daemon.admin.service import TELL_EVERY
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.following import LOOK_EVERY
-from daemon.connections.wakeups import NodeWakeups, Way
-from daemon.engine.runner import ConnectionRunner
+from daemon.connections.wakeups import Way
 from daemon.engine.signal import Signal
 from daemon.errors import Blocked, Conflict, NotFound, Retry, Side, StorageTrouble
 from daemon.model import ApiKey, Change, Connection, ConnectionId, ExternalId, Kind, Lane, Secret
@@ -33,8 +31,8 @@ from daemon.storage.tables import leases as leases_table
 from daemon.storage.tables import nodes as nodes_table
 from daemon.storage.tables import outbox as outbox_table
 from daemon.storage.tables import removals as removals_table
-from tests.connections.fake_messages import FakeMessages
-from tests.connections.harness import Elsewhere, LifecycleHarness, api_key, link, open_harness, site
+from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site
+from tests.connections.two_nodes import open_nodes, woken_again
 from tests.engine.fakes import product
 
 pytestmark = pytest.mark.usefixtures("both_engines")
@@ -44,38 +42,6 @@ PRODUCTS = {"site": "test/a", "kind": "products"}
 CHANGE = Change(Kind.PRODUCTS, ExternalId("1"))
 SOON = 2.5
 """Seconds in which a message or a look has arrived."""
-
-
-@define
-class Nodes:
-    """`owner` works on all connections, `guest` on none."""
-
-    owner: LifecycleHarness
-    guest: LifecycleHarness
-    wakeups: Sequence[NodeWakeups]
-
-    @property
-    def runner(self) -> ConnectionRunner:
-        return self.owner.runner("a")
-
-
-@contextlib.asynccontextmanager
-async def _nodes(way: Way, **options: Any) -> AsyncIterator[Nodes]:
-    messages = FakeMessages(passes=lambda _message: way is Way.NOTIFY)
-    wakeups = [NodeWakeups(messages=messages) for _ in range(2)]
-    configured = evolve(link("a", "s1"), full_sync_on_start=False)
-    async with open_harness(configured, wakeups=wakeups[0], **options) as owner, trio.open_nursery() as nursery:
-        guest = await owner.beside(configured, tenure=Elsewhere(), wakeups=wakeups[1])
-        assert guest.supervisor.contexts == []
-        for each, harness in zip(wakeups, (owner, guest), strict=True):
-            each.listen_to(harness.events.receive, harness.events.look)
-            nursery.start_soon(each.run)
-            nursery.start_soon(harness.events.run)
-            nursery.start_soon(harness.intake.lost_deliveries.run)
-        await trio.sleep(1.5)
-        assert [each.way for each in wakeups] == [way, way]
-        yield Nodes(owner, guest, wakeups)
-        nursery.cancel_scope.cancel()
 
 
 async def _webhook(guest: LifecycleHarness) -> None:
@@ -116,14 +82,6 @@ def _prepare(conn: Any, calls: Sequence[ConnectionId]) -> list[None]:
     return [None for _ in calls]
 
 
-async def _woken_again(signal: Signal, task_status: trio.TaskStatus[None]) -> None:
-    """Wait for a signal that is set from now on."""
-    with trio.move_on_after(0.01):
-        await signal.wait()  # a new task would be woken by what was before
-    task_status.started()
-    await signal.wait()
-
-
 @WAYS
 @pytest.mark.parametrize(
     ("ask", "signal"),
@@ -143,12 +101,12 @@ async def test_what_another_node_took_wakes_the_task_that_does_it(
     ask: Callable[[LifecycleHarness], Awaitable[None]],
     signal: Callable[[Any], Signal],
 ) -> None:
-    async with _nodes(way) as nodes:
+    async with open_nodes(way) as nodes:
         [stored] = await nodes.owner.rows("a")
         await nodes.owner.database.write(_prepare, stored.id)
         woken = signal(nodes.runner.context.kind_states[Kind.PRODUCTS])
         async with trio.open_nursery() as nursery:
-            await nursery.start(_woken_again, woken)
+            await nursery.start(woken_again, woken)
             await ask(nodes.guest)
             nursery.cancel_scope.deadline = trio.current_time() + SOON
         assert not nursery.cancel_scope.cancelled_caught
@@ -157,7 +115,7 @@ async def test_what_another_node_took_wakes_the_task_that_does_it(
 @WAYS
 async def test_a_run_that_another_node_cancels_is_let_go(autojump_clock: MockClock, way: Way) -> None:
     """Also while it waits for the platform."""
-    async with _nodes(way) as nodes, trio.open_nursery() as nursery:
+    async with open_nodes(way) as nodes, trio.open_nursery() as nursery:
         reading = trio.Event()
 
         async def page(*_args: object) -> None:
@@ -183,7 +141,7 @@ async def test_a_run_that_another_node_cancels_is_let_go(autojump_clock: MockClo
 async def test_a_connection_that_another_node_makes_changes_or_ends_is_followed(
     autojump_clock: MockClock, way: Way
 ) -> None:
-    async with _nodes(way) as nodes:
+    async with open_nodes(way) as nodes:
         await nodes.guest.install("s2", "token-2")
         assert await nodes.guest.connect("b", "s2") is None
         assert nodes.guest.intake.find(site("b")) is not None
@@ -203,7 +161,7 @@ async def test_a_connection_that_another_node_makes_changes_or_ends_is_followed(
 
 async def test_a_site_that_no_message_told_of_is_looked_up_every_five_seconds(autojump_clock: MockClock) -> None:
     """The same row decides about a delivery whose signature fails."""
-    async with _nodes(Way.NOTIFY) as nodes:
+    async with open_nodes(Way.NOTIFY) as nodes:
         intake = nodes.owner.intake
         reads = 0
         read = nodes.owner.database.read
@@ -240,7 +198,7 @@ async def test_a_daemon_alone_asks_the_database_nothing_more(autojump_clock: Moc
 
 async def test_deliveries_at_another_node_count_as_the_connections_own(autojump_clock: MockClock) -> None:
     """Else an hour of them would look like silence, and a change of theirs like one without a webhook."""
-    async with _nodes(Way.NOTIFY) as nodes:
+    async with open_nodes(Way.NOTIFY) as nodes:
         deliveries = nodes.runner.context.deliveries
         deliveries._times = WebhookTimes(delivered_within=60.0)
         endpoint = nodes.guest.intake.find(site("a"))
@@ -255,7 +213,7 @@ async def test_deliveries_at_another_node_count_as_the_connections_own(autojump_
 
 
 async def test_behind_a_pooler_a_fresh_live_row_is_the_sign_of_a_delivery(autojump_clock: MockClock) -> None:
-    async with _nodes(Way.POLL) as nodes:
+    async with open_nodes(Way.POLL) as nodes:
         await trio.sleep(100)
         before = nodes.runner.context.deliveries._heard_at
         await _webhook(nodes.guest)
@@ -266,7 +224,7 @@ async def test_behind_a_pooler_a_fresh_live_row_is_the_sign_of_a_delivery(autoju
 @pytest.mark.parametrize("repeats", [True, False])
 async def test_deliveries_that_fail_at_another_node_become_a_gap(autojump_clock: MockClock, *, repeats: bool) -> None:
     """At once where the platform sends nothing again, else after the longest outage that its repeats make up for."""
-    async with _nodes(Way.NOTIFY) as nodes:
+    async with open_nodes(Way.NOTIFY) as nodes:
         found = nodes.guest.intake.find(site("a"))
         assert found is not None
         endpoint = evolve(found, times=WebhookTimes(retried_for=3600.0 if repeats else 0.0))
@@ -287,7 +245,7 @@ async def test_deliveries_that_fail_at_another_node_become_a_gap(autojump_clock:
 
 
 async def test_a_gap_is_noted_as_soon_as_the_database_works(autojump_clock: MockClock) -> None:
-    async with _nodes(Way.NOTIFY) as nodes:
+    async with open_nodes(Way.NOTIFY) as nodes:
         write, broken = nodes.guest.database.write, True
 
         async def failing(*args: Any) -> Any:
@@ -318,7 +276,7 @@ async def test_explain_and_pull_read_by_a_guest_that_sends_one_request_at_a_time
         )
 
     monkeypatch.setattr(ConnectionFactory, "sparklayer", client)
-    async with _nodes(Way.NOTIFY) as nodes:
+    async with open_nodes(Way.NOTIFY) as nodes:
         nodes.owner.shop.put(product("1", {"11": "SHIRT"}))
         [stored] = await nodes.guest.rows("a")
         limits: list[int] = []
@@ -356,7 +314,7 @@ async def _turn(limiter: Any, limits: list[int]) -> None:
 
 async def test_status_says_by_which_way_a_node_learns_of_others(autojump_clock: MockClock) -> None:
     for way in Way:
-        async with _nodes(way) as nodes:
+        async with open_nodes(way) as nodes:
             assert (await nodes.guest.admin.status({}))["wakeups"] == way.value
             nodes.guest.database.waiting = 0  # type: ignore[attr-defined]
             await nodes.guest.admin.refresh()
@@ -378,7 +336,7 @@ def _leased(conn: Any, calls: Sequence[ConnectionId]) -> list[None]:
 async def test_status_shows_at_every_node_what_the_one_knows_that_works_on_a_connection(
     autojump_clock: MockClock,
 ) -> None:
-    async with _nodes(Way.NOTIFY) as nodes, trio.open_nursery() as nursery:
+    async with open_nodes(Way.NOTIFY) as nodes, trio.open_nursery() as nursery:
         [stored] = await nodes.owner.rows("a")
         await nodes.owner.database.write(_leased, stored.id)
         nursery.start_soon(nodes.owner.admin.tell_others)
@@ -397,7 +355,7 @@ async def test_status_shows_at_every_node_what_the_one_knows_that_works_on_a_con
 
 
 async def test_messages_of_other_releases_are_passed_over(autojump_clock: MockClock) -> None:
-    async with _nodes(Way.NOTIFY) as nodes:
+    async with open_nodes(Way.NOTIFY) as nodes:
         for message in ("", "work", "work x products", "work 1", "work 1 teapots", "cancelled 1 products", "new 1"):
             nodes.wakeups[1].tell(*message.split(" "))
         await trio.sleep(1)
@@ -408,7 +366,7 @@ async def test_messages_of_other_releases_are_passed_over(autojump_clock: MockCl
 
 async def test_what_two_nodes_change_of_one_connection_at_once_is_kept(autojump_clock: MockClock) -> None:
     """A merchant installs the app again at one node while Ignite brings another key to the other one."""
-    async with _nodes(Way.NOTIFY) as nodes:
+    async with open_nodes(Way.NOTIFY) as nodes:
         await nodes.owner.install("s2", "token-2")
         await nodes.owner.connect("b", "s2")
         await trio.sleep(SOON)

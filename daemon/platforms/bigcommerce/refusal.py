@@ -72,9 +72,15 @@ def _is_own(answer: Answer, body: Any) -> bool:
         return True
     words = "message" if isinstance(body, list) else "title"
     return bool(body) and all(
-        isinstance(row, dict) and isinstance(row.get(words), str) and row.get("status", answer.status) == answer.status
-        for row in _rows(body)
+        isinstance(row, dict) and isinstance(row.get(words), str) and _agrees(row, answer.status) for row in _rows(body)
     )
+
+
+def _agrees(row: dict[str, Any], status: int) -> bool:
+    """Return True if neither a row of a refusal nor one of its errors names another status."""
+    errors = row.get("errors")
+    parts = [row, *(errors if isinstance(errors, list) else ())]
+    return all(part.get("status", status) == status for part in parts if isinstance(part, dict))
 
 
 def _after(answer: Answer) -> float | None:

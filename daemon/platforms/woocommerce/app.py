@@ -1,4 +1,4 @@
-"""How a shop lets us in: keys that a merchant types in SparkLayer, or a key that the shop makes if the merchant agrees.
+"""Access to a shop: keys that a merchant types in SparkLayer, or a key that the shop makes if the merchant agrees.
 
     /wc-auth/v1/authorize    the shop's page that asks the merchant (woocommerce-more.md, Keys)
     callback                 the shop posts the new key here, unsigned; `user_id` is our one-time state

@@ -134,3 +134,10 @@ def test_beside_text_for_an_amount_the_others_stay_exact() -> None:
     read = schema.read_product(msgspec.Raw(told))
     assert isinstance(read, schema.Product)
     assert (read.price, read.weight) == (Decimal(exact), Decimal(2))
+
+
+@pytest.mark.parametrize("variants", [None, [], {}, "none", [BASE_VARIANT, {**BASE_VARIANT, "product_id": 193}]])
+def test_a_product_without_variants_or_with_anothers_is_unreadable(variants: object) -> None:
+    read = schema.read_product(msgspec.Raw(msgspec.json.encode({**PRODUCT, "variants": variants})))
+    assert isinstance(read, Unreadable)
+    assert read.id == 192

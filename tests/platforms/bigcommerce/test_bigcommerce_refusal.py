@@ -102,6 +102,7 @@ GATEWAYS: dict[str, Any] = {
     "Cloudflare": {"error_code": STATUS, "status": STATUS, "cloudflare_error": True},
     "an error of a list": [{"status": STATUS, "error": "Not here"}],
     "another status": {"status": 599, "title": "Not here"},
+    "another status in an error": {"title": "Not here", "errors": [{"status": 599, "message": "Not here"}]},
     "another status in a list": [{"status": 599, "message": "Not here"}],
     "a title that is none": {"status": STATUS, "title": None},
     "a list of which one row is none": [{"status": STATUS, "message": "Not here"}, "Not here"],

@@ -28,6 +28,7 @@ _JSON: Mapping[int, bytes] = {
     401: b'{"detail": "Not authenticated"}',
     403: b'{"detail": "Blocked by policy"}',
     404: b'{"detail": "Not Found"}',
+    409: b'{"title": "Conflict", "errors": [{"message": "Bad gateway", "status": 502}]}',
     502: b'{"error": {"code": 502, "message": "Bad gateway"}}',
 }
 """JSON of frameworks and gateways, which looks like a problem but is neither API's."""

@@ -5,6 +5,7 @@
   told again, with the same value.
 """
 
+import contextlib
 import re
 import shutil
 import sqlite3
@@ -37,7 +38,8 @@ class Observer:
     merchant: Merchant
     complaints: list[str] = field(factory=list)
     closings: int = 0
-    _ends: dict[str, tuple[datetime, datetime]] = field(factory=dict)
+    _ends: dict[str, tuple[int, datetime]] = field(factory=dict)
+    """The run that ended last, and its end, by kind."""
     _products: dict[str, set[str]] = field(factory=dict)
     """Products by each SKU that they ever had, and by the ids of their variants."""
     _carts: dict[str, str] = field(factory=dict)
@@ -71,10 +73,11 @@ class Observer:
         self.complaints += [f"the full sync of {kind} was told to be over although {context}" for context in early]
         if log.last_full_sync_succeeded is not True:
             self.complaints.append(f"a full sync of {kind} did not succeed")
-        before = self._ends.get(kind)
-        if before is not None and (ended < before[1] or (before[0] == began and before[1] != ended)):
+        run, before = _closed(self.harness.process.database, kind), self._ends.get(kind)
+        # Times have whole seconds, so two short runs may begin in the same one.
+        if before is not None and (ended < before[1] or (before[0] == run and before[1] != ended)):
             self.complaints.append(f"the end {ended} of a full sync of {kind} follows {before[1]}")
-        self._ends[kind] = began, ended
+        self._ends[kind] = run, ended
 
     def _rests_since(self, entity: Entity, moment: float) -> bool:
         return self.merchant.diary.edited_before(entity, moment) and entity not in self.merchant.contested
@@ -99,6 +102,15 @@ class Observer:
             case "purchase":
                 return {("orders", self._carts[key])}
         return {("products", one) for one in self._products[key]}
+
+
+def _closed(database: Path, kind: str) -> int:
+    """Return the id of the run of a kind whose end is told."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        [(run,)] = connection.execute(
+            "SELECT max(id) FROM full_syncs WHERE kind = ? AND finished_at IS NOT NULL", (kind,)
+        )
+    return int(run)
 
 
 def _waiting(database: Path, folder: Path) -> set[Entity]:

@@ -127,9 +127,9 @@ async def test_a_node_behind_a_pooler_notices_by_its_echo(postgres_url: Secret, 
         nursery.start_soon(wakeups.run)
         with trio.fail_after(60):
             if way is Way.NOTIFY:
+                await wakeups._turned.wait()  # what is sent before anyone listens is lost
                 wakeups.tell("work", 1, "products")
                 await heard.wait()
-                await wakeups._turned.wait()
             else:
                 await looked.wait()
         assert wakeups.way is way

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import trio
 
 from daemon.errors import Missing, Retry
+from daemon.transport.throttle.aside import standing_aside
 
 T = TypeVar("T")
 
@@ -31,7 +32,9 @@ async def confirmed(ask: Callable[[], Awaitable[T]], harmless: Callable[[T], boo
 
 async def agreed(first: T, ask: Callable[[], Awaitable[T]]) -> T:
     """Return `first` if a second answer equals it. Raises Retry ("answers_differ", in a minute) if not."""
-    await trio.sleep(SECOND_AFTER)
+    # Else a first sync of entities that SparkLayer does not have would write only a few in each two seconds.
+    with standing_aside():
+        await trio.sleep(SECOND_AFTER)
     if await ask() != first:
         raise answers_differ()
     return first

@@ -208,3 +208,14 @@ async def test_two_answers_that_agree_are_believed(autojump_clock: MockClock, na
         await case.act(bench)
         assert 2 <= bench.context.now() - began < 10
         assert await bench.harness.ledger() == {}
+
+
+async def test_entities_wait_for_their_second_answers_together(autojump_clock: MockClock) -> None:
+    """A first sync of orders whose purchases are missing must not write a few in each two seconds."""
+    async with open_bench(kind=Kind.ORDERS) as bench:
+        carts = {str(number): f"{number:08}{CART[8:]}" for number in range(1, 61)}
+        bench.shop.batch_size = len(carts)
+        began = bench.context.now()
+        await _put(bench, *(order(external_id, cart) for external_id, cart in carts.items()))
+        assert bench.site.state.purchases.comparable().keys() == set(carts.values())
+        assert bench.context.now() - began < 5

@@ -74,6 +74,10 @@ class Merchant:
     removing: bool = True
     """True if entities are deleted. One deleted while the site is disconnected stays in SparkLayer."""
     _shipped: set[int] = field(factory=set)
+    _outside: set[int] = field(factory=set)
+    """Customers who have left every group."""
+    _deleted: int = 0
+    """Products deleted so far."""
 
     async def trade_on(self, pause: float) -> None:
         """Edit until cancelled, every `pause` seconds on average."""
@@ -123,7 +127,9 @@ class Merchant:
         self.trade.add_product(f"Product {number}", number, [{"sku": f"N{number}", "stock": number}], silent=False)
 
     def _delete_product(self) -> None:
-        if len(self.trade.articles()) > 10:
+        # The brake holds removals for a person when about half of a kind is removed in an hour.
+        if self._deleted < len(self.trade.articles()) // 3:
+            self._deleted += 1
             self.trade.delete_product(self._article().id, silent=False)
 
     def _name_customer(self) -> None:
@@ -133,8 +139,12 @@ class Merchant:
         self.trade.add_home(self._customer(), {"street": f"{self.diary.number} Road", **PLACE}, silent=False)
 
     def _regroup(self) -> None:
-        group = self.chance.choice([WHOLESALE, WHOLESALE, NO_GROUP])
-        self.trade.set_group(self._customer(), group, silent=False)
+        customer, group = self._customer(), self.chance.choice([WHOLESALE, WHOLESALE, NO_GROUP])
+        # The brake holds removals for a person, as above.
+        if group == NO_GROUP and len(self._outside | {customer}) > len(self.trade.people()) // 4:
+            customer, group = min(self._outside), WHOLESALE
+        (self._outside.discard if group == WHOLESALE else self._outside.add)(customer)
+        self.trade.set_group(customer, group, silent=False)
 
     def _place_order(self) -> None:
         item = self._article().items[0]

@@ -1,8 +1,8 @@
 """Loading of the settings: the file's sections, overridden by the environment, then the connections.
 
 A variable IGNITE_SYNC_<SECTION>_<NAME> is a setting. IGNITE_SYNC_CONNECTION_<NAME> and
-IGNITE_SYNC_CONNECTION_<PLATFORM>_<NAME> describe one connection, for machines without files; it is added to those of
-the file. PORT and DATABASE_URL, as a dyno sets them, override the file, and our own variables override them. A variable
+IGNITE_SYNC_CONNECTION_<PLATFORM>_<NAME> describe a connection, for machines without files; IGNITE_SYNC_CONNECTION_2_...
+and further numbers describe others. They are added to those of the file. PORT and DATABASE_URL, as a dyno sets them, override the file, and our own variables override them. A variable
 that starts with IGNITE_SYNC_ and names no setting is an error, because it is a misspelt setting. Variables that a
 cluster sets (`foreign`) are ignored, and named in `Settings.foreign`.
 """
@@ -32,8 +32,9 @@ from daemon.config.settings import (
     SparkLayerSettings,
     SyncSettings,
 )
-from daemon.config.table import ENVIRONMENT, Table, Untyped, type_name, unknown
+from daemon.config.table import ENVIRONMENT, Table, type_name, unknown
 from daemon.config.text_file import UnreadableError, read_text_file
+from daemon.config.texts import Untyped, substituted
 from daemon.errors import ConfigError
 from daemon.model import Secret, Site
 from daemon.model.identifiers import name_of, trimmed
@@ -61,7 +62,10 @@ _URL = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:
 
 _Platforms = Mapping[str, "PlatformType"]
 _Variables = dict[str, dict[str, Untyped]]
-"""Settings of the environment, by section; a connection's platform settings are in `connection_{platform}`."""
+"""Settings of the environment, by section. A connection's are in `connection`, its platform's in
+`connection_{platform}`; those of further connections have a number after `connection`."""
+
+_CONNECTION = re.compile(r"connection(?:_[1-9][0-9]{0,3})?(?=_)")
 
 
 def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -> Settings:
@@ -91,7 +95,7 @@ class Survey:
 def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -> Survey:
     """Read the settings as `load` does, but continue after errors. Raises ConfigError for an unreadable file."""
     findings = Findings()
-    source, raw = (str(path), _parsed(path)) if path else (ENVIRONMENT, {})
+    source, raw = (str(path), substituted(_parsed(path), environ)) if path else (ENVIRONMENT, {})
     foreign = {name for name in environ if name.startswith(_PREFIX) and is_injected(name, environ[name])}
     variables = _variables({name: environ[name] for name in environ.keys() - foreign}, platforms, findings)
     apps = _app_sections(platforms)
@@ -144,17 +148,20 @@ def _pasted(text: str, error: str) -> str:
 
 
 def _variables(environ: Mapping[str, str], platforms: _Platforms, findings: Findings) -> _Variables:
-    # Platform sections come before `connection`, because they share its prefix.
-    names = [*_SECTIONS, *_app_sections(platforms), *(f"connection_{name}" for name in platforms), "connection"]
-    variables: _Variables = {name: {} for name in names}
+    sections = [*_SECTIONS, *_app_sections(platforms)]
+    variables: _Variables = {name: {} for name in sections}
     for variable in sorted(environ):
         if variable.startswith(_PREFIX) and variable != CONFIG_VARIABLE:
-            rest = variable.removeprefix(_PREFIX).lower()
+            rest, names = variable.removeprefix(_PREFIX).lower(), sections
+            if number := _CONNECTION.match(rest):
+                # Platform sections come before the connection's own, because they share its prefix.
+                names = [*(f"{number[0]}_{name}" for name in platforms), number[0]]
             name = next((name for name in names if rest.startswith(f"{name}_")), None)
             if name is None:
-                findings.add(ConfigError(f"{ENVIRONMENT}: {variable}: {_misspelt(rest, names, platforms)}"))
+                misspelt = _misspelt(rest, [*sections, "connection"], platforms)
+                findings.add(ConfigError(f"{ENVIRONMENT}: {variable}: {misspelt}"))
                 continue
-            variables[name][rest.removeprefix(f"{name}_")] = Untyped(environ[variable], variable)
+            variables.setdefault(name, {})[rest.removeprefix(f"{name}_")] = Untyped(environ[variable], variable)
     for name, key, variable in (("listener", "port", "PORT"), ("database", "url", "DATABASE_URL")):
         if variable in environ:
             variables[name].setdefault(key, Untyped(environ[variable], variable))
@@ -210,11 +217,13 @@ def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, 
         path = f"connections[{index}]"
         with findings:
             yield Table(source=source, path=path, values=_mapping(source, path, each))
-    own = {name: values for name, values in variables.items() if name.startswith("connection") and values}
-    if own:
-        values: dict[str, Any] = dict(own.pop("connection", {}))
-        values |= {name.removeprefix("connection_"): dict(nested) for name, nested in own.items()}
-        yield Table(source=ENVIRONMENT, path="", prefix=f"{_PREFIX}CONNECTION_", values=values)
+    own: dict[str, dict[str, Any]] = {}
+    for section, settings in variables.items():
+        if named := _CONNECTION.match(f"{section}_"):
+            values = own.setdefault(named[0], {})
+            values |= {section.removeprefix(f"{named[0]}_"): dict(settings)} if section != named[0] else settings
+    for name in sorted(own, key=lambda name: (len(name), name)):
+        yield Table(source=ENVIRONMENT, path="", prefix=f"{_PREFIX}{name.upper()}_", values=own[name])
 
 
 def _connections(tables: Iterator[Table], platforms: _Platforms, findings: Findings) -> Iterator[ConnectionSettings]:

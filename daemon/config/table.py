@@ -1,7 +1,7 @@
 """One table of raw settings: cattrs turns it into a value, or each error is explained in one line.
 
 `Table.build` returns a complete value, or raises one `ConfigError` that has the others in `also`. Values keep their
-TOML types ("8080" is not 8080). Only texts without a type, from the environment and from files of secrets, are parsed.
+TOML types ("8080" is not 8080). Only texts without a type (`texts`) are parsed.
 A line never repeats a secret, nor a text meant as one.
 
 For every secret NAME, a table may have NAME_file, the path of a file with the secret. A relative path starts at the
@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, Self, TypeVar, get_args, get_origin
+from typing import Any, NoReturn, TypeVar, get_args, get_origin
 
 import attrs
 from attrs import field, frozen
@@ -22,6 +22,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from daemon.config.settings import ConnectionSettings, DatabaseSettings
 from daemon.config.text_file import UnreadableError, read_text_file
+from daemon.config.texts import Untyped, unset_in
 from daemon.errors import ConfigError
 from daemon.model import Secret
 from daemon.model.identifiers import line_fault, name_of, trimmed
@@ -45,19 +46,6 @@ _OF_THE_PROGRAM = {"store", "folder"}
 
 _PLACEHOLDER = "change-me"
 """Prefix of values in the example file that must be filled in. As secrets they would be public."""
-
-
-class Untyped(str):
-    """A text that is parsed by the setting's type. `variable` is its name in the environment."""
-
-    __slots__ = ("variable",)
-    variable: str
-
-    def __new__(cls, text: str, variable: str = "") -> Self:
-        """Keep `variable` with `text`; it is empty for a file of a secret that TOML names."""
-        untyped = super().__new__(cls, text)
-        untyped.variable = variable
-        return untyped
 
 
 def type_name(value: object) -> str:
@@ -136,11 +124,18 @@ class Table:
         return faults
 
     def _placeholders(self, cls: type) -> dict[str, ConfigError]:
-        """Return the errors of values left as in the example file."""
+        """Return the errors of values left as in the example file, and of those that lack a variable."""
         still = [setting for setting in attrs.fields(cls) if _is_placeholder(self.values.get(setting.name))]
         remedy = {setting.name: "" if setting.default is attrs.NOTHING else ", or remove it" for setting in still}
         words = "still has the example's value; fill it in"
-        return {key: self.error(key, f"{words}{more}") for key, more in remedy.items()}
+        faults = {key: self.error(key, f"{words}{more}") for key, more in remedy.items()}
+        unset = {key: name for key, value in self.values.items() if (name := unset_in(value)) is not None}
+        return faults | {key: self._unset(key, name) for key, name in unset.items()}
+
+    def _unset(self, key: str, variable: str) -> ConfigError:
+        path = ".".join(filter(None, (self.path, key)))
+        words = f"names the variable {variable}, which is not set; set it, or write $${{ for the text ${{"
+        return ConfigError(f"{self.source}: {path}: {words}")
 
     def _read_file(self, key: str) -> Untyped:
         path = self.values[key]

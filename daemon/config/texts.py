@@ -1,0 +1,56 @@
+"""Texts without a type: from the environment, from files of secrets, and from ${NAME} in the configuration file.
+
+    access_token = "${SHOP_TOKEN}"               the variable's value, parsed by the setting's type
+    url = "sqlite:///${HOME}/ignite-sync.db"     the value within a text
+    pattern = "$${CART}"                         the text ${CART}
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Self
+
+_REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Untyped(str):
+    """A text that is parsed by the setting's type. `variable` is its name in the environment."""
+
+    __slots__ = ("variable",)
+    variable: str
+
+    def __new__(cls, text: str, variable: str = "") -> Self:
+        """Keep `variable` with `text`; it is empty for a file of a secret that TOML names."""
+        untyped = super().__new__(cls, text)
+        untyped.variable = variable
+        return untyped
+
+
+class Unset(Untyped):
+    """A text of the file that refers to a variable which the environment does not have."""
+
+    __slots__ = ()
+
+
+def substituted(raw: Any, environ: Mapping[str, str]) -> Any:
+    """Return raw TOML values with the variables in them. Tables and lists are copied."""
+    if isinstance(raw, dict):
+        return {name: substituted(value, environ) for name, value in raw.items()}
+    if isinstance(raw, list):
+        return [substituted(value, environ) for value in raw]
+    if not isinstance(raw, str) or "${" not in raw:
+        return raw
+    names = [name for escape, name in _REFERENCE.findall(raw) if not escape]
+    missing = next((name for name in names if name not in environ), None)
+    if missing is not None:
+        return Unset(raw, missing)
+    text = _REFERENCE.sub(lambda found: found[0][1:] if found[1] else environ[found[2]], raw)
+    # The error of a value that is one variable names the variable, not the setting.
+    return Untyped(text, names[0] if raw == f"${{{names[0]}}}" else "") if names else text
+
+
+def unset_in(value: Any) -> str | None:
+    """Return the first variable that is missing in a value, or None."""
+    if isinstance(value, Unset):
+        return value.variable
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((name for each in inside if (name := unset_in(each)) is not None), None)

@@ -56,6 +56,7 @@ from daemon.listener.webhooks import Webhooks
 from daemon.model import ApiKey, Secret, Site
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
+from daemon.observability.service_manager import keep_informed
 from daemon.platforms import load_platforms
 from daemon.platforms.apps import App
 from daemon.platforms.base import PlatformType
@@ -176,6 +177,7 @@ async def serve(
                 nursery.start_soon(_until, stop, daemon.admin.tell_others)
             if reload is not None:
                 nursery.start_soon(_until, stop, partial(reloading.run, reload))
+            nursery.start_soon(_until, stop, partial(keep_informed, os.environ, daemon.admin.why_not_ready))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.lifecycle.endpoints))
             task_status.started(address)
             await stop.wait()

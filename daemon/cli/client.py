@@ -111,7 +111,7 @@ class Daemon:
                 raise RefusedError("the daemon stopped before the backup was complete; there is no new backup")
 
     def status(self) -> Any:
-        """Return the status of every connection."""
+        """Return the status of every connection; it has `running`, False, if the database answers instead."""
         return self._call("GET", "/admin/status")
 
     def _run(self, path: str, order: object) -> int:
@@ -171,6 +171,16 @@ def latest_run(status: Any, site: str, kind: str) -> Any:
     with _known_format():
         kinds = {connection["site"]: connection["kinds"] for connection in status["connections"]}
         return kinds.get(site, {}).get(kind, {}).get("full_sync")
+
+
+def block(status: Any, site: str, kind: str) -> str | None:
+    """Return the cause that blocks `kind` at `site`, or None. Raises RefusedError."""
+    with _known_format():
+        for connection in status["connections"]:
+            if connection["site"] == site:
+                cause: str | None = connection["blocked"] or connection["kinds"].get(kind, {}).get("blocked")
+                return cause
+        return None
 
 
 def show(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:

@@ -26,6 +26,10 @@ class Offline(Daemon):
         super().__init__(settings.listener)
         self._settings = settings
 
+    def status(self) -> Any:
+        """Return the status in the database."""
+        return super().status() | {"running": False}
+
     def _call(self, method: str, path: str, order: Any = None) -> Any:
         place = self._settings.database.place
         if isinstance(place, Path) and not place.exists():

@@ -16,21 +16,23 @@ _LONG_WAIT = 10.0
 @click.command()
 @json_option
 @config_option
-def status(path: Path | None, *, as_json: bool) -> None:
+@click.pass_context
+def status(ctx: click.Context, path: Path | None, *, as_json: bool) -> None:
     """Show the state of every connection and of each of its kinds.
 
-    The running daemon answers; if there is none, the database does.
+    The running daemon answers; if there is none, the database does. The first line sums it up. The exit code is 1 if a
+    person should look at something, or if no daemon runs.
     """
     answer = ask(path, lambda source: source.status())
     show(answer, describe(answer), as_json=as_json)
+    ctx.exit(0 if _runs(answer) and not attention(answer) else 1)
 
 
 def describe(status: Any) -> Iterator[str]:
-    """Describe a status in lines for people."""
+    """Describe a status in lines for people; the first one sums it up."""
+    yield _summary(status)
     if status.get("wakeups") == "poll":
         yield "changes of other nodes are looked for once a second: nothing is heard at database.listen_url"
-    if not status["connections"]:
-        yield "no connections"
     for connection in status["connections"]:
         blocked = f", blocked: {connection['blocked']}" if connection["blocked"] else ""
         node = f", on {connection['node']}" if connection.get("node") else ""
@@ -51,6 +53,46 @@ def describe(status: Any) -> Iterator[str]:
             if now["full_sync"]:
                 yield f"    {describe_run(now['full_sync'])}"
                 yield from _held_up(now["full_sync"])
+
+
+def _runs(status: Any) -> bool:
+    """Return True for an answer of a running daemon, False for one from the database."""
+    return bool(status.get("running", True))
+
+
+def attention(status: Any) -> dict[str, list[str]]:
+    """Return what a person should look at, in words, by site. Issues are the merchants' and do not count."""
+    found = {connection["site"]: list(_attention(connection)) for connection in status["connections"]}
+    return {site: words for site, words in found.items() if words}
+
+
+def _attention(connection: Any) -> Iterator[str]:
+    if connection["blocked"]:
+        yield "blocked"
+    webhooks = connection["webhooks"] or {}
+    if webhooks.get("missing") or webhooks.get("trouble"):
+        yield "webhooks not registered"
+    for kind, now in connection["kinds"].items():
+        if now["blocked"] and not connection["blocked"]:
+            yield f"{kind} blocked"
+        if parked := now["outbox"]["parked"]:
+            yield f"{parked} {kind} parked"
+        if held := now["held_removals"]:
+            yield f"{held} removals of {kind} held"
+        if now["full_sync"] and now["full_sync"]["succeeded"] is False:
+            yield f"the last full sync of {kind} did not succeed"
+
+
+def _summary(status: Any) -> str:
+    number = len(status["connections"])
+    connections = f"{number} connection{'s' if number != 1 else ''}" if number else "no connections"
+    sites = [f"{site}: {', '.join(words)}" for site, words in attention(status).items()]
+    parts = [
+        connections,
+        *([] if _runs(status) else ["no daemon runs"]),
+        *(["look at " + "; ".join(sites)] if sites else []),
+    ]
+    return "; ".join(parts if len(parts) > 1 else [connections, "all is well"])
 
 
 def _webhooks(webhooks: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.client import Daemon, UnderWayError, latest_run
+from daemon.cli.client import Daemon, UnderWayError, block, latest_run
 from daemon.cli.group import KINDS, Stop, config_option, kinds_argument, load_settings, site_argument
 from daemon.cli.progress import Progress, progress
 from daemon.cli.status import describe_run
@@ -100,14 +100,22 @@ def _watched(daemon: Daemon, site: str, kind: str, run_id: int) -> Any:
 def follow(daemon: Daemon, site: str, kind: str, *, run_id: int, shown: Progress, pause: Callable[[], None]) -> Any:
     """Show a run's progress until it ends, and return its end; `pause` waits between two looks.
 
-    Raises Stop if a later run has begun, which hides the end of this one.
+    Raises Stop if a later run has begun, which hides the end of this one, and if the run is blocked.
     """
+    blocked_before = None
     while True:
-        latest = latest_run(daemon.status(), site, kind)
+        status = daemon.status()
+        latest = latest_run(status, site, kind)
         if latest and latest["id"] > run_id:
             raise Stop(f"full sync {run_id} was followed by {latest['id']}; look at: ignite-sync status")
         if latest and latest["id"] == run_id:
             shown.update(latest["done"] + latest["failed"], latest["total_hint"], latest["state"])
             if latest["finished_at"] is not None:
                 return latest
+            blocked = block(status, site, kind)
+            # An API that fails for a second is blocked at one look, and works at the next.
+            if blocked and blocked == blocked_before:
+                more = "it continues when that is mended; look at: ignite-sync status"
+                raise Stop(f"full sync {run_id} of {kind} at {site} is blocked ({blocked}); {more}")
+            blocked_before = blocked
         pause()

@@ -2,9 +2,11 @@
 
 A variable IGNITE_SYNC_<SECTION>_<NAME> is a setting. IGNITE_SYNC_CONNECTION_<NAME> and
 IGNITE_SYNC_CONNECTION_<PLATFORM>_<NAME> describe a connection, for machines without files; IGNITE_SYNC_CONNECTION_2_...
-and further numbers describe others. They are added to those of the file. PORT and DATABASE_URL, as a dyno sets them, override the file, and our own variables override them. A variable
-that starts with IGNITE_SYNC_ and names no setting is an error, because it is a misspelt setting. Variables that a
-cluster sets (`foreign`) are ignored, and named in `Settings.foreign`.
+and further numbers describe others. They are added to those of the file. ${NAME} in the file is a variable (`texts`).
+
+PORT and DATABASE_URL, as a dyno sets them, override the file, and our own variables override them. A variable that
+starts with IGNITE_SYNC_ and names no setting is an error, because it is a misspelt setting. Variables that a cluster
+sets (`foreign`) are ignored, and named in `Settings.foreign`.
 """
 
 import difflib

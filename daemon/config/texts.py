@@ -1,8 +1,8 @@
 """Texts without a type: from the environment, from files of secrets, and from ${NAME} in the configuration file.
 
-    access_token = "${SHOP_TOKEN}"               the variable's value, parsed by the setting's type
-    url = "sqlite:///${HOME}/ignite-sync.db"     the value within a text
-    pattern = "$${CART}"                         the text ${CART}
+access_token = "${SHOP_TOKEN}"               the variable's value, parsed by the setting's type
+url = "sqlite:///${HOME}/ignite-sync.db"     the value within a text
+pattern = "$${CART}"                         the text ${CART}
 """
 
 import re

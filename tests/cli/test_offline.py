@@ -28,7 +28,8 @@ def test_a_database_file_answers_or_refuses_as_the_daemon_does(tmp_path: Path) -
             pass
 
     trio.run(create)
-    assert (offline.status(), offline.parked(None)) == ({"connections": []}, {"parked": []})
+    assert offline.status() == {"connections": [], "running": False}
+    assert offline.parked(None) == {"parked": []}
     with pytest.raises(RefusedError, match=r"^no connection test/a; there are: none$"):
         offline.removals("test/a", "products")
     with pytest.raises(RefusedError, match=r"^action: must be one of retry, drop$"):

@@ -169,6 +169,7 @@ def test_status_describes_each_connection() -> None:
     assert server.asked == [("GET", "/admin/status", "Bearer t0p", None)]
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
+        "1 connection; all is well",
         "live/x: active",
         "  products: 280 in SparkLayer, 4 with issues, waiting: 1 live, 20 backfill, 0 parked (oldest 3 s)",
         "    full sync 7 is reading: 10 done, 1 failed of about 295",
@@ -179,9 +180,47 @@ def test_status_names_what_blocks() -> None:
     answer = status(**CLOSED, succeeded=False)
     answer["connections"][0]["blocked"] = "credentials refused"
     with admin((200, answer)):
-        lines = call("status", "--config", "s.toml").stdout.splitlines()
-    assert lines[0] == "live/x: active, blocked: credentials refused"
+        result = call("status", "--config", "s.toml")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 1
+    assert lines[0] == "1 connection; look at live/x: blocked, the last full sync of products did not succeed"
+    assert lines[1] == "live/x: active, blocked: credentials refused"
     assert lines[-1] == "    full sync 7 did not succeed: 294 done, 1 failed"
+
+
+PARKED = {"live": 0, "backfill": 0, "parked": 3, "oldest_seconds": 1.0}
+MISSING = {"registered": 1, "missing": [{"scope": "store/order/*", "why": "no"}], "trouble": None}
+MISSING |= {"looked_at": 1.0, "well_at": None, "mended": None}
+
+
+@pytest.mark.parametrize(
+    ("of_connection", "of_kind", "words"),
+    [
+        ({}, {"blocked": "platform: scope_missing"}, "products blocked"),
+        ({}, {"held_removals": 9}, "9 removals of products held"),
+        ({}, {"outbox": PARKED}, "3 products parked"),
+        ({"webhooks": MISSING}, {}, "webhooks not registered"),
+    ],
+)
+def test_status_leads_with_what_a_person_must_look_at(
+    of_connection: dict[str, Any], of_kind: dict[str, Any], words: str
+) -> None:
+    answer = status()
+    answer["connections"][0] |= of_connection
+    answer["connections"][0]["kinds"]["products"] |= of_kind
+    with admin((200, answer)):
+        result = call("status", "--config", "s.toml")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (1, f"1 connection; look at live/x: {words}")
+
+
+def test_a_watched_run_that_is_blocked_ends_the_command() -> None:
+    blocked = status()
+    blocked["connections"][0]["blocked"] = "platform: credentials"
+    with admin((201, {"run": 7}), (200, blocked), (200, status()), (200, blocked), (200, blocked)):
+        result = sync("--watch")
+    assert result.exit_code == 1
+    line = "full sync 7 of products at live/x is blocked (platform: credentials); it continues when that is mended"
+    assert line in result.stderr
 
 
 def test_status_as_json_is_what_the_daemon_said() -> None:

@@ -50,7 +50,10 @@ def test_an_error_in_a_variables_value_names_the_variable() -> None:
 
 
 def test_the_environment_describes_several_connections() -> None:
-    numbered = NEXT | {"IGNITE_SYNC_CONNECTION_2_SITE_ID": "second", "IGNITE_SYNC_CONNECTION_2_BIGCOMMERCE_STORE_HASH": "b"}
+    numbered = NEXT | {
+        "IGNITE_SYNC_CONNECTION_2_SITE_ID": "second",
+        "IGNITE_SYNC_CONNECTION_2_BIGCOMMERCE_STORE_HASH": "b",
+    }
     tenth = {name.replace("_2_", "_10_"): value for name, value in NEXT.items()}
     tenth["IGNITE_SYNC_CONNECTION_10_SITE_ID"] = "tenth"
     taken = settings("", **VARIABLES, **numbered, **tenth).connections

@@ -244,7 +244,7 @@ async def test_sync_and_status_ask_the_running_daemon_or_the_database(harness: O
         started = f"full sync 5 of products at {SITE} started\n"
         assert (code, output) == (0, f"{started}full sync 5 succeeded: 2 done, 0 failed\n")
         code, output, errors = await h.process.command("status")
-        assert (code, _without_ids_and_times(output), errors) == (0, SAID, "")
+        assert (code, _without_ids_and_times(output), errors) == (0, f"1 connection; all is well\n{SAID}", "")
         code, _, errors = await h.process.command("sync", "test/nobody", "products")
         assert (code, errors.count("\n")) == (1, 1)
         assert "no connection test/nobody" in errors
@@ -252,7 +252,8 @@ async def test_sync_and_status_ask_the_running_daemon_or_the_database(harness: O
         nobody = f"ignite-sync: no daemon answers at 127.0.0.1:{h.process.port} (Connection refused)"
         note = f"{nobody}; this is from {h.process.database}\n"
         code, output, errors = await h.process.command("status")
-        assert (code, _without_ids_and_times(output), errors) == (0, SAID, note)
+        lead = "1 connection; no daemon runs\n"
+        assert (code, _without_ids_and_times(output), errors) == (1, f"{lead}{SAID}", note)
         line = f"{nobody}; start it with: ignite-sync run\n"
         assert await h.process.command("sync", SITE, "products") == (1, "", line)
 

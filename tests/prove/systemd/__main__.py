@@ -28,7 +28,7 @@ def main() -> int:
         assert inside in container.run(f"{PYTHON} --version"), f"{PYTHON} must be Python {inside}, as this one"
         _install(container)
         try:
-            for step in (_starts, _reloads, _comes_again, _is_backed_up_and_restored, _stays_down_at_2):
+            for step in (_starts, _reloads, _comes_again, _is_watched, _is_backed_up_and_restored, _stays_down_at_2):
                 step(container)
         except AssertionError:
             say(container.run("journalctl --unit=ignite-sync --no-pager | tail -40"))
@@ -97,6 +97,25 @@ def _comes_again(container: Container) -> None:
     say("kill -9, a stop that nobody asked systemd for, abort: it comes again each time")
 
 
+def _is_watched(container: Container) -> None:
+    """Give the watchdog a short time, and try it on a working and on a stopped process."""
+    container.run("mkdir -p /etc/systemd/system/ignite-sync.service.d")
+    container.write("/etc/systemd/system/ignite-sync.service.d/short.conf", "[Service]\nWatchdogSec=3\n")
+    container.run("systemctl daemon-reload && systemctl restart ignite-sync")
+    _ready(container)
+    pid, shown = _pid(container), "systemctl show ignite-sync --property=StatusText --value"
+    container.until("it says that it is ready", lambda: container.run(shown).strip() == "ready")
+    time.sleep(RESTARTS)
+    assert (_pid(container), _restarts(container)) == (pid, 0), "one that works is left alone"
+    container.run(f"kill -STOP {pid}")
+    container.until("a stopped one is replaced", lambda: _restarts(container) == 1)
+    _ready(container)
+    container.run("rm -r /etc/systemd/system/ignite-sync.service.d && systemctl daemon-reload")
+    container.run("systemctl restart ignite-sync")
+    _ready(container)
+    say("watchdog: a daemon that hangs is replaced, and one that works is left alone")
+
+
 def _is_backed_up_and_restored(container: Container) -> None:
     container.run("mkdir -p /var/backups")
     said = container.run(COMMAND.format("backup one.db"), cwd="/var/backups")
@@ -105,7 +124,7 @@ def _is_backed_up_and_restored(container: Container) -> None:
     assert "nothing is overwritten" in container.run(COMMAND.format("backup one.db"), cwd="/var/backups", code=2)
     assert "stop that one first" in container.run(COMMAND.format("restore one.db"), cwd="/var/backups", code=2)
     container.run("systemctl stop ignite-sync")
-    container.run(COMMAND.format("status"))  # by root, from the file: it locks nobody out
+    container.run(COMMAND.format("status"), code=1)  # by root, from the file: it locks nobody out
     said = container.run(COMMAND.format("restore /var/backups/one.db"), cwd="/root")
     assert f"{DATABASE}: restored from /var/backups/one.db" in said
     assert container.run(f"stat -c '%U %G %a' {DATABASE}").strip() == "ignite-sync ignite-sync 600"

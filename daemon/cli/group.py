@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "demo": "Show everything on this machine, with sample data.",
+    "init": "Ask for the settings, and write them to a file.",
     "check": "Test the settings, the database and every credential.",
     "run": "Run the daemon.",
     "sync": "Start, watch or cancel a full sync.",

@@ -122,7 +122,7 @@ def _is_backed_up_and_restored(container: Container) -> None:
     assert "made by the daemon at 127.0.0.1:8080" in said
     assert container.run("stat -c '%U %a' /var/backups/one.db").strip() == "root 600"
     assert "nothing is overwritten" in container.run(COMMAND.format("backup one.db"), cwd="/var/backups", code=2)
-    assert "stop that one first" in container.run(COMMAND.format("restore one.db"), cwd="/var/backups", code=2)
+    assert "stop that one first" in container.run(COMMAND.format("restore one.db"), cwd="/var/backups", code=1)
     container.run("systemctl stop ignite-sync")
     container.run(COMMAND.format("status"), code=1)  # by root, from the file: it locks nobody out
     said = container.run(COMMAND.format("restore /var/backups/one.db"), cwd="/root")

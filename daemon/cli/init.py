@@ -1,0 +1,108 @@
+"""`ignite-sync init`: a configuration file, made by questions."""
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import attrs
+import click
+
+from daemon.cli.group import Misuse, Stop
+from daemon.config import look_over
+from daemon.model import Secret
+from daemon.platforms import load_platforms
+
+PLACEHOLDER = "change-me"
+
+QUESTIONS = {
+    "site_env": "Environment of the SparkLayer site, live or test",
+    "site_id": "Id of the SparkLayer site",
+    "client_id": "Client id of the site's SparkLayer API credentials",
+    "client_secret": "Client secret of the same credentials",
+}
+"""Questions for the settings of a connection that have no default, apart from its platform."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="ignite-sync.toml")
+@click.option("--platform", help="Name of the platform. Without it the command asks for it.")
+def init(file: Path, platform: str | None) -> None:
+    """Ask for what the daemon needs, and write it to FILE, by default ignite-sync.toml.
+
+    Tokens and the key of the database are made. An empty answer leaves a placeholder. All placeholders are listed at
+    the end. Without a terminal, answers are read line by line.
+    """
+    platforms = load_platforms()
+    if file.exists():
+        raise Misuse(f"{file} exists, and nothing is overwritten; name another file")
+    platform = platform or _ask(f"Platform: {', '.join(sorted(platforms))}") or PLACEHOLDER
+    if platform not in {*platforms, PLACEHOLDER}:
+        raise Misuse(f"--platform: must be one of {', '.join(sorted(platforms))}, not {platform!r}")
+    store = attrs.resolve_types(platforms[platform].settings) if platform in platforms else None
+    label = platforms[platform].label if platform in platforms else ""
+    public_url = _ask("Public https address of this daemon, for webhooks (empty: none)")
+    connection = {name: _answer(question, hidden=name == "client_secret") for name, question in QUESTIONS.items()}
+    shop = {
+        setting.name: _answer(f"{label}: {setting.name}", hidden=_is_secret(setting))
+        for setting in (attrs.fields(store) if store else ())
+        if setting.default is attrs.NOTHING
+    }
+    _write(file, "\n".join(_lines(public_url, connection, platform, shop)) + "\n")
+    click.echo(f"written: {file}; every setting is in docs/configuration.md")
+    survey = look_over(file, os.environ, platforms)
+    for error in survey.errors:
+        click.echo(f"to do   {error}")
+    click.echo(f"next    ignite-sync check --config {file}")
+
+
+def _ask(question: str, *, hidden: bool = False) -> str:
+    """Return the answer to a question on a terminal, else the next line of the input; an empty text at its end."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().strip()
+    answer: str = click.prompt(question, default="", show_default=False, hide_input=hidden, err=True)
+    return answer.strip()
+
+
+def _answer(question: str, *, hidden: bool) -> str:
+    return _ask(question, hidden=hidden) or PLACEHOLDER
+
+
+def _is_secret(setting: "attrs.Attribute[Any]") -> bool:
+    return setting.type is Secret or Secret in get_args(setting.type)
+
+
+def _lines(public_url: str, connection: dict[str, str], platform: str, shop: dict[str, str]) -> Iterator[str]:
+    ignite_token, admin_token, secret_key = (_text(secrets.token_urlsafe(32)) for _ in range(3))
+    yield "[listener]"
+    yield f"public_url = {_text(public_url)}" if public_url else "# public_url = "
+    yield f"ignite_token = {ignite_token}  # of SparkLayer's calls"
+    yield f"admin_token = {admin_token}  # of the commands and /metrics"
+    yield "\n[database]"
+    yield 'url = "sqlite:///ignite-sync.db"  # relative to this file, or postgresql://USER:PASSWORD@HOST/NAME'
+    yield "\n[security]"
+    yield f"secret_keys = [{secret_key}]  # keep a copy: without it the database cannot be read"
+    yield "\n[[connections]]"
+    yield from (f"{name} = {_text(value)}" for name, value in connection.items())
+    yield f"platform = {_text(platform)}"
+    if shop:
+        yield f"\n[connections.{platform}]"
+        yield from (f"{name} = {_text(value)}" for name, value in shop.items())
+
+
+def _text(value: str) -> str:
+    """Return a text as TOML writes it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a new file that only its owner can read."""
+    try:
+        number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(number, "w", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as error:
+        raise Stop(f"{file} cannot be written ({error.strerror}); name a file in a folder of yours") from None

@@ -5,8 +5,9 @@ depend on a wrong setting are left out. It changes nothing, and may run beside t
 """
 
 import os
+import stat
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -25,11 +26,11 @@ from daemon.config.settings import DatabaseSettings
 from daemon.connections.registry import site_client
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.leftovers import UNKNOWABLE
-from daemon.errors import Blocked, ConfigError, Failure, StorageTrouble
+from daemon.errors import MISSING_RIGHT, Blocked, ConfigError, Failure, StorageTrouble
 from daemon.model import ApiKey, Kind, Secret
 from daemon.platforms import load_platforms
 from daemon.platforms.adapter_state import MemoryAdapterState
-from daemon.platforms.base import Platform
+from daemon.platforms.base import Platform, PlatformType
 from daemon.storage.glance import Glance, glance, registrations
 from daemon.storage.notify import arrives
 from daemon.storage.sqlite import check_writable
@@ -70,13 +71,20 @@ def check(ctx: click.Context, path: Path | None) -> None:
     The exit code is 2 if the settings must change, 1 if only something else is wrong.
     """
     survey = look_over(path, os.environ, load_platforms())
-    results = stopping.run(check_all, survey)
+    results = [*_exposed(path, survey), *stopping.run(check_all, survey)]
     for result in results:
         click.echo(f"{'ok' if result.ok else 'FAILED':<8}{result.subject}: {result.detail}")
     for note in _notes(survey):
         click.echo(f"note    {note}")
     failed = [result for result in results if not result.ok]
     ctx.exit(2 if any(result.configured for result in failed) else int(bool(failed)))
+
+
+def _exposed(path: Path | None, survey: Survey) -> Iterator[CheckResult]:
+    """Find a file with secrets that everybody on this machine can read."""
+    if path is not None and survey.has_secrets and path.stat().st_mode & stat.S_IROTH:
+        detail = f"every user of this machine can read it, and it has secrets; run: chmod o-rwx {path}"
+        yield CheckResult(subject=str(path), ok=False, detail=detail)
 
 
 def _notes(survey: Survey) -> Iterator[str]:
@@ -199,18 +207,30 @@ async def _platform(link: ConnectionSettings) -> CheckResult:
     platform_type = load_platforms()[link.platform]
     platform = platform_type.connect(link.store, None, ignore, MemoryAdapterState())
     try:
-        ask = partial(_read_a_little, platform, platform_type.kinds)
+        ask = partial(_read_a_little, platform, platform_type)
         return await _tried(f"{link.site} {platform_type.label}", ask, platform_type.remedies)
     finally:
         await platform.aclose()
 
 
-async def _read_a_little(platform: Platform, kinds: Collection[Kind]) -> None:
-    """Read a little of each of these kinds: a token may pass the probe and still lack a scope."""
+async def _read_a_little(platform: Platform, platform_type: PlatformType) -> None:
+    """Read a little of each kind: a token may pass the probe and still lack scopes, which are all named."""
     await platform.probe()
-    await platform.facts()
-    for kind in (kind for kind in SYNCED_KINDS if kind in kinds):
-        await platform.changed_since(kind, time.time(), None)
+    kinds = [kind for kind in SYNCED_KINDS if kind in platform_type.kinds]
+    reads: list[tuple[Kind, Callable[[], Awaitable[object]]]] = [(Kind.STORE, platform.facts)]
+    reads += [(kind, partial(platform.changed_since, kind, time.time(), None)) for kind in kinds]
+    refused: dict[Kind, Blocked] = {}
+    for kind, read in reads:
+        try:
+            await read()
+        except Blocked as error:
+            if error.reason not in MISSING_RIGHT:
+                raise
+            refused.setdefault(kind, error)
+    if refused:
+        first, *_ = refused.values()
+        names = ", ".join(platform_type.rights.get(kind, kind.value) for kind in refused)
+        raise Blocked(f"{first}; it needs the right to read: {names}", reason=first.reason, side=first.side)
 
 
 async def _sparklayer(settings: Settings, link: ConnectionSettings) -> CheckResult:

@@ -36,7 +36,7 @@ from daemon.config.settings import (
 )
 from daemon.config.table import ENVIRONMENT, Table, type_name, unknown
 from daemon.config.text_file import UnreadableError, read_text_file
-from daemon.config.texts import Untyped, substituted
+from daemon.config.texts import Untyped, holds_secret, substituted
 from daemon.errors import ConfigError
 from daemon.model import Secret, Site
 from daemon.model.identifiers import name_of, trimmed
@@ -92,6 +92,8 @@ class Survey:
     settings: Settings
     faulty: frozenset[str]
     errors: Sequence[ConfigError]
+    has_secrets: bool = False
+    """True if the file itself has a secret, rather than the name of a variable or of another file."""
 
 
 def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -> Survey:
@@ -122,6 +124,7 @@ def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platfor
         settings=Settings(**sections, apps=offered, connections=connections, foreign=tuple(sorted(foreign))),
         faulty=faulty,
         errors=findings.errors,
+        has_secrets=holds_secret(raw),
     )
 
 

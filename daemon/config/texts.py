@@ -12,6 +12,10 @@ from typing import Any, Self
 _REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+SECRET_NAME = re.compile("_(?:token|secret|key)s?$")
+"""Pattern of the names of all settings that are secrets."""
+
+
 class Untyped(str):
     """A text that is parsed by the setting's type. `variable` is its name in the environment."""
 
@@ -54,3 +58,13 @@ def unset_in(value: Any) -> str | None:
         return value.variable
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return next((name for each in inside if (name := unset_in(each)) is not None), None)
+
+
+def holds_secret(raw: Any, name: str = "") -> bool:
+    """Return True if raw values have a secret in plain text, by the name of its setting (`SECRET_NAME`)."""
+    if isinstance(raw, dict):
+        # Named secrets are a table whose own name says so.
+        return any(holds_secret(value, name if SECRET_NAME.search(name) else key) for key, value in raw.items())
+    if isinstance(raw, list):
+        return any(holds_secret(value, name) for value in raw)
+    return isinstance(raw, str) and not isinstance(raw, Untyped) and bool(raw and SECRET_NAME.search(name))

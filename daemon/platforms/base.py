@@ -305,6 +305,8 @@ class PlatformType:
     """Size of the platform's largest deliveries. A larger one is refused unread, and a sweep finds its change."""
     remedies: Mapping[str, str] = field(factory=dict)
     """Advice to operators in the platform's words, by the reason of a failure. Others get general advice."""
+    rights: Mapping[Kind, str] = field(factory=dict)
+    """Rights that reading a kind takes, by their names in the platform's control panel."""
     public_url_fault: Callable[[Any, str], str | None] = any_address
     """Return the reason why the platform does not deliver webhooks to a public URL, and the remedy; None if it does."""
 

@@ -4,13 +4,16 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import attrs
 import pytest
 
-from daemon.cli.check import CheckResult, _platform, check_all
+from daemon.cli.check import CheckResult, _exposed, _platform, check_all
 from daemon.config import ConnectionSettings, Survey, look_over
-from daemon.errors import Blocked, Retry, Side
+from daemon.config.settings import ListenerSettings, SecuritySettings
+from daemon.config.texts import SECRET_NAME
+from daemon.errors import Blocked, Failure, Retry, Side
 from daemon.model import Kind, Secret
 from daemon.platforms import load_platforms
 from daemon.platforms.base import PlatformType
@@ -188,7 +191,7 @@ async def test_what_was_found_of_faulty_sections_is_not_said_of_their_defaults()
 async def checked_platform(failures: dict[str, Exception], **fields: Any) -> tuple[CheckResult, Shop]:
     """Check the store of a platform that has products alone, with words of its own."""
     shop = Shop()
-    shop.failures = {method: [failure] for method, failure in failures.items()}
+    shop.failures = {method: [failure] * 9 for method, failure in failures.items()}
     platform = PlatformType(
         name="fake",
         label="Fakes",
@@ -197,6 +200,7 @@ async def checked_platform(failures: dict[str, Exception], **fields: Any) -> tup
         connect=lambda *_: shop,
         reader=lambda _settings: None,  # type: ignore[arg-type,return-value]
         kinds=frozenset({Kind.PRODUCTS, Kind.STORE}),
+        rights={Kind.PRODUCTS: "Goods", Kind.STORE: "Settings"},
         remedies={"credentials": "make a new key in Fakes", "role": "give the key's user the role"},
     )
     link = ConnectionSettings(
@@ -223,7 +227,41 @@ async def test_only_kinds_that_the_platform_has_are_read() -> None:
         (Retry("No", reason="timeout"), "check the address and the network, "),
     ],
 )
-async def test_the_remedy_is_the_platforms_own(failure: Exception, remedy: str) -> None:
+async def test_the_remedy_is_the_platforms_own(failure: Failure, remedy: str) -> None:
     result, _ = await checked_platform({"facts": failure})
     assert not result.ok
-    assert result.detail.startswith(f"No; {remedy}")
+    needed = "; it needs the right to read: Settings" if failure.reason == "scope_missing" else ""
+    assert result.detail.startswith(f"No{needed}; {remedy}")
+
+
+async def test_every_missing_right_is_named_in_one_run() -> None:
+    refused = Blocked("No", reason="scope_missing", side=Side.PLATFORM)
+    result, _ = await checked_platform({"changed_since": refused})
+    assert result.detail.startswith("No; it needs the right to read: Settings, Goods; ")
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "lines"),
+    [
+        (0o640, f'[listener]\nadmin_token = "t"\n{SECURITY}', 0),
+        (0o644, '[security]\nsecret_keys = ["${KEY}"]\n', 0),
+        (0o644, SECURITY, 1),
+        (0o604, '[listener]\nadmin_token = "t"\n', 1),
+    ],
+)
+def test_a_file_with_secrets_that_everybody_can_read_is_found(mode: int, text: str, lines: int) -> None:
+    found = survey(text, {"KEY": KEY})
+    Path("s.toml").chmod(mode)
+    results = list(_exposed(Path("s.toml"), found))
+    assert len(results) == lines
+    assert all(result.detail.endswith("run: chmod o-rwx s.toml") and not result.configured for result in results)
+
+
+def test_every_secret_setting_is_known_by_its_name() -> None:
+    classes = [ListenerSettings, SecuritySettings, ConnectionSettings]
+    classes += [platform.settings for platform in PLATFORMS.values()]
+    classes += [platform.app.settings for platform in PLATFORMS.values() if platform.app and platform.app.settings]
+    for cls in classes:
+        for setting in attrs.fields(attrs.resolve_types(cls)):
+            if setting.type is Secret or Secret in get_args(setting.type):
+                assert SECRET_NAME.search(setting.name), setting.name

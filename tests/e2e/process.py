@@ -118,6 +118,7 @@ class Process:
         self.port = port
         self.config = folder / "ignite-sync.toml"
         self.config.write_text(config, "utf-8")
+        self.config.chmod(0o600)  # it has secrets
         self.database = folder / "ignite-sync.db"
         self.entry: Sequence[str] = ("daemon",)
         """The module that is run, and arguments of its own before the command's."""

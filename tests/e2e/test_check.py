@@ -19,7 +19,8 @@ async def test_a_token_without_scopes_is_told_with_the_remedy(harness: OpenHarne
         assert (code, errors) == (1, "")
         (failed,) = [line for line in output.splitlines() if not line.startswith(("ok ", "note "))]
         assert failed.startswith("FAILED  test/sandbox BigCommerce: BigCommerce answered 403: You don't have")
-        assert failed.endswith("; allow the API account to read products, inventory, locations and store information")
+        remedy = "the scopes of an API account cannot be changed: create one that has all of them, read-only"
+        assert failed.endswith(f"; it needs the right to read: Products, Store inventory, Store locations; {remedy}")
 
 
 @pytest.mark.holds("O7")

@@ -37,7 +37,13 @@ PLATFORM = PlatformType(
     webhooks=WebhookTimes(active_after=70.0, retried_for=48 * 3600.0),
     remedies={
         "credentials": "create a new API account, and put its token into the configuration",
-        "scope_missing": "allow the API account to read products, inventory, locations and store information",
+        "scope_missing": "the scopes of an API account cannot be changed: create one that has all of them, read-only",
+    },
+    rights={
+        Kind.STORE: "Information & settings",
+        Kind.PRODUCTS: "Products, Store inventory, Store locations",
+        Kind.CUSTOMERS: "Customers",
+        Kind.ORDERS: "Orders",
     },
     public_url_fault=public_url_fault,
 )

@@ -70,7 +70,7 @@ async def test_a_watchdog_hears_it_three_times_in_its_time(
 
 async def test_a_look_that_hangs_is_not_told_as_life(autojump_clock: MockClock, manager: Manager, address: str) -> None:
     async def hangs() -> list[str]:
-        await trio.sleep_forever()
+        await trio.Event().wait()
         return []
 
     with trio.move_on_after(300):

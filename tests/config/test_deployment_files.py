@@ -14,7 +14,6 @@ CONFIG = Path(__file__).parent.parent.parent / "config"
 VARIABLE = re.compile(r"\bIGNITE_SYNC_[A-Z0-9_]+")
 VALUES = {
     "IGNITE_SYNC_DATABASE_URL": "postgresql://a@b/c",
-    "IGNITE_SYNC_LISTENER_HOST": "0.0.0.0",
     "IGNITE_SYNC_LISTENER_PUBLIC_URL": "https://sync.example.com",
     "IGNITE_SYNC_SECURITY_SECRET_KEYS": "k" * SECRET_KEY_LENGTH,
 }

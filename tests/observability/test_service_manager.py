@@ -20,7 +20,7 @@ class Manager:
         self.socket.bind(address)
         self.socket.setblocking(False)
 
-    def heard(self) -> list[str]:
+    def received(self) -> list[str]:
         """Return the messages that have come since the last call."""
         messages = []
         while True:
@@ -56,7 +56,7 @@ async def test_it_hears_the_start_the_state_and_the_stop(
     environ = {"NOTIFY_SOCKET": address.replace("\0", "@")}
     await _for(45, environ, ["the database cannot be written (disk_full)"])
     alive = "WATCHDOG=1\nSTATUS=the database cannot be written (disk_full)"
-    assert manager.heard() == ["READY=1", alive, alive, "STOPPING=1"]
+    assert manager.received() == ["READY=1", alive, alive, "STOPPING=1"]
 
 
 @pytest.mark.parametrize(("process", "times"), [(os.getpid(), 7), (1, 3)], ids=["ours", "another process"])
@@ -65,7 +65,7 @@ async def test_a_watchdog_hears_it_three_times_in_its_time(
 ) -> None:
     environ = {"NOTIFY_SOCKET": address.replace("\0", "@"), "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(process)}
     await _for(61, environ, [])
-    assert manager.heard().count("WATCHDOG=1\nSTATUS=ready") == times
+    assert manager.received().count("WATCHDOG=1\nSTATUS=ready") == times
 
 
 async def test_a_look_that_hangs_is_not_told_as_life(autojump_clock: MockClock, manager: Manager, address: str) -> None:
@@ -75,7 +75,7 @@ async def test_a_look_that_hangs_is_not_told_as_life(autojump_clock: MockClock, 
 
     with trio.move_on_after(300):
         await keep_informed({"NOTIFY_SOCKET": address.replace("\0", "@"), "WATCHDOG_USEC": "30000000"}, hangs)
-    assert manager.heard() == ["READY=1", "STOPPING=1"]
+    assert manager.received() == ["READY=1", "STOPPING=1"]
 
 
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nowhere/at/all"}])

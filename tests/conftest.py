@@ -28,7 +28,11 @@ GARBAGE = 50_000
 ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
 pytest.register_assert_rewrite(
-    "tests.e2e.harness", "tests.e2e.process", "tests.prove.process.watch", "tests.conformance.promises"
+    "tests.e2e.harness",
+    "tests.e2e.process",
+    "tests.engine.histories",
+    "tests.prove.process.watch",
+    "tests.conformance.promises",
 )
 
 

@@ -88,7 +88,12 @@ def using(engines: Engines) -> Iterator[None]:
 
 def new_database() -> InlineDatabase:
     """Return an empty database on the engine of the present test."""
-    return InlineDatabase((_engines[-1] if _engines else _memory).lend())
+    return InlineDatabase(new_engine())
+
+
+def new_engine() -> Engine:
+    """Return an engine with an empty database, to be disposed."""
+    return (_engines[-1] if _engines else _memory).lend()
 
 
 def emptied(conn: Connection) -> None:

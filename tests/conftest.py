@@ -1,6 +1,7 @@
 """Has assertions beside the tests tell what they compared; draws seeds; prints the table of classes."""
 
 import contextlib
+import gc
 import os
 import random
 from collections.abc import Iterator
@@ -21,10 +22,17 @@ TESTS = Path(__file__).parent
 SHARE_ON_POSTGRES = 6
 """Every sixth test above the storage runs on PostgreSQL too; `make engines` runs them all."""
 
+GARBAGE = 50_000
+"""Number of objects after which a process of the tests collects garbage; by default that takes a tenth of the time."""
+
 ENGINES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
 pytest.register_assert_rewrite(
-    "tests.e2e.harness", "tests.e2e.process", "tests.prove.process.watch", "tests.conformance.promises"
+    "tests.e2e.harness",
+    "tests.e2e.process",
+    "tests.engine.histories",
+    "tests.prove.process.watch",
+    "tests.conformance.promises",
 )
 
 
@@ -33,8 +41,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--classes", action="store_true", help="print the classes of tests/classes.py with their tests")
 
 
+def pytest_configure() -> None:
+    """Have garbage collected seldom."""
+    gc.set_threshold(GARBAGE)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Print that table."""
+    """Print that table; keep the collector away from the tests' own objects, which live until the end."""
+    gc.freeze()
     if session.config.getoption("--classes"):
         print(table(held(session.items)))  # noqa: T201  it was asked for
 

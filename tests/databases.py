@@ -3,21 +3,52 @@
 database = new_database()
 ...
 database.close()
+
+Tests use engines in turn. SQLAlchemy compiles each statement once for an engine, and to migrate a database takes longer
+than a test: so a new database is a copy of an empty one.
 """
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 
-from daemon.storage import postgres
+from daemon.storage import postgres, sqlite
 from daemon.storage.database import InlineDatabase
+from daemon.storage.migrate import upgrade
 from daemon.storage.tables import metadata
 from tests.postgres import Server
 
 
+class MemoryEngines:
+    """Engines of SQLite, each with a database in memory."""
+
+    def __init__(self) -> None:
+        self._idle: list[Engine] = []
+        self._image = b""
+
+    def lend(self) -> Engine:
+        """Lend an engine with an empty database, until it is disposed."""
+        engine = self._idle.pop() if self._idle else self._made()
+        with engine.connect() as conn:
+            file: Any = conn.connection.driver_connection
+            if self._image:
+                file.deserialize(self._image)
+                return engine
+        with engine.begin() as conn:
+            upgrade(conn)
+        self._image = file.serialize()
+        return engine
+
+    def _made(self) -> Engine:
+        engine = sqlite.prepare(create_engine("sqlite://"), "BEGIN IMMEDIATE")
+        event.listen(engine, "engine_disposed", self._idle.append)
+        return engine
+
+
 class Engines:
-    """Engines on a server. A new one takes longer than a test, as does each first query: so tests use them in turn."""
+    """Engines on a server."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -28,7 +59,8 @@ class Engines:
         """Lend an engine with an empty database, until it is disposed."""
         if not self._idle:
             engine = postgres.engine(self._databases.enter_context(self._server.database()), postgres.WRITE)
-            InlineDatabase(engine)
+            with engine.begin() as conn:
+                upgrade(conn)
             event.listen(engine, "engine_disposed", self._idle.append)
             return engine
         engine = self._idle.pop()
@@ -40,6 +72,7 @@ class Engines:
         self._databases.close()
 
 
+_memory = MemoryEngines()
 _engines: list[Engines] = []
 
 
@@ -55,7 +88,12 @@ def using(engines: Engines) -> Iterator[None]:
 
 def new_database() -> InlineDatabase:
     """Return an empty database on the engine of the present test."""
-    return InlineDatabase(_engines[-1].lend() if _engines else None)
+    return InlineDatabase(new_engine())
+
+
+def new_engine() -> Engine:
+    """Return an engine with an empty database, to be disposed."""
+    return (_engines[-1] if _engines else _memory).lend()
 
 
 def emptied(conn: Connection) -> None:

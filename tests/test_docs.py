@@ -1,6 +1,6 @@
 """The pages agree with the code: links and paths exist; settings, metrics, commands and routes are complete.
 
-The README's demo is compared where the demo runs, in `tests/e2e/test_demo.py`, by `shape` from here.
+The README's demo is compared where the whole demo runs, in `tests/prove/process/test_demo.py`, by `shape` from here.
 """
 
 import re

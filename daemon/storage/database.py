@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import trio
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from daemon.model import Secret
 from daemon.storage import postgres, sqlite
-from daemon.storage.migrate import upgrade
 from daemon.storage.writer import Observe, Operation, Transactions, Writer
 
 C = TypeVar("C")
@@ -83,12 +82,10 @@ class Database:
 
 
 class InlineDatabase:
-    """The same storage without threads, in memory unless `engine` says otherwise: for tests that own the clock."""
+    """The same storage without threads, on an engine whose database is migrated: for tests that own the clock."""
 
-    def __init__(self, engine: Engine | None = None) -> None:
-        self._engine = engine or sqlite.prepare(create_engine("sqlite://"), "BEGIN IMMEDIATE")
-        with self._engine.begin() as conn:
-            upgrade(conn)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     async def write(self, fn: Operation[C, R], call: C) -> R:
         """Commit `call`; see `Storage`."""

@@ -26,6 +26,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -36,12 +37,16 @@ import trio
 from daemon.model import Secret
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
 from daemon.sandbox import Sandbox, SparkLayer
+from tests.e2e import warm
 
 ROOT = Path(__file__).parent.parent.parent
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 """Seconds after which a condition that does not come true fails the test; generous, machines are busy."""
 GLANCE = 0.03
 """Seconds between two looks at a foreign process's state."""
+
+PYTHONS = ("PYTHON", "LC_", "LANG")
+"""Names of variables that Python reads at its start."""
 
 SITE = "test/sandbox"
 ADMIN_TOKEN = "e2e-admin-token"
@@ -126,7 +131,7 @@ class Process:
         """A command that runs the one behind it, with other streams for instance."""
         self._log = folder / "output.log"
         self._environment = {**_clean_environment(), **(environment or {})}
-        self._process: trio.Process | None = None
+        self._process: trio.Process | warm.ForkedProcess | None = None
         self._first: dict[str, int] = {}
         self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=TIMEOUT, trust_env=False)
 
@@ -149,7 +154,7 @@ class Process:
         return self._living.pid
 
     @property
-    def _living(self) -> trio.Process:
+    def _living(self) -> trio.Process | warm.ForkedProcess:
         assert self._process is not None, "it was not started"
         return self._process
 
@@ -164,17 +169,21 @@ class Process:
 
     async def launch(self, *arguments: str) -> None:
         """Start it without waiting; `arguments` stand for `run --config FILE`."""
-        command = [
-            *self.wrapper,
-            sys.executable,
-            "-m",
-            *self.entry,
-            *(arguments or ("run", "--config", str(self.config))),
-        ]
+        arguments = arguments or ("run", "--config", str(self.config))
+        command = [*self.wrapper, sys.executable, "-m", *self.entry, *arguments]
         with self._log.open("ab") as log:
+            if self._plain:
+                self._process = await warm.start(arguments, self._environment, log.fileno(), log.fileno())
+                return
             self._process = await trio.lowlevel.open_process(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=self._environment
             )
+
+    @property
+    def _plain(self) -> bool:
+        """True if it is `python -m daemon` without anything that Python itself reads at its start."""
+        given = self._environment.items() - os.environ.items()
+        return self.entry == ("daemon",) and not self.wrapper and not any(name.startswith(PYTHONS) for name, _ in given)
 
     async def start(self) -> None:
         """Start it and wait until it is ready."""
@@ -224,12 +233,26 @@ class Process:
 
     async def command(self, *arguments: str) -> tuple[int, str, str]:
         """Run a command such as `status` with the same settings; return its exit code, stdout and stderr."""
-        line = [*self.wrapper, sys.executable, "-m", "daemon", *arguments, "--config", str(self.config)]
+        arguments = (*arguments, "--config", str(self.config))
         with trio.fail_after(TIMEOUT):
+            if self._plain:
+                return await self._forked(arguments)
+            line = [*self.wrapper, sys.executable, "-m", "daemon", *arguments]
             done = await trio.run_process(
                 line, capture_stdout=True, capture_stderr=True, check=False, cwd=ROOT, env=self._environment
             )
         return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    async def _forked(self, arguments: Sequence[str]) -> tuple[int, str, str]:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+            process = await warm.start(arguments, self._environment, out.fileno(), errors.fileno())
+            try:
+                code = await process.wait()
+            finally:
+                process.kill()
+            out.seek(0)
+            errors.seek(0)
+            return code, out.read().decode(), errors.read().decode()
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Ask its listener, as an administrator."""

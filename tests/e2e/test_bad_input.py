@@ -157,7 +157,7 @@ async def test_nothing_that_is_said_of_a_caller_is_a_credential(lonely: Lonely) 
 
 
 def _exchange(port: int, request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(request)
         return b"".join(iter(lambda: client.recv(65536), b""))
 

@@ -33,7 +33,7 @@ class Crowd:
     def come(self, count: int, first: bytes = b"") -> None:
         """Connect `count` more clients, each of which sends `first`, as much of it as goes at once."""
         for _ in range(count):
-            one = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+            one = socket.create_connection(("127.0.0.1", self.port), timeout=60)
             self.sockets.append(one)
             one.setblocking(False)
             self._send(one, first)

@@ -21,14 +21,14 @@ TWO_MIB = 2 * 1024 * 1024
 async def serving(harness: Any) -> AsyncIterator[int]:
     async with trio.open_nursery() as nursery:
         addresses = await nursery.start(harness.server.serve, "127.0.0.1", 0)
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             yield addresses[0][1]
         nursery.cancel_scope.cancel()
 
 
 def exchange(port: int, data: bytes) -> bytes:
     """Send everything, then read everything: what a simple blocking client does."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(data)
         received = b""
         while piece := client.recv(65536):
@@ -91,7 +91,7 @@ async def test_serve_returns_after_stop_when_the_last_request_is_answered(harnes
         await harness.server.serve("127.0.0.1", 0, task_status=task_status)
         done.set()
 
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             ((_, port),) = await nursery.start(serve)
             stream = await trio.open_tcp_stream("127.0.0.1", port)

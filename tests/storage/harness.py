@@ -1,6 +1,6 @@
 """One connection in a database, with short calls for the real storage's operations.
 
-    harness = await StorageHarness.build(InlineDatabase())
+    harness = await StorageHarness.build(new_database())
     await harness.record("1", now=5.0)
     [claim] = await harness.claim(now=6.0)
     await harness.settle(done=[settled(claim)])

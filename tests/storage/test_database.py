@@ -22,9 +22,10 @@ from trio.testing import wait_all_tasks_blocked
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage import lock
-from daemon.storage.database import Database, InlineDatabase, open_database
+from daemon.storage.database import Database, open_database
 from daemon.storage.sqlite import check_writable, connected
 from daemon.storage.writer import Writer
+from tests.databases import new_database
 
 
 @pytest.fixture
@@ -377,7 +378,7 @@ async def test_a_commit_survives_a_loss_of_power(database: Database) -> None:
 
 
 async def test_the_inline_storage_keeps_the_same_promises() -> None:
-    database = InlineDatabase()
+    database = new_database()
     assert await database.write(put, "a") == 1
     with pytest.raises(IntegrityError):
         await database.write(put, "a")

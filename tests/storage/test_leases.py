@@ -14,6 +14,7 @@ from daemon.storage import connections, leases, postgres
 from daemon.storage.connections import Adopt, Wipe
 from daemon.storage.database import InlineDatabase
 from daemon.storage.leases import Lease, Node, Take, Taken
+from daemon.storage.migrate import upgrade
 from daemon.storage.tables import meta
 
 
@@ -175,7 +176,8 @@ def test_leases_follow_their_connections(several: Leases) -> None:
 @pytest.fixture
 def two_engines(postgres_url: Secret) -> Iterator[tuple[Engine, Engine]]:
     engines = [postgres.engine(postgres_url, postgres.WRITE) for _ in range(2)]
-    InlineDatabase(engines[0])
+    with engines[0].begin() as conn:
+        upgrade(conn)
     yield engines[0], engines[1]
     for engine in engines:
         engine.dispose()

@@ -15,7 +15,7 @@ from daemon.storage import sqlite
 from daemon.storage.database import Database, open_database
 from daemon.storage.sqlite import LOG_BYTES
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 LARGE = 64 * 1024
 
 

@@ -33,7 +33,7 @@ async def _hearing(messenger: Messenger) -> AsyncIterator[trio.MemoryReceiveChan
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hear)
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             await ready.wait()
             yield receive
         nursery.cancel_scope.cancel()

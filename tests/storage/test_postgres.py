@@ -117,7 +117,7 @@ async def test_a_transaction_that_meets_another_in_a_circle_is_tried_again(postg
 
             return locking
 
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(one.write, lock("a", "b"), None)
                 nursery.start_soon(other.write, lock("b", "a"), None)

@@ -45,6 +45,7 @@ from daemon.storage.database import Database, InlineDatabase
 from daemon.storage.operation import C, R
 from daemon.storage.writer import Operation
 from tests.contract import CONTRACT
+from tests.databases import new_engine
 
 EPOCH = 1_800_000_000.0
 SHOP_URL, SITE_URL, PUBLIC_URL = "https://shop.test", "https://site.test", "https://here.test"
@@ -253,7 +254,7 @@ async def whole_daemon(shop: Shop, options: WooCommerceOptions | None = None, **
     """Run a daemon between a shop and an empty site; `sync` are settings of its pace."""
     clock = WallClock()
     shop.clock = clock.time
-    database, traffic = FullDisk(), Traffic()
+    database, traffic = FullDisk(new_engine()), Traffic()
     site = SparkLayer(
         SparkLayerOptions(client_secret="sandbox-secret", settings_writable=True, contract=CONTRACT),
         SITE_URL,

@@ -14,7 +14,7 @@ async def _lose_disk(h: ProcessHarness) -> None:
     async with h.site.faults.hold("PATCH */products/1"):
         h.store.delete_product(1)
         h.store.customers.delete(SHOP)
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             await h.shop.webhooks.settled()
         await h.process.kill()
     for file in h.process.database.parent.glob(f"{h.process.database.name}*"):

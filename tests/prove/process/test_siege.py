@@ -45,9 +45,9 @@ async def _attack(crowd: Crowd) -> None:
 async def _serve_honest(h: ProcessHarness, times: int) -> None:
     """Have good webhooks taken, the administrator answered, and probes too, each within its time."""
     for number in range(times):
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             assert (await h.process.webhook(1 + number % 2)).status_code == 200
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             assert (await h.process.request("GET", "/readyz")).status_code == 200
 
 
@@ -65,7 +65,7 @@ async def test_honest_callers_are_served_while_crowds_attack(harness: OpenHarnes
             grown = (process.memory_info().rss - before) / MIB
             assert sum(await trio.to_thread.run_sync(crowd.open)) <= 1000
         assert grown < MOST_MIB
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while True:  # the crowd is gone, and nothing of it stays open
                 if process.num_fds() <= files + 10:
                     break

@@ -35,7 +35,7 @@ class Barrier:
 
     async def reached(self) -> None:
         """Wait until a request is stopped."""
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             await self._arrived.wait()
 
     def release(self) -> None:

@@ -1,14 +1,25 @@
-"""Both sides end equal after odd answers at any moment; `tests/test_machines.py` has the walk over every operation."""
+"""Both sides end equal after odd answers of every operation, and at any moment."""
 
 import random
+import re
 
 import pytest
 
-from tests.prove.simulation.odd import PLAUSIBLE
+from tests.prove.simulation.odd import ANSWERS, PLAUSIBLE
 from tests.prove.simulation.steady import HASH_SEED
 from tests.prove.simulation.test_simulation import python
+from tests.prove.simulation.walk import TIMES, first_uses
 
 pytestmark = pytest.mark.holds("A1")
+
+
+@pytest.mark.timeout(600)
+def test_both_sides_end_equal_after_odd_answers_of_every_operation() -> None:
+    """Walk over every operation that the daemon uses; the walk also fails if it struck not exactly these."""
+    code, words = python("-m", "tests.prove.simulation.walk", hash_seed=HASH_SEED)
+    assert code == 0, words
+    [walks] = re.findall(r"^(\d+) walks over \d+ operations, 0 failed", words, re.MULTILINE)
+    assert int(walks) == len([*first_uses()]) >= len(ANSWERS) * len(TIMES)
 
 
 @pytest.mark.timeout(600)

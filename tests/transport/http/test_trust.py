@@ -60,7 +60,7 @@ async def serving(server: Server, tls: ssl.SSLContext | None = None) -> AsyncIte
         (listener,) = await nursery.start(serve)
         socket = (listener.transport_listener if tls else listener).socket
         server.port = socket.getsockname()[1]
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             yield server
         nursery.cancel_scope.cancel()
 

@@ -32,6 +32,7 @@ from daemon.model import Secret
 from daemon.model.identifiers import without_password
 from daemon.storage.migrate import upgrade
 from daemon.storage.odd_texts import escaped, unescaped
+from daemon.storage.prepared import UNREAD
 from daemon.storage.writer import closed
 
 R = TypeVar("R")
@@ -116,7 +117,8 @@ class PostgresConnection:
     def __init__(
         self, url: Secret, begin: str, limits: Sequence[str] = (), silent_seconds: float = SILENT_SECONDS
     ) -> None:
-        self._engine = engine(url, begin, limits or LIMITS)
+        # What a query asks for must not get into the server's log; see `postgres_session`.
+        self._engine = engine(url, begin, limits or LIMITS, together=begin == WRITE)
         self._silent_seconds = silent_seconds
         self._closed = False
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -163,8 +165,8 @@ class PostgresConnection:
                     begun = True
                     return fn(conn, *args)
             except DBAPIError as error:
-                # A session that the server has ended meanwhile is noticed at the next BEGIN only.
-                stale = not begun and error.connection_invalidated
+                # A session that the server has ended meanwhile is noticed at its next statement only.
+                stale = error.connection_invalidated and not (begun and getattr(self._driver, "is_sent", True))
                 if left == 0 or not (stale or _code(error) in _AGAIN):
                     raise_trouble(error)
                 time.sleep(random.uniform(0, AGAIN_SECONDS))  # noqa: S311  so that two do not meet again
@@ -214,23 +216,27 @@ class Watchdog:
                 connection.hang_up(time.monotonic())
 
 
-def engine(url: Secret, begin: str, limits: Sequence[str] = LIMITS) -> Engine:
+def engine(url: Secret, begin: str, limits: Sequence[str] = LIMITS, *, together: bool = False) -> Engine:
     """Return an engine with one session, whose transactions begin with `begin` and `limits`.
 
-    Raises ConfigError when there is no driver.
+    With `together` it sends statements together where it can (see `postgres_session`). Raises ConfigError when there is
+    no driver.
     """
     psycopg = driver()
+    from daemon.storage.postgres_session import Session, TogetherCursor  # noqa: PLC0415  see `driver`
+
     dumper, loader = _text_types()
 
     def connect() -> Any:
         # In psycopg's autocommit mode BEGIN is ours, and goes together with the limits.
-        connection = psycopg.connect(
+        connection = (Session if together else psycopg.Connection).connect(
             url.reveal(),
             autocommit=True,
             prepare_threshold=None,
             client_encoding="UTF8",
             connect_timeout=CONNECT_SECONDS,
             fallback_application_name="ignite-sync",
+            cursor_factory=TogetherCursor if together else psycopg.Cursor,
         )
         connection.adapters.register_dumper(str, dumper)
         for name in ("text", "varchar"):
@@ -247,8 +253,19 @@ def engine(url: Secret, begin: str, limits: Sequence[str] = LIMITS) -> Engine:
         use_native_hstore=False,
     )
     start = "; ".join((begin, *(f"SET LOCAL {limit}" for limit in limits)))
-    event.listen(made, "begin", lambda conn: conn.exec_driver_sql(start))
+    if together:
+        event.listen(made, "begin", lambda conn: conn.connection.driver_connection.begin(start))
+        event.listen(made, "do_execute", _hold)
+    else:
+        event.listen(made, "begin", lambda conn: conn.exec_driver_sql(start))
     return made
+
+
+def _hold(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Hold a statement back that needs no answer; return whether it is one."""
+    if needless := bool(context.execution_options.keys() & UNREAD):
+        cursor.hold(statement, parameters)
+    return needless
 
 
 @functools.cache

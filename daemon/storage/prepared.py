@@ -27,6 +27,9 @@ Row = Mapping[str, Any]
 Compiled = tuple[str, Any, Callable[[Any], Any]]
 """The SQL, the parameters that every row shares, and the form in which the driver takes a row's parameters."""
 
+UNREAD: Mapping[str, Any] = {"unread": True}
+"""The execution options of a statement whose answer is not read. An engine may send it later, in the same order."""
+
 
 class Prepared:
     """A statement with at least two parameters; `columns` are those that its rows give an INSERT values for."""

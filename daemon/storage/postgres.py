@@ -31,7 +31,6 @@ from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
 from daemon.storage.migrate import upgrade
-from daemon.storage.odd_texts import escaped, unescaped
 from daemon.storage.prepared import UNREAD
 from daemon.storage.writer import closed
 
@@ -41,6 +40,9 @@ OLDEST = 13
 """The oldest release of the server that still gets corrections."""
 
 READERS = 2
+WRITERS = 2
+"""Connections that write: while the server's disk has the commit of one, the other sends the next."""
+
 CONNECT_SECONDS = 5
 START_SECONDS = 30.0
 CLOCK_SECONDS = 5.0
@@ -222,30 +224,12 @@ def engine(url: Secret, begin: str, limits: Sequence[str] = LIMITS, *, together:
     With `together` it sends statements together where it can (see `postgres_session`). Raises ConfigError when there is
     no driver.
     """
-    psycopg = driver()
-    from daemon.storage.postgres_session import Session, TogetherCursor  # noqa: PLC0415  see `driver`
-
-    dumper, loader = _text_types()
-
-    def connect() -> Any:
-        # In psycopg's autocommit mode BEGIN is ours, and goes together with the limits.
-        connection = (Session if together else psycopg.Connection).connect(
-            url.reveal(),
-            autocommit=True,
-            prepare_threshold=None,
-            client_encoding="UTF8",
-            connect_timeout=CONNECT_SECONDS,
-            fallback_application_name="ignite-sync",
-            cursor_factory=TogetherCursor if together else psycopg.Cursor,
-        )
-        connection.adapters.register_dumper(str, dumper)
-        for name in ("text", "varchar"):
-            connection.adapters.register_loader(name, loader)
-        return connection
+    driver()
+    from daemon.storage import postgres_session  # noqa: PLC0415  it imports the driver
 
     made = create_engine(
         "postgresql+psycopg://",
-        creator=connect,
+        creator=functools.partial(postgres_session.connect, url, together=together, patience=CONNECT_SECONDS),
         poolclass=QueuePool,
         pool_size=1,
         max_overflow=0,
@@ -268,23 +252,6 @@ def _hold(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
     return needless
 
 
-@functools.cache
-def _text_types() -> tuple[type, type]:
-    """Return what writes and reads texts: every text that SQLite can hold, and none is refused."""
-    from psycopg.types.string import StrDumperUnknown, TextLoader  # noqa: PLC0415  see `driver`
-
-    class OddTextDumper(StrDumperUnknown):
-        def dump(self, text: str) -> Any:
-            return super().dump(escaped(text))
-
-    class OddTextLoader(TextLoader):
-        def load(self, data: Any) -> Any:
-            text = super().load(data)
-            return unescaped(text) if isinstance(text, str) else text
-
-    return OddTextDumper, OddTextLoader
-
-
 def raise_trouble(error: DBAPIError) -> None:
     """Raise the trouble with the server that `error` tells of, or else `error` itself."""
     code = _code(error)
@@ -304,20 +271,21 @@ def _code(error: DBAPIError) -> str:
 @contextlib.asynccontextmanager
 async def connected(
     url: Secret, *, make: bool = True
-) -> AsyncIterator[tuple[PostgresConnection, Sequence[PostgresConnection], PostgresConnection]]:
+) -> AsyncIterator[tuple[Sequence[PostgresConnection], Sequence[PostgresConnection], PostgresConnection]]:
     """Connect to a database with this release's schema; lend connections: to write, to read, and one for beats.
 
     Raises ConfigError, one line, when the URL is wrong or the database cannot be used, or without `make` when it is
     empty; and StorageTrouble when the server has not answered for START_SECONDS.
     """
     refuse_url(url)
-    writer, readers = PostgresConnection(url, WRITE), [PostgresConnection(url, READ) for _ in range(READERS)]
+    writers = [PostgresConnection(url, WRITE) for _ in range(WRITERS)]
+    readers = [PostgresConnection(url, READ) for _ in range(READERS)]
     beats = PostgresConnection(url, WRITE, BEAT_LIMITS, BEAT_SILENT_SECONDS)
-    connections = [writer, *readers, beats]
+    connections = [*writers, *readers, beats]
     with Watchdog(connections):
         try:
-            await _started(writer, without_password(url.reveal()), make=make)
-            yield writer, readers, beats
+            await _started(writers[0], without_password(url.reveal()), make=make)
+            yield writers, readers, beats
         finally:
             with trio.CancelScope(shield=True):
                 for connection in connections:

@@ -10,10 +10,16 @@ of a failed statement into its log. So these sessions write what the database ho
 a person's e-mail address, use others.
 """
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
 import psycopg
+from psycopg.types.string import StrDumperUnknown, TextLoader
+
+from daemon.model import Secret
+from daemon.storage.odd_texts import escaped, unescaped
+
 
 class Session(psycopg.Connection[Any]):
     """A connection that holds statements back; it begins transactions by `begin`, and is in autocommit mode."""
@@ -38,8 +44,14 @@ class Session(psycopg.Connection[Any]):
             self.held = ()
         elif self.held:
             self.is_sent = True
-            with self.cursor() as cursor:
-                cursor.execute("COMMIT")
+            try:
+                with self.cursor() as cursor:
+                    cursor.execute("COMMIT")
+            except psycopg.Error:
+                # A statement before COMMIT has failed: the transaction is still open, and its caller thinks it is not.
+                with contextlib.suppress(psycopg.Error):
+                    super().rollback()
+                raise
         super().commit()  # does nothing outside a transaction
 
     def rollback(self) -> None:
@@ -86,3 +98,38 @@ class TogetherCursor(psycopg.ClientCursor[Any]):
         while self.nextset():
             counts.append(super().rowcount)
         self._rows = sum(counts[-len(statements) :])
+
+
+class OddTextDumper(StrDumperUnknown):
+    """Writes every text that SQLite can hold."""
+
+    def dump(self, text: str) -> Any:
+        """Return the text as the server takes it."""
+        return super().dump(escaped(text))
+
+
+class OddTextLoader(TextLoader):
+    """Reads what `OddTextDumper` has written."""
+
+    def load(self, data: Any) -> Any:
+        """Return the text as it was given."""
+        text = super().load(data)
+        return unescaped(text) if isinstance(text, str) else text
+
+
+def connect(url: Secret, *, together: bool, patience: int) -> psycopg.Connection[Any]:
+    """Connect within `patience` seconds; `together`: a `Session`. Raises psycopg's errors."""
+    # In psycopg's autocommit mode BEGIN is ours, and goes together with the limits.
+    connection = (Session if together else psycopg.Connection).connect(
+        url.reveal(),
+        autocommit=True,
+        prepare_threshold=None,
+        client_encoding="UTF8",
+        connect_timeout=patience,
+        fallback_application_name="ignite-sync",
+        cursor_factory=TogetherCursor if together else psycopg.Cursor,
+    )
+    connection.adapters.register_dumper(str, OddTextDumper)
+    for name in ("text", "varchar"):
+        connection.adapters.register_loader(name, OddTextLoader)
+    return connection

@@ -11,7 +11,6 @@ which is as safe as a crash. A second signal, or a hanging shutdown, ends the pr
 
 import contextlib
 import gc
-import hashlib
 import os
 import signal
 import socket
@@ -312,11 +311,8 @@ def _tenure(settings: Settings, database: Database, metrics: Metrics) -> Tenure:
     """Return how the process comes by its connections: by leases where other nodes may use the database too."""
     if not database.shared:
         return Alone(database)
-    shared = (settings.sparklayer, settings.sync, settings.connections, sorted(settings.apps.items()))
-    # `repr` shows no secret.
-    config = hashlib.sha256(repr(shared).encode()).hexdigest()[:16]
     name = os.environ.get("DYNO") or socket.gethostname()
-    return Cluster(storage=database, name=name, config=config, metrics=metrics)
+    return Cluster(storage=database, name=name, config=settings.shared_fingerprint, metrics=metrics)
 
 
 def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:

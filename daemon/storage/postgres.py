@@ -229,7 +229,7 @@ def engine(url: Secret, begin: str, limits: Sequence[str] = LIMITS, *, together:
 
     made = create_engine(
         "postgresql+psycopg://",
-        creator=functools.partial(postgres_session.connect, url, together=together, patience=CONNECT_SECONDS),
+        creator=functools.partial(postgres_session.connect, url, together=together, seconds=CONNECT_SECONDS),
         poolclass=QueuePool,
         pool_size=1,
         max_overflow=0,

@@ -117,15 +117,15 @@ class OddTextLoader(TextLoader):
         return unescaped(text) if isinstance(text, str) else text
 
 
-def connect(url: Secret, *, together: bool, patience: int) -> psycopg.Connection[Any]:
-    """Connect within `patience` seconds; `together`: a `Session`. Raises psycopg's errors."""
+def connect(url: Secret, *, together: bool, seconds: int) -> psycopg.Connection[Any]:
+    """Connect within `seconds`; `together`: a `Session`. Raises psycopg's errors."""
     # In psycopg's autocommit mode BEGIN is ours, and goes together with the limits.
     connection = (Session if together else psycopg.Connection).connect(
         url.reveal(),
         autocommit=True,
         prepare_threshold=None,
         client_encoding="UTF8",
-        connect_timeout=patience,
+        connect_timeout=seconds,
         fallback_application_name="ignite-sync",
         cursor_factory=TogetherCursor if together else psycopg.Cursor,
     )

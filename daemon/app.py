@@ -11,7 +11,6 @@ which is as safe as a crash. A second signal, or a hanging shutdown, ends the pr
 
 import contextlib
 import gc
-import hashlib
 import os
 import signal
 import socket
@@ -149,7 +148,9 @@ async def serve(
         open_database(settings.database.place, metrics.storage_commit) as database,
         _open_wakeups(settings) as wakeups,
     ):
-        daemon = await compose(settings, database, metrics, tenure=_tenure(settings, database), wakeups=wakeups)
+        daemon = await compose(
+            settings, database, metrics, tenure=_tenure(settings, database, metrics), wakeups=wakeups
+        )
         registry = daemon.lifecycle.registry
         if len(settings.security.secret_keys) > 1:
             await renew_encryption(database, registry.vault)
@@ -306,14 +307,12 @@ async def compose(
     )
 
 
-def _tenure(settings: Settings, database: Database) -> Tenure:
+def _tenure(settings: Settings, database: Database, metrics: Metrics) -> Tenure:
     """Return how the process comes by its connections: by leases where other nodes may use the database too."""
     if not database.shared:
         return Alone(database)
-    shared = (settings.sparklayer, settings.sync, settings.connections, sorted(settings.apps.items()))
-    # `repr` shows no secret.
-    config = hashlib.sha256(repr(shared).encode()).hexdigest()[:16]
-    return Cluster(storage=database, name=os.environ.get("DYNO") or socket.gethostname(), config=config)
+    name = os.environ.get("DYNO") or socket.gethostname()
+    return Cluster(storage=database, name=name, config=settings.shared_fingerprint, metrics=metrics)
 
 
 def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:

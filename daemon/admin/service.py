@@ -16,6 +16,7 @@ from attrs import frozen
 from daemon.admin.explain import explain, explain_called
 from daemon.admin.lists import held_removals, open_issues, parked_changes
 from daemon.admin.status import connection_status, owner_view, refresh_gauges
+from daemon.connections.cluster import SURE_SECONDS
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
@@ -217,6 +218,9 @@ class AdminService:
             await self.storage.write(heartbeat, None)
         except StorageTrouble as error:
             return [f"the database cannot be written ({error.reason})"]
+        age = self.lifecycle.tenure.beat_age
+        if age is not None and age > SURE_SECONDS:
+            return ["this node could not show for 7 seconds that it lives, so others may take its connections"]
         return [f"{place} crashed and is about to be started again" for place in self.supervisor.resting]
 
     async def refresh(self) -> None:
@@ -225,6 +229,8 @@ class AdminService:
         await refresh_gauges(self.storage, self.supervisor.contexts, metrics, self.lifecycle.now())
         if self.lifecycle.wakeups.way is not None:
             metrics.wakeups(self.lifecycle.wakeups.way, Way)
+        if self.lifecycle.tenure.beat_age is not None:
+            metrics.beat_age(self.lifecycle.tenure.beat_age)
 
     async def _chosen(self, params: Params) -> list[Stored]:
         """Return the active connection of {"site"}, or all of them."""

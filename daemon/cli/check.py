@@ -144,6 +144,10 @@ def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:
     yield CheckResult(subject=subject, ok=True, detail="is writable")
     for warning in contents.warnings:
         yield CheckResult(subject=subject, ok=False, detail=warning)
+    others = [name for name, config in contents.configs.items() if config != settings.shared_fingerprint]
+    if others:
+        detail = f"running nodes have other settings ({', '.join(sorted(others))}); give all nodes the same"
+        yield CheckResult(subject="settings", ok=False, detail=detail)
     if contents.unreadable:
         yield CheckResult(
             subject="security.secret_keys",

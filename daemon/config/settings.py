@@ -7,6 +7,7 @@ scheme, because it knows the connections; it finds them by `metadata={"url": Tru
 The names are those of the file; docs/configuration.md and config/ignite-sync.example.toml describe them.
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -223,3 +224,9 @@ class Settings:
     apps: Mapping[str, Any] = field(factory=dict)
     connections: tuple[ConnectionSettings, ...] = ()
     foreign: tuple[str, ...] = ()
+
+    @property
+    def shared_fingerprint(self) -> str:
+        """A fingerprint of what all nodes of a database should have the same. No secret changes it."""
+        shared = (self.sparklayer, self.sync, self.connections, sorted(self.apps.items()))
+        return hashlib.sha256(repr(shared).encode()).hexdigest()[:16]

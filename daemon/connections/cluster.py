@@ -10,9 +10,10 @@ other: perhaps the database was away for all. See `daemon.storage.leases` for th
 sent something without its lease all the same.
 """
 
+import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,7 @@ from daemon.engine.signal import Signal
 from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId
 from daemon.observability.logging import log_storage_trouble
+from daemon.observability.metrics import Metrics
 from daemon.storage import last_word, leases
 from daemon.storage.database import SharedStorage
 from daemon.storage.last_word import LastWord
@@ -62,6 +64,7 @@ class Cluster:
     storage: SharedStorage
     name: str
     config: str = ""
+    metrics: Metrics = field(factory=Metrics)
     clock: Callable[[Any], float] = leases.clock
     wall: Callable[[], float] = lambda: time.time()  # noqa: PLW0108  tests replace the function
     boottime: Callable[[], float] = boottime
@@ -74,6 +77,8 @@ class Cluster:
     _steady_since: float = field(init=False, default=0.0)
     _offset: float = field(init=False, default=0.0)
     _is_beating: bool = field(init=False, default=True)
+    _differing: Sequence[str] = field(init=False, default=())
+    _timeline: int | None = field(init=False, default=None)
     _draining: bool = field(init=False, default=False)
     _wanted: Signal = field(init=False, factory=Signal)
     _work: Work = field(init=False)
@@ -87,6 +92,11 @@ class Cluster:
     def now(self) -> float:
         """Return the database's time."""
         return self.wall() + self._offset
+
+    @property
+    def beat_age(self) -> float:
+        """The seconds since the last beat that the database has; infinite before the first."""
+        return self.boottime() - self._last_beat
 
     def wake(self) -> None:
         """Beat and look at once."""
@@ -138,6 +148,8 @@ class Cluster:
             return self.wake()
         if asked - self._last_beat > GAP_SECONDS:
             self._steady_since = asked
+            if math.isfinite(self._last_beat):
+                self.metrics.beat_late()
         self._last_beat, self._sure_until, self._offset = asked, asked + SURE_SECONDS, pulse.offset
         if self._draining:
             await self.storage.apart(leases.drain, node_id)
@@ -147,9 +159,22 @@ class Cluster:
             now=pulse.now,
             may_accuse=asked - self._steady_since >= EXPEL_AFTER,
             may_take=not self._draining,
+            timeline=self._timeline,
         )
-        self._follow(await self.storage.apart(leases.look, look))
+        seen = await self.storage.apart(leases.look, look)
+        self._follow(seen)
+        self._say(seen)
         return None
+
+    def _say(self, seen: Seen) -> None:
+        """Log and show what a person should know of the other nodes, and of the server."""
+        if seen.differing and seen.differing != self._differing:
+            log.warning("other nodes have other settings; give all the same", nodes=", ".join(seen.differing))
+        self._differing = seen.differing
+        if self._timeline is not None and seen.timeline not in {None, self._timeline}:
+            log.warning("the server has failed over, and may have lost commits; all is read once", now=seen.timeline)
+        self._timeline = seen.timeline or self._timeline
+        self.metrics.node(leases=len(self._owned), differing=len(seen.differing), clock_offset=self._offset)
 
     async def _enter(self) -> None:
         node = Node(id=secrets.token_hex(8), name=self.name, release=__version__, config=self.config)
@@ -193,6 +218,7 @@ class Cluster:
             on_crash=self._crashed,
         )
         self._owned[owned.id] = owned
+        self.metrics.lease_changed("given" if taken.given else "taken_over")
         log.info("lease taken", site=str(owned.stored.site), number=taken.lease.token, given=taken.given)
 
     def _is_sure(self) -> bool:
@@ -243,6 +269,7 @@ class Cluster:
     def _lose(self, owned: OwnedConnection, why: str) -> None:
         """End the work on a connection at once: another node may have it."""
         if self._cancel(owned):
+            self.metrics.lease_changed("lost")
             log.info("lease lost", site=str(owned.stored.site), why=why)
             self._nursery.start_soon(self._release, owned, None)
 
@@ -286,10 +313,12 @@ class Cluster:
 
     async def _give(self, owned: OwnedConnection) -> None:
         await self.storage.write(leases.give, owned.lease)
+        self.metrics.lease_changed("handed_over")
         log.info("lease given back", site=str(owned.stored.site))
 
     async def _quarantine(self, owned: OwnedConnection) -> None:
         seconds = await self.storage.apart(leases.quarantine, owned.lease, self.now())
+        self.metrics.lease_changed("rested")
         log.error("the connection rests because its work crashed", site=str(owned.stored.site), seconds=seconds)
 
     async def _leave(self) -> None:

@@ -51,6 +51,10 @@ class Tenure(Protocol):
     def now(self) -> float:
         """Return the time in seconds since the epoch, the same in all processes."""
 
+    @property
+    def beat_age(self) -> float | None:
+        """The seconds since this process last showed the others that it lives; None where there are no others."""
+
     def wake(self) -> None:
         """Look at once for connections that are free, or that have changed."""
 
@@ -66,6 +70,7 @@ class Alone:
     """The tenure of the only process: every connection is its own, from the start to the end."""
 
     storage: Storage
+    beat_age: float | None = None
 
     def now(self) -> float:
         """Return the clock's time."""

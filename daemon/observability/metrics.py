@@ -40,6 +40,8 @@ WebhookOutcome = Literal[
     "unavailable",
 ]
 
+LeaseChange = Literal["given", "taken_over", "lost", "handed_over", "rested"]
+
 CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Buckets for single calls."""
 
@@ -66,6 +68,8 @@ COUNTERS: dict[str, tuple[str, list[str]]] = {
     "throttle_waited_seconds_total": ("Time that requests waited for their turn.", ["site", "api"]),
     "storage_commits_total": ("Transactions tried by the writer.", ["outcome"]),
     "storage_rows_total": ("Operations handed to the writer, many of which share a commit.", []),
+    "lease_changes_total": ("Leases of connections that this node took or gave up.", ["change"]),
+    "beats_late_total": ("Beats of this node that came more than 6 seconds after the one before.", []),
 }
 
 VALUES: Mapping[str, Mapping[str, Sequence[str]]] = {
@@ -80,6 +84,7 @@ VALUES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "outcome": ("accepted", "failed"),
     },
     "storage_commits_total": {"outcome": ("committed", "failed")},
+    "lease_changes_total": {"change": get_args(LeaseChange)},
 }
 """Known values of labels, by counter: all labels except sites, kinds, APIs and routes."""
 
@@ -108,6 +113,10 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "storage_waiting": ("Operations waiting for the writer's next commit.", []),
     "blocked": ("1 while a kind is not synced until a person or time fixes the cause.", ["site", "kind"]),
     "wakeups": ("1 for the way by which this node learns what others have committed: notify, or poll.", ["way"]),
+    "leases": ("Connections that this node works on.", []),
+    "beat_age_seconds": ("Time since this node's last beat.", []),
+    "clock_offset_seconds": ("Seconds that the database's clock is ahead of this node's.", []),
+    "nodes_differing": ("Other nodes with other settings.", []),
     "connections": ("Connections: active, blocked or being disconnected (leaving).", ["state"]),
 }
 
@@ -356,6 +365,24 @@ class Metrics:
         """Show which of the `ways` is in use by which a node learns what others have committed."""
         for way in ways:
             self._set(way == present, "wakeups", way)
+
+    def lease_changed(self, change: LeaseChange) -> None:
+        """Count a lease that was taken or given up."""
+        self._count("lease_changes_total", change)
+
+    def beat_late(self) -> None:
+        """Count a beat that came late."""
+        self._count("beats_late_total")
+
+    def node(self, *, leases: int, differing: int, clock_offset: float) -> None:
+        """Show what this node has, and how it differs from others and from the database."""
+        self._set(leases, "leases")
+        self._set(differing, "nodes_differing")
+        self._set(clock_offset, "clock_offset_seconds")
+
+    def beat_age(self, seconds: float) -> None:
+        """Show the time since this node's last beat."""
+        self._set(seconds, "beat_age_seconds")
 
     def forget(self, site: Site) -> None:
         """Remove the gauges of a site; its counters stay."""

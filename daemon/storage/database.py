@@ -15,11 +15,14 @@ import trio
 from sqlalchemy import Engine
 
 from daemon.model import Secret
-from daemon.storage import postgres, sqlite
+from daemon.storage import outbox, postgres, sqlite
 from daemon.storage.writer import Observe, Operation, Transactions, Writer
 
 C = TypeVar("C")
 R = TypeVar("R")
+
+BESIDE = frozenset({outbox.record})
+"""The operations whose commits may be made beside each other. They lock rows in one order, and need no order."""
 
 
 class Storage(Protocol):
@@ -118,15 +121,15 @@ async def open_database(
     ConfigError, one line, when a person must change the settings, the rights or the file; and StorageTrouble when that
     may pass: another process has the file, the disk is full, a server does not answer.
     """
-    opening: AbstractAsyncContextManager[tuple[Transactions, Sequence[Transactions], Transactions | None]] = (
+    opening: AbstractAsyncContextManager[tuple[Sequence[Transactions], Sequence[Transactions], Transactions | None]] = (
         postgres.connected(place, make=make) if isinstance(place, Secret) else sqlite.connected(place)
     )
-    async with opening as (connection, readers, beats):
-        writer = Writer(connection, observe)
+    async with opening as (connections, readers, beats):
+        writer = Writer(connections, observe, BESIDE)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
-            if isinstance(place, Path) and isinstance(connection, sqlite.WorkerConnection):
-                nursery.start_soon(sqlite.keep_log_small, place, connection, writer)
+            if isinstance(place, Path) and isinstance(connections[0], sqlite.WorkerConnection):
+                nursery.start_soon(sqlite.keep_log_small, place, connections[0], writer)
             try:
                 yield Database(writer, readers, beats)
             finally:

@@ -29,13 +29,14 @@ BUSY_SECONDS = 5.0
 class Glance:
     """The state of each site's connection, the number of encrypted values, and of those that no key decrypts.
 
-    `warnings` has what may lose data or time on a server.
+    `warnings` has what may lose data or time on a server, `configs` the fingerprint of each running node's settings.
     """
 
     states: Mapping[Site, str] = field(factory=dict)
     encrypted: int = 0
     unreadable: int = 0
     warnings: tuple[str, ...] = ()
+    configs: Mapping[str, str] = field(factory=dict)
 
 
 def glance(place: Path | Secret, vault: Vault | None) -> Glance:
@@ -50,6 +51,7 @@ def glance(place: Path | Secret, vault: Vault | None) -> Glance:
             warnings = postgres.warnings_of(conn, time.time())
         present = set(inspect(conn).get_table_names())
         states = _states(conn) if connections.name in present else {}
+        configs = _configs(conn) if tables.nodes.name in present else {}
         encrypted = unreadable = 0
         for table in metadata.sorted_tables:
             if vault is not None and table.name in present and "encrypted" in table.columns:
@@ -57,7 +59,7 @@ def glance(place: Path | Secret, vault: Vault | None) -> Glance:
                 for value in conn.execute(query).scalars():
                     encrypted += 1
                     unreadable += not _decrypts(vault, value)
-    return Glance(states=states, encrypted=encrypted, unreadable=unreadable, warnings=warnings)
+    return Glance(states=states, encrypted=encrypted, unreadable=unreadable, warnings=warnings, configs=configs)
 
 
 def registrations(place: Path | Secret) -> dict[Site, Found]:
@@ -102,6 +104,10 @@ def _states(conn: Connection) -> dict[Site, str]:
     c = connections.c
     rows = conn.execute(select(c.site_env, c.site_id, c.state).order_by(c.state == "active", c.id))
     return {Site(row.site_env, row.site_id): row.state for row in rows}
+
+
+def _configs(conn: Connection) -> dict[str, str]:
+    return {row.name: row.config for row in conn.execute(select(tables.nodes.c.name, tables.nodes.c.config))}
 
 
 def _decrypts(vault: Vault, encrypted: bytes) -> bool:

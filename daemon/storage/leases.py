@@ -19,6 +19,7 @@ from sqlalchemy import Connection, delete, exists, func, or_, select, tuple_, up
 from daemon.errors import LeaseLost
 from daemon.model import ConnectionId
 from daemon.storage import connections as stored_connections
+from daemon.storage import failover
 from daemon.storage.connections import Stored
 from daemon.storage.operation import one_by_one
 from daemon.storage.tables import Conditions, connections, leases, nodes
@@ -86,20 +87,29 @@ class Owned:
 
 @frozen(kw_only=True)
 class Look:
-    """A node's look at the leases. `held` are those that it has; `may_accuse`: it may expel, and `may_take` leases."""
+    """A node's look at the leases. `held` are those that it has; `may_accuse`: it may expel, and `may_take` leases.
+
+    `timeline` is the server's at the last look; see `daemon.storage.failover`.
+    """
 
     node_id: str
     held: Collection[ConnectionId]
     now: float
     may_accuse: bool
     may_take: bool
+    timeline: int | None = None
 
 
 @frozen(kw_only=True)
 class Seen:
-    """The result of a look: the names of expelled nodes, the node's leases, those of them just taken, and the share."""
+    """The result of a look: the names of expelled nodes, the node's leases, those of them just taken, and the share.
+
+    `differing` are the names of nodes that have other settings.
+    """
 
     expelled: Sequence[str]
+    differing: Sequence[str] = ()
+    timeline: int | None = None
     owned: Sequence[Owned]
     taken: Sequence[Taken]
     fair: int
@@ -158,7 +168,23 @@ def look(conn: Connection, call: Look) -> Seen:
     """Expel silent nodes, take free leases, and return the leases of a node."""
     expelled = expel(conn, call.now) if call.may_accuse else []
     taken = take(conn, Take(node_id=call.node_id, held=call.held, now=call.now)) if call.may_take else []
-    return Seen(expelled=expelled, owned=owned(conn, call.node_id), taken=taken, fair=share(conn).fair)
+    timeline = failover.timeline(conn)
+    if None not in (call.timeline, timeline) and call.timeline != timeline:
+        failover.note(conn, call.now)
+    return Seen(
+        expelled=expelled,
+        owned=owned(conn, call.node_id),
+        taken=taken,
+        fair=share(conn).fair,
+        differing=differing(conn, call.node_id),
+        timeline=timeline,
+    )
+
+
+def differing(conn: Connection, node_id: str) -> list[str]:
+    """Return the names of the nodes whose settings differ from those of a node."""
+    config = select(nodes.c.config).where(nodes.c.id == node_id).scalar_subquery()
+    return list(conn.execute(select(nodes.c.name).where(nodes.c.config != config).order_by(nodes.c.name)).scalars())
 
 
 def drain(conn: Connection, node_id: str) -> None:

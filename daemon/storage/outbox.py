@@ -94,7 +94,12 @@ def active(conn: Connection, ids: Iterable[ConnectionId], *, alone: bool = False
 
 def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
     """Record changes. Changes of connections that are no longer active are dropped: nothing revives those."""
-    alive = active(conn, (call.connection_id for call in calls))
+    alive = {call.connection_id for call in calls}
+    if conn.dialect.name == "postgresql":
+        # The INSERT leaves the others out. To ask which they are would take a round trip.
+        _ACTIVE.lock(conn, sorted(alive))
+    else:
+        alive = active(conn, alive)
     rows = {
         (call.connection_id, change.kind, change.external_id): {
             "connection_id": call.connection_id,
@@ -358,6 +363,7 @@ _RECORD = Upsert(
         "first_queued_at": case((_PARKED, _NEW.first_queued_at), else_=_FIRST),
         "state": str(RowLife.RECORD.target),
     },
+    among=("connection_id", _ACTIVE_ROWS),
     revision=1,
     attempts=0,
     state=str(RowLife.RECORD.target),

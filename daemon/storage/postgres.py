@@ -31,7 +31,7 @@ from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
 from daemon.storage.migrate import upgrade
-from daemon.storage.odd_texts import escaped, unescaped
+from daemon.storage.prepared import UNREAD
 from daemon.storage.writer import closed
 
 R = TypeVar("R")
@@ -40,6 +40,9 @@ OLDEST = 13
 """The oldest release of the server that still gets corrections."""
 
 READERS = 2
+WRITERS = 2
+"""Connections that write: while the server's disk has the commit of one, the other sends the next."""
+
 CONNECT_SECONDS = 5
 START_SECONDS = 30.0
 CLOCK_SECONDS = 5.0
@@ -116,7 +119,8 @@ class PostgresConnection:
     def __init__(
         self, url: Secret, begin: str, limits: Sequence[str] = (), silent_seconds: float = SILENT_SECONDS
     ) -> None:
-        self._engine = engine(url, begin, limits or LIMITS)
+        # What a query asks for must not get into the server's log; see `postgres_session`.
+        self._engine = engine(url, begin, limits or LIMITS, together=begin == WRITE)
         self._silent_seconds = silent_seconds
         self._closed = False
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -163,8 +167,8 @@ class PostgresConnection:
                     begun = True
                     return fn(conn, *args)
             except DBAPIError as error:
-                # A session that the server has ended meanwhile is noticed at the next BEGIN only.
-                stale = not begun and error.connection_invalidated
+                # A session that the server has ended meanwhile is noticed at its next statement only.
+                stale = error.connection_invalidated and not (begun and getattr(self._driver, "is_sent", True))
                 if left == 0 or not (stale or _code(error) in _AGAIN):
                     raise_trouble(error)
                 time.sleep(random.uniform(0, AGAIN_SECONDS))  # noqa: S311  so that two do not meet again
@@ -214,32 +218,18 @@ class Watchdog:
                 connection.hang_up(time.monotonic())
 
 
-def engine(url: Secret, begin: str, limits: Sequence[str] = LIMITS) -> Engine:
+def engine(url: Secret, begin: str, limits: Sequence[str] = LIMITS, *, together: bool = False) -> Engine:
     """Return an engine with one session, whose transactions begin with `begin` and `limits`.
 
-    Raises ConfigError when there is no driver.
+    With `together` it sends statements together where it can (see `postgres_session`). Raises ConfigError when there is
+    no driver.
     """
-    psycopg = driver()
-    dumper, loader = _text_types()
-
-    def connect() -> Any:
-        # In psycopg's autocommit mode BEGIN is ours, and goes together with the limits.
-        connection = psycopg.connect(
-            url.reveal(),
-            autocommit=True,
-            prepare_threshold=None,
-            client_encoding="UTF8",
-            connect_timeout=CONNECT_SECONDS,
-            fallback_application_name="ignite-sync",
-        )
-        connection.adapters.register_dumper(str, dumper)
-        for name in ("text", "varchar"):
-            connection.adapters.register_loader(name, loader)
-        return connection
+    driver()
+    from daemon.storage import postgres_session  # noqa: PLC0415  it imports the driver
 
     made = create_engine(
         "postgresql+psycopg://",
-        creator=connect,
+        creator=functools.partial(postgres_session.connect, url, together=together, seconds=CONNECT_SECONDS),
         poolclass=QueuePool,
         pool_size=1,
         max_overflow=0,
@@ -247,25 +237,19 @@ def engine(url: Secret, begin: str, limits: Sequence[str] = LIMITS) -> Engine:
         use_native_hstore=False,
     )
     start = "; ".join((begin, *(f"SET LOCAL {limit}" for limit in limits)))
-    event.listen(made, "begin", lambda conn: conn.exec_driver_sql(start))
+    if together:
+        event.listen(made, "begin", lambda conn: conn.connection.driver_connection.begin(start))
+        event.listen(made, "do_execute", _hold)
+    else:
+        event.listen(made, "begin", lambda conn: conn.exec_driver_sql(start))
     return made
 
 
-@functools.cache
-def _text_types() -> tuple[type, type]:
-    """Return what writes and reads texts: every text that SQLite can hold, and none is refused."""
-    from psycopg.types.string import StrDumperUnknown, TextLoader  # noqa: PLC0415  see `driver`
-
-    class OddTextDumper(StrDumperUnknown):
-        def dump(self, text: str) -> Any:
-            return super().dump(escaped(text))
-
-    class OddTextLoader(TextLoader):
-        def load(self, data: Any) -> Any:
-            text = super().load(data)
-            return unescaped(text) if isinstance(text, str) else text
-
-    return OddTextDumper, OddTextLoader
+def _hold(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Hold a statement back that needs no answer; return whether it is one."""
+    if needless := bool(context.execution_options.keys() & UNREAD):
+        cursor.hold(statement, parameters)
+    return needless
 
 
 def raise_trouble(error: DBAPIError) -> None:
@@ -287,20 +271,21 @@ def _code(error: DBAPIError) -> str:
 @contextlib.asynccontextmanager
 async def connected(
     url: Secret, *, make: bool = True
-) -> AsyncIterator[tuple[PostgresConnection, Sequence[PostgresConnection], PostgresConnection]]:
+) -> AsyncIterator[tuple[Sequence[PostgresConnection], Sequence[PostgresConnection], PostgresConnection]]:
     """Connect to a database with this release's schema; lend connections: to write, to read, and one for beats.
 
     Raises ConfigError, one line, when the URL is wrong or the database cannot be used, or without `make` when it is
     empty; and StorageTrouble when the server has not answered for START_SECONDS.
     """
     refuse_url(url)
-    writer, readers = PostgresConnection(url, WRITE), [PostgresConnection(url, READ) for _ in range(READERS)]
+    writers = [PostgresConnection(url, WRITE) for _ in range(WRITERS)]
+    readers = [PostgresConnection(url, READ) for _ in range(READERS)]
     beats = PostgresConnection(url, WRITE, BEAT_LIMITS, BEAT_SILENT_SECONDS)
-    connections = [writer, *readers, beats]
+    connections = [*writers, *readers, beats]
     with Watchdog(connections):
         try:
-            await _started(writer, without_password(url.reveal()), make=make)
-            yield writer, readers, beats
+            await _started(writers[0], without_password(url.reveal()), make=make)
+            yield writers, readers, beats
         finally:
             with trio.CancelScope(shield=True):
                 for connection in connections:

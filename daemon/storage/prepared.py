@@ -27,6 +27,9 @@ Row = Mapping[str, Any]
 Compiled = tuple[str, Any, Callable[[Any], Any]]
 """The SQL, the parameters that every row shares, and the form in which the driver takes a row's parameters."""
 
+UNREAD: Mapping[str, Any] = {"unread": True}
+"""The execution options of a statement whose answer is not read. An engine may send it later, in the same order."""
+
 
 class Prepared:
     """A statement with at least two parameters; `columns` are those that its rows give an INSERT values for."""
@@ -37,11 +40,13 @@ class Prepared:
         self._columns = list(columns) or None
         self._compiled: dict[str, Compiled] = {}
 
-    def __call__(self, conn: Connection, rows: Iterable[Row]) -> CursorResult[Any]:
+    def __call__(
+        self, conn: Connection, rows: Iterable[Row], options: Mapping[str, Any] | None = None
+    ) -> CursorResult[Any]:
         """Execute it for each row of parameters, of which there must be one."""
         # By name: each engine has a dialect object of its own, and one daemon has several engines.
         sql, fixed, arranged = self._compiled.get(conn.dialect.name) or self._compile(conn.dialect)
-        return conn.exec_driver_sql(sql, [arranged(fixed | row) for row in rows])
+        return conn.exec_driver_sql(sql, [arranged(fixed | row) for row in rows], options)
 
     def _compile(self, dialect: Dialect) -> Compiled:
         compiled = self._statement.compile(dialect=dialect, column_keys=self._columns)
@@ -67,3 +72,8 @@ class PreparedLookup:
         if conn.dialect.name == "postgresql":
             return set(self.all(conn, [{"values": list(values)}]).scalars()) if values else set()
         return {value for value in values if self.one(conn, [{"value": value}]).first()}
+
+    def lock(self, conn: Connection, values: Sequence[Any]) -> None:
+        """On PostgreSQL: lock the same, without asking which they are."""
+        if values:
+            self.all(conn, [{"values": list(values)}], UNREAD)

@@ -141,7 +141,7 @@ class WorkerConnection:
 
 
 @contextlib.asynccontextmanager
-async def connected(path: Path) -> AsyncIterator[tuple[WorkerConnection, Sequence[WorkerConnection], None]]:
+async def connected(path: Path) -> AsyncIterator[tuple[Sequence[WorkerConnection], Sequence[WorkerConnection], None]]:
     """Open the database at `path`, with this release's schema; lend connections: to write, to read, and none for beats.
 
     Raises ConfigError, one line, when this user cannot write the file, or when it is damaged or no database, and
@@ -167,7 +167,7 @@ async def connected(path: Path) -> AsyncIterator[tuple[WorkerConnection, Sequenc
             check_writable(path)  # SQLite says alike that it may not, and that it cannot now
             raise
         else:
-            yield writer, readers, None
+            yield [writer], readers, None
         finally:
             with trio.CancelScope(shield=True):
                 for connection in (writer, *readers):

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     Dialect,
+    Select,
     String,
     Table,
     bindparam,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from daemon.storage.prepared import Compiled, Prepared, Row
+from daemon.storage.prepared import UNREAD, Compiled, Prepared, Row
 
 __all__ = ["Insert", "Upsert", "insert"]
 
@@ -34,13 +35,22 @@ __all__ = ["Insert", "Upsert", "insert"]
 class Upsert(Prepared):
     """An INSERT of rows that updates those that are there already.
 
-    `columns` are those that differ from row to row, `values` the others, and `set_` is the update. SQLite takes a
-    statement for each row. PostgreSQL takes one for all, with an array for each column: with a statement for each row,
-    a group of 256 takes 2.5 times as long there.
+    `columns` are those that differ from row to row, `values` the others, and `set_` is the update. Of `among`, a column
+    and a query, PostgreSQL leaves out the rows that the query does not find.
+
+    SQLite takes a statement for each row. PostgreSQL takes one for all, with an array for each column: with a statement
+    for each row, a group of 256 takes 2.5 times as long there. Its answer is not read, so that it can go together with
+    the next statement, or with COMMIT.
     """
 
     def __init__(
-        self, table: Table, columns: Sequence[str], keys: Sequence[str], set_: Mapping[str, Any], **values: Any
+        self,
+        table: Table,
+        columns: Sequence[str],
+        keys: Sequence[str],
+        set_: Mapping[str, Any],
+        among: tuple[str, Select[Any]] | None = None,
+        **values: Any,
     ) -> None:
         clause: dict[str, Any] = {"index_elements": keys, "set_": set_}
         super().__init__(insert(table).values(**values).on_conflict_do_update(**clause), *columns)
@@ -53,11 +63,16 @@ class Upsert(Prepared):
             for name, value in values.items()
         ]
         read = select(*(rows.c[name] for name in columns), *others)
+        if among is not None:
+            name, query = among
+            read = read.where(rows.c[name].in_(query))
         self._from_arrays = insert(table).from_select([*columns, *values], read).on_conflict_do_update(**clause)
         self._shared: list[str] = []
 
-    def __call__(self, conn: Connection, rows: Iterable[Row]) -> CursorResult[Any]:
-        """Write the rows, in their order; there must be one."""
+    def __call__(
+        self, conn: Connection, rows: Iterable[Row], options: Mapping[str, Any] | None = UNREAD
+    ) -> CursorResult[Any]:
+        """Write the rows, in their order; there must be one. The result tells nothing."""
         if conn.dialect.name != "postgresql":
             return super().__call__(conn, rows)
         sql, fixed, arranged = self._compiled.get(conn.dialect.name) or self._compile(conn.dialect)
@@ -68,7 +83,7 @@ class Upsert(Prepared):
             # One statement must not meet a row twice: the last counts, as with a statement for each.
             group = list({key(row): row for row in neighbours}.values())
             arrays = {name: [row[name] for row in group] for name in self._names}
-            result = conn.exec_driver_sql(sql, arranged(fixed | group[0] | arrays))
+            result = conn.exec_driver_sql(sql, arranged(fixed | group[0] | arrays), execution_options=options)
         return result
 
     def _compile(self, dialect: Dialect) -> Compiled:

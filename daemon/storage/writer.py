@@ -5,12 +5,16 @@ everything that is queued, makes neighbours of one function a single call of it,
 A commit that fails is rolled back, and each call is tried alone: so one bad call harms no other. Trouble with the
 database itself (`StorageTrouble`) fails all calls alike.
 
+With several connections, commits of intake alone are made beside each other: while the disk has one, the next is on its
+way. They lock rows in one order, and other nodes commit beside them anyway. All other calls have a commit that runs
+alone, in the order in which they came.
+
 The writer knows neither dialect nor driver; its connection does.
 """
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol, TypeVar
 
 import outcome
@@ -23,6 +27,7 @@ C = TypeVar("C")
 R = TypeVar("R")
 Operation = Callable[[Connection, Sequence[C]], Sequence[R]]
 Groups = Sequence[tuple[Operation[Any, Any], Sequence[Any]]]
+Waiting = tuple[Operation[Any, Any], Any, trio.lowlevel.Task]
 
 Observe = Callable[[str, int, float], None]
 """Called after each commit with "committed" or "failed", its number of calls, and the seconds it took."""
@@ -44,13 +49,22 @@ class Transactions(Protocol):
 
 
 class Writer:
-    """Commits what is queued, on a connection that nothing else writes with."""
+    """Commits what is queued, on connections that nothing else writes with.
 
-    def __init__(self, connection: Transactions, observe: Observe) -> None:
-        self._connection = connection
+    `beside` are the operations whose commits may be made beside each other, if there are several connections.
+    """
+
+    def __init__(
+        self, connections: Sequence[Transactions], observe: Observe, beside: Collection[Operation[Any, Any]] = ()
+    ) -> None:
+        self._idle = list(connections)
+        self._beside = beside if len(connections) > 1 else ()
+        self._alone = len(connections)
         self._observe = observe
-        self._queue: list[tuple[Operation[Any, Any], Any, trio.lowlevel.Task]] = []
+        self._queue: list[Waiting] = []
         self._wake = trio.Event()
+        self._returned = trio.Event()
+        """Set when a connection has become idle."""
         self._ended = False
 
     async def write(self, fn: Operation[C, R], call: C) -> R:
@@ -73,41 +87,61 @@ class Writer:
 
     async def run(self) -> None:
         """Commit what is queued, until cancelled. When it ends, every waiting caller gets StorageTrouble."""
-        batch: list[tuple[Operation[Any, Any], Any, trio.lowlevel.Task]] = []
         try:
-            while True:
-                await self._wake.wait()
-                # Every task that is about to queue a call shall be in this commit.
-                await trio.lowlevel.checkpoint()
-                self._wake, batch, self._queue = trio.Event(), self._queue, []
-                began = time.perf_counter()
-                # Neighbours only: calls of different functions must stay in the order in which they came.
-                groups = [
-                    (fn, [call for _, call, _ in group])
-                    for fn, group in itertools.groupby(batch, key=lambda waiting: waiting[0])
-                ]
-                results = await self._connection.run(self._commit, groups)
-                failed = any(isinstance(result, outcome.Error) for result in results)
-                self._observe("failed" if failed else "committed", len(results), time.perf_counter() - began)
-                # From here on each caller is told once, even if this task is cancelled.
-                done, batch = batch, []
-                for (_, _, task), result in zip(done, results, strict=True):
-                    trio.lowlevel.reschedule(task, result)
+            async with trio.open_nursery() as nursery:
+                while True:
+                    await self._wake.wait()
+                    # Every task that is about to queue a call shall be in this commit.
+                    await trio.lowlevel.checkpoint()
+                    while len(self._idle) < self._needed():
+                        self._returned = trio.Event()
+                        await self._returned.wait()
+                    self._wake, batch, self._queue = trio.Event(), self._queue, []
+                    if self._needed(batch) == 1 < self._alone:
+                        nursery.start_soon(self._commit_together, batch, self._idle.pop())
+                    else:
+                        await self._commit_together(batch, self._idle.pop())
         finally:
             self._ended = True
-            for _, _, task in batch + self._queue:
+            for _, _, task in self._queue:
                 trio.lowlevel.reschedule(task, outcome.Error(closed()))
 
-    def _commit(self, groups: Groups) -> list[outcome.Outcome[Any]]:
-        """In the connection's thread: one transaction for all groups, or each call alone when that fails."""
+    def _needed(self, batch: Sequence[Waiting] | None = None) -> int:
+        """Return the number of connections that must be idle before these calls, or those that wait, are committed."""
+        calls = self._queue if batch is None else batch
+        return 1 if all(fn in self._beside for fn, _, _ in calls) else self._alone
+
+    async def _commit_together(self, batch: Sequence[Waiting], connection: Transactions) -> None:
+        """Commit calls, and tell each caller."""
+        began = time.perf_counter()
+        # Neighbours only: calls of different functions must stay in the order in which they came.
+        groups = [
+            (fn, [call for _, call, _ in group])
+            for fn, group in itertools.groupby(batch, key=lambda waiting: waiting[0])
+        ]
+        results: Sequence[outcome.Outcome[Any]] = [outcome.Error(closed())] * len(batch)
         try:
-            return [outcome.Value(result) for result in self._connection.transact(apply, groups)]
-        except StorageTrouble as trouble:  # tried alone, each call would meet the same
-            return [outcome.Error(trouble) for _, calls in groups for _ in calls]
-        except Exception as error:  # noqa: BLE001  it belongs to the caller whose call raised it
-            if sum(len(calls) for _, calls in groups) == 1:
-                return [outcome.Error(error)]
-        return [result for fn, calls in groups for call in calls for result in self._commit([(fn, [call])])]
+            results = await connection.run(_commit, connection, groups)
+            failed = any(isinstance(result, outcome.Error) for result in results)
+            self._observe("failed" if failed else "committed", len(results), time.perf_counter() - began)
+        finally:
+            # Each caller is told once, even if this task is cancelled.
+            for (_, _, task), result in zip(batch, results, strict=True):
+                trio.lowlevel.reschedule(task, result)
+            self._idle.append(connection)
+            self._returned.set()
+
+
+def _commit(connection: Transactions, groups: Groups) -> list[outcome.Outcome[Any]]:
+    """In the connection's thread: one transaction for all groups, or each call alone when that fails."""
+    try:
+        return [outcome.Value(result) for result in connection.transact(apply, groups)]
+    except StorageTrouble as trouble:  # tried alone, each call would meet the same
+        return [outcome.Error(trouble) for _, calls in groups for _ in calls]
+    except Exception as error:  # noqa: BLE001  it belongs to the caller whose call raised it
+        if sum(len(calls) for _, calls in groups) == 1:
+            return [outcome.Error(error)]
+    return [result for fn, calls in groups for call in calls for result in _commit(connection, [(fn, [call])])]
 
 
 def apply(conn: Connection, groups: Groups) -> list[Any]:

@@ -99,6 +99,8 @@ class FakeApp:
 class Elsewhere:
     """The tenure of a process whose connections all belong to another one."""
 
+    beat_age: float | None = None
+
     def ownership(self, _connection_id: ConnectionId) -> None:
         return None
 

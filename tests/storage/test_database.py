@@ -215,8 +215,8 @@ async def test_a_reader_cannot_write(database: Database) -> None:
 
 
 async def test_every_waiting_caller_is_told_when_the_writer_ends(path: Path) -> None:
-    async with connected(path) as (connection, _, _), trio.open_nursery() as nursery:
-        writer = Writer(connection, lambda *_: None)
+    async with connected(path) as ((connection,), _, _), trio.open_nursery() as nursery:
+        writer = Writer([connection], lambda *_: None)
         results: list[Any] = []
 
         async def ask() -> None:

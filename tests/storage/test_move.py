@@ -11,7 +11,7 @@ from sqlalchemy import Column, Connection, Engine, Enum, create_engine, inspect,
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
-from daemon.storage import postgres
+from daemon.storage import postgres, postgres_session
 from daemon.storage.database import open_database
 from daemon.storage.lock import only_one
 from daemon.storage.migrate import upgrade
@@ -233,7 +233,9 @@ def test_a_row_that_the_target_refuses_leaves_it_empty(file: Path, postgres_url:
 def test_a_row_that_reads_back_otherwise_leaves_the_target_empty(
     file: Path, postgres_url: Secret, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "escaped", lambda text: text.replace("\0", "?").replace("cursor00002", "cursor"))
+    monkeypatch.setattr(
+        postgres_session, "escaped", lambda text: text.replace("\0", "?").replace("cursor00002", "cursor")
+    )
     with pytest.raises(StorageTrouble, match="reads back other than it was written"):
         move(file, postgres_url)
     assert tables(postgres_url) == []

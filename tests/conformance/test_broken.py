@@ -8,9 +8,20 @@ from trio.testing import MockClock
 from daemon.errors import Failure
 from daemon.model import Kind
 from tests.conformance.bigcommerce_kit import KIT
-from tests.conformance.broken import enumerating, failing, finding, hearing, mapping, reading, registering, talking
+from tests.conformance.broken import (
+    connecting,
+    enumerating,
+    failing,
+    finding,
+    hearing,
+    mapping,
+    reading,
+    registering,
+    talking,
+)
 from tests.conformance.broken.base import Broken, BrokenReader
 from tests.conformance.harness import open_harness, same
+from tests.conformance.kit import Kit, find_kits
 from tests.conformance.promise import PROMISES, load_promises
 
 load_promises()
@@ -93,6 +104,18 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
 )
 """Broken adapters, the promise that each breaks, and the kind that it is tried with."""
 
+CONNECTING: Sequence[tuple[type[connecting.BrokenDoor], str]] = (
+    (connecting.SeesKeysInEmptyFields, "typed_keys_are_of_the_store_they_are_typed_for"),
+    (connecting.QuotesWhatWasTyped, "an_unusable_typed_key_is_refused_by_its_field"),
+    (connecting.TakesKeysUntried, "typed_keys_are_tried_and_change_nothing"),
+    (connecting.RejectsInTrouble, "trouble_says_nothing_about_typed_keys"),
+    (connecting.SpellsTheStoreInItsOwnWay, "a_consent_opens_the_store"),
+    (connecting.BelievesEveryConsent, "what_is_no_consent_is_refused_in_words"),
+    (connecting.BlamesTheMerchant, "trouble_lets_nobody_in"),
+    (connecting.FallsOverStrangeVisits, "any_visit_is_read_or_refused"),
+)
+"""The same for apps and typed keys, each tried on every platform that its promise is about."""
+
 ITS_OWN = (Failure, ValueError, TypeError)
 """Errors that a broken adapter raises where it should not."""
 
@@ -101,7 +124,7 @@ UNCAUGHT = {"settings_hide_their_secrets", "the_platform_is_named", "a_store_has
 
 
 def test_every_promise_can_be_seen_to_be_broken() -> None:
-    assert {name for _, name, _ in CAUGHT_BY} | UNCAUGHT == set(PROMISES)
+    assert {name for _, name, _ in CAUGHT_BY} | {name for _, name in CONNECTING} | UNCAUGHT == set(PROMISES)
 
 
 @pytest.mark.parametrize(
@@ -114,3 +137,20 @@ async def test_a_broken_promise_is_caught(
     async with open_harness(KIT, wrap=same if ears else broken, wrap_reader=broken if ears else same) as harness:
         with pytest.raises((AssertionError, *ITS_OWN)):
             await PROMISES[name].keep(harness, kind)
+
+
+@pytest.mark.parametrize(
+    ("broken", "name", "kit"),
+    [
+        pytest.param(broken, name, kit, id=f"{broken.__name__}-{kit.platform.name}")
+        for broken, name in CONNECTING
+        for kit in find_kits().values()
+        if kit is not None and PROMISES[name].concerns(kit)
+    ],
+)
+async def test_a_broken_way_to_connect_is_caught(
+    autojump_clock: MockClock, broken: type[connecting.BrokenDoor], name: str, kit: Kit
+) -> None:
+    async with open_harness(kit, wrap_door=broken) as harness:
+        with pytest.raises((AssertionError, pytest.fail.Exception, *ITS_OWN)):
+            await PROMISES[name].keep(harness, None)

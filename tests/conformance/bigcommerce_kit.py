@@ -153,6 +153,10 @@ class Stand:
         """Tell of a price list."""
         return self._signed(Event("store/priceList/updated", {"type": "priceList", "id": 3}), None, 0)
 
+    def typed(self) -> Mapping[str, str]:
+        """Return nothing: merchants type no keys."""
+        return {}
+
     async def consent(self, _install_url: str) -> Visited:
         """Send the merchant's browser to the app, with a code."""
         code = self.api.login.authorize(self.api.store_hash)

@@ -122,10 +122,8 @@ class Stand(Protocol):
         """Switch off all that is registered, as the platform does after many failures."""
         ...
 
-    # Only of a platform whose merchants type keys:
-
     def typed(self) -> Mapping[str, str]:
-        """Return the fields of `extra_config` with credentials of the store."""
+        """Return the fields of `extra_config` with credentials of the store; none if merchants type no keys."""
         ...
 
     # Only of a platform with an app:

@@ -162,7 +162,8 @@ class Loop:
         if not self.harness.store_type.repeats:
             with trio.move_on_after(TIMEOUT):
                 while self.harness.unequal:  # noqa: ASYNC110  a foreign process tells nobody
-                    await trio.sleep(GLANCE)
+                    # A look takes as long as many requests, and this process serves both sides.
+                    await trio.sleep(10 * GLANCE)
             await self.harness.settle()
 
     def _set_sweep(self, seconds: int) -> None:

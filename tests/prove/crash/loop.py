@@ -39,6 +39,8 @@ SLOWNESS = 0.03
 """Seconds that pass between some effects and their answers."""
 SELDOM, OFTEN = 3600, 1
 SYNC = {"debounce_seconds": 0.05, "debounce_max_seconds": 0.3, "sweep_seconds": SELDOM, "census_seconds": SELDOM}
+CATCH_UP = 4 * TIMEOUT
+"""Seconds. A census takes at most a tenth of the time, so a busy machine makes it rare."""
 STOP_SECONDS = 25.0
 """So long a daemon may take to end after SIGTERM."""
 NOISE = ("Traceback", "crashed", "broke the daemon", '"error"', '"critical"')
@@ -160,7 +162,7 @@ class Loop:
     async def _catch_up(self) -> None:
         """Wait for what only a sweep and a census bring, on a platform that sends no webhook twice."""
         if not self.harness.store_type.repeats:
-            with trio.move_on_after(TIMEOUT):
+            with trio.move_on_after(CATCH_UP):
                 while self.harness.unequal:  # noqa: ASYNC110  a foreign process tells nobody
                     # A look takes as long as many requests, and this process serves both sides.
                     await trio.sleep(10 * GLANCE)

@@ -1,4 +1,4 @@
-"""`python -m tests.prove.power [--images N] [--cuts N] [--seed N] [--platform P]`: lose the power, in a recording and in earnest.
+"""`python -m tests.prove.power [--images N] [--cuts N] [--seed N] [--platform P]`: lose the power, and go on.
 
 The daemon is recorded once and the disk rebuilt at so many moments; then the power of a living one is cut so often,
 and the next one goes on with what the disk has. The living one has a store of the platform.

@@ -8,11 +8,11 @@ from trio.testing import MockClock
 from daemon.errors import Failure
 from daemon.model import Kind
 from tests.conformance.broken import (
-    connecting,
     enumerating,
     failing,
     finding,
     hearing,
+    joining,
     mapping,
     reading,
     registering,
@@ -107,15 +107,15 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
 Each is tried on the first platform that the promise is about.
 """
 
-CONNECTING: Sequence[tuple[type[connecting.BrokenDoor], str]] = (
-    (connecting.SeesKeysInEmptyFields, "typed_keys_are_of_the_store_they_are_typed_for"),
-    (connecting.QuotesWhatWasTyped, "an_unusable_typed_key_is_refused_by_its_field"),
-    (connecting.TakesKeysUntried, "typed_keys_are_tried_and_change_nothing"),
-    (connecting.RejectsInTrouble, "trouble_says_nothing_about_typed_keys"),
-    (connecting.SpellsTheStoreInItsOwnWay, "a_consent_opens_the_store"),
-    (connecting.BelievesEveryConsent, "what_is_no_consent_is_refused_in_words"),
-    (connecting.BlamesTheMerchant, "trouble_lets_nobody_in"),
-    (connecting.FallsOverStrangeVisits, "any_visit_is_read_or_refused"),
+JOINING: Sequence[tuple[type[joining.BrokenDoor], str]] = (
+    (joining.SeesKeysInEmptyFields, "typed_keys_are_of_the_store_they_are_typed_for"),
+    (joining.QuotesWhatWasTyped, "an_unusable_typed_key_is_refused_by_its_field"),
+    (joining.TakesKeysUntried, "typed_keys_are_tried_and_change_nothing"),
+    (joining.RejectsInTrouble, "trouble_says_nothing_about_typed_keys"),
+    (joining.SpellsTheStoreInItsOwnWay, "a_consent_opens_the_store"),
+    (joining.BelievesEveryConsent, "what_is_no_consent_is_refused_in_words"),
+    (joining.BlamesTheMerchant, "trouble_lets_nobody_in"),
+    (joining.FallsOverStrangeVisits, "any_visit_is_read_or_refused"),
 )
 """The same for apps and typed keys, each tried on every platform that its promise is about."""
 
@@ -129,7 +129,7 @@ UNCAUGHT = {"settings_hide_their_secrets", "the_platform_is_named", "a_store_has
 
 
 def test_every_promise_can_be_seen_to_be_broken() -> None:
-    assert {name for _, name, _ in CAUGHT_BY} | {name for _, name in CONNECTING} | UNCAUGHT == set(PROMISES)
+    assert {name for _, name, _ in CAUGHT_BY} | {name for _, name in JOINING} | UNCAUGHT == set(PROMISES)
 
 
 @pytest.mark.parametrize(
@@ -149,13 +149,13 @@ async def test_a_broken_promise_is_caught(
     ("broken", "name", "kit"),
     [
         pytest.param(broken, name, kit, id=f"{broken.__name__}-{kit.platform.name}")
-        for broken, name in CONNECTING
+        for broken, name in JOINING
         for kit in KITS
         if PROMISES[name].concerns(kit)
     ],
 )
 async def test_a_broken_way_to_connect_is_caught(
-    autojump_clock: MockClock, broken: type[connecting.BrokenDoor], name: str, kit: Kit
+    autojump_clock: MockClock, broken: type[joining.BrokenDoor], name: str, kit: Kit
 ) -> None:
     async with open_harness(kit, wrap_door=broken) as harness:
         with pytest.raises((AssertionError, pytest.fail.Exception, *ITS_OWN)):

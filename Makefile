@@ -48,7 +48,7 @@ $(VENV)/promtool: | $(READY)
 	cd $(VENV) && dpkg --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool && rm prometheus_*.deb
 
 # The daemon in memory against everything that can go wrong: SEEDS=500 tries the first 500, SEED=17 that one alone.
-# PLATFORM=woocommerce does it with the store of another platform; so does the crash loop.
+# PLATFORM=woocommerce does it with the store of another platform; so do the crash loop and the power cuts.
 simulate: $(READY)
 	$(BIN)/python -m tests.prove.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(if $(PLATFORM),--platform $(PLATFORM)) $(ARGS)
 
@@ -67,7 +67,7 @@ crash: $(READY)
 
 # The power lost at IMAGES=5000 moments of a recorded history, and CUTS=60 times while the daemon lives.
 power: $(READY)
-	$(BIN)/python -m tests.prove.power --images $(or $(IMAGES),3000) --cuts $(or $(CUTS),6) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.prove.power --images $(or $(IMAGES),3000) --cuts $(or $(CUTS),6) $(if $(SEED),--seed $(SEED)) $(if $(PLATFORM),--platform $(PLATFORM))
 
 # The unit of config/ on a systemd of its own, in namespaces: takes root, and /usr/bin/python3 of this version.
 .PHONY: systemd

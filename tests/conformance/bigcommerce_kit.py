@@ -11,15 +11,17 @@ from attrs import define, evolve, field
 
 from daemon.model import ExternalId, Kind, Secret
 from daemon.platforms.bigcommerce import PLATFORM
+from daemon.platforms.bigcommerce.app import BigCommerceAppSettings
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.sandbox import BigCommerce as StandIn
 from daemon.sandbox import BigCommerceOptions, Store
 from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.events import Event
 from daemon.sandbox.bigcommerce.hooks import Hook as Registered
+from daemon.sandbox.bigcommerce.login import SCOPE
 from daemon.sandbox.transport import InProcess
 from daemon.transport.http import Transport
-from tests.conformance.kit import Hook, Kit, Sent
+from tests.conformance.kit import Hook, Kit, Sent, Visited
 
 URL = "http://shop.test"
 LINES = [{"name": "Shirt", "sku": "J-S", "quantity": 2, "price": 10}]
@@ -63,6 +65,9 @@ class Stand:
             access_token=Secret(TOKEN),
             client_secret=Secret(CLIENT_SECRET),
             webhook_secret=Secret(WEBHOOK_SECRET),
+        )
+        self.app_settings: Any = BigCommerceAppSettings(
+            client_id=self.api.login.client_id, client_secret=Secret(CLIENT_SECRET), login_url=URL, api_url=URL
         )
         self.other_settings: Any = evolve(
             self.settings, webhook_secret=Secret("another-secret"), client_secret=Secret("another-client-secret")
@@ -147,6 +152,30 @@ class Stand:
     def unmanaged(self) -> Sent:
         """Tell of a price list."""
         return self._signed(Event("store/priceList/updated", {"type": "priceList", "id": 3}), None, 0)
+
+    def typed(self) -> Mapping[str, str]:
+        """Return nothing: merchants type no keys."""
+        return {}
+
+    async def consent(self, _install_url: str) -> Visited:
+        """Send the merchant's browser to the app, with a code."""
+        code = self.api.login.authorize(self.api.store_hash)
+        return Visited(page="auth", query=self._authorized(code))
+
+    def strangers(self, visited: Visited) -> Sequence[Visited]:
+        """Return calls with codes that were invented, or made for another store, and calls without one."""
+        code, another = (self.api.login.authorize(store) for store in (self.api.store_hash, "another"))
+        changes = [{"code": "invented"}, {"code": another}, {"code": code, "context": "stores/another"}]
+        changes += [{"context": ""}, {"context": "stores/a/b"}, {"code": ""}, {"scope": ""}, {"scope": "more"}]
+        forged = self.api.login.signed_payload(self.api.store_hash, key="forged")
+        signed = [{"signed_payload_jwt": forged}, {"signed_payload_jwt": "x.y.z"}, {}]
+        return [
+            *(evolve(visited, query={**self._authorized(code), **change}) for change in changes),
+            *(Visited(page=page, query=query) for page in ("load", "uninstall") for query in signed),
+        ]
+
+    def _authorized(self, code: str) -> dict[str, str]:
+        return {"code": code, "scope": SCOPE, "context": f"stores/{self.api.store_hash}"}
 
     def ping(self) -> Sent | None:
         """Return None."""

@@ -11,9 +11,10 @@ from attrs import define, field
 from daemon.errors import Retry
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.adapter_state import Entry, MemoryAdapterState
+from daemon.platforms.apps import App, TypedKeys
 from daemon.platforms.base import Entity, Page, Platform, WebhookReader
 from daemon.transport.http import ApiCall
-from tests.conformance.kit import Kit, Stand
+from tests.conformance.kit import PUBLIC_URL, Kit, Stand
 from tests.conformance.transport import RecordingTransport
 
 T = TypeVar("T")
@@ -61,6 +62,8 @@ class ReaderHarness:
     stand: Stand
     wrap: Wrap = same
     wrap_reader: Wrap = same
+    wrap_door: Wrap = same
+    """Put in front of what lets a platform's merchants connect: its app, and its typed keys."""
     state: WatchedShelf = field(factory=WatchedShelf)
     calls: list[ApiCall] = field(factory=list)
     wire: RecordingTransport = field(init=False)
@@ -82,6 +85,17 @@ class ReaderHarness:
         """Return the reader of the store's webhooks."""
         reader: WebhookReader = self.wrap_reader(self.kit.platform.reader(settings or self.stand.settings))
         return reader
+
+    def app(self) -> App:
+        """Return the platform's app."""
+        assert self.kit.platform.app is not None
+        app: App = self.wrap_door(self.kit.platform.app.connect(self.stand.app_settings, PUBLIC_URL, self.wire))
+        return app
+
+    def typed_keys(self) -> TypedKeys:
+        """Return what reads and tries the keys that a merchant types."""
+        keys: TypedKeys = self.wrap_door(self.kit.platform.typed_keys)
+        return keys
 
     def fill(self, kind: Kind) -> list[ExternalId]:
         """Add more than two pages of a kind."""
@@ -162,9 +176,11 @@ async def soon(call: Awaitable[T]) -> T:
 
 
 @contextlib.asynccontextmanager
-async def open_harness(kit: Kit, wrap: Wrap = same, wrap_reader: Wrap = same) -> AsyncIterator[ReaderHarness]:
+async def open_harness(
+    kit: Kit, wrap: Wrap = same, wrap_reader: Wrap = same, wrap_door: Wrap = same
+) -> AsyncIterator[ReaderHarness]:
     """Open a stand-in and connect to it."""
     async with kit.open() as stand:
-        harness = ReaderHarness(kit, stand, wrap, wrap_reader)
+        harness = ReaderHarness(kit, stand, wrap, wrap_reader, wrap_door)
         yield harness
         await harness.shop.aclose()

@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from daemon.model import ExternalId, Kind
 from daemon.platforms import load_platforms
 from daemon.platforms.base import PlatformType
 from daemon.transport.http import Transport
+
+PUBLIC_URL = "https://sync.test"
+"""Base URL of our own pages."""
 
 
 @frozen(kw_only=True)
@@ -24,6 +27,15 @@ class Sent:
 
     headers: Mapping[bytes, bytes]
     body: bytes
+
+
+@frozen(kw_only=True)
+class Visited:
+    """A call of one of the app's pages."""
+
+    page: str
+    query: Mapping[str, str] = field(factory=dict)
+    body: bytes = b""
 
 
 @frozen(kw_only=True)
@@ -108,6 +120,23 @@ class Stand(Protocol):
 
     def disable_hooks(self) -> None:
         """Switch off all that is registered, as the platform does after many failures."""
+        ...
+
+    def typed(self) -> Mapping[str, str]:
+        """Return the fields of `extra_config` with credentials of the store; none if merchants type no keys."""
+        ...
+
+    # Only of a platform with an app:
+
+    app_settings: Any
+    """Settings of the app, whose `public_url` is `PUBLIC_URL`."""
+
+    async def consent(self, install_url: str) -> Visited:
+        """Return the call by which the platform passes on the consent of the store's merchant at `install_url`."""
+        ...
+
+    def strangers(self, visited: Visited) -> Sequence[Visited]:
+        """Return calls like that of a consent that are no consent to the access that we need to the store."""
         ...
 
 

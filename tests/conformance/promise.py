@@ -30,9 +30,13 @@ class Promise:
     name: str
     keep: Callable[[ReaderHarness, Kind | None], Awaitable[None]]
     kinds: Which | None
+    concerns: Callable[[Kit], bool] = lambda _kit: True
+    """Return True if a platform has what the promise is about."""
 
     def cases(self, kit: Kit) -> Iterator[Kind | None]:
         """Yield the kinds to try it with; None: it is about no kind."""
+        if not self.concerns(kit):
+            return
         if self.kinds is None:
             yield None
         else:
@@ -65,11 +69,18 @@ def of(kinds: frozenset[Kind] | Which) -> Callable[[OfKind], OfKind]:
     return declare
 
 
-def promise(keep: OfAll) -> OfAll:
-    """Declare a promise that is about no kind."""
+def where(concerns: Callable[[Kit], bool]) -> Callable[[OfAll], OfAll]:
+    """Declare a promise that is about no kind, of the platforms that it `concerns`."""
 
-    async def kept(harness: ReaderHarness, _kind: Kind | None) -> None:
-        await keep(harness)
+    def declare(keep: OfAll) -> OfAll:
+        async def kept(harness: ReaderHarness, _kind: Kind | None) -> None:
+            await keep(harness)
 
-    PROMISES[keep.__name__] = Promise(keep.__name__, kept, None)
-    return keep
+        PROMISES[keep.__name__] = Promise(keep.__name__, kept, None, concerns)
+        return keep
+
+    return declare
+
+
+promise = where(lambda _kit: True)
+"""Declare a promise that is about no kind."""

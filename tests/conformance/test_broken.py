@@ -7,10 +7,20 @@ from trio.testing import MockClock
 
 from daemon.errors import Failure
 from daemon.model import Kind
-from tests.conformance.bigcommerce_kit import KIT
-from tests.conformance.broken import enumerating, failing, finding, hearing, mapping, reading, registering, talking
+from tests.conformance.broken import (
+    enumerating,
+    failing,
+    finding,
+    hearing,
+    joining,
+    mapping,
+    reading,
+    registering,
+    talking,
+)
 from tests.conformance.broken.base import Broken, BrokenReader
 from tests.conformance.harness import open_harness, same
+from tests.conformance.kit import Kit, find_kits
 from tests.conformance.promise import PROMISES, load_promises
 
 load_promises()
@@ -25,6 +35,7 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
     (enumerating.ReadsAllForWhatChanged, "what_changed_since_is_seen", Kind.ORDERS),
     (enumerating.LooksOnce, "an_enumeration_looks_anew", Kind.CUSTOMERS),
     (enumerating.ForgetsWhatOnlyListsTell, "what_only_lists_tell_is_seen_since", Kind.PRODUCTS),
+    (enumerating.SweepsNoSettings, "what_no_webhook_tells_of_comes_with_each_sweep", Kind.STORE),
     (
         enumerating.ForgetsWhatChangedBehindAFailure,
         "what_changes_behind_a_page_that_fails_is_seen",
@@ -91,7 +102,24 @@ CAUGHT_BY: Sequence[tuple[type[Broken], str, Kind | None]] = (
     (registering.SaysOnlyHowMany, "what_was_made_and_what_was_switched_off_is_told", None),
     (registering.HidesThatRemovingFailed, "removing_goes_on_after_trouble", None),
 )
-"""Broken adapters, the promise that each breaks, and the kind that it is tried with."""
+"""Broken adapters, the promise that each breaks, and the kind that it is tried with.
+
+Each is tried on the first platform that the promise is about.
+"""
+
+JOINING: Sequence[tuple[type[joining.BrokenDoor], str]] = (
+    (joining.SeesKeysInEmptyFields, "typed_keys_are_of_the_store_they_are_typed_for"),
+    (joining.QuotesWhatWasTyped, "an_unusable_typed_key_is_refused_by_its_field"),
+    (joining.TakesKeysUntried, "typed_keys_are_tried_and_change_nothing"),
+    (joining.RejectsInTrouble, "trouble_says_nothing_about_typed_keys"),
+    (joining.SpellsTheStoreInItsOwnWay, "a_consent_opens_the_store"),
+    (joining.BelievesEveryConsent, "what_is_no_consent_is_refused_in_words"),
+    (joining.BlamesTheMerchant, "trouble_lets_nobody_in"),
+    (joining.FallsOverStrangeVisits, "any_visit_is_read_or_refused"),
+)
+"""The same for apps and typed keys, each tried on every platform that its promise is about."""
+
+KITS = [kit for kit in find_kits().values() if kit is not None]
 
 ITS_OWN = (Failure, ValueError, TypeError)
 """Errors that a broken adapter raises where it should not."""
@@ -101,7 +129,7 @@ UNCAUGHT = {"settings_hide_their_secrets", "the_platform_is_named", "a_store_has
 
 
 def test_every_promise_can_be_seen_to_be_broken() -> None:
-    assert {name for _, name, _ in CAUGHT_BY} | UNCAUGHT == set(PROMISES)
+    assert {name for _, name, _ in CAUGHT_BY} | {name for _, name in JOINING} | UNCAUGHT == set(PROMISES)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +139,24 @@ async def test_a_broken_promise_is_caught(
     autojump_clock: MockClock, broken: type[Broken], name: str, kind: Kind | None
 ) -> None:
     ears = issubclass(broken, BrokenReader)
-    async with open_harness(KIT, wrap=same if ears else broken, wrap_reader=broken if ears else same) as harness:
+    kit = next(kit for kit in KITS if kind in PROMISES[name].cases(kit))
+    async with open_harness(kit, wrap=same if ears else broken, wrap_reader=broken if ears else same) as harness:
         with pytest.raises((AssertionError, *ITS_OWN)):
             await PROMISES[name].keep(harness, kind)
+
+
+@pytest.mark.parametrize(
+    ("broken", "name", "kit"),
+    [
+        pytest.param(broken, name, kit, id=f"{broken.__name__}-{kit.platform.name}")
+        for broken, name in JOINING
+        for kit in KITS
+        if PROMISES[name].concerns(kit)
+    ],
+)
+async def test_a_broken_way_to_connect_is_caught(
+    autojump_clock: MockClock, broken: type[joining.BrokenDoor], name: str, kit: Kit
+) -> None:
+    async with open_harness(kit, wrap_door=broken) as harness:
+        with pytest.raises((AssertionError, pytest.fail.Exception, *ITS_OWN)):
+            await PROMISES[name].keep(harness, None)

@@ -16,11 +16,12 @@ from daemon.model import ExternalId, Kind, Secret
 from daemon.platforms.woocommerce import PLATFORM
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
 from daemon.sandbox import Shop, WooCommerce, WooCommerceOptions
+from daemon.sandbox.post import Poster
 from daemon.sandbox.transport import InProcess
 from daemon.sandbox.woocommerce import B2B_ROLE
 from daemon.sandbox.woocommerce.records import Webhook
 from daemon.transport.http import Transport
-from tests.conformance.kit import Hook, Kit, Sent
+from tests.conformance.kit import Hook, Kit, Sent, Visited
 
 URL = "http://localhost"
 LINES = [{"sku": "J-S", "quantity": 2}]
@@ -47,6 +48,7 @@ class Stand:
     )
     spellings: Sequence[str] = (URL, f" {URL}/ \n", "HTTP://LOCALHOST:80/wp-admin/")
     strange_ids: Sequence[str] = ("", "abc123", "abc def", "http://shop.example", "ftp://shop.example", "https://")
+    app_settings: None = None
     shop: Shop = field(factory=Shop)
 
     def __attrs_post_init__(self) -> None:
@@ -137,6 +139,30 @@ class Stand:
         content = json.dumps({"id": int(external_id)}).encode() if body is None else body
         return _signed(f"{kind.value.removesuffix('s')}.updated", content)
 
+    def typed(self) -> Mapping[str, str]:
+        """Return the first key."""
+        return {"woocommerce_api_key": CONSUMER_KEY, "woocommerce_api_secret": CONSUMER_SECRET}
+
+    async def consent(self, install_url: str) -> Visited:
+        """Have the shop make a key and post it."""
+        catcher = _Catcher()
+        self.api.authorization.poster = catcher
+        await self.api.authorization.approve(install_url)
+        return Visited(page="callback", body=catcher.body)
+
+    def strangers(self, visited: Visited) -> Sequence[Visited]:
+        """Return posts with invented and revoked keys, with one that may not write, and no posts of a shop."""
+        posted = json.loads(visited.body)
+        reading, revoked = self.api.keys.add("read"), self.api.keys.add()
+        self.api.keys.revoke(revoked.consumer_key)
+        keys = [("ck_invented", "cs_invented"), (posted["consumer_key"], "cs_wrong"), ("two words", "cs"), ("", "")]
+        keys += [(key.consumer_key, key.consumer_secret) for key in (reading, revoked)]
+        changes = [{"consumer_key": name, "consumer_secret": secret} for name, secret in keys]
+        changes += [{"key_permissions": "read"}, {"user_id": ""}]
+        bodies = [json.dumps(posted | change).encode() for change in changes]
+        bodies += [visited.body.ljust(1_000_000), visited.body[:-1], b"", b"[" * 10_000, b"\xff"]
+        return [evolve(visited, body=body) for body in bodies]
+
     def ping(self) -> Sent | None:
         """Return what a shop posts to an address that it is given."""
         return Sent(headers={b"content-type": b"application/x-www-form-urlencoded"}, body=b"webhook_id=17")
@@ -193,6 +219,17 @@ class Stand:
         if not any(product.sku == "J-S" for product in self.shop.products.values()):
             self.shop.add_product("Jumper", price="10", sku="J-S", silent=True)
         return self.shop.orders.place(buyer, LINES, cart_id=str(uuid.uuid4()), silent=True)
+
+
+class _Catcher(Poster):
+    """Takes what a shop posts."""
+
+    body: bytes = b""
+
+    async def post(self, _url: str, _headers: Mapping[str, str], body: bytes) -> int:
+        """Answer 200."""
+        self.body = body
+        return 200
 
 
 def _signed(topic: str, body: bytes) -> Sent:

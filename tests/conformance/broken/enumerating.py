@@ -101,6 +101,14 @@ class ForgetsWhatOnlyListsTell(Broken):
         return evolve(page, cursor=None)
 
 
+class SweepsNoSettings(Broken):
+    """Waits for a webhook that the platform does not send."""
+
+    async def changed_since(self, kind: Kind, since: float, cursor: str | None) -> Page:
+        page: Page = await self.real.changed_since(kind, since, cursor)
+        return evolve(page, entities=[]) if kind is Kind.STORE else page
+
+
 class ForgetsWhatChangedBehindAFailure(Broken):
     """Has seen all of a time that it once began to look at."""
 

@@ -178,6 +178,20 @@ async def a_store_that_bears_only_small_answers_is_read_all_the_same(harness: Re
     assert set(found) == set(there[:size])
 
 
+@of(lambda kit: kit.platform.kinds - kit.platform.webhook_kinds)
+async def what_no_webhook_tells_of_comes_with_each_sweep(harness: ReaderHarness, kind: Kind) -> None:
+    """A sweep brings each change of it, also one in the second in which the last sweep ended."""
+    external_id = STORE if kind is Kind.STORE else harness.stand.add(kind, 1)[0]
+    seen = [(await harness.mapped(kind))[external_id].value]
+    for _ in range(2):
+        harness.stand.edit(kind, external_id)
+        swept = {entity.external_id: entity for entity in await harness.walk(kind, since=harness.stand.now)}
+        assert external_id in swept
+        value = harness.shop.map(kind, swept[external_id], await harness.shop.facts()).value
+        assert value != seen[-1]
+        seen.append(value)
+
+
 @of(frozenset({Kind.STORE}))
 async def the_store_is_one_entity(harness: ReaderHarness, kind: Kind) -> None:
     """Its id is always the same, its content is the facts."""

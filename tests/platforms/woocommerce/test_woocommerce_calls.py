@@ -17,6 +17,7 @@ CONSTANTS = {
     "/settings/tax/woocommerce_prices_include_tax",
     "/customers (OPTIONS)",
 }
+"""The calls for the kind `store`: no single call of the API has settings of several groups, or the roles."""
 HOOKS = "/webhooks"
 
 
@@ -62,7 +63,10 @@ async def test_a_full_sync_pools_the_variations_of_all_pages(autojump_clock: Moc
 
 @pytest.mark.parametrize(("customers", "orders"), [(0, 0), (150, 60), (9, 110)])
 async def test_a_sweep_with_nothing_new_is_cheap(autojump_clock: MockClock, customers: int, orders: int) -> None:
-    """One call a kind, one for each B2B role and begun 100 of its customers, one for each begun 100 open orders."""
+    """One call for the changes of a kind, one for each B2B role and begun 100 of its customers, and the constants.
+
+    Open orders cost one call for each begun 100.
+    """
     async with whole_daemon(large_shop(12, customers=customers, orders=orders)) as whole:
         await whole.synced()
         # The first sweep still sees what the run before it has changed.

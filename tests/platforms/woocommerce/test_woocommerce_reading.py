@@ -8,7 +8,7 @@ from trio.testing import MockClock
 from daemon.errors import Rejected, Retry
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import Entity
-from tests.platforms.woocommerce.shop import ROLE, SECOND_ROLE, FakeShop, line, own, refund
+from tests.platforms.woocommerce.shop import CART, ROLE, SECOND_ROLE, FakeShop, line, own, refund
 from tests.platforms.woocommerce.summary import told
 
 SINCE = 1793512805.9
@@ -301,6 +301,15 @@ async def test_only_orders_with_a_cart_are_ours() -> None:
     read = await shop.adapter.read(Kind.ORDERS, [ExternalId("1"), ExternalId("2")], Lane.LIVE)
     assert all_told(shop, Kind.ORDERS, read) == {"1": OURS.format(1), "2": "nothing"}
     assert shop.queries("/orders")[0]["include_meta"] == "sparklayer_cart_id,_wc_shipment_tracking_items"
+
+
+async def test_the_cart_of_an_order_may_be_in_another_meta_field() -> None:
+    shop = FakeShop(cart_meta_field="b2b_cart")
+    shop.add_orders(1)
+    shop.add_orders(2, meta_data=[{"key": "b2b_cart", "value": CART}])
+    assert all_told(shop, Kind.ORDERS, await walk(shop, Kind.ORDERS)) == {"2": OURS.format(2)}
+    assert set(ids(await sweep(shop, Kind.ORDERS))) == {2}
+    assert {query["include_meta"].partition(",")[0] for query in shop.queries("/orders")} == {"b2b_cart"}
 
 
 async def test_a_sweep_reads_open_and_trashed_orders_whatever_their_date() -> None:

@@ -5,7 +5,7 @@
 | an edit with a delivery | `test_a_delivery_brings_every_announced_edit` |
 | an edit whose delivery is lost | `test_dropped_deliveries_come_with_the_next_sweep` |
 | a role or an attribute given by code | the same, by `UNANNOUNCED` |
-| a setting of the shop | `test_a_setting_comes_with_the_next_sweep` |
+| a setting of the shop | `test_a_setting_comes_with_the_next_sweep`, `test_a_currency_comes_with_the_next_sweep` |
 | tracking, a line, a deleted refund of an open order | `test_open_orders_without_dates_come_with_the_next_sweep` |
 | restored amid a full sync | `test_woocommerce_walk_and_sweep.py` |
 | deleted permanently, or without the role | `test_silent_removals_come_with_the_next_census` |
@@ -72,6 +72,17 @@ async def test_a_setting_comes_with_the_next_sweep(autojump_clock: MockClock, na
         SETTINGS_EDITS[name](whole.shop)
         assert whole.unequal != []
         await whole.swept()
+        assert whole.unequal == []
+
+
+async def test_a_currency_comes_with_the_next_sweep(autojump_clock: MockClock) -> None:
+    """It converts nothing, and orders keep theirs."""
+    async with whole_daemon(trading_shop()) as whole:
+        await whole.synced()
+        assert whole.site.state.settings.currency == "GBP"
+        whole.shop.set_currency("EUR")
+        await whole.swept()
+        assert whole.site.state.settings.currency == "EUR"
         assert whole.unequal == []
 
 

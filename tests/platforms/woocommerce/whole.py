@@ -49,6 +49,7 @@ from tests.databases import new_engine
 
 EPOCH = 1_800_000_000.0
 SHOP_URL, SITE_URL, PUBLIC_URL = "https://shop.test", "https://site.test", "https://here.test"
+HOOK_SECRET = "the-webhooks-own-secret"
 SWEEP, CENSUS = 900.0, 3600.0
 LATEST = 1.15
 """A sweep may be a tenth later than its period; the rest is for its work."""
@@ -230,7 +231,7 @@ def settings(url: str = SHOP_URL, **sync: Any) -> Settings:
         store_url=url,
         consumer_key=Secret("ck_sandbox"),
         consumer_secret=Secret("cs_sandbox"),
-        webhook_secret=Secret("the-webhooks-own-secret"),
+        webhook_secret=Secret(HOOK_SECRET),
     )
     link = ConnectionSettings(
         site_env="test",

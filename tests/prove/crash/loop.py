@@ -39,6 +39,8 @@ SLOWNESS = 0.03
 """Seconds that pass between some effects and their answers."""
 SELDOM, OFTEN = 3600, 1
 SYNC = {"debounce_seconds": 0.05, "debounce_max_seconds": 0.3, "sweep_seconds": SELDOM, "census_seconds": SELDOM}
+PATIENCE = 4 * TIMEOUT
+"""Seconds. A busy machine makes lives long and censuses rare: they take at most a tenth of the time."""
 STOP_SECONDS = 25.0
 """So long a daemon may take to end after SIGTERM."""
 NOISE = ("Traceback", "crashed", "broke the daemon", '"error"', '"critical"')
@@ -160,9 +162,10 @@ class Loop:
     async def _catch_up(self) -> None:
         """Wait for what only a sweep and a census bring, on a platform that sends no webhook twice."""
         if not self.harness.store_type.repeats:
-            with trio.move_on_after(TIMEOUT):
+            with trio.move_on_after(PATIENCE):
                 while self.harness.unequal:  # noqa: ASYNC110  a foreign process tells nobody
-                    await trio.sleep(GLANCE)
+                    # A look takes as long as many requests, and this process serves both sides.
+                    await trio.sleep(10 * GLANCE)
             await self.harness.settle()
 
     def _set_sweep(self, seconds: int) -> None:
@@ -173,7 +176,7 @@ class Loop:
 
     async def _stir(self, act: Callable[[], Awaitable[object]]) -> None:
         """Do `act` again and again until the process is dead."""
-        with trio.fail_after(TIMEOUT):
+        with trio.fail_after(PATIENCE):
             while self.harness.process.living:
                 with contextlib.suppress(Unanswered):
                     await act()

@@ -15,6 +15,8 @@ from attrs import define, field
 from tests.prove.crash.loop import Loop, open_loop
 from tests.prove.power.disk import Disk
 from tests.prove.power.trace import read_trace
+from tests.prove.simulation.stores.base import StoreType
+from tests.prove.simulation.stores.bigcommerce import STORE
 
 ENDINGS = ("", "-wal", "-shm", "-journal")
 
@@ -45,9 +47,11 @@ class PowerSupply:
 
 
 @asynccontextmanager
-async def open_supply(folder: Path, chance: random.Random, level: str) -> AsyncIterator[PowerSupply]:
+async def open_supply(
+    folder: Path, chance: random.Random, level: str, store: StoreType = STORE
+) -> AsyncIterator[PowerSupply]:
     """Open a crash loop whose lives are recorded, with a database at a level of `synchronous`."""
-    async with open_loop(folder, chance) as loop:
+    async with open_loop(folder, chance, store) as loop:
         supply = PowerSupply(loop, folder / "trace")
         loop.entry = ("tests.prove.power.recorder", str(supply.trace), level)
         yield supply

@@ -72,13 +72,14 @@ async def quiet(world: World) -> None:
 async def _lose_some(world: World) -> None:
     """Have edits of which every webhook gets lost, on a platform that sends none twice."""
     world.delivery.losing = 1.0
+    world.premises.move(ahead=False)
     for _ in range(UNHEARD):
         world.trace.add("edit unheard", world.merchant.edit())
         await trio.sleep(1)
     world.merchant.goods.retitle(silent=False)
     while world.premises.outstanding:  # noqa: ASYNC110  the sender tells nobody
         await trio.sleep(1)
-    world.premises.move()
+    world.premises.move(ahead=True)
     world.delivery.losing = 0.0
     world.premises.calm()
 

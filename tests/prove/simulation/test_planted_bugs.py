@@ -52,6 +52,7 @@ FOUND = {
 
 ADAPTERS = {
     "woocommerce": {
+        "zone-without-flag": (3, "not equal"),
         "delivery-ids-trusted": (2, "accepted before it was committed"),
         "first-role-trusted": (1, "in the store all the time is gone"),
         "variation-taken-for-a-product": (12, "accepted before it was committed"),

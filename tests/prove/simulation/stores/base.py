@@ -256,8 +256,8 @@ class Premises(Protocol):
         """Take away one of the products of a page, if that moves those of the next page."""
         ...
 
-    def move(self) -> None:
-        """Move the store to another time zone, if it has one."""
+    def move(self, *, ahead: bool) -> None:
+        """Move the store, if it has a time zone, to the one that is `ahead` of all others, or to one behind it."""
         ...
 
     def calm(self) -> None:

@@ -262,7 +262,7 @@ class BigCommercePremises:
     def shift(self, products: Sequence[int]) -> None:
         """Pages begin at an id, so nothing moves them."""
 
-    def move(self) -> None:
+    def move(self, *, ahead: bool) -> None:
         """Dates have no zone."""
 
     def calm(self) -> None:

@@ -180,9 +180,9 @@ class WooCommercePremises:
         if there:
             self.trade.delete_product(min(there), silent=False)
 
-    def move(self) -> None:
-        # There the clock is ahead of every other zone's, so that dates stored before look older than they are.
-        self.store.set_zone(ZONES[-1])
+    def move(self, *, ahead: bool) -> None:
+        # Dates that were stored before a move ahead look older than they are.
+        self.store.set_zone(ZONES[-1] if ahead else ZONES[-2])
 
     def calm(self) -> None:
         self.api.keys.role_lost = False

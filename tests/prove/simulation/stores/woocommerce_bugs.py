@@ -16,7 +16,9 @@ from daemon.platforms.shared.rows import read_id
 from daemon.platforms.woocommerce import walk, webhooks
 from daemon.platforms.woocommerce.customers.reader import CustomerReader
 from daemon.platforms.woocommerce.customers.schema import Customer, read_customer
+from daemon.platforms.woocommerce.orders import reader as orders
 from daemon.platforms.woocommerce.products import reader as products
+from daemon.platforms.woocommerce.since import changed_since
 
 DELIVERY_ID = b"x-wc-webhook-delivery-id"
 
@@ -65,9 +67,21 @@ def _no_overlap_between_pages() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _zone_without_flag() -> Iterator[None]:
+    """Ask for changes since a time with a zone, without the flag that has it compared with GMT."""
+
+    def zoned(since: float) -> dict[str, str]:
+        return {"modified_after": f"{changed_since(since)['modified_after']}Z"}
+
+    with mock.patch.object(products, "changed_since", zoned), mock.patch.object(orders, "changed_since", zoned):
+        yield
+
+
 BUGS: Mapping[str, Callable[[], Any]] = {
     planted.__name__.strip("_").replace("_", "-"): planted
     for planted in (
+        _zone_without_flag,
         _delivery_ids_trusted,
         _first_role_trusted,
         _variation_taken_for_a_product,

@@ -5,7 +5,7 @@ by row; v2 arrays; plain text with 401; HTML with 415. Proxies on the way answer
 JSON is quoted, shortened and with all secrets masked.
 
 A refusal counts only in one of BigCommerce's two shapes: an object with a `title`, or rows each with a `message`. It
-must not contain a status other than the answer's, and must not be a web page. Many servers and gateways answer with
+must not have members or a status of another program, and must not be a web page. Many servers and gateways answer with
 JSON that has a `status` too, so a missing entity (404) or a missing right (403) must repeat the status in the body, and
 so must a 401 that proves that BigCommerce does not know the token. A 401 in plain text or without a body pauses the
 connection, but proves nothing. Any other answer comes from a proxy, and is retried.
@@ -26,6 +26,8 @@ LONGEST_WORDS: Final = 300
 SCOPE_MISSING: Final = "scope_missing"
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 401, 403, 404, 429, 500
+_MEMBERS = frozenset({"status", "title", "type", "detail", "errors", "instance", "code", "message", "details"})
+"""Members of BigCommerce's refusals in both shapes, and of RFC 7807. Gateways add trace ids and codes to problems."""
 _PASSING = frozenset({_FORBIDDEN, _NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
 
 
@@ -72,7 +74,11 @@ def _is_own(answer: Answer, body: Any) -> bool:
         return True
     words = "message" if isinstance(body, list) else "title"
     return bool(body) and all(
-        isinstance(row, dict) and isinstance(row.get(words), str) and _agrees(row, answer.status) for row in _rows(body)
+        isinstance(row, dict)
+        and row.keys() <= _MEMBERS
+        and isinstance(row.get(words), str)
+        and _agrees(row, answer.status)
+        for row in _rows(body)
     )
 
 

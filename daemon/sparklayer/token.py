@@ -104,7 +104,7 @@ def read(answer: Answer, now: float, sent: Secret) -> Token | Failure:
     if not answer.ok:
         reason = "credentials" if answer.status in REFUSED_KEY else f"token_http_{answer.status}"
         words = words_of(answer).replace(sent.reveal(), "***")
-        # A doubtful refusal may be a proxy's: it pauses the connection, but must not end a clean-up or refuse a connect.
+        # A doubtful refusal may be a proxy's: it pauses the connection, but ends no clean-up and refuses no connect.
         kind = KeyRefused if answer.status in REFUSED_KEY and not _is_doubtful(answer) else Blocked
         return kind(f"no access token: {words}", reason=reason, side=Side.SPARKLAYER)
     try:

@@ -292,3 +292,25 @@ async def test_where_no_health_is_shown_hooks_are_registered_all_the_same(
 async def test_credentials_that_end_meanwhile_block(store: Any, shop: BigCommerce) -> None:
     store.health = httpx.Response(401)
     assert isinstance((await shop.ensure_webhooks(HERE)).failure, Blocked)
+
+
+@pytest.mark.holds("A6")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, json={"data": {}}),
+        httpx.Response(204),
+        httpx.Response(404, json={"status": 404, "title": "Not found"}),
+    ],
+)
+async def test_a_deletion_that_is_only_said_to_be_done_is_tried_again(
+    autojump_clock: MockClock, store: Any, shop: BigCommerce, answer: httpx.Response
+) -> None:
+    """A proxy may answer so in BigCommerce's place."""
+    await shop.ensure_webhooks(HERE)
+    listed = httpx.Response(200, json={"data": list(store.hooks.values())})
+    store.script.extend([listed, answer])
+    with pytest.raises(Retry, match="still listed"):
+        await shop.remove_webhooks(HERE)
+    await shop.remove_webhooks(HERE)
+    assert store.hooks == {}

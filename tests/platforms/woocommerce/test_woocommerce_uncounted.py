@@ -10,7 +10,7 @@ from daemon.errors import Retry
 from daemon.model import Kind
 from tests.platforms.woocommerce.shop import FakeShop
 
-ODD_LISTS = ([], [{"message": "hello"}])
+ODD_LISTS = ([], [{"name": "without an id"}])
 
 
 @pytest.mark.holds("A4")

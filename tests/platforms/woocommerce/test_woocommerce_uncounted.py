@@ -10,7 +10,7 @@ from daemon.errors import Retry
 from daemon.model import Kind
 from tests.platforms.woocommerce.shop import FakeShop
 
-ODD_LISTS = ([], [{"name": "without an id"}])
+ODD_LISTS: tuple[list[Any], ...] = ([], [{"name": "without an id"}])
 
 
 @pytest.mark.holds("A4")

@@ -8,9 +8,10 @@
 
 The moments are a first sync, live changes, removals, a full sync, and the disconnect. After each, when the odd answers
 have ended, both sides are equal, nothing that only SparkLayer has is lost, no issue is left, nothing is blocked, and
-one more full sync writes nothing. With `--platform woocommerce`, the store is a shop of WooCommerce, without additions, so
-that not every operation is used. `odd.PLAUSIBLE` has the few answers to single operations for which that holds after
+one more full sync writes nothing. `odd.PLAUSIBLE` has the few answers to single operations for which that holds after
 the next whole read only; they get walks of their own, in which every other operation answers properly.
+
+With `--platform woocommerce` the store is a shop of WooCommerce. It has no additions, so some operations are not used.
 """
 
 import argparse

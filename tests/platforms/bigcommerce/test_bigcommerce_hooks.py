@@ -314,3 +314,9 @@ async def test_a_deletion_that_is_only_said_to_be_done_is_tried_again(
         await shop.remove_webhooks(HERE)
     await shop.remove_webhooks(HERE)
     assert store.hooks == {}
+
+
+async def test_json_of_another_program_ends_no_pause(store: Any, shop: BigCommerce) -> None:
+    store.script.append(httpx.Response(200, json={"status": "ok"}))
+    with pytest.raises(Retry):
+        await shop.probe()

@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry
 from daemon.model import ExternalId, Kind, Lane
+from daemon.platforms.woocommerce.app import attempt
 from daemon.platforms.woocommerce.refusal import SCOPE_MISSING, refusal
 from daemon.transport.http import Answer
 from tests.platforms.woocommerce.recorded import KEY, SECRET, SIGNING, settings
@@ -105,6 +106,15 @@ PLUGINS_404 = ["rest_disabled", "rest_not_found", "rest_forbidden", "rest_cannot
 def test_a_404_in_the_words_of_a_plugin_says_nothing_about_an_entity(code: str) -> None:
     failure = refusal(Answer(404, {}, own(404, code).content), ())
     assert type(failure) is (Missing if code in OWN_404 else Retry)
+
+
+async def test_json_of_another_program_neither_ends_a_pause_nor_accepts_a_key() -> None:
+    shop = FakeShop()
+    shop.broken["/data/currencies/current"] = httpx.Response(200, json={"status": "ok"})
+    with pytest.raises(Retry):
+        await shop.adapter.probe()
+    with pytest.raises(Retry):
+        await attempt(settings(), httpx.MockTransport(shop.answer))
 
 
 async def test_a_redirect_says_to_which_address(autojump_clock: MockClock) -> None:

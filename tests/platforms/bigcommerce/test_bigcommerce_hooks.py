@@ -320,3 +320,14 @@ async def test_json_of_another_program_ends_no_pause(store: Any, shop: BigCommer
     store.script.append(httpx.Response(200, json={"status": "ok"}))
     with pytest.raises(Retry):
         await shop.probe()
+
+
+@pytest.mark.holds("A1")
+async def test_a_web_page_is_no_list_even_if_its_content_looks_so(store: Any, shop: BigCommerce) -> None:
+    await shop.ensure_webhooks(HERE)
+    for kind in ("text/html", "Text/HTML; charset=utf-8"):
+        store.script.extend([httpx.Response(200, json={"data": []}, headers={"content-type": kind})] * 3)
+        with pytest.raises(Retry):
+            await shop.ensure_webhooks(HERE)
+        store.script.clear()
+    assert leads_here(store) == EACH_ONCE

@@ -96,6 +96,26 @@ PUT /v3/hooks/{}                                    x   k   b   m   x   x   x   
 DELETE /v3/hooks/{}                                 x   k   b   m   x   x   x   x   x   r   r   r   r   r   r   r   r
 """
 
+# A key that may not read is refused with 401; one whose user lost the role with 403. A 404 is about an entity only with
+# one of the codes for that. What a server or a plugin refuses passes at 408, 423, 425, 429 and 499.
+WOOCOMMERCE = """
+operation                      400 401 403 404 405 409 410 413 415 422 423 429 499 500 501 502 503
+OPTIONS /customers              x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+GET /customers                  x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+GET /customers/{}               x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+GET /data/currencies/current    x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+GET /orders                     x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+GET /orders/{}                  x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+GET /orders/{}/refunds          x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+GET /products                   x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+GET /products/{}                x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+GET /settings/{}/{}             x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+GET /variations                 x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+GET /webhooks                   x   b   f   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+POST /webhooks/batch            x   b   b   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+DELETE /webhooks/{}             x   b   b   m   x   x   x   x   x   x   r   r   r   r   r   r   r
+"""
+
 
 def cells(table: str) -> Cells:
     """Return a table's cells. The letters of a row are its last words, as many as there are columns."""

@@ -16,7 +16,9 @@ from daemon.model import ApiKey, Lane, Secret
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client as ShopClient
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.sandbox import BigCommerce, BigCommerceOptions, Store
+from daemon.platforms.woocommerce.client import OBJECT, RAW
+from daemon.platforms.woocommerce.client import Client as WooCommerceClient
+from daemon.sandbox import BigCommerce, BigCommerceOptions, Shop, Store, WooCommerce, WooCommerceOptions
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.transport import Exchange
 from daemon.sparklayer.client import Client as SiteClient
@@ -27,12 +29,13 @@ from daemon.transport.http import Api
 from daemon.transport.throttle import AdaptivePolicy, Limiter
 from tests.prove.simulation.faults import SHOP
 from tests.prove.simulation.furnishing import UNUSED
-from tests.refusals import BIGCOMMERCE, SPARKLAYER, cells, classes, operations
+from tests.prove.simulation.stores.woocommerce import SETTINGS as WOOCOMMERCE_SETTINGS
+from tests.refusals import BIGCOMMERCE, SPARKLAYER, WOOCOMMERCE, cells, classes, operations
 from tests.sparklayer.test_own_words import OPERATIONS
 
 TAKEN = "Not possible: the SKU already exists"
 BODY = b'{"external_id": "7", "sku": "A-7"}'
-SITE_CELLS, SHOP_CELLS = cells(SPARKLAYER), cells(BIGCOMMERCE)
+SITE_CELLS, SHOP_CELLS, WOOCOMMERCE_CELLS = cells(SPARKLAYER), cells(BIGCOMMERCE), cells(WOOCOMMERCE)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -69,6 +72,24 @@ async def test_a_refusal_of_the_store_has_its_class(autojump_clock: MockClock, n
     assert met == expected
 
 
+@pytest.mark.parametrize("name", sorted(operations(WOOCOMMERCE)))
+async def test_a_refusal_of_the_shop_has_its_class(autojump_clock: MockClock, name: str) -> None:
+    method, path = name.replace("{}", "7").split()
+    expected, met = classes(WOOCOMMERCE_CELLS, name), {}
+    for column in expected:
+        client = WooCommerceClient(WOOCOMMERCE_SETTINGS, Answering(refusal_of_the_shop(column)), ignore)
+        if method == "GET":
+            reading = client.get(path, RAW, lane=Lane.LIVE)
+            met[column] = await class_of(reading)
+        elif method == "OPTIONS":
+            description = client.options(path, OBJECT, lane=Lane.LIVE)
+            met[column] = await class_of(description)
+        else:
+            met[column] = await class_of(client.write(method, path, lane=Lane.LIVE))
+        await client.aclose()
+    assert met == expected
+
+
 async def test_every_operation_that_the_daemon_uses_is_in_a_table() -> None:
     """Of the store's operations the walk uses exactly those that are not in `UNUSED`, and fails otherwise."""
     assert operations(SPARKLAYER) == OPERATIONS.keys()
@@ -77,6 +98,13 @@ async def test_every_operation_that_the_daemon_uses_is_in_a_table() -> None:
         used = shop._router.names() - UNUSED[SHOP]
         nursery.cancel_scope.cancel()
     assert operations(BIGCOMMERCE) == {re.sub(r"\{\w+\}", "{}", name) for name in used}
+
+
+async def test_woocommerces_table_has_operations_that_a_shop_has() -> None:
+    async with trio.open_nursery() as nursery:
+        shop = WooCommerce(Shop(), WooCommerceOptions(), "https://shop.test", nursery)
+        assert operations(WOOCOMMERCE) <= {re.sub(r"\{\w+\}", "{}", name) for name in shop._router.names()}
+        nursery.cancel_scope.cancel()
 
 
 def refusal_of_spark_layer(column: str) -> Response:
@@ -91,6 +119,13 @@ def refusal_of_the_store(path: str, column: str) -> Response:
     status = int(column)
     v2, v3 = [{"status": status, "message": "No"}], {"status": status, "title": "No", "type": "/api-docs"}
     return _json(status, v2 if path.startswith("/v2/") else v3)
+
+
+def refusal_of_the_shop(column: str) -> Response:
+    """Return a refusal in WordPress's words, with the code of a missing entity if that is its status."""
+    status = int(column)
+    code = {401: "woocommerce_rest_authentication_error", 404: "woocommerce_rest_product_invalid_id"}.get(status, "no")
+    return _json(status, {"code": code, "message": "No.", "data": {"status": status}})
 
 
 def _json(status: int, content: object, kind: str = "application/json") -> Response:

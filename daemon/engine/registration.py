@@ -3,6 +3,9 @@
 A webhook that was made, mended or switched on is a gap: its deliveries may have been missing until now, and may be
 missing for a while longer. The gap is noted before the first change and after the last one. So it is closed even if the
 daemon dies in between, when the next look finds everything right.
+
+A list without any of our webhooks, where there were some, counts only if it comes twice: to register them once more
+would double each delivery, or be refused.
 """
 
 from collections.abc import Collection
@@ -20,6 +23,7 @@ from daemon.platforms.base import Registration
 from daemon.storage import gaps, registrations
 from daemon.storage.gaps import GapNote
 from daemon.storage.registrations import Found
+from daemon.transport.second_answer import SECOND_AFTER
 
 log = structlog.get_logger()
 
@@ -31,6 +35,8 @@ class Webhooks:
         self._context = context
         self._destination = destination
         self._announced: GapNote | None = None
+        self._is_doubted = False
+        """True if the last look found none of our webhooks where there were some."""
 
     async def run(self) -> None:
         """Register and mend until cancelled."""
@@ -67,6 +73,7 @@ class Webhooks:
             await self._withdraw()
             await self._store_trouble(error)
             return error
+        self._is_doubted = False
         # Once more, since only now the time begins in which the platform may still deliver nothing.
         await note_gaps(context, found.kinds, context.platform_type.webhooks.active_after, at_once=found.fresh)
         await self._withdraw(but=found.kinds)
@@ -82,9 +89,21 @@ class Webhooks:
         return found.failure
 
     async def _announce(self, found: Registration) -> None:
-        """Note the gap before the first change, in case the daemon dies before the last one."""
+        """Note the gap before the first change, in case the daemon dies before the last one.
+
+        Raises Retry if no webhook of ours is listed for the first time, although there were some.
+        """
+        if found.fresh and not self._is_doubted and await self._had_some():
+            self._is_doubted = True
+            raise Retry("the list has none of our webhooks", reason="webhooks_unlisted", after=SECOND_AFTER)
         active_after = self._context.platform_type.webhooks.active_after
         self._announced = await note_gaps(self._context, found.kinds, active_after, at_once=found.fresh, maybe=True)
+
+    async def _had_some(self) -> bool:
+        """Return True if webhooks of ours were registered when the daemon last looked."""
+        context = self._context
+        earlier = await context.storage.read(registrations.found, context.connection.id)
+        return earlier is not None and earlier.registered > 0
 
     async def _withdraw(self, but: Collection[Kind] = ()) -> None:
         """Forget the announced gaps, except of the kinds `but`: nothing of theirs was changed.

@@ -17,9 +17,9 @@ import trio
 
 from daemon.errors import Blocked, Failure, Rejected, Retry, Side
 from daemon.model import Lane
-from daemon.sparklayer.empty_refusals import EMPTY_SITE, Call, Control, EmptyRefusals, is_empty_refusal
+from daemon.sparklayer.empty_refusals import EMPTY_SITE, Call, Control, EmptyRefusals
 from daemon.sparklayer.failures import Operation, entities_of, failure_of, words_of
-from daemon.sparklayer.own_words import UNSEEN
+from daemon.sparklayer.own_words import UNSEEN, is_doubtful
 from daemon.sparklayer.token import Token, Tokens
 from daemon.transport.client import ThrottledApi
 from daemon.transport.http import Answer, shortly
@@ -123,16 +123,19 @@ class Client:
             else:
                 self._empty.note_success(call, operation.control, trio.current_time(), bulk=operation.bulk)
             return answer, None
-        if isinstance(failure, Retry) or not is_empty_refusal(answer):
+        if isinstance(failure, Retry) or not is_doubtful(answer):
             return answer, failure
         if answer.status == HTTPStatus.NOT_FOUND:
-            believed = await self._is_own_404(operation, call, lane)
+            believed = await self._is_own_404(operation, call, answer, lane)
         else:
             believed = self._empty.believes(call, answer.status, trio.current_time())
         if believed:
             return answer, failure
-        words = f"{operation.name} was refused without a body, with HTTP status {answer.status}"
-        return answer, Retry(words, reason="empty_refusal", effect_unknown=True)
+        how, reason = (
+            ("with an unknown body", "odd_refusal") if answer.body.strip() else ("without a body", "empty_refusal")
+        )
+        words = f"{operation.name} was refused {how}, with HTTP status {answer.status}"
+        return answer, Retry(words, reason=reason, effect_unknown=True)
 
     def _expect_no_body(self, operation: Operation, answer: Answer) -> None:
         if operation.answers != UNSEEN or not answer.body.strip():
@@ -145,14 +148,14 @@ class Client:
         """Remember ids that SparkLayer should have, for control questions."""
         self._empty.expect(control, [quote(identifier, safe="") for identifier in ids])
 
-    async def _is_own_404(self, operation: Operation, call: Call, lane: Lane) -> bool:
-        """Return True if the API itself sent an empty 404. Asks the control question if it is due."""
-        empty = self._empty
+    async def _is_own_404(self, operation: Operation, call: Call, answer: Answer, lane: Lane) -> bool:
+        """Return True if the API itself sent a doubtful 404. Asks the control question if it is due."""
+        empty, form = self._empty, _form(operation, answer)
         # One control question at a time: its result serves all calls that wait here.
         async with self._asking:
             now = trio.current_time()
-            if empty.believes_missing(operation.name, now) or not empty.may_ask(operation.name, now):
-                return empty.believes_missing(operation.name, now)
+            if empty.believes_missing(form, now) or not empty.may_ask(form, now):
+                return empty.believes_missing(form, now)
             control = operation.control
             asked = control.id_in(call.path)
             known = empty.known_id(control, asked) or await self._known(control, asked)
@@ -162,9 +165,11 @@ class Client:
                 return False
             read = _reads(control)
             gone = await self._authorized(read, control.of(control.nobody), lane)
-            if gone.status != HTTPStatus.NOT_FOUND or failure_of(read, gone) is None or not is_empty_refusal(gone):
+            if gone.status != HTTPStatus.NOT_FOUND or failure_of(read, gone) is None or not is_doubtful(gone):
                 return False
-            empty.believe_missing(operation.name, trio.current_time())
+            if _form(operation, gone) != form:
+                return False
+            empty.believe_missing(form, trio.current_time())
             return True
 
     async def _finds(self, control: Control, identifier: str, lane: Lane) -> bool:
@@ -197,6 +202,11 @@ class Client:
 
 def _reads(control: Control) -> Operation:
     return Operation(name="controlQuestion", method="GET", answers=control.answers)
+
+
+def _form(operation: Operation, answer: Answer) -> str:
+    """Return the name of an operation with an empty 404, or of it with a 404 that has a body: each proves itself."""
+    return f"{operation.name} with a body" if answer.body.strip() else operation.name
 
 
 def _call(operation: Operation, path: str, body: bytes | None) -> Call:

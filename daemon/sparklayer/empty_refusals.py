@@ -19,7 +19,6 @@ from http import HTTPStatus
 from attrs import define, field, frozen
 
 from daemon.sparklayer.own_words import Shape, one_with
-from daemon.transport.http import Answer
 
 BELIEVED_SECONDS = 3600.0
 TRIES = 4
@@ -181,9 +180,3 @@ class EmptyRefusals:
             for call, trials in self._trials.items()
             if any(now - trial.last <= BELIEVED_SECONDS for trial in trials.values())
         }
-
-
-def is_empty_refusal(answer: Answer) -> bool:
-    """Return True for a 4xx answer without a body."""
-    refused = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-    return refused and not answer.body.strip()

@@ -95,9 +95,6 @@ def failure_of(operation: Operation, answer: Answer) -> Failure | None:
 
 def _obstacle(operation: Operation, answer: Answer) -> Blocked | None:
     """Return Blocked for an answer that concerns every request of the connection, else None."""
-    if answer.status < HTTPStatus.BAD_REQUEST:
-        words = f"the API has moved to {answer.headers.get('location', 'an unknown place')}"
-        return Blocked(words, reason="redirected", side=Side.SPARKLAYER)
     if answer.status in SUSPENDED and not (operation.forbidding and answer.status == HTTPStatus.FORBIDDEN):
         return Blocked(words_of(answer), reason="forbidden", side=Side.SPARKLAYER)
     return None

@@ -1,7 +1,8 @@
 """Distinguishes SparkLayer's own answers from those of a proxy, a firewall or a login page. Pure.
 
 Only documented answers are believed, at any status. A refusal is an RFC 7807 problem, for price writes a list of
-`{line, field, message}`, or empty, which needs more than one answer (`empty_refusals`). A success has the shape that
+`{line, field, message}`, or empty, which needs more than one answer (`empty_refusals`), as does a problem with members
+of its own (`is_doubtful`). A success has the shape that
 its operation documents (sparklayer.md 0). A `Content-Type` of HTML rules an answer out, since the API never sends HTML;
 JSON counts under any other type.
 """
@@ -35,6 +36,10 @@ class _Refusal(msgspec.Struct):
     status: int | None = None
     detail: str | None = None
     errors: list[_Error] | None = None
+
+
+MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "errors"})
+"""Members of a problem: those of RFC 7807, and SparkLayer's `errors`."""
 
 
 @frozen(kw_only=True)
@@ -73,6 +78,17 @@ def foreign(name: str, shape: Shape, answer: Answer, *, by_line: bool = False) -
     return Retry(text, reason=FOREIGN, effect_unknown=True)
 
 
+def is_doubtful(answer: Answer) -> bool:
+    """Return True for a 4xx answer that may be a proxy's as well: without a body, or a problem with other members.
+
+    RFC 7807 lets every program add members to its problems: gateways and frameworks add trace ids and codes.
+    """
+    if not HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return False
+    content = content_of(answer)
+    return _is_empty(answer) or (isinstance(content, dict) and not content.keys() <= MEMBERS)
+
+
 def content_of(answer: Answer) -> Any:
     """Return the decoded JSON body, or None for any other body."""
     try:
@@ -104,6 +120,8 @@ def _has(content: Any, names: frozenset[str]) -> bool:
 
 
 def _refuses(answer: Answer, *, by_line: bool) -> bool:
+    if answer.status < HTTPStatus.BAD_REQUEST:
+        return False  # no redirect is documented
     if _is_empty(answer):
         return True
     content = content_of(answer)

@@ -15,7 +15,7 @@ from daemon.errors import Blocked, Failure, KeyRefused, Retry, Side
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.failures import Operation, words_of
 from daemon.sparklayer.inferred import KEY_ERROR, KEY_ERRORS, REFUSED_KEY, TOKEN_SECONDS
-from daemon.sparklayer.own_words import content_of, foreign, is_html, one_with
+from daemon.sparklayer.own_words import content_of, foreign, is_doubtful, is_html, one_with
 from daemon.transport.client import ThrottledApi
 from daemon.transport.http import Answer, temporary
 
@@ -104,14 +104,18 @@ def read(answer: Answer, now: float, sent: Secret) -> Token | Failure:
     if not answer.ok:
         reason = "credentials" if answer.status in REFUSED_KEY else f"token_http_{answer.status}"
         words = words_of(answer).replace(sent.reveal(), "***")
-        # An empty refusal may be a proxy's: it pauses the connection, but must not end a clean-up or refuse a connect.
-        kind = KeyRefused if answer.status in REFUSED_KEY and answer.body.strip() else Blocked
+        # A doubtful refusal may be a proxy's: it pauses the connection, but ends no clean-up and refuses no connect.
+        kind = KeyRefused if answer.status in REFUSED_KEY and not _is_doubtful(answer) else Blocked
         return kind(f"no access token: {words}", reason=reason, side=Side.SPARKLAYER)
     try:
         reply = msgspec.json.decode(answer.body, type=_Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Retry("the token endpoint answered without a token", reason="unreadable")
     return Token(Secret(reply.access_token), now + reply.expires_in - min(LONGEST_MARGIN, MARGIN * reply.expires_in))
+
+
+def _is_doubtful(answer: Answer) -> bool:
+    return is_doubtful(answer) and not _names_key_error(answer)
 
 
 def _names_key_error(answer: Answer) -> bool:

@@ -240,6 +240,7 @@ KIT = Kit(
     open=opened,
     page=dict.fromkeys(Kind, 250),
     dated=frozenset({Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS}),
+    refusal=lambda words: {"status": 422, "title": words},
     registers_together=False,
     unseen=frozenset({Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS}),
     shrinking=frozenset({Kind.PRODUCTS}),

@@ -151,6 +151,8 @@ class Kit:
     """The most entities of a page: the suite adds more than two pages of them."""
     dated: frozenset[Kind]
     """Of what the platform dates changes, so that `changed_since` can leave the rest out."""
+    refusal: Callable[[str], Mapping[str, Any]]
+    """Makes the body of the API's own refusal, with status 422, in given words."""
     registers_together: bool
     """True if one call registers all webhooks, so that its failure keeps all of them away."""
     unseen: frozenset[Kind]

@@ -251,6 +251,7 @@ KIT = Kit(
     open=opened,
     page={Kind.PRODUCTS: 400, Kind.CUSTOMERS: 100, Kind.ORDERS: 100, Kind.STORE: 1},
     dated=frozenset({Kind.PRODUCTS}),
+    refusal=lambda words: {"code": "refused", "message": words, "data": {"status": 422}},
     registers_together=True,
     unseen=frozenset({Kind.ORDERS}),
     shrinking=frozenset({Kind.PRODUCTS}),

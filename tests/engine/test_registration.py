@@ -195,3 +195,31 @@ async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockC
     async with wide.working(None):
         await trio.sleep(1)
     assert await wide.context.storage.read(registrations.found, wide.harness.connection_id) is None
+
+
+@pytest.mark.holds("A4")
+@pytest.mark.parametrize(
+    ("had_some", "empty", "waits", "made"), [(True, 1, True, 0), (True, 2, True, 1), (False, 1, False, 1)]
+)
+async def test_a_list_without_our_webhooks_counts_only_twice_where_there_were_some(
+    autojump_clock: MockClock, wide: GapBench, *, had_some: bool, empty: int, waits: bool, made: int
+) -> None:
+    looked: list[float] = []
+    answers = [*([RIGHT] if had_some else []), *([MADE] * empty)]
+    registered: list[Registration] = []
+
+    async def ensure_webhooks(_destination: str, announce: Callable[[Registration], Awaitable[None]]) -> Registration:
+        await trio.lowlevel.checkpoint()
+        looked.append(trio.current_time())
+        answer = answers.pop(0) if answers else RIGHT
+        if answer is MADE:
+            await announce(evolve(MADE, registered=0, mended=0, missing={"a": ""}))
+            registered.append(answer)
+        return answer
+
+    wide.shop.ensure_webhooks = ensure_webhooks  # type: ignore[method-assign,assignment]
+    async with wide.working():
+        await trio.sleep(3700 if had_some else 100)
+    assert len(registered) == made
+    pauses = [later - earlier for earlier, later in itertools.pairwise(looked)]
+    assert any(2 <= pause < 10 for pause in pauses) is waits

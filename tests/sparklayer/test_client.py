@@ -256,7 +256,7 @@ TAKEN = b'{"title": "No", "detail": "SKU A-1 is already taken"}'
         (PLAIN, 404, b"", Missing, "missing"),
         (PLAIN, 403, b"", Blocked, "forbidden"),
         (PLAIN, 402, b"", Blocked, "forbidden"),
-        (PLAIN, 301, b"", Blocked, "redirected"),
+        (PLAIN, 301, b"", Retry, "foreign_answer"),
         (PLAIN, 413, b"", Rejected, "http_413"),
         (PLAIN, 422, PROBLEM, Rejected, "http_422"),
         (PLAIN, 429, b"", Retry, "http_429"),

@@ -91,6 +91,30 @@ async def test_an_empty_404_is_the_apis_own_when_its_control_question_says_so(
     assert type(await _fail(client, operation)) is Retry
 
 
+ODD = httpx.Response(404, json={"title": "Not Found", "status": 404, "traceId": "00-1"})
+
+
+@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+async def test_a_problem_with_unknown_members_needs_the_control_question_too(
+    autojump_clock: MockClock, operation: Operation
+) -> None:
+    for nobody, believed in ((ODD, True), (EMPTY, False), (NOT_FOUND, False), (PAGE, False)):
+        service = Service(refusal=ODD, nobody=nobody)
+        failure = await _fail(_client(service), operation)
+        assert type(failure) is (_belief(operation) if believed else Retry), nobody.content
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 409, 410, 422])
+@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+async def test_another_refusal_with_unknown_members_is_not_believed_at_once(
+    autojump_clock: MockClock, operation: Operation, status: int
+) -> None:
+    service = Service(refusal=httpx.Response(status, json={"title": "No", "status": status, "ray_id": "9d99"}))
+    client = _client(service)
+    for _ in range(3):
+        assert type(await _fail(client, operation)) is Retry
+
+
 CONTRADICTIONS: dict[str, dict[str, Any]] = {
     "nothing is found": {"known": EMPTY},
     "a page is found": {"known": httpx.Response(200, html="<h1>Sign in</h1>")},

@@ -16,7 +16,7 @@ from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.client import Client
 from daemon.sparklayer.failures import Operation, failure_of
 from daemon.sparklayer.inferred import KEY_ERRORS
-from daemon.sparklayer.own_words import FOREIGN
+from daemon.sparklayer.own_words import FOREIGN, is_doubtful
 from daemon.sparklayer.token import TOKEN, Token, Tokens, read
 from daemon.transport.client import ThrottledApi, ignore
 from daemon.transport.http import Answer, Api
@@ -70,6 +70,19 @@ FOREIGN_REFUSALS = {
 """A gateway's JSON may share a name with RFC 7807, or have a status other than the answer's."""
 
 PROBLEM = b'{"title": "No", "detail": "No"}'
+PROBLEMS_OF_OTHERS: dict[str, dict[str, object]] = {
+    "Cloudflare": {"type": "https://x", "detail": "The owner has banned you", "error_code": 1006, "ray_id": "9d99"},
+    "ASP.NET": {"type": "https://tools.ietf.org/html/rfc9110#section-15.5.5", "traceId": "00-1-2-00"},
+    "Symfony": {"@type": "hydra:Error", "detail": "No route found", "type": "/errors/404"},
+    "Quarkus": {"htmlMessage": "<p>No</p>", "detail": "No"},
+}
+"""Documents of RFC 7807 with members of their own; a title and the answer's status come with each."""
+
+
+def problem_of(name: str, status: int) -> bytes:
+    return msgspec.json.encode({"title": "No", "status": status, **PROBLEMS_OF_OTHERS[name]})
+
+
 LINES = b'[{"line": 0, "field": "price", "message": "too low"}]'
 JSON = {"content-type": "application/json"}
 
@@ -138,6 +151,21 @@ def test_a_success_of_the_documented_shape_is_believed_under_any_type_but_html(o
     assert isinstance(failure_of(operation, Answer(200, {"content-type": "text/html; charset=utf-8"}, page)), Retry)
     empty = failure_of(operation, Answer(204, {}, b""))
     assert empty is None if page == b"" else isinstance(empty, Retry)
+
+
+@pytest.mark.parametrize("name", PROBLEMS_OF_OTHERS)
+def test_a_problem_with_members_of_another_program_is_doubtful(name: str) -> None:
+    for status in (*STATUSES, 402, 410, 422):
+        assert is_doubtful(Answer(status, JSON, problem_of(name, status)))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_no_redirect_is_the_apis_own(operation: Operation, status: int) -> None:
+    for body in (b"", PROBLEM, HTML):
+        failure = failure_of(operation, Answer(status, {"location": "https://elsewhere.test/login"}, body))
+        assert type(failure) is Retry
+        assert failure.reason == FOREIGN
 
 
 OWN_REFUSALS = [
@@ -232,6 +260,13 @@ def test_a_key_is_refused_in_the_apis_own_words(status: int, body: bytes, kind: 
     outcome = read(Answer(status, {}, body), 0.0, Secret("secret"))
     assert type(outcome) is kind
     assert outcome.reason == "credentials"
+
+
+@pytest.mark.parametrize("name", PROBLEMS_OF_OTHERS)
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_problem_of_another_program_refuses_no_key(status: int, name: str) -> None:
+    """It pauses the connection, but ends no clean-up and refuses no connect."""
+    assert type(read(Answer(status, JSON, problem_of(name, status)), 0.0, Secret("secret"))) is Blocked
 
 
 @pytest.mark.parametrize("error", sorted(KEY_ERRORS))

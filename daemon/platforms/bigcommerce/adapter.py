@@ -115,7 +115,7 @@ class BigCommerce:
 
     async def probe(self) -> None:
         """Ask BigCommerce for the time."""
-        await self._client.get("/v2/time", schema.ANYTHING, lane=Lane.LIVE)
+        await self._client.get("/v2/time", schema.TIME, lane=Lane.LIVE)
 
     async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
         """Register missing webhooks and repair wrong ones. Raises ConfigError without a `webhook_secret`."""

@@ -14,7 +14,7 @@ from msgspec.json import Decoder
 from daemon.errors import Blocked, Rejected, Retry, Side
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import schema
-from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING, refusal
+from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING, is_html, refusal
 from daemon.platforms.bigcommerce.scopes import entities_of, operation_of, right_needed
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.shared.rows import decode
@@ -48,7 +48,7 @@ class Client:
     async def get(self, path: str, decoder: Decoder[T], *, lane: Lane, query: Mapping[str, str] | None = None) -> T:
         """Read and decode one answer. A 204, which v2 sends for an empty list, is read as an empty list."""
         answer = await self._read(path, lane=lane, query=query)
-        return _decoded(b"[]" if answer.status == NO_CONTENT else answer.body, decoder)
+        return _decoded(answer, decoder)
 
     async def every(
         self,
@@ -127,7 +127,7 @@ class Client:
         if not answer.ok:
             raise refusal(answer, self._secrets, right_needed(path))
         if answer.status != NO_CONTENT:
-            _decoded(answer.body, DONE)
+            _decoded(answer, DONE)
 
     async def _read(self, path: str, *, lane: Lane, query: Mapping[str, str] | None) -> Answer:
         async with self._scopes.turn(operation_of(path), partial(entities_of, path, query)) as turn:
@@ -146,9 +146,11 @@ class Client:
         await self._api.aclose()
 
 
-def _decoded(body: bytes, decoder: Decoder[T]) -> T:
+def _decoded(answer: Answer, decoder: Decoder[T]) -> T:
+    if is_html(answer):
+        raise Retry("BigCommerce's answer is a web page", reason="not_json")
     try:
-        return decode(body, decoder)
+        return decode(b"[]" if answer.status == NO_CONTENT else answer.body, decoder)
     except msgspec.ValidationError as error:
         message = f"BigCommerce's answer has an unexpected shape: {error}"
         raise Retry(message, reason="unexpected_shape") from None

@@ -28,7 +28,7 @@ from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 from daemon.platforms.bigcommerce.schema import HEALTH, HOOK, RAW_LISTING, Hook
 from daemon.platforms.bigcommerce.webhooks import KINDS, REGISTERED, SECRET_HEADER
 from daemon.platforms.shared.rows import decode
-from daemon.platforms.shared.second_look import listed_or_empty
+from daemon.platforms.shared.second_look import delete_listed
 
 PATH = "/v3/hooks"
 HEALTH_PATH = "/v3/hooks/admin"
@@ -232,9 +232,11 @@ async def _report_block(client: Client, wanted: Wanted) -> None:
 
 async def remove(client: Client, wanted: Wanted) -> None:
     """Delete all our hooks, wherever they lead. An empty list of hooks counts only if it comes twice."""
-    for hook in await listed_or_empty(partial(_registered, client)):
-        if wanted.is_ours(hook):
-            await _delete(client, hook)
+
+    async def ours() -> list[Hook]:
+        return [hook for hook in await _registered(client) if wanted.is_ours(hook)]
+
+    await delete_listed(ours, partial(_delete, client))
 
 
 async def _registered(client: Client) -> list[Hook]:

@@ -5,7 +5,7 @@ by row; v2 arrays; plain text with 401; HTML with 415. Proxies on the way answer
 JSON is quoted, shortened and with all secrets masked.
 
 A refusal counts only in one of BigCommerce's two shapes: an object with a `title`, or rows each with a `message`. It
-must not contain a status other than the answer's, and must not be a web page. Many servers and gateways answer with
+must not have members or a status of another program, and must not be a web page. Many servers and gateways answer with
 JSON that has a `status` too, so a missing entity (404) or a missing right (403) must repeat the status in the body, and
 so must a 401 that proves that BigCommerce does not know the token. A 401 in plain text or without a body pauses the
 connection, but proves nothing. Any other answer comes from a proxy, and is retried.
@@ -26,6 +26,8 @@ LONGEST_WORDS: Final = 300
 SCOPE_MISSING: Final = "scope_missing"
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 401, 403, 404, 429, 500
+_MEMBERS = frozenset({"status", "title", "type", "detail", "errors", "instance", "code", "message", "details"})
+"""Members of BigCommerce's refusals in both shapes, and of RFC 7807. Gateways add trace ids and codes to problems."""
 _PASSING = frozenset({_FORBIDDEN, _NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
 
 
@@ -49,6 +51,11 @@ def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failu
     return Retry(text, reason=reason, after=_after(answer), effect_unknown=status >= _SERVER_ERROR)
 
 
+def is_html(answer: Answer) -> bool:
+    """Return True if the answer is declared as a web page, which BigCommerce sends as a refusal at most."""
+    return answer.headers.get("content-type", "").strip().lower().startswith("text/html")
+
+
 def _is_final(status: int) -> bool:
     """Return True if a retry is useless. Redirects come from a proxy, and pass like its 404s."""
     return 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004  HTTP's class of client errors
@@ -65,14 +72,18 @@ def _repeats(body: Any, status: int) -> bool:
 
 def _is_own(answer: Answer, body: Any) -> bool:
     """Return True if the answer may be BigCommerce's own."""
-    content, kind = answer.body.strip(), answer.headers.get("content-type", "").strip().lower()
-    if content.startswith(b"<") or kind.startswith("text/html"):
+    content = answer.body.strip()
+    if content.startswith(b"<") or is_html(answer):
         return False
     if answer.status == _UNAUTHORIZED and not content.startswith((b"{", b"[")):
         return True
     words = "message" if isinstance(body, list) else "title"
     return bool(body) and all(
-        isinstance(row, dict) and isinstance(row.get(words), str) and _agrees(row, answer.status) for row in _rows(body)
+        isinstance(row, dict)
+        and row.keys() <= _MEMBERS
+        and isinstance(row.get(words), str)
+        and _agrees(row, answer.status)
+        for row in _rows(body)
     )
 
 

@@ -45,6 +45,12 @@ class ListMeta(Struct, frozen=True):
     cursor_pagination: CursorPagination | None = None
 
 
+class Time(Struct, frozen=True):
+    """The store's clock, in seconds since the epoch."""
+
+    time: float
+
+
 class Written(Struct, frozen=True):
     """The answer to a v3 write: the object as it is now, or as it was before its deletion."""
 
@@ -142,3 +148,4 @@ RAW_SINGLE = Decoder(Single[Raw])
 RAW = Decoder(Raw)
 RAW_LIST = Decoder(list[Raw])
 ANYTHING = Decoder(dict[str, object])
+TIME = Decoder(Time)

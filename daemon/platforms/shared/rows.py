@@ -56,6 +56,10 @@ class Odd:
 
 
 _STUB = Decoder(_Stub, strict=False)
+_ANY = Decoder(Any)
+
+ERROR_WORDS = frozenset({"message", "error", "errors", "detail"})
+"""Members of errors. No entity of a platform has a member with one of these names."""
 
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -93,19 +97,27 @@ def read_row(raw: Raw, decoder: Decoder[T]) -> T | Unreadable:
 
 
 def with_ids(raws: Sequence[Raw]) -> list[Raw]:
-    """Return the rows of a list that have an id. Raises Retry for a list of several rows without any id.
+    """Return the rows of a list that have an id. Raises Retry for several rows without any id, and for an error.
 
     A row without an id belongs to no entity and must not stop the others. An omission from a list proves nothing, so
-    dropping the row is safe.
+    dropping the row is safe. But gateways send an error as the only row of a list, and the list would be empty.
     """
     found = []
     for raw in raws:
         with contextlib.suppress(Retry):
             read_id(raw)
             found.append(raw)
-    if len(raws) > 1 and not found:
+    if raws and not found and (len(raws) > 1 or _is_error(raws[0])):
         raise Retry(f"The platform lists {len(raws)} rows without ids", reason=UNEXPECTED)
     return found
+
+
+def _is_error(raw: Raw) -> bool:
+    try:
+        row = decode(raw, _ANY)
+    except msgspec.DecodeError:
+        return True
+    return not isinstance(row, dict) or not row.keys().isdisjoint(ERROR_WORDS)
 
 
 def read_id(raw: Raw) -> int:

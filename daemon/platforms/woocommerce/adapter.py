@@ -10,14 +10,14 @@ from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import Announce, Entity, IdPage, Match, Page, Registration, tell_nobody
 from daemon.platforms.shared.rows import Unreadable
 from daemon.platforms.woocommerce import hooks
-from daemon.platforms.woocommerce.client import OBJECT, Client
+from daemon.platforms.woocommerce.client import Client
 from daemon.platforms.woocommerce.customers.reader import CustomerReader
 from daemon.platforms.woocommerce.customers.roles import Roles
 from daemon.platforms.woocommerce.lookup import Lookup
 from daemon.platforms.woocommerce.orders.reader import OrderReader
 from daemon.platforms.woocommerce.products.reader import ProductReader
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
-from daemon.platforms.woocommerce.store import CURRENCY, StoreReader
+from daemon.platforms.woocommerce.store import CURRENCY, CURRENCY_SHAPE, StoreReader
 from daemon.platforms.woocommerce.webhooks import required_secret
 from daemon.transport.client import Observe, ignore
 from daemon.transport.http import Transport
@@ -119,7 +119,7 @@ class WooCommerce:
 
     async def probe(self) -> None:
         """Read the shop's currency."""
-        await self._client.get(CURRENCY, OBJECT, lane=Lane.LIVE, query={"_fields": "code"})
+        await self._client.get(CURRENCY, CURRENCY_SHAPE, lane=Lane.LIVE, query={"_fields": "code"})
 
     async def ensure_webhooks(self, destination: str, announce: Announce = tell_nobody) -> Registration:
         """Register missing webhooks and repair wrong ones. Raises ConfigError without a `webhook_secret`."""

@@ -22,9 +22,9 @@ from daemon.errors import Blocked, Failure, Rejected, Retry
 from daemon.model import Lane, Secret
 from daemon.platforms.apps import AppPage, AppRefused, AppType, Authorized, Installed, Returned, TypedKeys, Visit
 from daemon.platforms.woocommerce.address import is_loopback, public_url_fault
-from daemon.platforms.woocommerce.client import OBJECT, Client
+from daemon.platforms.woocommerce.client import Client
 from daemon.platforms.woocommerce.settings import WooCommerceSettings, typed_store
-from daemon.platforms.woocommerce.store import CURRENCY
+from daemon.platforms.woocommerce.store import CURRENCY, CURRENCY_SHAPE
 from daemon.transport.client import Observe, ignore
 from daemon.transport.http import Transport
 
@@ -72,7 +72,7 @@ async def attempt(settings: WooCommerceSettings, transport: Transport | None = N
     """Use keys on their shop, for reading and writing, as `TypedKeys.attempt` describes."""
     client = Client(settings, transport, observe)
     try:
-        await client.get(CURRENCY, OBJECT, lane=Lane.LIVE, query={"_fields": "code"})
+        await client.get(CURRENCY, CURRENCY_SHAPE, lane=Lane.LIVE, query={"_fields": "code"})
         await _write(client)
     except Blocked as failure:
         if failure.reason in _FOREIGN:

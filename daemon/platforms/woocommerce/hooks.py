@@ -25,7 +25,7 @@ from daemon.model import Kind, Lane, Secret
 from daemon.platforms.base import Announce, Registration, tell_nobody
 from daemon.platforms.shared.odd import Shape
 from daemon.platforms.shared.page_size import PageSize
-from daemon.platforms.shared.second_look import listed_or_empty
+from daemon.platforms.shared.second_look import delete_listed
 from daemon.platforms.woocommerce.client import Client, Listed
 from daemon.platforms.woocommerce.refusal import SCOPE_MISSING
 from daemon.platforms.woocommerce.walk import Place, step
@@ -171,9 +171,11 @@ async def ensure(client: Client, wanted: Wanted, announce: Announce = tell_nobod
 
 async def remove(client: Client, wanted: Wanted) -> None:
     """Delete all our webhooks, wherever they lead. An empty list counts only if it comes twice."""
-    for hook in await listed_or_empty(partial(_registered, client)):
-        if wanted.is_ours(hook):
-            await _delete(client, hook)
+
+    async def ours() -> list[Hook]:
+        return [hook for hook in await _registered(client) if wanted.is_ours(hook)]
+
+    await delete_listed(ours, partial(_delete, client))
 
 
 async def _write(client: Client, todo: Plan, wanted: Wanted) -> dict[str, str]:

@@ -30,6 +30,8 @@ CREDENTIALS: Final = "credentials"
 CANNOT_VIEW = "woocommerce_rest_cannot_view"
 KEY_ERROR = "woocommerce_rest_authentication_error"
 NO_ROUTE = "rest_no_route"
+_MISSING = re.compile(r"(?:woocommerce_rest|wc_user|rest_setting)_(?:\w+_)?invalid(?:_\w+)?")
+"""Codes of missing entities (woocommerce.md, REST). Plugins that hide the REST API have codes of their own."""
 
 _NAMED = {"wp_die": "maintenance", "internal_server_error": "php_error"}
 """Reasons of errors that WordPress itself names in JSON."""
@@ -120,8 +122,10 @@ def _unauthorized(code: str, text: str, *, writes: bool) -> Blocked:
 
 def _not_found(code: str, text: str) -> Failure:
     """Return the failure of an own 404: of an entity, or of the whole API."""
-    if code != NO_ROUTE:
+    if _MISSING.fullmatch(code):
         return Missing(text, reason="http_404")
+    if code != NO_ROUTE:
+        return Retry(f"{text}; a plugin has answered, not WooCommerce", reason="foreign_404")
     remedy = "WooCommerce's REST API is not there; activate WooCommerce, and update it if it is older than 9"
     return Blocked(f"{text}; {remedy}", reason="api_missing", side=Side.PLATFORM)
 

@@ -31,7 +31,7 @@ class _Setting(Struct, frozen=True):
     value: str
 
 
-_CURRENCY, _SETTING = Decoder(_Currency), Decoder(_Setting)
+CURRENCY_SHAPE, _SETTING = Decoder(_Currency), Decoder(_Setting)
 
 
 @frozen(kw_only=True)
@@ -54,7 +54,7 @@ class StoreReader:
     async def facts(self) -> ShopFacts:
         """Read the shop's facts."""
         query = {"_fields": "code"}
-        currency = await shortly(partial(self._client.get, CURRENCY, _CURRENCY, lane=Lane.LIVE, query=query))
+        currency = await shortly(partial(self._client.get, CURRENCY, CURRENCY_SHAPE, lane=Lane.LIVE, query=query))
         return ShopFacts(
             currency=currency.code,
             weight_unit=await self._setting(WEIGHT_UNIT),

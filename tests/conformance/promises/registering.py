@@ -146,9 +146,7 @@ async def one_call_that_fails_keeps_no_other_webhook_away(harness: ReaderHarness
     """After a failure or a refusal, the scopes of that call alone are missing, with the reason."""
     ours = harness.stand.destinations[0]
     words = "Not this one, says the platform"
-    # Each platform finds its own sort of refusal in it.
-    body = {"status": 422, "title": words, "code": "refused", "message": words, "data": {"status": 422}}
-    refused = httpx.Response(422, json=body)
+    refused = httpx.Response(422, json=harness.kit.refusal(words))
     await harness.connect().ensure_webhooks(ours)
     wanted = at(harness, ours)
     answers = ((1, refused), (2, httpx.Response(503)), (3, httpx.Response(500)))

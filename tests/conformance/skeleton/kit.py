@@ -99,6 +99,7 @@ KIT = Kit(
     open=opened,
     page={Kind.PRODUCTS: MOST, Kind.STORE: 1},
     dated=frozenset({Kind.PRODUCTS}),
+    refusal=lambda words: {"status": 422, "message": words},
     registers_together=True,
     unseen=frozenset(),
     shrinking=frozenset(),

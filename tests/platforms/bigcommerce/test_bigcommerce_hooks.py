@@ -292,3 +292,42 @@ async def test_where_no_health_is_shown_hooks_are_registered_all_the_same(
 async def test_credentials_that_end_meanwhile_block(store: Any, shop: BigCommerce) -> None:
     store.health = httpx.Response(401)
     assert isinstance((await shop.ensure_webhooks(HERE)).failure, Blocked)
+
+
+@pytest.mark.holds("A6")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, json={"data": {}}),
+        httpx.Response(204),
+        httpx.Response(404, json={"status": 404, "title": "Not found"}),
+    ],
+)
+async def test_a_deletion_that_is_only_said_to_be_done_is_tried_again(
+    autojump_clock: MockClock, store: Any, shop: BigCommerce, answer: httpx.Response
+) -> None:
+    """A proxy may answer so in BigCommerce's place."""
+    await shop.ensure_webhooks(HERE)
+    listed = httpx.Response(200, json={"data": list(store.hooks.values())})
+    store.script.extend([listed, answer])
+    with pytest.raises(Retry, match="still listed"):
+        await shop.remove_webhooks(HERE)
+    await shop.remove_webhooks(HERE)
+    assert store.hooks == {}
+
+
+async def test_json_of_another_program_ends_no_pause(store: Any, shop: BigCommerce) -> None:
+    store.script.append(httpx.Response(200, json={"status": "ok"}))
+    with pytest.raises(Retry):
+        await shop.probe()
+
+
+@pytest.mark.holds("A1")
+async def test_a_web_page_is_no_list_even_if_its_content_looks_so(store: Any, shop: BigCommerce) -> None:
+    await shop.ensure_webhooks(HERE)
+    for kind in ("text/html", "Text/HTML; charset=utf-8"):
+        store.script.extend([httpx.Response(200, json={"data": []}, headers={"content-type": kind})] * 3)
+        with pytest.raises(Retry):
+            await shop.ensure_webhooks(HERE)
+        store.script.clear()
+    assert leads_here(store) == EACH_ONCE

@@ -105,6 +105,9 @@ GATEWAYS: dict[str, Any] = {
     "another status in an error": {"title": "Not here", "errors": [{"status": 599, "message": "Not here"}]},
     "another status in a list": [{"status": 599, "message": "Not here"}],
     "a title that is none": {"status": STATUS, "title": None},
+    "Cloudflare's problem": {"status": STATUS, "title": "Error 1020", "error_code": 1020, "ray_id": "1"},
+    "ASP.NET's problem": {"status": STATUS, "title": "Not Found", "type": "https://x", "traceId": "00-1"},
+    "Symfony's problem": {"status": STATUS, "title": "An error occurred", "detail": "No", "@type": "hydra:Error"},
     "a list of which one row is none": [{"status": STATUS, "message": "Not here"}, "Not here"],
 }
 """JSON of proxies, which may repeat the status too."""

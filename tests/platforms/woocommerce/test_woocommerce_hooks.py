@@ -100,6 +100,29 @@ async def test_an_empty_list_of_webhooks_counts_only_twice(autojump_clock: MockC
     assert shop.hooks == {}
 
 
+@pytest.mark.holds("A6")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, json={}),
+        httpx.Response(200, json={"status": "ok"}),
+        own(404, "woocommerce_rest_shop_webhook_invalid_id"),
+    ],
+)
+async def test_a_deletion_that_is_only_said_to_be_done_is_tried_again(
+    autojump_clock: MockClock, answer: httpx.Response
+) -> None:
+    """A proxy or a plugin may answer so in WooCommerce's place."""
+    shop = FakeShop()
+    await shop.adapter.ensure_webhooks(HERE)
+    shop.broken[f"/webhooks/{min(shop.hooks)}"] = answer
+    with pytest.raises(Retry, match="still listed"):
+        await shop.adapter.remove_webhooks(HERE)
+    shop.broken.clear()
+    await shop.adapter.remove_webhooks(HERE)
+    assert shop.hooks == {}
+
+
 async def test_topics_that_are_refused_are_told() -> None:
     shop = FakeShop()
     rows: list[Any] = [{"id": place, "topic": topic} for place, topic in enumerate(TOPICS)]

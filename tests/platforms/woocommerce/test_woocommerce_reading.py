@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import httpx
 import pytest
 from trio.testing import MockClock
 
@@ -265,6 +266,31 @@ async def test_members_that_were_not_asked_for_are_not_believed(autojump_clock: 
     with pytest.raises(Retry) as caught:
         await shop.adapter.read(Kind.CUSTOMERS, [ExternalId("1")], Lane.LIVE)
     assert caught.value.reason == "out_of_filter"
+
+
+@pytest.mark.holds("A4")
+@pytest.mark.parametrize("short", [["all", "customer"], ["all", "customer", ROLE]])
+async def test_one_description_without_a_known_role_takes_no_customer_away(
+    autojump_clock: MockClock, short: list[str]
+) -> None:
+    """The roles are cached, so both answers about a customer would follow from one description."""
+    shop = FakeShop()
+    shop.add_customers(1, roles=(ROLE,))
+    shop.add_customers(4, roles=("customer", SECOND_ROLE))
+    await shop.adapter.page(Kind.CUSTOMERS, None)
+    args = {"role": {"enum": short}}
+    described = httpx.Response(200, json={"endpoints": [{"methods": ["GET"], "args": args}]})
+    shop.script.append(described)
+    await shop.adapter.page(Kind.CUSTOMERS, None)
+    facts = await shop.adapter.facts()
+    entity = await shop.adapter.read_one(Kind.CUSTOMERS, ExternalId("4"), Lane.LIVE)
+    assert entity is not None
+    assert shop.adapter.map(Kind.CUSTOMERS, entity, facts).value is not None
+    shop.known_roles[:] = short
+    await shop.adapter.page(Kind.CUSTOMERS, None)
+    entity = await shop.adapter.read_one(Kind.CUSTOMERS, ExternalId("4"), Lane.LIVE)
+    assert entity is not None
+    assert shop.adapter.map(Kind.CUSTOMERS, entity, facts).value is None, "the second description says the same"
 
 
 async def test_without_a_b2b_role_the_store_has_an_issue() -> None:

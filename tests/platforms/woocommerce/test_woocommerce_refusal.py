@@ -7,8 +7,9 @@ import httpx
 import pytest
 from trio.testing import MockClock
 
-from daemon.errors import Blocked, Failure, Rejected, Retry
+from daemon.errors import Blocked, Failure, Missing, Rejected, Retry
 from daemon.model import ExternalId, Kind, Lane
+from daemon.platforms.woocommerce.app import attempt
 from daemon.platforms.woocommerce.refusal import SCOPE_MISSING, refusal
 from daemon.transport.http import Answer
 from tests.platforms.woocommerce.recorded import KEY, SECRET, SIGNING, settings
@@ -87,6 +88,33 @@ async def test_foreign_answers(
     failure = await failure_of(response)
     assert (type(failure), failure.reason) == (kind, reason)
     assert words in str(failure)
+
+
+OWN_404 = [
+    *("woocommerce_rest_product_invalid_id", "woocommerce_rest_product_variation_invalid_id", "wc_user_invalid_id"),
+    *(
+        "woocommerce_rest_shop_order_invalid_id",
+        "woocommerce_rest_shop_webhook_invalid_id",
+        "woocommerce_rest_invalid_id",
+    ),
+    *("woocommerce_rest_invalid_product_id", "rest_setting_setting_invalid", "rest_setting_setting_group_invalid"),
+]
+PLUGINS_404 = ["rest_disabled", "rest_not_found", "rest_forbidden", "rest_cannot_access", "not_found", "http_404", ""]
+
+
+@pytest.mark.parametrize("code", [*OWN_404, *PLUGINS_404])
+def test_a_404_in_the_words_of_a_plugin_says_nothing_about_an_entity(code: str) -> None:
+    failure = refusal(Answer(404, {}, own(404, code).content), ())
+    assert type(failure) is (Missing if code in OWN_404 else Retry)
+
+
+async def test_json_of_another_program_neither_ends_a_pause_nor_accepts_a_key() -> None:
+    shop = FakeShop()
+    shop.broken["/data/currencies/current"] = httpx.Response(200, json={"status": "ok"})
+    with pytest.raises(Retry):
+        await shop.adapter.probe()
+    with pytest.raises(Retry):
+        await attempt(settings(), httpx.MockTransport(shop.answer))
 
 
 async def test_a_redirect_says_to_which_address(autojump_clock: MockClock) -> None:

@@ -22,6 +22,7 @@ from daemon.sandbox.message import Request
 from daemon.sandbox.router import Router
 from tests.prove.simulation.faults import SHOP, SITE
 from tests.prove.simulation.life import PUBLIC_URL
+from tests.prove.simulation.stores.base import DEFAULT
 from tests.prove.simulation.words import PERSONAL
 from tests.prove.simulation.world import World
 
@@ -74,12 +75,17 @@ LOCKED_SECONDS = 20.0
 
 
 def shop_of(world: World) -> BigCommerce:
-    """Return the stand-in of the store, which is BigCommerce's in every walk."""
+    """Return BigCommerce's stand-in of the store."""
     return cast("BigCommerce", world.premises.api)
 
 
 def operations(world: World) -> frozenset[tuple[str, str]]:
-    """Return all operations that both stand-ins have and the daemon uses for more than control questions."""
+    """Return all operations that both stand-ins have and the daemon uses for more than control questions.
+
+    None with a store of another platform than BigCommerce, whose additions are not here.
+    """
+    if world.store_type.platform != DEFAULT:
+        return frozenset()
     routers: Mapping[str, Router] = {SHOP: shop_of(world)._router, SITE: world.site._router}
     offered = {(side, name) for side, router in routers.items() for name in router.names()}
     unused = {(side, name) for side, names in UNUSED.items() for name in names}
@@ -90,6 +96,8 @@ def operations(world: World) -> frozenset[tuple[str, str]]:
 
 def furnish_all(world: World) -> None:
     """Add what lists do not include, second stock locations, a webhook switched off, a product that SparkLayer has."""
+    if world.store_type.platform != DEFAULT:
+        return
     store, words = shop_of(world).store, world.merchant.words
     home = {name: words.new(PERSONAL) for name in ("address1", "city", "first_name", "last_name")}
     customer = store.customers.add(
@@ -125,6 +133,8 @@ def furnish_all(world: World) -> None:
 
 async def use_all(world: World) -> None:
     """Change what has operations of its own, and lock the daemon out of both sides, so that it probes."""
+    if world.store_type.platform != DEFAULT:
+        return
     store = shop_of(world).store
     variant = world.merchant.goods.variants()[0]
     store.metafields.set("variant", variant, "rrp", "12.50")

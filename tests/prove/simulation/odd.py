@@ -32,9 +32,12 @@ _JSON: Mapping[int, bytes] = {
     502: b'{"error": {"code": 502, "message": "Bad gateway"}}',
 }
 """JSON of frameworks and gateways, which looks like a problem but is neither API's."""
+_PROBLEM = b'{"type": "https://tools.ietf.org/html/rfc9110", "title": "Not Found", "status": 404, "traceId": "00-1"}'
+"""A problem of RFC 7807 as a framework sends it, with a member of its own."""
 _CONTENTS: Mapping[str, tuple[str, bytes]] = {
     "200 html": ("text/html", _HTML),
     "200 list": ("application/json", b"[]"),
+    "200 row": ("application/json", b'[{"message": "no Route matched with those values"}]'),
     "200 object": ("application/json", b"{}"),
     "200 truncated": ("application/json", b'{"data": [{"id": 1, "na'),
 }
@@ -51,6 +54,8 @@ ANSWERS: Mapping[str, Response] = {
         for name, (kind, body) in _BODIES.items()
     },
     **{f"{status} json": _response(status, "application/json", body) for status, body in _JSON.items()},
+    "302 empty": Response(status=302, headers={"location": "https://login.test/"}, body=b""),
+    "404 problem": _response(404, "application/problem+json", _PROBLEM),
     **{name: _response(200, kind, body) for name, (kind, body) in _CONTENTS.items()},
 }
 """By name."""

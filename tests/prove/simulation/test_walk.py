@@ -31,6 +31,15 @@ def test_both_sides_end_equal_after_odd_answers_at_any_moment(chance: random.Ran
     assert " 0 failed" in words
 
 
+@pytest.mark.timeout(600)
+def test_both_sides_end_equal_with_a_shop_of_woocommerce_too(chance: random.Random) -> None:
+    """Try one odd answer, three times at each operation."""
+    some = ("--platform", "woocommerce", "--times", "3", "--answer", chance.choice([*ANSWERS]))
+    code, words = python("-m", "tests.prove.simulation.walk", *some, hash_seed=HASH_SEED)
+    assert code == 0, words
+    assert " 0 failed" in words
+
+
 ENTRIES = [(operation, answer) for (_, operation), answers in PLAUSIBLE.items() for answer in answers]
 
 

@@ -15,7 +15,7 @@ from attrs import define, evolve, field
 
 from daemon.cli.check import check_all
 from daemon.config import ConnectionSettings, DatabaseSettings, SecuritySettings, Settings, SparkLayerSettings, Survey
-from daemon.errors import Blocked, Retry
+from daemon.errors import Retry
 from daemon.model import ApiKey, Lane, Secret, Site
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
@@ -192,10 +192,10 @@ async def test_no_answer_sends_sparklayers_key_or_token_elsewhere(status: int, s
             moved, server.answer = server.answer, b"HTTP/1.1 200 OK\r\ncontent-length: 27\r\n\r\n" + granted
             await site._client._tokens.current(Lane.LIVE)
             server.answer = moved
-        with pytest.raises(Blocked) as blocked:
+        with pytest.raises(Retry) as failure:
             await site.probe()
         await site.aclose()
-    assert blocked.value.reason == (f"token_http_{status}" if sent == "key" else "redirected")
+    assert failure.value.reason == "foreign_answer"
     assert SECRET.encode() in server.ours
     assert elsewhere.ours == b""
 

@@ -1,7 +1,8 @@
 """The shop's roles, and those of B2B customers. Read when an enumeration begins, and cached.
 
 A customer's own record shows only the first of its roles, so roles are asked for by lists (woocommerce-more.md,
-Customers). Their names come from the description of these lists.
+Customers). Their names come from the description of these lists. Since they stay cached, one description without a
+B2B role would take its customers away: a second one, two seconds later, decides.
 """
 
 from collections.abc import Sequence
@@ -10,11 +11,13 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import trio
 
 from daemon.errors import Retry
 from daemon.model import Lane
 from daemon.platforms.woocommerce.client import OBJECT, Client
 from daemon.transport.http import shortly
+from daemon.transport.second_answer import SECOND_AFTER
 
 PATH = "/customers"
 ANY = "all"
@@ -28,12 +31,19 @@ class Roles:
         self._client = client
         self._patterns = patterns
         self._every: tuple[str, ...] | None = None
+        self._known: frozenset[str] | None = None
+        """The B2B roles at the last reading, kept by `forget`; None before the first."""
 
     async def refresh(self) -> tuple[str, ...]:
         """Read the shop's roles; return those that are B2B."""
-        described = await shortly(partial(self._client.options, PATH, OBJECT, lane=Lane.LIVE))
-        self._every = _roles_in(described)
-        return await self.b2b()
+        every = await self._read()
+        if self._has_lost_some(every):
+            await trio.sleep(SECOND_AFTER)
+            every = await self._read()
+        self._every = every
+        b2b = await self.b2b()
+        self._known = frozenset(b2b)
+        return b2b
 
     async def b2b(self) -> tuple[str, ...]:
         """Return the B2B roles, read at the first call."""
@@ -47,6 +57,14 @@ class Roles:
         await self.refresh()
         every = self._every or ()
         return tuple(pattern for pattern in self._patterns if not any(fnmatchcase(role, pattern) for role in every))
+
+    async def _read(self) -> tuple[str, ...]:
+        described = await shortly(partial(self._client.options, PATH, OBJECT, lane=Lane.LIVE))
+        return _roles_in(described)
+
+    def _has_lost_some(self, every: Sequence[str]) -> bool:
+        """Return True if roles lack a known B2B role; at the first reading, if none is B2B."""
+        return not self._known <= set(every) if self._known is not None else not any(map(self.is_b2b, every))
 
     def is_b2b(self, role: str) -> bool:
         """Return True if a role fits one of the patterns."""

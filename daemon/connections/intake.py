@@ -94,8 +94,8 @@ class Intake:
 
     def overrun(self) -> None:
         """Note that requests were turned away unread: deliveries of every connection may be among them."""
-        for context in self.supervisor.contexts:
-            context.deliveries.failed(())
+        for endpoint in self.endpoints.values():  # of those that other nodes work on too
+            self.failed(endpoint, ())
 
     async def start(self, site: Site, kind: Kind, mode: RunMode, *, allow_removals: bool = False) -> RunId | None:
         """Start a full sync; None when one is already running. Raises NotFound and StorageTrouble."""

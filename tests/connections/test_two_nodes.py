@@ -17,6 +17,7 @@ from daemon.admin.service import TELL_EVERY
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.following import LOOK_EVERY
 from daemon.connections.wakeups import Way
+from daemon.engine.deliveries import LONGEST_OUTAGE
 from daemon.engine.signal import Signal
 from daemon.errors import Blocked, Conflict, NotFound, Retry, Side, StorageTrouble
 from daemon.model import ApiKey, Change, Connection, ConnectionId, ExternalId, Kind, Lane, Secret
@@ -242,6 +243,15 @@ async def test_deliveries_that_fail_at_another_node_become_a_gap(autojump_clock:
         await trio.sleep(10)
         nodes.guest.intake.failed(endpoint, ())
         assert await is_open()
+
+
+async def test_requests_turned_away_at_another_node_become_a_gap(autojump_clock: MockClock) -> None:
+    async with open_nodes(Way.NOTIFY) as nodes:
+        for _ in range(3):
+            nodes.guest.intake.overrun()
+            await trio.sleep(LONGEST_OUTAGE)
+        [stored] = await nodes.owner.rows("a")
+        assert await nodes.owner.database.read(open_gap, stored.id, Kind.PRODUCTS) is not None
 
 
 async def test_a_gap_is_noted_as_soon_as_the_database_works(autojump_clock: MockClock) -> None:

@@ -314,6 +314,35 @@ async def test_explain_and_pull_read_by_a_guest_that_sends_one_request_at_a_time
                 await ask
 
 
+@pytest.mark.parametrize("side", Side)
+async def test_a_guest_that_waits_for_its_turn_holds_up_no_stop(autojump_clock: MockClock, side: Side) -> None:
+    """Neither one that waits already, nor one whose turn among the guests comes later."""
+    async with open_nodes(Way.NOTIFY) as nodes:
+        [stored] = await nodes.guest.rows("a")
+        guests, began = nodes.guest.guests, trio.current_time()
+
+        async def ask() -> None:
+            async with guests.reader(stored) as runner:
+                sides = {Side.PLATFORM: runner.context.platform, Side.SPARKLAYER: runner.context.sparklayer}
+                limiter = sides[side].limiter
+                with pytest.raises(Retry) as stopped:
+                    await _refused_for_ever(limiter)
+                assert stopped.value.reason == "stopping"
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            nursery.start_soon(ask)
+            await trio.sleep(20)
+            guests.finish()
+        assert trio.current_time() - began < 40
+
+
+async def _refused_for_ever(limiter: Any) -> None:
+    while True:
+        async with limiter.turn(Lane.LIVE, object()) as turn:
+            turn.observe(429, {"retry-after": "600"})
+
+
 async def _turn(limiter: Any, limits: list[int]) -> None:
     async with limiter.turn(Lane.LIVE) as turn:
         assert turn.lane is Lane.BACKFILL

@@ -72,15 +72,16 @@ class Intake:
 
     def taken(self, endpoint: Endpoint) -> None:
         """Note that a delivery was answered 2xx."""
+        self.lost_deliveries.taken(endpoint)
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.taken()
         else:
-            self.lost_deliveries.taken(endpoint)
             self.wakeups.tell("heard", endpoint.connection_id)
 
     def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
         """Note that a delivery about these kinds (none: about unknown ones) was answered 5xx."""
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
+            self.lost_deliveries.began(endpoint)
             runner.context.deliveries.failed(kinds)
         else:
             self.lost_deliveries.failed(endpoint, kinds)

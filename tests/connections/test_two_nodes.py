@@ -245,6 +245,26 @@ async def test_deliveries_that_fail_at_another_node_become_a_gap(autojump_clock:
         assert await is_open()
 
 
+@pytest.mark.parametrize("taken", [True, False])
+async def test_an_outage_that_ends_the_lease_is_one_outage(autojump_clock: MockClock, *, taken: bool) -> None:
+    """Deliveries fail for longer than the longest outage, but neither before nor after the lease ends."""
+    async with open_nodes(Way.NOTIFY) as nodes:
+        intake, found = nodes.owner.intake, nodes.owner.intake.find(site("a"))
+        assert found is not None
+        endpoint = evolve(found, times=WebhookTimes(retried_for=3600.0))
+        intake.failed(endpoint, [Kind.PRODUCTS])
+        await trio.sleep(LONGEST_OUTAGE - 2)
+        if taken:
+            intake.taken(endpoint)
+        await nodes.owner.supervisor.stop(endpoint.connection_id)
+        intake.failed(endpoint, [Kind.PRODUCTS])
+        await trio.sleep(4)
+        intake.failed(endpoint, [Kind.PRODUCTS])
+        await trio.sleep(SOON)
+        gap = await nodes.owner.database.read(open_gap, endpoint.connection_id, Kind.PRODUCTS)
+        assert (gap is None) is taken
+
+
 async def test_requests_turned_away_at_another_node_become_a_gap(autojump_clock: MockClock) -> None:
     async with open_nodes(Way.NOTIFY) as nodes:
         for _ in range(3):

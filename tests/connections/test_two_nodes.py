@@ -343,8 +343,8 @@ async def test_a_guest_that_waits_for_its_turn_holds_up_no_stop(autojump_clock: 
 
         async def ask() -> None:
             async with guests.reader(stored) as runner:
-                sides = {Side.PLATFORM: runner.context.platform, Side.SPARKLAYER: runner.context.sparklayer}
-                limiter = sides[side].limiter
+                context = runner.context
+                limiter = (context.platform if side is Side.PLATFORM else context.sparklayer).limiter
                 with pytest.raises(Retry) as stopped:
                     await _refused_for_ever(limiter)
                 assert stopped.value.reason == "stopping"

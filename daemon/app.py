@@ -185,6 +185,7 @@ async def serve(
             server.stop()
             daemon.tenure.finish()
             daemon.supervisor.finish()
+            daemon.guests.finish()
             daemon.teardown.finish()
             nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
         await daemon.supervisor.aclose()

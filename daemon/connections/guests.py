@@ -27,6 +27,8 @@ class Guests:
 
     factory: ConnectionFactory
     supervisor: Supervisor
+    _guests: set[ConnectionRunner] = field(init=False, factory=set)
+    _finish: trio.Event = field(init=False, factory=trio.Event)
     _turns: defaultdict[ConnectionId, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
 
     @contextlib.asynccontextmanager
@@ -38,11 +40,21 @@ class Guests:
             return
         async with self._turns[stored.id]:
             guest = self.factory.guest(self.factory.registry.decrypted(stored))
+            self._guests.add(guest)
+            if self._finish.is_set():
+                guest.finish()
             try:
                 yield guest
             finally:
+                self._guests.remove(guest)
                 with trio.CancelScope(shield=True):
                     await close(guest.context)
+
+    def finish(self) -> None:
+        """From now on end what would have to wait for a turn: the process stops."""
+        self._finish.set()
+        for guest in self._guests:
+            guest.finish()
 
     async def pull(self, site: Site, data_type: str, page: str | None) -> PulledPage:
         """Read a page for SparkLayer; see `daemon.engine.pull`. Raises NotFound for a site without a connection."""

@@ -72,15 +72,16 @@ class Intake:
 
     def taken(self, endpoint: Endpoint) -> None:
         """Note that a delivery was answered 2xx."""
+        self.lost_deliveries.taken(endpoint)
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.taken()
         else:
-            self.lost_deliveries.taken(endpoint)
             self.wakeups.tell("heard", endpoint.connection_id)
 
     def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
         """Note that a delivery about these kinds (none: about unknown ones) was answered 5xx."""
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
+            self.lost_deliveries.began(endpoint)
             runner.context.deliveries.failed(kinds)
         else:
             self.lost_deliveries.failed(endpoint, kinds)
@@ -94,8 +95,8 @@ class Intake:
 
     def overrun(self) -> None:
         """Note that requests were turned away unread: deliveries of every connection may be among them."""
-        for context in self.supervisor.contexts:
-            context.deliveries.failed(())
+        for endpoint in self.endpoints.values():  # of those that other nodes work on too
+            self.failed(endpoint, ())
 
     async def start(self, site: Site, kind: Kind, mode: RunMode, *, allow_removals: bool = False) -> RunId | None:
         """Start a full sync; None when one is already running. Raises NotFound and StorageTrouble."""

@@ -43,10 +43,16 @@ class LostDeliveries:
 
     def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
         """Note a delivery that was answered 5xx, about `kinds`; none: its content is not known."""
-        now = trio.current_time()
-        since = self._failing_since.setdefault(endpoint.connection_id, now)
-        if now - since > LONGEST_OUTAGE or not endpoint.times.repeats:
+        if self.began(endpoint) > LONGEST_OUTAGE or not endpoint.times.repeats:
             self._add(endpoint, kinds)
+
+    def began(self, endpoint: Endpoint) -> float:
+        """Note that deliveries fail; return for how many seconds they have.
+
+        Also while this node works on the connection: what stops deliveries often ends its lease, within the outage.
+        """
+        now = trio.current_time()
+        return now - self._failing_since.setdefault(endpoint.connection_id, now)
 
     def lost(self, endpoint: Endpoint, *, for_good: bool) -> None:
         """Note that changes were lost; `for_good`: a repetition would not help."""

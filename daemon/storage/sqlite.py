@@ -203,7 +203,7 @@ def check_writable(path: Path) -> None:
             pass
         for sidecar in SIDECARS:
             with contextlib.suppress(FileNotFoundError), real.with_name(real.name + sidecar).open("rb+") as file:
-                begins = begins or file.read(len(MAGIC))
+                begins = begins if sidecar else file.read(len(MAGIC))
     except OSError as error:
         raise file_error(path, error, "choose a folder this user can write to") from error
     if begins not in (b"", MAGIC):

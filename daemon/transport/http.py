@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from http import HTTPStatus
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
 import httpx
@@ -30,7 +30,7 @@ from daemon.errors import Retry
 from daemon.model.byte_order_mark import without_mark
 from daemon.model.identifiers import without_slash
 from daemon.transport import content_encoding
-from daemon.transport.permission import refuse_if_forbidden
+from daemon.transport.permission import is_limited, refuse_if_forbidden
 from daemon.transport.retry_after import retry_after
 from daemon.transport.throttle.aside import standing_aside
 
@@ -59,6 +59,9 @@ FAILURES: tuple[tuple[type[httpx.RequestError], str, bool], ...] = (
 )
 """(error, reason, `effect_unknown`); the first match counts. httpx's other errors, such as an illegal header,
 are our own mistakes and stay unchanged."""
+
+WRITES = frozenset({"http11.send_request_headers.started", "http11.send_request_body.started"})
+"""Events of httpx's transport: a part of a request is about to be written."""
 
 _LONGEST: ContextVar[float] = ContextVar("longest", default=math.inf)
 
@@ -116,7 +119,8 @@ class Api:
         self._base_url = without_slash(base_url)
         self._headers = [("User-Agent", user_agent), ("Accept-Encoding", "gzip"), *headers.items()]
         self._timeout = timeout
-        self._extensions = {"timeout": {"connect": min(CONNECT_SECONDS, timeout)}}
+        self._extensions: dict[str, Any] = {"timeout": {"connect": min(CONNECT_SECONDS, timeout)}}
+        self._watched = {**self._extensions, "trace": _refuse_at_writes}
         self._idle = [transport or _single_connection() for _ in range(connections)]
         self._all = tuple(self._idle)
         self._free = trio.Semaphore(connections)
@@ -140,7 +144,8 @@ class Api:
         if query:
             url = f"{url}?{urlencode(query, safe=':,')}"
         every = [*self._headers, *headers.items()] if headers else self._headers
-        request = httpx.Request(method, _parsed(url), headers=every, content=body, extensions=self._extensions)
+        extensions = self._watched if is_limited() else self._extensions
+        request = httpx.Request(method, _parsed(url), headers=every, content=body, extensions=extensions)
         seconds = min(self._timeout, _LONGEST.get())
         try:
             with trio.fail_after(seconds):
@@ -170,6 +175,12 @@ class Api:
             self._idle.append(transport)
         headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw}
         return Answer(response.status_code, headers, body)
+
+
+async def _refuse_at_writes(event: str, _info: object) -> None:
+    """Refuse a request right before a part of it is written; without its end it has no effect. Raises Retry."""
+    if event in WRITES:
+        refuse_if_forbidden()
 
 
 async def _read(response: httpx.Response) -> bytes:

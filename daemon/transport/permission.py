@@ -1,7 +1,8 @@
 """A last look before each request: the task may have lost the right to send.
 
 APIs know no leases, so only the sender can keep itself from writing after another node has taken over. The look stands
-between the throttle's wait and the request, since a wait may be longer than a lease.
+behind the throttle's wait, and again behind the making of a connection: either may be longer than a lease, if the
+process stands still meanwhile.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,6 +25,11 @@ def permitted_by(may_send: Callable[[], bool]) -> Iterator[None]:
         yield
     finally:
         _MAY_SEND.reset(token)
+
+
+def is_limited() -> bool:
+    """Return True if this task may lose the right to send."""
+    return _MAY_SEND.get() is not None
 
 
 def refuse_if_forbidden() -> None:

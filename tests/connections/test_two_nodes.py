@@ -17,6 +17,7 @@ from daemon.admin.service import TELL_EVERY
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.following import LOOK_EVERY
 from daemon.connections.wakeups import Way
+from daemon.engine.deliveries import LONGEST_OUTAGE
 from daemon.engine.signal import Signal
 from daemon.errors import Blocked, Conflict, NotFound, Retry, Side, StorageTrouble
 from daemon.model import ApiKey, Change, Connection, ConnectionId, ExternalId, Kind, Lane, Secret
@@ -244,6 +245,35 @@ async def test_deliveries_that_fail_at_another_node_become_a_gap(autojump_clock:
         assert await is_open()
 
 
+@pytest.mark.parametrize("taken", [True, False])
+async def test_an_outage_that_ends_the_lease_is_one_outage(autojump_clock: MockClock, *, taken: bool) -> None:
+    """Deliveries fail for longer than the longest outage, but neither before nor after the lease ends."""
+    async with open_nodes(Way.NOTIFY) as nodes:
+        intake, found = nodes.owner.intake, nodes.owner.intake.find(site("a"))
+        assert found is not None
+        endpoint = evolve(found, times=WebhookTimes(retried_for=3600.0))
+        intake.failed(endpoint, [Kind.PRODUCTS])
+        await trio.sleep(LONGEST_OUTAGE - 2)
+        if taken:
+            intake.taken(endpoint)
+        await nodes.owner.supervisor.stop(endpoint.connection_id)
+        intake.failed(endpoint, [Kind.PRODUCTS])
+        await trio.sleep(4)
+        intake.failed(endpoint, [Kind.PRODUCTS])
+        await trio.sleep(SOON)
+        gap = await nodes.owner.database.read(open_gap, endpoint.connection_id, Kind.PRODUCTS)
+        assert (gap is None) is taken
+
+
+async def test_requests_turned_away_at_another_node_become_a_gap(autojump_clock: MockClock) -> None:
+    async with open_nodes(Way.NOTIFY) as nodes:
+        for _ in range(3):
+            nodes.guest.intake.overrun()
+            await trio.sleep(LONGEST_OUTAGE)
+        [stored] = await nodes.owner.rows("a")
+        assert await nodes.owner.database.read(open_gap, stored.id, Kind.PRODUCTS) is not None
+
+
 async def test_a_gap_is_noted_as_soon_as_the_database_works(autojump_clock: MockClock) -> None:
     async with open_nodes(Way.NOTIFY) as nodes:
         write, broken = nodes.guest.database.write, True
@@ -302,6 +332,35 @@ async def test_explain_and_pull_read_by_a_guest_that_sends_one_request_at_a_time
         for ask in (guests.pull(site("b"), "products", None), guests.fetch(site("b"), "products", "1")):
             with pytest.raises(NotFound, match="no connection test/b"):
                 await ask
+
+
+@pytest.mark.parametrize("side", Side)
+async def test_a_guest_that_waits_for_its_turn_holds_up_no_stop(autojump_clock: MockClock, side: Side) -> None:
+    """Neither one that waits already, nor one whose turn among the guests comes later."""
+    async with open_nodes(Way.NOTIFY) as nodes:
+        [stored] = await nodes.guest.rows("a")
+        guests, began = nodes.guest.guests, trio.current_time()
+
+        async def ask() -> None:
+            async with guests.reader(stored) as runner:
+                context = runner.context
+                limiter = (context.platform if side is Side.PLATFORM else context.sparklayer).limiter
+                with pytest.raises(Retry) as stopped:
+                    await _refused_for_ever(limiter)
+                assert stopped.value.reason == "stopping"
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            nursery.start_soon(ask)
+            await trio.sleep(20)
+            guests.finish()
+        assert trio.current_time() - began < 40
+
+
+async def _refused_for_ever(limiter: Any) -> None:
+    while True:
+        async with limiter.turn(Lane.LIVE, object()) as turn:
+            turn.observe(429, {"retry-after": "600"})
 
 
 async def _turn(limiter: Any, limits: list[int]) -> None:

@@ -69,7 +69,7 @@ ROOMY = 96 * 1024
 async def test_passing_trouble_at_the_start_ends_with_1_so_that_a_supervisor_tries_again(
     tmp_path: Path, trouble: str
 ) -> None:
-    """A database is "in use" by another daemon, or by a command such as `explain`, which may wait for the store."""
+    """A database is "in use" by another daemon, or by a command, for longer than a moment."""
     port = free_port()
     config = f"""
 [listener]

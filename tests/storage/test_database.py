@@ -22,6 +22,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage import lock
+from daemon.storage.backup import SIDECARS
 from daemon.storage.database import Database, open_database
 from daemon.storage.sqlite import check_writable, connected
 from daemon.storage.writer import Writer
@@ -350,6 +351,14 @@ async def test_checking_accepts_a_database_and_leaves_nothing_behind(path: Path,
         path.write_bytes(good)
         check_writable(path)
         assert path.read_bytes() == good
+
+
+@pytest.mark.parametrize("sidecar", SIDECARS[1:])
+def test_files_beside_an_empty_database_do_not_make_it_another_file(path: Path, sidecar: str) -> None:
+    """A program that holds it, or a crash in its first moment, leaves them: that passes, and no person must act."""
+    path.touch()
+    path.with_name(path.name + sidecar).write_bytes(b"no header of a database")
+    check_writable(path)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,10 @@ to three slots, and a live request may use one more. So it never waits for a pag
 After a few answers at full use, backfill tries one more slot. It keeps the slot if clearly more answers come per
 second, by Little's law: requests at once divided by their latency. It tries one fewer in the same way, at once when
 answers become much slower, and keeps the smaller number unless clearly fewer answers come. While trials change nothing,
-they become rare. A request that was lost after a long time, and a 429, leave one slot. Pure: it receives the time.
+they become rare. A request that was lost after a long time leaves one slot.
+
+A 429 delays its own request only, since a gateway may refuse at random. Crowded ones (`refusals`) pause all requests
+and take one slot away; if it was a slot on trial, the next trial waits. Pure: it receives the time.
 """
 
 import math
@@ -18,6 +21,7 @@ from attrs import define, field
 
 from daemon.model import Lane
 from daemon.transport.throttle.policy import Numbers, Pause
+from daemon.transport.throttle.refusals import Refusals
 
 MOST_AT_ONCE = 4
 """Measured on a shop with two cores: a fifth request at once only adds latency (woocommerce-more.md, Speed)."""
@@ -64,6 +68,7 @@ class LatencyPolicy:
 
     def __init__(self, *, jitter: Callable[[], float] = random.random) -> None:
         self._pause = Pause(jitter)
+        self._refusals = Refusals()
         self._slots = 1
         """Places of backfill."""
         self._out: list[tuple[float, int]] = []
@@ -97,6 +102,7 @@ class LatencyPolicy:
         """Learn from the latency of an answer."""
         del headers
         self._pause.accepted(began)
+        self._refusals.count(refused=False)
         if self._leave(began) < self._slots or began < self._window.since:
             return
         self._window.latencies.append(now - began)
@@ -104,11 +110,18 @@ class LatencyPolicy:
             self._judge(now, self._window.mean())
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:
-        """Pause, and leave one slot."""
+        """Pause with one slot fewer if this 429 concerns more than its own request."""
         del headers
         self._leave(began)
+        self._refusals.count(refused=True)
+        paused = self._pause.begun
+        if not (self._refusals.crowded or paused):
+            return
         self._pause.refused(now, began, after)
-        self._retreat(now)
+        # The pause answers these 429s; counted again, they would make the next single one crowded.
+        self._refusals.restart()
+        if not paused:  # others were under way when the pause began, and one tries alone after it
+            self._yield_slot(now)
 
     def lost(self, now: float, began: float) -> None:
         """Leave one slot if the server did not answer for a long time."""
@@ -135,8 +148,7 @@ class LatencyPolicy:
         if helps:
             self._usual, self._hold, self._next_trial = latency, FIRST_HOLD, now
         else:
-            self._next_trial = now + self._hold
-            self._hold = min(LONGEST_HOLD, self._hold * 2)
+            self._end_in_vain(now)
             self._tries_more = not self._tries_more
         self._set_slots(now, self._slots if helps else trial.slots)
 
@@ -151,6 +163,21 @@ class LatencyPolicy:
             self._trial = _Trial(before, pace)
         else:
             self._set_slots(now, before)
+
+    def _yield_slot(self, now: float) -> None:
+        """Use one slot fewer. Only 429s during a trial speak against the slot that it tries."""
+        trial = self._trial
+        if trial is not None and trial.slots < self._slots:
+            self._end_in_vain(now)
+        else:
+            self._next_trial, self._tries_more = now, True
+        self._set_slots(now, max(1, self._slots - 1))
+        self._usual = None
+
+    def _end_in_vain(self, now: float) -> None:
+        """Let some time pass until the next trial, and longer after each that changes nothing."""
+        self._next_trial = now + self._hold
+        self._hold = min(LONGEST_HOLD, self._hold * 2)
 
     def _retreat(self, now: float) -> None:
         self._set_slots(now, 1)

@@ -1,4 +1,4 @@
-"""Counts 429s among the last answers of an API that publishes its quota.
+"""Counts 429s among the last answers of an API that is paced by its quota headers, or by its latency.
 
 A single 429 without quota headers proves little, since a gateway may refuse at random. Two among the last 20 answers,
 four among the last 200 or twelve among the last 600 are crowded. It knows no time, only the order of answers.

@@ -1,6 +1,8 @@
 """The throttle of a server that says nothing: one to four requests at once, one slot kept for live."""
 
+import random
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import pytest
 import trio
@@ -13,6 +15,9 @@ from daemon.transport.throttle.latency import FIRST_HOLD, MOST_AT_ONCE, MOST_BAC
 
 Latency = Callable[[int], float]
 
+FAST: Mapping[int, float] = {1: 0.1, 2: 0.11, 3: 0.12, 4: 0.13}
+"""Seconds of a call to a well-equipped shop."""
+
 IDLE: Mapping[int, float] = {1: 0.65, 2: 1.1, 3: 1.2, 4: 1.35}
 BUSY: Mapping[int, float] = {1: 1.05, 2: 2.7, 3: 4.0, 4: 5.3}
 """Seconds for a page of 100 at 1 to 4 requests at once, as measured (woocommerce-more.md, Speed; 3 is between)."""
@@ -21,25 +26,34 @@ BUSY: Mapping[int, float] = {1: 1.05, 2: 2.7, 3: 4.0, 4: 5.3}
 class Server:
     """A server whose latency depends on the number of requests at once."""
 
-    def __init__(self, latency: Latency) -> None:
+    def __init__(self, latency: Latency, refuses: Callable[[int], bool] = lambda _: False) -> None:
+        """Answer 429 whenever `refuses` says so of the number of requests at once."""
         self.policy = LatencyPolicy(jitter=lambda: 0.0)
         self.limiter = Limiter(api="shop", side=Side.PLATFORM, policy=self.policy, concurrency=MOST_AT_ONCE, reserved=1)
         self.latency = latency
+        self.refuses = refuses
+        self.refused = 0
         self.at_once = 0
         self.most = 0
         self.answered = 0
 
-    async def ask(self, lane: Lane = Lane.BACKFILL, status: int = 200) -> float:
-        """Send one request; return its seconds, with the wait for its turn."""
-        asked = trio.current_time()
-        async with self.limiter.turn(lane) as turn:
-            self.at_once += 1
-            self.most = max(self.most, self.at_once)
-            await trio.sleep(self.latency(self.at_once))
-            self.at_once -= 1
-            turn.observe(status, {})
+    async def ask(self, lane: Lane = Lane.BACKFILL) -> float:
+        """Send one request, again if it is refused; return its seconds, with the waits for its turns."""
+        asked, key = trio.current_time(), object()
+        while await self._is_refused(lane, key):
+            self.refused += 1
         self.answered += 1
         return trio.current_time() - asked
+
+    async def _is_refused(self, lane: Lane, key: object) -> bool:
+        async with self.limiter.turn(lane, key) as turn:
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+            refused = self.refuses(self.at_once)
+            await trio.sleep(self.latency(self.at_once))
+            self.at_once -= 1
+            turn.observe(*((429, {"retry-after": "1"}) if refused else (200, {})))
+        return refused
 
     async def pages(self, count: int) -> None:
         """Read `count` pages with as many tasks as there could be turns."""
@@ -114,22 +128,42 @@ async def test_a_slot_is_tried_again_when_the_server_has_recovered(autojump_cloc
     assert server.policy.at_once == MOST_AT_ONCE
 
 
-@pytest.mark.parametrize("refused", [True, False])
-async def test_a_refusal_and_a_lost_request_leave_one_slot(autojump_clock: MockClock, *, refused: bool) -> None:
+async def test_a_lost_request_leaves_one_slot(autojump_clock: MockClock) -> None:
     server = Server(IDLE.__getitem__)
     await server.pages(200)
-    if refused:
-        await server.ask(status=429)
-    else:
-        async with server.limiter.turn(Lane.LIVE) as turn:
-            await trio.sleep(30)
-            turn.lost()
+    async with server.limiter.turn(Lane.LIVE) as turn:
+        await trio.sleep(30)
+        turn.lost()
     assert server.policy.at_once == 2
-    numbers = server.limiter.statistics().numbers
-    assert (numbers.pause is not None) == refused
     await trio.sleep(FIRST_HOLD * 40)
     await server.pages(200)
     assert server.policy.at_once == MOST_AT_ONCE
+
+
+def _by_chance(chance: random.Random, share: float, _at_once: int) -> bool:
+    return chance.random() < share
+
+
+@pytest.mark.parametrize("latency", [FAST, IDLE, BUSY], ids=["fast", "idle", "busy"])
+@pytest.mark.parametrize("share", [0.01, 0.02])
+async def test_a_share_that_is_refused_at_any_pace_costs_at_most_twice_the_time(
+    autojump_clock: MockClock, in_order: None, share: float, latency: Mapping[int, float]
+) -> None:
+    seconds = []
+    for refused in (0.0, share):
+        began = trio.current_time()
+        server = Server(latency.__getitem__, partial(_by_chance, random.Random(1), refused))
+        await server.pages(1000)
+        seconds.append(trio.current_time() - began)
+    assert seconds[1] <= 2 * seconds[0]
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+async def test_a_server_that_takes_few_requests_at_once_seldom_refuses(autojump_clock: MockClock, most: int) -> None:
+    server, began = Server(FAST.__getitem__, lambda at_once: at_once > most), trio.current_time()
+    await server.pages(1000)
+    assert server.refused <= 0.02 * 1000
+    assert trio.current_time() - began <= 1.1 * 1000 * FAST[most] / most
 
 
 async def test_a_cancelled_request_is_no_sign_of_overload(autojump_clock: MockClock) -> None:

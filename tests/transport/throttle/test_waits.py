@@ -13,6 +13,8 @@ from daemon.transport.retry_after import LONGEST_WAIT
 from daemon.transport.throttle import AdaptivePolicy, Limiter, Policy, WindowPolicy
 from daemon.transport.throttle.latency import LatencyPolicy
 
+POLICIES = (AdaptivePolicy, LatencyPolicy, WindowPolicy)
+
 LATER = {"retry-after": "Mon, 23 Nov 2994 12:00:00 GMT", "date": "Mon, 23 Nov 2026 12:00:00 GMT"}
 TIMESTAMP = {"x-rate-limit-time-reset-ms": "1795914471000"}
 USED_UP = {"x-rate-limit-requests-left": "0", "x-rate-limit-requests-quota": "150"}
@@ -42,7 +44,7 @@ async def ask(limiter: Limiter, key: str | None, status: int = 200, headers: dic
 
 
 @pytest.mark.holds("D3", "E01")
-@pytest.mark.parametrize("policy", [AdaptivePolicy, WindowPolicy])
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("status", [200, 429])
 @pytest.mark.parametrize("headers", ABSURD.values(), ids=ABSURD)
 async def test_no_answer_silences_an_api_for_more_than_a_quarter_of_an_hour(
@@ -121,7 +123,7 @@ def test_a_long_wait_for_a_window_shows_and_ends_with_one_request_alone(
 
 
 @pytest.mark.holds("E01")
-@pytest.mark.parametrize("policy", [AdaptivePolicy, LatencyPolicy, WindowPolicy])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_a_long_retry_after_shows_and_ends_with_one_request_alone(policy: Callable[[], Policy]) -> None:
     asked, now = policy(), 0.0
     while not asked.numbers(now).pause:
@@ -150,7 +152,7 @@ def test_backfill_that_leaves_the_rest_to_live_for_long_shows() -> None:
 
 
 @pytest.mark.holds("D3")
-@pytest.mark.parametrize("policy", [AdaptivePolicy, WindowPolicy])
+@pytest.mark.parametrize("policy", POLICIES)
 async def test_a_429_holds_back_its_own_request_only(autojump_clock: MockClock, policy: type[Policy]) -> None:
     limiter = limiter_with(policy)
     await ask(limiter, "a", 429, {"retry-after": "600"})
@@ -170,7 +172,7 @@ async def test_a_429_holds_back_its_own_request_only(autojump_clock: MockClock, 
     assert limiter.statistics().held_back == 0
 
 
-@pytest.mark.parametrize(("policy", "few"), [(AdaptivePolicy, 4), (WindowPolicy, 1)])
+@pytest.mark.parametrize(("policy", "few"), [(AdaptivePolicy, 4), (LatencyPolicy, 1), (WindowPolicy, 1)])
 async def test_crowded_429s_have_the_whole_api_wait(autojump_clock: MockClock, policy: type[Policy], few: int) -> None:
     limiter = limiter_with(policy)
     for refusals in range(few):
@@ -185,7 +187,7 @@ async def test_crowded_429s_have_the_whole_api_wait(autojump_clock: MockClock, p
     assert trio.current_time() - began >= 60
 
 
-@pytest.mark.parametrize("policy", [AdaptivePolicy, WindowPolicy])
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize(("status", "headers"), [(200, {}), (502, {}), (429, {}), (429, {"retry-after": "1"})])
 async def test_a_late_answer_to_the_same_request_does_not_end_its_wait(
     autojump_clock: MockClock, policy: type[Policy], status: int, headers: dict[str, str]
@@ -249,7 +251,7 @@ async def test_a_request_that_was_refused_waits_here_for_a_moment(autojump_clock
 
 @pytest.mark.holds("E01")
 @pytest.mark.parametrize("wait", ["3", "60", "9999999999"])
-@pytest.mark.parametrize("policy", [AdaptivePolicy, WindowPolicy])
+@pytest.mark.parametrize("policy", POLICIES)
 async def test_whoever_waits_is_told_at_once_that_the_process_stops(
     autojump_clock: MockClock, policy: type[Policy], wait: str
 ) -> None:
@@ -260,7 +262,7 @@ async def test_whoever_waits_is_told_at_once_that_the_process_stops(
             await ask(limiter, key)
         told.append(stopped.value.after)
 
-    for key in "ab" if policy is WindowPolicy else "efgab":
+    for key in "efgab" if policy is AdaptivePolicy else "ab":
         await ask(limiter, key, 429, {"retry-after": wait})
     began = trio.current_time()
     async with trio.open_nursery() as nursery:

@@ -52,7 +52,7 @@ class Daemon:
         self.address = f"{listener.host}:{listener.port}"
         self._host = _EVERYWHERE.get(listener.host, listener.host)
         self._port = listener.port
-        self._token = listener.admin_token
+        self._token = listener.command_token
 
     def start(self, site: str, kind: str, *, refresh: bool, allow_removals: bool) -> int:
         """Start a full sync and return its id. Raises UnderWayError if one is already running."""

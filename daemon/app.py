@@ -47,6 +47,7 @@ from daemon.connections.wakeups import NodeWakeups, NoWakeups, Wakeups
 from daemon.connections.work import ConnectionWork
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, Failure, StorageTrouble, first_inside, raise_config_error
+from daemon.listener.access_log import AccessLog
 from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
 from daemon.listener.http.server import Server
@@ -155,7 +156,8 @@ async def serve(
             await renew_encryption(database, registry.vault)
         await daemon.lifecycle.open_all()
         routes = Routes.of(build_routes(daemon, settings), metrics)
-        server = Server(routes.answer, routes.refuse, largest=routes.largest, overrun=daemon.intake.overrun)
+        served = AccessLog(routes) if settings.logging.level == "debug" else routes
+        server = Server(served.answer, served.refuse, largest=routes.largest, overrun=daemon.intake.overrun)
         reloading = Reloading(
             lifecycle=daemon.lifecycle,
             routes=routes,

@@ -155,6 +155,13 @@ class Routes:
         """Return the size of the largest body that a path allows beyond the server's limit; 0 for most paths."""
         return max((uploads.largest(**words) for uploads, words in self._uploads(path)), default=0)
 
+    def pattern(self, path: str) -> str:
+        """Return the pattern that serves a path; empty if none does."""
+        with contextlib.suppress(UnicodeDecodeError):
+            place, _ = self._find(path)
+            return place.pattern if place else ""
+        return ""
+
     def _uploads(self, path: str) -> Iterator[tuple[Uploads, dict[str, str]]]:
         with contextlib.suppress(UnicodeDecodeError):
             place, words = self._find(path)

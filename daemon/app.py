@@ -25,6 +25,7 @@ import structlog
 import trio
 from attrs import frozen
 
+from daemon.admin.audit import AuditLog
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
@@ -36,6 +37,7 @@ from daemon.connections.factory import ConnectionFactory
 from daemon.connections.following import Following
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
+from daemon.connections.last_webhooks import LastWebhooks
 from daemon.connections.lifecycle import Lifecycle
 from daemon.connections.lost import LostDeliveries
 from daemon.connections.offered_keys import OfferedKeys
@@ -171,6 +173,7 @@ async def serve(
             nursery.start_soon(_until, stop, _freeze)
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
+            nursery.start_soon(_until, stop, daemon.intake.last_webhooks.run)
             if isinstance(wakeups, NodeWakeups):
                 wakeups.listen_to(daemon.events.receive, daemon.events.look)
                 nursery.start_soon(_until, stop, wakeups.run)
@@ -288,13 +291,20 @@ async def compose(
         wakeups=lifecycle.wakeups,
         lost_deliveries=LostDeliveries(storage=database, wakeups=lifecycle.wakeups, now=now),
         endpoints=lifecycle.endpoints,
+        last_webhooks=LastWebhooks(storage=database, now=now),
         reread=following.look_again,
         now=now,
     )
     guests = Guests(factory=factory, supervisor=supervisor)
     events = Events(storage=database, supervisor=supervisor, following=following)
     admin = AdminService(
-        storage=database, vault=vault, supervisor=supervisor, lifecycle=lifecycle, intake=intake, guests=guests
+        storage=database,
+        vault=vault,
+        supervisor=supervisor,
+        lifecycle=lifecycle,
+        intake=intake,
+        guests=guests,
+        audit=AuditLog(storage=database, vault=vault, now=now),
     )
     return Daemon(
         supervisor=supervisor,
@@ -353,7 +363,7 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
             install_address=visits.install_address,
         ).routes()
     yield from Admin(
-        token=settings.listener.admin_token,
+        tokens=settings.listener.operators,
         metrics_open=settings.listener.metrics_open,
         metrics=metrics,
         why_not_ready=admin.why_not_ready,

@@ -67,6 +67,10 @@ class Daemon:
         """Return the open issues of a site, or of all sites."""
         return self._call("GET", f"/admin/issues{_query(site)}")
 
+    def audit(self, site: str | None) -> Any:
+        """Return what operators did at a site, or everywhere."""
+        return self._call("GET", f"/admin/audit{_query(site)}")
+
     def parked(self, site: str | None) -> Any:
         """Return the parked changes of a site, or of all sites."""
         return self._call("GET", f"/admin/parked{_query(site)}")

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from attrs import define, field, frozen
 
-from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
+from daemon.errors import Conflict, Invalid, NotAllowed, NotFound, StorageTrouble
 from daemon.listener.http.messages import RETRY_LATER, Fault, Request, Response, problem
 from daemon.model.byte_order_mark import without_mark
 from daemon.observability.metrics import Metrics
@@ -26,7 +26,7 @@ Handler = Callable[..., Awaitable[Response]]
 """`async (request, **words of the pattern) -> Response`"""
 
 
-STATUSES = {NotFound: 404, Invalid: 400, Conflict: 409}
+STATUSES = {NotFound: 404, Invalid: 400, Conflict: 409, NotAllowed: 403}
 """Statuses of the callers' errors."""
 
 

@@ -60,6 +60,7 @@ from daemon.model import ApiKey, Secret, Site
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.observability.service_manager import keep_informed
+from daemon.page.page import Page
 from daemon.platforms import load_platforms
 from daemon.platforms.apps import App
 from daemon.platforms.base import PlatformType
@@ -369,4 +370,11 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
         why_not_ready=admin.why_not_ready,
         refresh=admin.refresh,
         operations=admin.operations,
+    ).routes()
+    yield from Page(
+        tokens=settings.listener.operators,
+        secret_keys=settings.security.secret_keys,
+        operations=admin.operations,
+        entered=admin.audit.note,
+        now=lifecycle.now,
     ).routes()

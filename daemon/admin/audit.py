@@ -47,6 +47,16 @@ class AuditLog:
         self, action: str, operation: Callable[[Params], Awaitable[Any]], params: Params, operator: Operator
     ) -> Any:
         """Perform an operation for an operator. Raises NotAllowed if the role does not allow it."""
+
+        async def allowed(given: Params) -> Any:
+            _check(operator)
+            return await operation(given)
+
+        return await self._keep(action, allowed, params, operator)
+
+    async def _keep(
+        self, action: str, operation: Callable[[Params], Awaitable[Any]], params: Params, operator: Operator
+    ) -> Any:
         kept = {name: params[name] for name in KEPT_PARAMETERS if name in params}
         if isinstance(kept.get("ids"), list):
             kept["ids"] = kept["ids"][:MOST_IDS]
@@ -62,7 +72,6 @@ class AuditLog:
         number = await self.storage.write(audit.begin, started)
         outcome, told = AuditOutcome.FAILED, {"error": "the daemon stopped, or failed"}
         try:
-            _check(operator)
             answer = await operation(params)
             outcome, told = AuditOutcome.DONE, {"answer": _kept_answer(answer)}
         except CallerError as error:
@@ -81,6 +90,14 @@ class AuditLog:
             except StorageTrouble as trouble:  # what was done is done, and the row says that it was begun
                 log_storage_trouble(trouble)
         return answer
+
+    async def note(self, operator: Operator, action: str) -> None:
+        """Keep a login or a logout."""
+
+        async def done(_params: Params) -> None:
+            """Do nothing more."""
+
+        await self._keep(action, done, {}, operator)
 
     async def listed(self, params: Params) -> Params:
         """Return the latest actions: {"site"?} -> {"audit"}, the latest first, at most `MOST_ROWS`."""

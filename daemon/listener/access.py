@@ -32,11 +32,11 @@ class TooManyGuesses(Exception):
 
 
 @define(eq=False)
-class Gate:
-    """Guards one entrance. An attack on the page's login does not shut /admin: each has a gate of its own."""
+class Entrance:
+    """One of the entrances, /admin and the page: an attack on one does not shut the other."""
 
     _tokens: Sequence[NamedToken]
-    _entrance: str
+    _name: str
     _wrong: deque[float] = field(init=False, factory=lambda: deque(maxlen=FREE))
     _slots: trio.CapacityLimiter = field(init=False, factory=lambda: trio.CapacityLimiter(AT_ONCE))
     _tally: Tally = field(init=False, factory=Tally)
@@ -65,7 +65,7 @@ class Gate:
         return holder
 
     async def _note_wrong(self) -> None:
-        self._tally.log("wrong tokens refused", entrance=self._entrance)
+        self._tally.log("wrong tokens refused", entrance=self._name)
         now = trio.current_time()
         slowed = len(self._wrong) == FREE and now - self._wrong[0] < WITHIN
         self._wrong.append(now)

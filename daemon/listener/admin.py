@@ -17,7 +17,7 @@ from typing import Any
 from attrs import field, frozen
 
 from daemon.errors import StorageTrouble
-from daemon.listener.access import Gate, TooManyGuesses
+from daemon.listener.access import Entrance, TooManyGuesses
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, json_response, problem
 from daemon.listener.routes import Handler, Route, json_object
 from daemon.model import Secret
@@ -41,11 +41,11 @@ class Admin:
     refresh: Callable[[], Awaitable[None]]
     operations: Mapping[tuple[str, str], Operation]
     """By method and path."""
-    _gate: Gate = field(init=False)
+    _entrance: Entrance = field(init=False)
 
-    @_gate.default
-    def _make_gate(self) -> Gate:
-        return Gate(self.tokens, "admin")
+    @_entrance.default
+    def _make_entrance(self) -> Entrance:
+        return Entrance(self.tokens, "admin")
 
     def routes(self) -> list[Route]:
         """Return the routes: the probes, the metrics, and the operations behind the token."""
@@ -80,7 +80,7 @@ class Admin:
             if not self.tokens:
                 return problem(401, "No admin token is configured: set listener.admin_token.", CHALLENGE)
             try:
-                holder = await self._gate.holder(bearer(request))
+                holder = await self._entrance.holder(bearer(request))
             except TooManyGuesses:
                 return problem(429, "Too many wrong tokens were sent; send this again.", RETRY_LATER)
             if holder is None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 from attrs import field, frozen
 
 from daemon.errors import CallerError, Invalid, NotFound, StorageTrouble
-from daemon.listener.access import Gate, TooManyGuesses
+from daemon.listener.access import Entrance, TooManyGuesses
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import STATUSES, Route
 from daemon.model import Secret
@@ -52,12 +52,12 @@ class Page:
     entered: Callable[[Operator, str], Awaitable[None]]
     """Keeps a login or a logout in the audit log."""
     now: Callable[[], float]
-    _gate: Gate = field(init=False)
+    _entrance: Entrance = field(init=False)
     _sessions: Sessions = field(init=False)
 
-    @_gate.default
-    def _make_gate(self) -> Gate:
-        return Gate(self.tokens, "page")
+    @_entrance.default
+    def _make_entrance(self) -> Entrance:
+        return Entrance(self.tokens, "page")
 
     @_sessions.default
     def _make_sessions(self) -> Sessions:
@@ -129,7 +129,7 @@ class Page:
         if cookies.is_cross_site(request) or not of_this_page:
             return self._login_form(request, 403, NO_COOKIE)
         try:
-            holder = await self._gate.holder(_one(form, "token").strip().encode())
+            holder = await self._entrance.holder(_one(form, "token").strip().encode())
         except TooManyGuesses:
             return self._login_form(request, 429, TOO_MANY)
         if holder is None:

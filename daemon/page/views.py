@@ -81,7 +81,8 @@ def progress(run: Mapping[str, Any] | None) -> int | None:
     """Return the part of a full sync that is done, in percent; None while there is none, or its size is unknown."""
     if run is None or not is_running(run) or not run["total_hint"]:
         return None
-    return min(100, 100 * (run["done"] + run["failed"]) // run["total_hint"])
+    done: int = 100 * (run["done"] + run["failed"]) // run["total_hint"]
+    return min(100, done)
 
 
 def rates(throttles: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:

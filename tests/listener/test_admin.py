@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from daemon.errors import NotAllowed, StorageTrouble
 from daemon.listener import access
-from daemon.listener.access import Gate, TooManyGuesses
+from daemon.listener.access import Entrance, TooManyGuesses
 from daemon.listener.admin import Admin
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import Refused, Routes
@@ -157,20 +157,20 @@ async def test_each_token_is_known_by_its_name_and_role() -> None:
 def test_every_known_token_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
     monkeypatch.setattr("hmac.compare_digest", lambda _given, known: compared.append(known))
-    assert access.Gate(TOKENS, "admin")._known(TOKEN.encode()) is None
+    assert access.Entrance(TOKENS, "admin")._known(TOKEN.encode()) is None
     assert compared == [token.token.reveal().encode() for token in TOKENS]
 
 
 async def test_guesses_are_slowed_and_few_wait_at_a_time(autojump_clock: MockClock) -> None:
-    gate = Gate(TOKENS, "admin")
+    entrance = Entrance(TOKENS, "admin")
     for _ in range(access.FREE):
-        assert await gate.holder(b"wrong") is None
+        assert await entrance.holder(b"wrong") is None
     assert trio.current_time() == 0.0
     answers: list[object] = []
 
     async def guess(number: int) -> None:
         try:
-            answers.append(await gate.holder(b"wrong %d" % number))
+            answers.append(await entrance.holder(b"wrong %d" % number))
         except TooManyGuesses:
             answers.append(TooManyGuesses)
 
@@ -181,11 +181,11 @@ async def test_guesses_are_slowed_and_few_wait_at_a_time(autojump_clock: MockClo
     assert answers.count(TooManyGuesses) == 3 * (1000 - access.AT_ONCE)
     assert answers.count(None) == 3 * access.AT_ONCE
     assert trio.current_time() == 3 * access.DELAY
-    known = await gate.holder(TOKEN.encode())
+    known = await entrance.holder(TOKEN.encode())
     assert known is not None
     assert (known.name, trio.current_time()) == ("admin", 3 * access.DELAY)
     await trio.sleep(access.WITHIN)
-    assert await gate.holder(b"wrong") is None
+    assert await entrance.holder(b"wrong") is None
     assert trio.current_time() == 3 * access.DELAY + access.WITHIN
 
 

@@ -29,7 +29,7 @@ async def fill(harness: LifecycleHarness, text: str = "Mug", url: str = "https:/
         issue = {"fingerprint": b"f", "untold": True, "maybe_told": False, "opened_at": 1.0}
         conn.execute(issues.insert().values(**of_kind, external_id="7", encrypted=problem, **issue))
         for id_ in ("8", "9"):
-            row = {"revision": 1, "lane": 0, "due_at": 1.0, "attempts": 400, "first_queued_at": 1.0}
+            row: dict[str, Any] = {"revision": 1, "lane": 0, "due_at": 1.0, "attempts": 400, "first_queued_at": 1.0}
             row |= {"state": RowState.PARKED, "encrypted": vault.encrypt(f"{text} was refused")}
             conn.execute(outbox.insert().values(**of_kind, external_id=id_, **row))
         for id_ in ("10", "11"):

@@ -1,4 +1,4 @@
-"""What operators did, and when webhooks came last."""
+"""The audit log of operators, and the times of the latest webhooks."""
 
 from alembic import op
 

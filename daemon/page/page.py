@@ -39,6 +39,7 @@ NO_COOKIE = (
     "This form is too old, or your browser has sent no cookie. Off this machine the page needs https. Try again."
 )
 WRONG = "This token is not known."
+NO_DATABASE = "The database cannot be used now. Try again."
 TOO_MANY = "Too many wrong tokens were tried. Wait a few seconds, then try again."
 
 
@@ -93,7 +94,7 @@ class Page:
             except CallerError as error:
                 return self._failed(session, STATUSES.get(type(error), 400), str(error))
             except StorageTrouble:
-                return self._failed(session, 503, "The database cannot be used now. Try again.")
+                return self._failed(session, 503, NO_DATABASE)
 
         return opened
 
@@ -134,7 +135,10 @@ class Page:
             return self._login_form(request, 429, TOO_MANY)
         if holder is None:
             return self._login_form(request, 401, WRONG)
-        await self.entered(holder.operator, "login")
+        try:
+            await self.entered(holder.operator, "login")
+        except StorageTrouble:
+            return self._login_form(request, 503, NO_DATABASE)
         set_cookies = [
             cookies.header(request, cookies.SESSION, self._sessions.open(holder), LASTS),
             cookies.header(request, cookies.LOGIN, "", 0),

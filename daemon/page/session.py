@@ -22,6 +22,9 @@ from daemon.model.operators import NamedToken, Operator
 LASTS = 12 * 3600
 """Seconds of a session: a working day."""
 
+SKEW = 60
+"""Seconds by which the clock of the node that opened a session may be ahead."""
+
 LOGIN_LASTS = 3600
 """Seconds for which a login form can be sent."""
 
@@ -48,7 +51,7 @@ class Sessions:
     _secret_keys: Sequence[Secret]
     _tokens: Sequence[NamedToken]
     _now: Callable[[], float]
-    _keys: list[bytes] = field(init=False)
+    _keys: list[bytes] = field(init=False, repr=False)
 
     @_keys.default
     def _derive(self) -> list[bytes]:
@@ -71,7 +74,7 @@ class Sessions:
             content = msgspec.json.decode(base64.urlsafe_b64decode(text), type=_Content)
         except (binascii.Error, msgspec.DecodeError):
             return None
-        if not content.at <= self._now() <= content.at + LASTS:
+        if not content.at - SKEW <= self._now() <= content.at + LASTS:
             return None
         for holder in self._tokens:
             if holder.name == content.name and _equal(content.opened_with, _print(key, holder)):

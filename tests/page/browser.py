@@ -10,7 +10,7 @@ A browser keeps cookies and sends Origin with forms. It believes every Set-Cooki
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from html.parser import HTMLParser
 from typing import Any
 
@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 from daemon.listener.http.server import Server
 from daemon.listener.routes import Routes
 from daemon.model import Secret
-from daemon.model.operators import NamedToken, Role
+from daemon.model.operators import NamedToken, Operator, Role
 from daemon.observability.metrics import Metrics
 from daemon.page.page import Operation, Page
 from tests.connections.harness import KEY, LifecycleHarness, link, open_harness
@@ -121,15 +121,15 @@ async def open_page(
     *,
     tokens: Sequence[NamedToken] = (ANNA, BEN),
     instead: Mapping[tuple[str, str], Operation] | None = None,
-    secret_keys: Sequence[Secret] = (KEY,),
+    entered: Callable[[Operator, str], Awaitable[None]] | None = None,
 ) -> AsyncIterator[ServedPage]:
     """Serve the page of a daemon with the site test/a; `instead` replaces operations."""
     async with open_harness(link("a", "store-1")) as harness, trio.open_nursery() as nursery:
         page = Page(
             tokens=tokens,
-            secret_keys=secret_keys,
+            secret_keys=(KEY,),
             operations={**harness.admin.operations, **(instead or {})},
-            entered=harness.admin.audit.note,
+            entered=entered or harness.admin.audit.note,
             now=harness.lifecycle.now,
         )
         routes = Routes.of(page.routes(), Metrics())

@@ -10,7 +10,7 @@ from daemon.listener.http.messages import Request
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Role
 from daemon.page import cookies
-from daemon.page.session import LASTS, LOGIN_LASTS, Sessions, is_same
+from daemon.page.session import LASTS, LOGIN_LASTS, SKEW, Sessions, is_same
 
 OLD, NEW = Secret("the old key of the tests"), Secret("the new key of the tests")
 ANNA = NamedToken(name="anna", token=Secret("anna-token"), role=Role.ACT)
@@ -28,7 +28,8 @@ def test_a_session_is_known_on_every_node_until_it_is_too_old() -> None:
     assert found.operator == BEN.operator
     assert sessions(at=1000.0 + LASTS).find(cookie) is not None
     assert sessions(at=1001.0 + LASTS).find(cookie) is None
-    assert sessions(at=999.0).find(cookie) is None
+    assert sessions(at=1000.0 - SKEW).find(cookie) is not None
+    assert sessions(at=999.0 - SKEW).find(cookie) is None
 
 
 def test_each_session_has_an_id_and_a_form_text_of_its_own() -> None:

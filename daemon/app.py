@@ -24,6 +24,7 @@ import structlog
 import trio
 from attrs import frozen
 
+from daemon.admin.audit import AuditLog
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
@@ -35,6 +36,7 @@ from daemon.connections.factory import ConnectionFactory
 from daemon.connections.following import Following
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
+from daemon.connections.last_webhooks import LastWebhooks
 from daemon.connections.lifecycle import Lifecycle
 from daemon.connections.lost import LostDeliveries
 from daemon.connections.offered_keys import OfferedKeys
@@ -46,6 +48,7 @@ from daemon.connections.wakeups import NodeWakeups, NoWakeups, Wakeups
 from daemon.connections.work import ConnectionWork
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, Failure, StorageTrouble, first_inside, raise_config_error
+from daemon.listener.access_log import AccessLog
 from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
 from daemon.listener.http.server import Server
@@ -56,6 +59,7 @@ from daemon.model import ApiKey, Secret, Site
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.observability.service_manager import keep_informed
+from daemon.page.page import Page
 from daemon.platforms import load_platforms
 from daemon.platforms.apps import App
 from daemon.platforms.base import PlatformType
@@ -156,7 +160,8 @@ async def serve(
             await renew_encryption(database, registry.vault)
         await daemon.lifecycle.open_all()
         routes = Routes.of(build_routes(daemon, settings), metrics)
-        server = Server(routes.answer, routes.refuse, largest=routes.largest, overrun=daemon.intake.overrun)
+        served = AccessLog(routes) if settings.logging.level == "debug" else routes
+        server = Server(served.answer, served.refuse, largest=routes.largest, overrun=daemon.intake.overrun)
         reloading = Reloading(
             lifecycle=daemon.lifecycle,
             routes=routes,
@@ -170,6 +175,7 @@ async def serve(
             nursery.start_soon(_until, stop, _freeze)
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
+            nursery.start_soon(_until, stop, daemon.intake.last_webhooks.run)
             if isinstance(wakeups, NodeWakeups):
                 wakeups.listen_to(daemon.events.receive, daemon.events.look)
                 nursery.start_soon(_until, stop, wakeups.run)
@@ -288,13 +294,20 @@ async def compose(
         wakeups=lifecycle.wakeups,
         lost_deliveries=LostDeliveries(storage=database, wakeups=lifecycle.wakeups, now=now),
         endpoints=lifecycle.endpoints,
+        last_webhooks=LastWebhooks(storage=database, now=now),
         reread=following.look_again,
         now=now,
     )
     guests = Guests(factory=factory, supervisor=supervisor)
     events = Events(storage=database, supervisor=supervisor, following=following)
     admin = AdminService(
-        storage=database, vault=vault, supervisor=supervisor, lifecycle=lifecycle, intake=intake, guests=guests
+        storage=database,
+        vault=vault,
+        supervisor=supervisor,
+        lifecycle=lifecycle,
+        intake=intake,
+        guests=guests,
+        audit=AuditLog(storage=database, vault=vault, now=now),
     )
     return Daemon(
         supervisor=supervisor,
@@ -351,10 +364,17 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
             install_address=visits.install_address,
         ).routes()
     yield from Admin(
-        token=settings.listener.admin_token,
+        tokens=settings.listener.operators,
         metrics_open=settings.listener.metrics_open,
         metrics=metrics,
         why_not_ready=admin.why_not_ready,
         refresh=admin.refresh,
         operations=admin.operations,
+    ).routes()
+    yield from Page(
+        tokens=settings.listener.operators,
+        secret_keys=settings.security.secret_keys,
+        operations=admin.operations,
+        entered=admin.audit.note,
+        now=lifecycle.now,
     ).routes()

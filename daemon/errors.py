@@ -134,6 +134,10 @@ class Conflict(CallerError):
     """The request is not possible now."""
 
 
+class NotAllowed(CallerError):
+    """The caller's token does not allow this."""
+
+
 class ConfigError(Exception):
     """The configuration cannot be used. The text is one line that names file, key and remedy.
 

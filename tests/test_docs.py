@@ -28,6 +28,7 @@ from daemon.config import (
     SparkLayerSettings,
     SyncSettings,
 )
+from daemon.model.operators import NamedToken
 from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics
 from daemon.platforms import load_platforms
 from tests.e2e.process import ROOT, Process, free_port
@@ -102,6 +103,7 @@ def sections() -> Mapping[str, type]:
     platforms = load_platforms()
     return {
         "`[listener]`": ListenerSettings,
+        "`[[listener.tokens]]`": NamedToken,
         "`[database]`": DatabaseSettings,
         "`[sparklayer]`": SparkLayerSettings,
         "`[sync]`": SyncSettings,

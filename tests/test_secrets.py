@@ -2,8 +2,10 @@
 
 import ast
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +16,8 @@ from daemon.connections.credentials import KnownStore, Offered
 from daemon.errors import Blocked, Side
 from daemon.listener.http.messages import Request
 from daemon.model import ApiKey, Connection, ConnectionId, Secret, Site
+from daemon.model.operators import NamedToken
+from daemon.page.page import Page
 from daemon.platforms.apps import Authorized, Installed
 from daemon.platforms.bigcommerce.app import BigCommerceAppSettings, _Granted
 from daemon.platforms.bigcommerce.hooks import Wanted
@@ -57,8 +61,8 @@ def test_what_sounds_like_a_secret_is_one() -> None:
     assert set(plain_secrets()) == PLAIN
 
 
-async def _never(text: str) -> Installed:
-    raise NotImplementedError(text)
+async def _never(*arguments: object) -> Any:
+    raise NotImplementedError(arguments)
 
 
 HIDDEN = "hunter2-hunter2-hunter2"
@@ -72,6 +76,9 @@ LINK = ConnectionSettings(
 )
 APP = BigCommerceAppSettings(client_id="app", client_secret=SECRET)
 SEALED = HIDDEN.encode()
+PAGE = Page(
+    tokens=[NamedToken(name="anna", token=SECRET)], secret_keys=[SECRET], operations={}, entered=_never, now=time.time
+)
 VALUES = [
     SECRET,
     KEY,
@@ -86,6 +93,8 @@ VALUES = [
     ),
     Connection(id=ConnectionId(1), site=SITE, platform="bigcommerce", api_key=KEY, store=STORE),
     Table(source="s.toml", path="listener", values={"admin_token": HIDDEN}),
+    NamedToken(name="anna", token=SECRET),
+    PAGE,
     Token(SECRET, 0.0),
     _Reply(access_token=HIDDEN),
     _Granted(access_token=HIDDEN, context="stores/abc"),
@@ -112,6 +121,10 @@ def test_no_value_shows_a_secret(value: object) -> None:
     assert HIDDEN not in repr(value)
     assert HIDDEN not in str(value)
     assert HIDDEN not in f"{value} {[value]}"
+
+
+def test_the_page_shows_no_key_that_is_drawn_from_a_secret() -> None:
+    assert not re.search(r"b['\"]", repr(PAGE))
 
 
 def test_a_secret_does_not_get_into_json_or_an_error_by_itself() -> None:

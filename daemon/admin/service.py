@@ -7,12 +7,14 @@ Answers may contain personal data. They go to people who have the admin token, o
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 import trio
 from attrs import frozen
 
+from daemon.admin.audit import AuditLog, Params
 from daemon.admin.explain import explain, explain_called
 from daemon.admin.lists import held_removals, open_issues, parked_changes
 from daemon.admin.status import connection_status, owner_view, refresh_gauges
@@ -27,6 +29,7 @@ from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.http.messages import Response, problem
 from daemon.listener.ignite import credentials, site_named
 from daemon.model import ApiKey, ConnectionId, ExternalId, Kind, Secret, Site
+from daemon.model.operators import Operator
 from daemon.storage import connections, owners, parked, removals
 from daemon.storage.backup import lend
 from daemon.storage.connections import Stored
@@ -37,7 +40,8 @@ from daemon.storage.removals import Allow
 from daemon.storage.states import RunMode
 from daemon.storage.vault import Vault, heartbeat
 
-Params = dict[str, Any]
+Operation = Callable[[Params, Operator], Awaitable[Any]]
+"""An operation for an operator."""
 
 TELL_EVERY = 10.0
 """Seconds between two times that a node stores what it knows of its connections, if that has changed."""
@@ -47,7 +51,10 @@ ACTIONS = {"retry": parked.retry, "drop": parked.drop}
 
 @frozen(kw_only=True)
 class AdminService:
-    """Takes the parameters of an operation as a dict, and returns its answer as JSON values. Raises CallerError."""
+    """Takes the parameters of an operation as a dict, and returns its answer as JSON values. Raises CallerError.
+
+    HTTP, the page and the commands reach it by `operations`; see there.
+    """
 
     storage: Database
     vault: Vault
@@ -55,34 +62,44 @@ class AdminService:
     lifecycle: Lifecycle
     intake: Intake
     guests: Guests
+    audit: AuditLog
 
     @property
-    def operations(self) -> Mapping[tuple[str, str], Callable[[Params], Awaitable[Any]]]:
-        """The operations by HTTP method and path."""
-        return {
+    def operations(self) -> Mapping[tuple[str, str], Operation]:
+        """The operations by HTTP method and path. Each action passes the audit log; the others change nothing."""
+        reads: dict[tuple[str, str], Callable[[Params], Awaitable[Any]]] = {
             ("GET", "/admin/status"): self.status,
-            ("POST", "/admin/sync"): self.sync,
-            ("POST", "/admin/sync/cancel"): self.cancel_sync,
             ("GET", "/admin/issues"): self.issues,
             ("GET", "/admin/parked"): self.parked,
-            ("POST", "/admin/parked"): self.change_parked,
             ("GET", "/admin/removals"): self.removals,
-            ("POST", "/admin/removals"): self.allow_removals,
+            ("GET", "/admin/audit"): self.audit.listed,
             ("POST", "/admin/explain"): self.explain,
-            ("POST", "/admin/backup"): self.backup,
-            ("POST", "/admin/connect"): self.connect,
-            ("POST", "/admin/disconnect"): self.disconnect,
+        }
+        actions: dict[tuple[str, str], tuple[str, Callable[[Params], Awaitable[Any]]]] = {
+            ("POST", "/admin/sync"): ("sync", self.sync),
+            ("POST", "/admin/sync/cancel"): ("cancel", self.cancel_sync),
+            ("POST", "/admin/parked"): ("parked", self.change_parked),
+            ("POST", "/admin/removals"): ("allow", self.allow_removals),
+            ("POST", "/admin/backup"): ("backup", self.backup),
+            ("POST", "/admin/connect"): ("connect", self.connect),
+            ("POST", "/admin/disconnect"): ("disconnect", self.disconnect),
+        }
+        return {place: partial(_read, read) for place, read in reads.items()} | {
+            place: partial(self.audit.perform, name, act) for place, (name, act) in actions.items()
         }
 
     async def status(self, _params: Params) -> Params:
         """Return the status of every connection: {"connections", "wakeups"}; the latter only with several nodes."""
         shown, by_id = [], await self.storage.read(owners.owners)
+        webhooks = await self.intake.last_webhooks.times()
         for stored in await self.storage.read(connections.everyone):
             runner = self.supervisor.find(stored.id)
             context = runner.context if runner else None
             owner = by_id.get(stored.id)
             told = msgspec.json.decode(owner.told) if owner is not None and owner.told else None
-            status = await connection_status(self.storage, self.vault, stored, context, self.lifecycle.now(), told)
+            status = await connection_status(
+                self.storage, self.vault, stored, context, self.lifecycle.now(), told, webhooks.get(stored.id)
+            )
             if self.lifecycle.wakeups.way is not None:
                 status["node"] = owner and owner.node
             if stored.state == "active" and not self.lifecycle.registry.is_wanted(stored):
@@ -246,6 +263,11 @@ class AdminService:
     async def _connection(self, params: Params) -> Stored:
         [stored] = await self._chosen({"site": params.get("site")})
         return stored
+
+
+async def _read(operation: Callable[[Params], Awaitable[Any]], params: Params, _operator: Operator) -> Any:
+    """Perform an operation that changes nothing: every role may."""
+    return await operation(params)
 
 
 def _site(params: Params) -> Site:

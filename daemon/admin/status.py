@@ -33,10 +33,11 @@ async def connection_status(
     context: ConnectionContext | None,
     now: float,
     told: Mapping[str, Any] | None = None,
+    last_webhook: float | None = None,
 ) -> dict[str, Any]:
     """Return the status of a connection; `context` is None if no runner works on it here. Raises StorageTrouble.
 
-    `told` is the `owner_view` of the node that works on it.
+    `told` is the `owner_view` of the node that works on it. Times are seconds since the epoch.
     """
     own = owner_view(context) if context else told or {}
     kinds = [
@@ -48,11 +49,14 @@ async def connection_status(
         "platform": stored.platform,
         "state": stored.state,
         "blocked": own.get("blocked"),
+        "blocked_since": own.get("blocked_since"),
+        "last_webhook": last_webhook,
         "webhooks": registration_status(webhooks, vault) if webhooks else None,
         "kinds": {
             kind.kind.value: {
                 **_kind(kind, now, vault),
                 "blocked": own.get("kinds", {}).get(kind.kind.value),
+                "blocked_since": own.get("kinds_since", {}).get(kind.kind.value),
             }
             for kind in kinds
         },
@@ -64,7 +68,9 @@ def owner_view(context: ConnectionContext) -> dict[str, Any]:
     """Return the part of the status that only the process knows that works on the connection."""
     return {
         "blocked": _cause(context.pause),
+        "blocked_since": context.pause.began_at,
         "kinds": {kind.value: _cause(state.pause) for kind, state in context.kind_states.items()},
+        "kinds_since": {kind.value: state.pause.began_at for kind, state in context.kind_states.items()},
         "throttles": [_shown(throttle) for throttle in _throttles(context)],
     }
 

@@ -32,7 +32,7 @@ def backup(path: Path | None, file: Path) -> None:
 
 def _backed_up(settings: Settings, file: Path) -> tuple[int, str]:
     """Make a backup; return its size in bytes and its source. Raises ConfigError, StorageTrouble and RefusedError."""
-    if settings.listener.admin_token is None:
+    if settings.listener.command_token is None:
         reason = "listener.admin_token is not set, so no running daemon was asked"
     else:
         daemon = Daemon(settings.listener)

@@ -198,7 +198,7 @@ async def _port(listener: ListenerSettings) -> CheckResult:
 
 
 def _is_ours(listener: ListenerSettings) -> bool:
-    if not listener.admin_token:
+    if not listener.command_token:
         return False
     try:
         Daemon(listener, ANSWER_SECONDS).status()

@@ -52,7 +52,7 @@ class Daemon:
         self.address = f"{listener.host}:{listener.port}"
         self._host = _EVERYWHERE.get(listener.host, listener.host)
         self._port = listener.port
-        self._token = listener.admin_token
+        self._token = listener.command_token
 
     def start(self, site: str, kind: str, *, refresh: bool, allow_removals: bool) -> int:
         """Start a full sync and return its id. Raises UnderWayError if one is already running."""
@@ -66,6 +66,10 @@ class Daemon:
     def issues(self, site: str | None) -> Any:
         """Return the open issues of a site, or of all sites."""
         return self._call("GET", f"/admin/issues{_query(site)}")
+
+    def audit(self, site: str | None) -> Any:
+        """Return what operators did at a site, or everywhere."""
+        return self._call("GET", f"/admin/audit{_query(site)}")
 
     def parked(self, site: str | None) -> Any:
         """Return the parked changes of a site, or of all sites."""

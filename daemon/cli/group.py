@@ -34,6 +34,7 @@ COMMANDS = {
     "explain": "Explain why an entity is, or is not, in SparkLayer.",
     "parked": "List, retry or drop changes that used up their retries.",
     "removals": "List or allow removals that are held.",
+    "audit": "Show what operators did.",
     "connect": "Connect a site to a store.",
     "disconnect": "Disconnect a site and delete its data here.",
     "backup": "Write a backup of the database.",

@@ -15,6 +15,7 @@ from daemon.cli.client import Daemon, RefusedError
 from daemon.cli.group import Stop
 from daemon.config import Settings
 from daemon.errors import CallerError, ConfigError, StorageTrouble, raise_config_error
+from daemon.model.operators import OFFLINE
 from daemon.observability.metrics import Metrics
 from daemon.storage.database import open_database
 
@@ -40,7 +41,7 @@ class Offline(Daemon):
             async with open_database(place, make=False) as database:
                 admin = (await compose(self._settings, database, Metrics())).admin
                 try:
-                    return await admin.operations[method, asked.path](order or dict(parse_qsl(asked.query)))
+                    return await admin.operations[method, asked.path](order or dict(parse_qsl(asked.query)), OFFLINE)
                 except CallerError as error:
                     return error  # raised below, since the database's nursery would wrap it
 

@@ -40,6 +40,7 @@ from daemon.config.texts import Untyped, holds_secret, substituted
 from daemon.errors import ConfigError
 from daemon.model import Secret, Site
 from daemon.model.identifiers import name_of, trimmed
+from daemon.model.operators import NamedToken
 
 if TYPE_CHECKING:  # the adapters import an HTTP client, which reading settings does not need
     from daemon.platforms.base import PlatformType
@@ -105,9 +106,15 @@ def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platfor
     apps = _app_sections(platforms)
     tables = dict(_section_tables(source, raw, variables, apps, findings))
     sections: dict[str, Any] = {}
+    tokens = _tokens(tables["listener"], findings) if "listener" in tables else ()
     for name, table in tables.items():
         with findings:
             sections[name] = table.build((_SECTIONS | apps)[name])
+    if "listener" in sections:
+        try:
+            sections["listener"] = attrs.evolve(sections["listener"], tokens=tokens)
+        except ValueError as error:
+            findings.add(tables["listener"].error("tokens", str(error).partition(": ")[2]))
     if "database" in sections:
         sections["database"] = attrs.evolve(sections["database"], folder=tables["database"].folder.resolve())
     faulty = frozenset(tables.keys() - sections.keys())
@@ -204,6 +211,32 @@ def _section_tables(
         if getattr(values.get("port"), "variable", "") == "PORT":
             values.setdefault("host", "0.0.0.0")  # noqa: S104  a dyno's router calls from outside
         yield name, Table(source=source, path=name, prefix=f"{_PREFIX}{name.upper()}_", values=values)
+
+
+def _tokens(listener: Table, findings: Findings) -> tuple[NamedToken, ...]:
+    """Build the tokens of `[[listener.tokens]]`, then those of the environment, and take them out of their table."""
+    listed = listener.values.pop("tokens", [])
+    if not isinstance(listed, list):
+        text = f"must be a list of tables, not {type_name(listed)}; write [[listener.tokens]] with two brackets"
+        findings.add(listener.error("tokens", text))
+        listed = []
+    tables: list[Table] = []
+    for index, each in enumerate(listed):
+        path = f"listener.tokens[{index}]"
+        with findings:
+            tables.append(Table(source=listener.source, path=path, values=_mapping(listener.source, path, each)))
+    numbered: dict[str, dict[str, Any]] = {}
+    for key in [key for key in listener.values if key.startswith("tokens_")]:
+        number, _, name = key.removeprefix("tokens_").partition("_")
+        numbered.setdefault(number, {})[name] = listener.values.pop(key)
+    for number in sorted(numbered, key=lambda number: (len(number), number)):
+        prefix = f"{listener.prefix}TOKENS_{number}_".upper()
+        tables.append(Table(source=ENVIRONMENT, path="", prefix=prefix, values=numbered[number]))
+    tokens = []
+    for table in tables:
+        with findings:
+            tokens.append(table.build(NamedToken))
+    return tuple(tokens)
 
 
 def _mapping(source: str, path: str, raw: object) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from attrs.converters import optional
 
 from daemon.model import Secret, Site
 from daemon.model.identifiers import header_fault, segment_fault, trimmed, without_password, without_slash
+from daemon.model.operators import ADMIN, NamedToken, Role
 
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql", "postgres")
@@ -98,16 +99,45 @@ def _secret_keys(_: object, setting: "Attribute[Any]", value: tuple[Secret, ...]
         raise ValueError(f"{setting.name}: {need}; create one with: openssl rand -base64 32")
 
 
+def _differ(_: object, setting: "Attribute[Any]", value: tuple[NamedToken, ...]) -> None:
+    for what, each in (("name", [token.name for token in value]), ("token", [token.token for token in value])):
+        if len(set(each)) < len(each):
+            raise ValueError(
+                f"{setting.name}: two have the same {what}; give each its own, so that each has one holder"
+            )
+
+
 @frozen(kw_only=True)
 class ListenerSettings:
-    """The listening address, and the tokens of callers. Without a token every such call is refused."""
+    """The listening address, and the tokens of callers. Without a token every such call is refused.
+
+    `tokens` are those of `[[listener.tokens]]`, which `load` builds.
+    """
 
     host: str = field(default="127.0.0.1", validator=[_filled, _refusing(_host_fault)])
     port: int = field(default=8080, validator=_between(0, 65535))
     public_url: str | None = field(default=None, converter=optional(without_slash), metadata=_URL)
     ignite_token: Secret | None = field(default=None, validator=_refusing(header_fault))
     admin_token: Secret | None = field(default=None, validator=_refusing(header_fault))
+    tokens: tuple[NamedToken, ...] = field(default=(), validator=_differ)
     metrics_open: bool = False
+
+    @property
+    def operators(self) -> tuple[NamedToken, ...]:
+        """All tokens that may see /admin and the page, `admin_token` first."""
+        own = [NamedToken(name=ADMIN, token=self.admin_token, role=Role.ACT)] if self.admin_token else []
+        return (*own, *self.tokens)
+
+    @property
+    def command_token(self) -> Secret | None:
+        """The token that commands send: the first one that may act, else the first."""
+        tokens = sorted(self.operators, key=lambda token: token.role is not Role.ACT)
+        return tokens[0].token if tokens else None
+
+    @tokens.validator
+    def _beside_the_first(self, setting: "Attribute[Any]", value: tuple[NamedToken, ...]) -> None:
+        if self.admin_token and any(token.name == ADMIN or token.token == self.admin_token for token in value):
+            raise ValueError(f"{setting.name}: one has the name {ADMIN!r} or the token of admin_token; change it")
 
 
 @frozen(kw_only=True)

@@ -20,12 +20,13 @@ from cattrs import Converter
 from cattrs.errors import AttributeValidationNote, ClassValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
-from daemon.config.settings import ConnectionSettings, DatabaseSettings
+from daemon.config.settings import ConnectionSettings, DatabaseSettings, ListenerSettings
 from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.config.texts import Untyped, unset_in
 from daemon.errors import ConfigError
 from daemon.model import Secret
 from daemon.model.identifiers import line_fault, name_of, trimmed
+from daemon.model.operators import Role, roles
 
 ENVIRONMENT = "environment"
 """Source of settings without a file, in error lines."""
@@ -293,9 +294,14 @@ _CONVERTER.register_structure_hook(int, _scalar("a whole number", (int,), int))
 _CONVERTER.register_structure_hook(float, _scalar("a number", (int, float), float))
 _CONVERTER.register_structure_hook(bool, _scalar("true or false", (bool,), _SWITCH.__getitem__))
 _CONVERTER.register_structure_hook(Secret, _secret)
+_CONVERTER.register_structure_hook(Role, lambda value, _: roles(_as_text(value, str)))
 _CONVERTER.register_structure_hook_func(_is_a(tuple), _tuple)
 _CONVERTER.register_structure_hook_func(_is_a(Mapping), _mapping)
-# The platform's table is built separately; neither `store` nor `folder` is a setting.
+# The tables of tokens and of the platform are built separately; neither `store` nor `folder` is a setting.
+_CONVERTER.register_structure_hook(
+    ListenerSettings,
+    make_dict_structure_fn(ListenerSettings, _CONVERTER, _cattrs_forbid_extra_keys=True, tokens=override(omit=True)),
+)
 _CONVERTER.register_structure_hook(
     ConnectionSettings,
     make_dict_structure_fn(ConnectionSettings, _CONVERTER, _cattrs_forbid_extra_keys=True, store=override(omit=True)),

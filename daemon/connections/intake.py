@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 import structlog
 from attrs import frozen
 
+from daemon.connections.last_webhooks import LastWebhooks
 from daemon.connections.lost import LostDeliveries
 from daemon.connections.wakeups import Wakeups
 from daemon.engine.supervisor import Supervisor
@@ -34,6 +35,7 @@ class Intake:
     wakeups: Wakeups
     lost_deliveries: LostDeliveries
     endpoints: Mapping[Site, Endpoint]
+    last_webhooks: LastWebhooks
     reread: Callable[[Site], Awaitable[Endpoint | None]]
     now: Callable[[], float] = time.time
 
@@ -73,6 +75,7 @@ class Intake:
     def taken(self, endpoint: Endpoint) -> None:
         """Note that a delivery was answered 2xx."""
         self.lost_deliveries.taken(endpoint)
+        self.last_webhooks.note(endpoint.connection_id)
         if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.taken()
         else:

@@ -21,7 +21,7 @@ from daemon.platforms.apps import App
 
 log = structlog.get_logger()
 
-TOKENS = ("ignite_token", "admin_token", "metrics_open")
+TOKENS = ("ignite_token", "admin_token", "tokens", "metrics_open")
 """The settings of the listener that can change while it listens."""
 
 

@@ -4,6 +4,7 @@ A `Blocked` failure begins the pause. Tasks wait here, which costs neither attem
 finds that the side which failed works again. `Retry` and `Blocked` keep the pause going; any other answer ends it.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -35,6 +36,7 @@ class Pause:
         self._turned = Signal()
         self._cause: Blocked | None = None
         self._since = 0.0
+        self._began_at: float | None = None
         self._blocked_before = 0.0
         self._probes = 0
         self._ended_at = -RELAPSE
@@ -43,6 +45,11 @@ class Pause:
     def cause(self) -> Blocked | None:
         """Return the cause of the pause, None while there is none."""
         return self._cause
+
+    @property
+    def began_at(self) -> float | None:
+        """Return the wall-clock time at which the pause began, None while there is none."""
+        return self._began_at
 
     @property
     def blocked_seconds(self) -> float:
@@ -98,5 +105,6 @@ class Pause:
 
     def _turn(self, cause: Blocked | None) -> None:
         self._cause = cause
+        self._began_at = None if cause is None else time.time()
         self._turned.set()
         self.changed()

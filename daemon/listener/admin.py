@@ -1,8 +1,8 @@
 """Serves the operators of the daemon: liveness, readiness, metrics, and the admin operations.
 
-Everything below /admin needs `Authorization: Bearer <admin_token>`, compared in constant time, and so does /metrics
-unless it is open. Without a configured token no caller has access. A loopback address is no credential, since behind a
-reverse proxy every caller seems local.
+Everything below /admin needs `Authorization: Bearer <token>` of an operator, and so does /metrics unless it is open.
+Without a configured token no caller has access. A loopback address is no credential, since behind a reverse proxy every
+caller seems local. The operations decide what a role may do.
 
 An operation takes its parameters as a dict, from the query (GET) or a JSON object (POST). It returns JSON values, or a
 whole response, and raises CallerError for the caller's mistakes.
@@ -14,15 +14,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from daemon.errors import StorageTrouble
-from daemon.listener.http.messages import Request, Response, json_response, problem
+from daemon.listener.access import Entrance, TooManyGuesses
+from daemon.listener.http.messages import RETRY_LATER, Request, Response, json_response, problem
 from daemon.listener.routes import Handler, Route, json_object
 from daemon.model import Secret
+from daemon.model.operators import NamedToken, Operator
 from daemon.observability.metrics import CONTENT_TYPE, Metrics
 
-Operation = Callable[[dict[str, Any]], Awaitable[Any]]
+Operation = Callable[[dict[str, Any], Operator], Awaitable[Any]]
 
 OK = Response(200, b"ok\n", b"text/plain; charset=utf-8")
 CHALLENGE = ((b"www-authenticate", b"Bearer"),)
@@ -32,23 +34,27 @@ CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 class Admin:
     """The handlers. `why_not_ready` returns reasons, one line each; `refresh` updates the gauges before a scrape."""
 
-    token: Secret | None
+    tokens: Sequence[NamedToken]
     metrics_open: bool
     metrics: Metrics
     why_not_ready: Callable[[], Awaitable[Sequence[str]]]
     refresh: Callable[[], Awaitable[None]]
     operations: Mapping[tuple[str, str], Operation]
     """By method and path."""
+    _entrance: Entrance = field(init=False)
+
+    @_entrance.default
+    def _make_entrance(self) -> Entrance:
+        return Entrance(self.tokens, "admin")
 
     def routes(self) -> list[Route]:
         """Return the routes: the probes, the metrics, and the operations behind the token."""
-        guard: Callable[[Handler], Handler] = self._guarded
         return [
             Route("GET", "/healthz", healthz),
             Route("GET", "/readyz", self.readyz),
-            Route("GET", "/metrics", self.show_metrics if self.metrics_open else guard(self.show_metrics)),
+            Route("GET", "/metrics", self.show_metrics if self.metrics_open else self._guarded(self._metrics_for)),
             *(
-                Route(method, path, guard(partial(_run, operation)))
+                Route(method, path, self._guarded(partial(_run, operation)))
                 for (method, path), operation in self.operations.items()
             ),
         ]
@@ -64,13 +70,22 @@ class Admin:
             await self.refresh()
         return Response(200, self.metrics.render(), CONTENT_TYPE.encode())
 
-    def _guarded(self, handler: Handler) -> Handler:
-        async def guarded(request: Request, **words: str) -> Response:
-            if self.token is None or not self.token:
+    async def _metrics_for(self, _operator: Operator, request: Request) -> Response:
+        return await self.show_metrics(request)
+
+    def _guarded(self, handler: Callable[[Operator, Request], Awaitable[Response]]) -> Handler:
+        """Return a handler that passes on the operator of a request."""
+
+        async def guarded(request: Request) -> Response:
+            if not self.tokens:
                 return problem(401, "No admin token is configured: set listener.admin_token.", CHALLENGE)
-            if not bears(request, self.token):
+            try:
+                holder = await self._entrance.holder(bearer(request))
+            except TooManyGuesses:
+                return problem(429, "Too many wrong tokens were sent; send this again.", RETRY_LATER)
+            if holder is None:
                 return problem(401, "The admin token is missing or wrong.", CHALLENGE)
-            return await handler(request, **words)
+            return await handler(holder.operator, request)
 
         return guarded
 
@@ -80,14 +95,18 @@ async def healthz(_request: Request) -> Response:
     return OK
 
 
+def bearer(request: Request) -> bytes:
+    """Return the token of `Authorization: Bearer <token>`; empty without one."""
+    scheme, _, given = request.headers.get(b"authorization", b"").partition(b" ")
+    return given.strip() if scheme.lower() == b"bearer" else b""
+
+
 def bears(request: Request, token: Secret) -> bool:
     """Return whether a request carries `Authorization: Bearer <token>`, in constant time."""
-    scheme, _, given = request.headers.get(b"authorization", b"").partition(b" ")
-    known = hmac.compare_digest(given.strip(), token.reveal().encode())
-    return known and scheme.lower() == b"bearer"
+    return hmac.compare_digest(bearer(request), token.reveal().encode()) and bool(token)
 
 
-async def _run(operation: Operation, request: Request) -> Response:
+async def _run(operation: Operation, operator: Operator, request: Request) -> Response:
     reads = request.method in {"GET", "HEAD"}
-    answer = await operation(dict(request.query) if reads else json_object(request))
+    answer = await operation(dict(request.query) if reads else json_object(request), operator)
     return answer if isinstance(answer, Response) else json_response(answer)

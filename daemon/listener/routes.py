@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from attrs import define, field, frozen
 
-from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
+from daemon.errors import Conflict, Invalid, NotAllowed, NotFound, StorageTrouble
 from daemon.listener.http.messages import RETRY_LATER, Fault, Request, Response, problem
 from daemon.model.byte_order_mark import without_mark
 from daemon.observability.metrics import Metrics
@@ -26,7 +26,7 @@ Handler = Callable[..., Awaitable[Response]]
 """`async (request, **words of the pattern) -> Response`"""
 
 
-STATUSES = {NotFound: 404, Invalid: 400, Conflict: 409}
+STATUSES = {NotFound: 404, Invalid: 400, Conflict: 409, NotAllowed: 403}
 """Statuses of the callers' errors."""
 
 
@@ -154,6 +154,13 @@ class Routes:
     def largest(self, path: str) -> int:
         """Return the size of the largest body that a path allows beyond the server's limit; 0 for most paths."""
         return max((uploads.largest(**words) for uploads, words in self._uploads(path)), default=0)
+
+    def pattern(self, path: str) -> str:
+        """Return the pattern that serves a path; empty if none does."""
+        with contextlib.suppress(UnicodeDecodeError):
+            place, _ = self._find(path)
+            return place.pattern if place else ""
+        return ""
 
     def _uploads(self, path: str) -> Iterator[tuple[Uploads, dict[str, str]]]:
         with contextlib.suppress(UnicodeDecodeError):

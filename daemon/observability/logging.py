@@ -19,6 +19,7 @@ from attrs import frozen
 
 from daemon.errors import StorageTrouble
 from daemon.observability.masking import mask
+from daemon.observability.request_ids import show_request_id
 from daemon.observability.tracebacks import render
 
 log = structlog.get_logger()
@@ -80,6 +81,7 @@ class _Lossy:
 def _processors() -> list[structlog.typing.Processor]:
     return [
         structlog.contextvars.merge_contextvars,
+        show_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         show_exception,

@@ -31,6 +31,15 @@ class RunState(StrEnum):
     ENDED = "ended"
 
 
+class AuditOutcome(StrEnum):
+    """Result of an operator's action: `refused` if impossible or not allowed, `failed` if the daemon failed."""
+
+    BEGUN = "begun"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
 class RunMode(StrEnum):
     """Mode of a full sync, the one that does most first.
 

@@ -7,7 +7,6 @@ data. Nothing else here is about persons: the outbox holds ids, the ledger ids a
 """
 
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from itertools import islice
 from typing import TypeVar
 
@@ -17,40 +16,22 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
-    Enum,
     Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     false,
     text,
-    types,
 )
 
 from daemon.model import ConnectionId, Kind
-from daemon.storage.states import Reason, RemovalCause, RemovalState, RowState, RunMode, RunState
+from daemon.storage.columns import String, metadata, one_of
+from daemon.storage.states import AuditOutcome, Reason, RemovalCause, RemovalState, RowState, RunMode, RunState
 
+__all__ = ["metadata"]  # importers need it with its tables, so they take it from here
 
-def _one_of(values: type[StrEnum]) -> Enum:
-    """Return the type of a column whose values are an enum's; a CHECK refuses all others."""
-    return Enum(
-        values,
-        name=values.__name__,
-        values_callable=lambda members: [member.value for member in members],
-        native_enum=False,
-        # PostgreSQL enforces it: a later value may be longer than those of today.
-        length=40,
-        create_constraint=True,
-    )
-
-
-metadata = MetaData()
-
-# Ids are compared and sorted by code point, as Python does. SQLite always does so, PostgreSQL in this collation only.
-String = types.String().with_variant(types.String(collation="C"), "postgresql")
 
 meta = Table(
     "meta",
@@ -168,7 +149,7 @@ outbox = Table(
     Column("due_at", Float, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("first_queued_at", Float, nullable=False),
-    Column("state", _one_of(RowState), nullable=False),
+    Column("state", one_of(RowState), nullable=False),
     Column("encrypted", LargeBinary),
     # The latest run when the row was parked, which `daemon.storage.absent` compares.
     Column("parked_run", Integer),
@@ -217,7 +198,7 @@ dependencies = Table(
     Column("kind", String, primary_key=True),
     # The key before the reason: a lookup by keys must not be served by all rows of one reason.
     Column("key", String, primary_key=True),
-    Column("reason", _one_of(Reason), primary_key=True),
+    Column("reason", one_of(Reason), primary_key=True),
     Column("external_id", String, primary_key=True),
     Index("dependencies_entity", "connection_id", "kind", "external_id"),
     sqlite_with_rowid=False,
@@ -241,8 +222,8 @@ full_syncs = Table(
     Column("id", Integer, primary_key=True),
     Column("connection_id", Integer, nullable=False),
     Column("kind", String, nullable=False),
-    Column("mode", _one_of(RunMode), nullable=False),
-    Column("state", _one_of(RunState), nullable=False),
+    Column("mode", one_of(RunMode), nullable=False),
+    Column("state", one_of(RunState), nullable=False),
     Column("cursor", String),
     Column("started_at", Float, nullable=False),
     Column("enumerated_at", Float),
@@ -336,8 +317,8 @@ removals = Table(
     Column("kind", String, primary_key=True),
     Column("external_id", String, primary_key=True),
     Column("variant", String, primary_key=True),
-    Column("cause", _one_of(RemovalCause), nullable=False),
-    Column("state", _one_of(RemovalState), nullable=False),
+    Column("cause", one_of(RemovalCause), nullable=False),
+    Column("state", one_of(RemovalState), nullable=False),
     Column("run", Integer),
     Column("decided_at", Float, nullable=False),
     Column("encrypted", LargeBinary),
@@ -362,6 +343,31 @@ registrations = Table(
     Column("missing", Integer, nullable=False),
     Column("looked_at", Float),
     Column("encrypted", LargeBinary, nullable=False),
+)
+
+# When the latest verified delivery of a connection came; written a few times a minute at most.
+last_webhooks = Table(
+    "last_webhooks",
+    metadata,
+    Column("connection_id", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+)
+
+# What operators did. Names of tokens are in clear, since the log is kept for the sake of them.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("operator", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("site", String),
+    Column("kind", String),
+    Column("outcome", one_of(AuditOutcome), nullable=False),
+    Column("request_id", String),
+    Column("encrypted", LargeBinary, nullable=False),
+    Index("audit_at", "at"),
+    sqlite_autoincrement=True,
 )
 
 PARAMETERS = 30_000

@@ -33,6 +33,32 @@ def test_issues_are_listed_with_their_texts_and_links() -> None:
     assert server.asked[0][1] == "/admin/issues"
 
 
+AUDIT = {
+    "at": 0.0,
+    "operator": "anna",
+    "action": "parked",
+    "site": "live/x",
+    "kind": None,
+    "outcome": "refused",
+    "parameters": {"action": "drop"},
+    "answer": None,
+    "error": "no connection live/x",
+    "request_id": None,
+}
+
+
+def test_what_operators_did_is_listed() -> None:
+    done = AUDIT | {"action": "backup", "site": None, "outcome": "done", "parameters": {}, "error": None}
+    with admin((200, {"audit": [AUDIT, done]}), (200, {"audit": []})) as server:
+        result = call("audit", "live/x", "--config", "s.toml")
+        assert call("audit", "--config", "s.toml").stdout == "no operator did anything\n"
+    assert [path for _, path, *_ in server.asked] == ["/admin/audit?site=live/x", "/admin/audit"]
+    assert result.stdout.splitlines() == [
+        "1970-01-01 00:00 UTC anna: parked live/x action=drop: refused: no connection live/x",
+        "1970-01-01 00:00 UTC anna: backup: done",
+    ]
+
+
 def test_what_is_parked_is_listed_retried_and_dropped() -> None:
     with admin((200, {"parked": [PARKED]}), (200, {"changed": 3}), (200, {"changed": 1})) as server:
         listed = call("parked", "list", "--config", "s.toml")

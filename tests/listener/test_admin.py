@@ -4,27 +4,37 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import trio
 from attrs import define, field
+from trio.testing import MockClock
 
-from daemon.errors import StorageTrouble
+from daemon.errors import NotAllowed, StorageTrouble
+from daemon.listener import access
+from daemon.listener.access import Entrance, TooManyGuesses
 from daemon.listener.admin import Admin
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import Refused, Routes
 from daemon.model import Kind, Secret, Site
+from daemon.model.operators import NamedToken, Operator, Role
 from daemon.observability.metrics import CONTENT_TYPE, Metrics
 
 TOKEN = "an admin's token"
+TOKENS = [
+    NamedToken(name="admin", token=Secret(TOKEN), role=Role.ACT),
+    NamedToken(name="grafana", token=Secret("a reader's token")),
+]
 
 
 @define
 class AdminHarness:
     """The admin routes with two operations."""
 
-    token: Secret | None = field(factory=lambda: Secret(TOKEN))
+    tokens: Sequence[NamedToken] = TOKENS
     metrics_open: bool = False
     reasons: Sequence[str] = ()
     trouble: bool = False
     metrics: Metrics = field(factory=Metrics)
+    routes: Routes | None = field(init=False, default=None)
 
     async def why_not_ready(self) -> Sequence[str]:
         return self.reasons
@@ -34,27 +44,32 @@ class AdminHarness:
             raise StorageTrouble("disk full", reason="disk_full")
         self.metrics.issues(Site("live", "jones"), Kind.PRODUCTS, 3)
 
-    async def status(self, parameters: dict[str, Any]) -> Any:
+    async def status(self, parameters: dict[str, Any], _operator: Operator) -> Any:
         return {"site": Site("live", "jones"), "asked": parameters}
 
-    async def sync(self, parameters: dict[str, Any]) -> Any:
+    async def sync(self, parameters: dict[str, Any], operator: Operator) -> Any:
+        if operator.role is not Role.ACT:
+            raise NotAllowed(f"the token {operator.name} may read, not act")
         if "kind" not in parameters:
             raise Refused(400, "Say which kind.")
         return {"started": parameters["kind"]}
 
     async def ask(self, method: str, path: str, body: bytes = b"", **headers: bytes) -> Response:
-        admin = Admin(
-            token=self.token,
+        self.routes = self.routes or Routes.of(self._admin().routes(), self.metrics)
+        path, _, query = path.partition("?")
+        sent = {name.replace("_", "-").encode(): value for name, value in headers.items()}
+        request = Request(method, path, query, sent, body, keep_alive=True)
+        return await self.routes.answer(request)
+
+    def _admin(self) -> Admin:
+        return Admin(
+            tokens=self.tokens,
             metrics_open=self.metrics_open,
             metrics=self.metrics,
             why_not_ready=self.why_not_ready,
             refresh=self.refresh,
             operations={("GET", "/admin/status"): self.status, ("POST", "/admin/sync"): self.sync},
         )
-        path, _, query = path.partition("?")
-        sent = {name.replace("_", "-").encode(): value for name, value in headers.items()}
-        request = Request(method, path, query, sent, body, keep_alive=True)
-        return await Routes.of(admin.routes(), self.metrics).answer(request)
 
     async def ask_with_token(self, method: str, path: str, body: bytes = b"") -> Response:
         bearer = f"Bearer {TOKEN}".encode()
@@ -83,10 +98,9 @@ async def test_without_the_token_every_caller_is_refused_loopback_too(method: st
     assert dict(response.headers)[b"www-authenticate"] == b"Bearer"
 
 
-@pytest.mark.parametrize("token", [None, Secret("")])
 @pytest.mark.parametrize("given", [b"", b"Bearer ", b"Bearer None"])
-async def test_without_a_configured_token_every_caller_is_refused(token: Secret | None, given: bytes) -> None:
-    response = await AdminHarness(token=token).ask("GET", "/admin/status", authorization=given)
+async def test_without_a_configured_token_every_caller_is_refused(given: bytes) -> None:
+    response = await AdminHarness(tokens=[]).ask("GET", "/admin/status", authorization=given)
     assert response.status == 401
     assert b"set listener.admin_token" in response.body
 
@@ -128,3 +142,61 @@ async def test_metrics_are_shown_when_the_database_is_in_trouble() -> None:
     response = await AdminHarness(metrics_open=True, trouble=True).ask("GET", "/metrics")
     assert response.status == 200
     assert b"ignite_sync_http_requests_total" in response.body
+
+
+async def test_each_token_is_known_by_its_name_and_role() -> None:
+    harness = AdminHarness()
+    reader = b"Bearer a reader's token"
+    assert (await harness.ask("GET", "/admin/status", authorization=reader)).status == 200
+    assert (await harness.ask("GET", "/metrics", authorization=reader)).status == 200
+    refused = await harness.ask("POST", "/admin/sync", authorization=reader)
+    assert refused.status == 403
+    assert b"the token grafana may read, not act" in refused.body
+
+
+def test_every_known_token_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[bytes] = []
+    monkeypatch.setattr("hmac.compare_digest", lambda _given, known: compared.append(known))
+    assert access.Entrance(TOKENS, "admin")._known(TOKEN.encode()) is None
+    assert compared == [token.token.reveal().encode() for token in TOKENS]
+
+
+async def test_guesses_are_slowed_and_few_wait_at_a_time(autojump_clock: MockClock) -> None:
+    entrance = Entrance(TOKENS, "admin")
+    for _ in range(access.FREE):
+        assert await entrance.holder(b"wrong") is None
+    assert trio.current_time() == 0.0
+    answers: list[object] = []
+
+    async def guess(number: int) -> None:
+        try:
+            answers.append(await entrance.holder(b"wrong %d" % number))
+        except TooManyGuesses:
+            answers.append(TooManyGuesses)
+
+    for _ in range(3):
+        async with trio.open_nursery() as nursery:
+            for number in range(1000):
+                nursery.start_soon(guess, number)
+    assert answers.count(TooManyGuesses) == 3 * (1000 - access.AT_ONCE)
+    assert answers.count(None) == 3 * access.AT_ONCE
+    assert trio.current_time() == 3 * access.DELAY
+    known = await entrance.holder(TOKEN.encode())
+    assert known is not None
+    assert (known.name, trio.current_time()) == ("admin", 3 * access.DELAY)
+    await trio.sleep(access.WITHIN)
+    assert await entrance.holder(b"wrong") is None
+    assert trio.current_time() == 3 * access.DELAY + access.WITHIN
+
+
+async def test_a_request_that_was_not_looked_at_is_429(autojump_clock: MockClock) -> None:
+    harness = AdminHarness()
+    statuses: list[int] = []
+
+    async def guess() -> None:
+        statuses.append((await harness.ask("GET", "/admin/status", authorization=b"Bearer wrong")).status)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(access.FREE + access.AT_ONCE + 1):
+            nursery.start_soon(guess)
+    assert sorted(set(statuses)) == [401, 429]

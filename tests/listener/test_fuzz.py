@@ -54,7 +54,7 @@ def cut(data: bytes, seed: int) -> list[bytes]:
 
 
 async def converse(chunks: list[bytes]) -> bytes:
-    """Send the pieces, half-close, and return everything that was answered, without dates."""
+    """Send the pieces, half-close, and return everything that was answered, without dates and ids of requests."""
     routes = Routes.of([Route("POST", "/echo", echo)], Metrics())
     server = Server(routes.answer, routes.refuse, LIMITS)
     ours, theirs = memory_stream_pair()
@@ -75,7 +75,8 @@ async def converse(chunks: list[bytes]) -> bytes:
             nursery.start_soon(send)
             async for data in ours:
                 answered += data
-    return b"\r\n".join(line for line in answered.split(b"\r\n") if not line.startswith(b"date: "))
+    lines = answered.split(b"\r\n")
+    return b"\r\n".join(line for line in lines if not line.startswith((b"date: ", b"x-request-id: ")))
 
 
 def exchange(chunks: list[bytes]) -> bytes:

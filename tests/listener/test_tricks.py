@@ -24,6 +24,7 @@ from daemon.listener.ignite import Ignite
 from daemon.listener.routes import Routes
 from daemon.listener.webhooks import Endpoint, WebhookIntake, Webhooks
 from daemon.model import ConnectionId, Secret, Site
+from daemon.model.operators import NamedToken, Role
 from daemon.observability.metrics import Metrics
 from daemon.platforms.apps import AppPage
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
@@ -207,7 +208,7 @@ class Anybody:
                     install_address=app.install_address,
                 ).routes(),
                 *Admin(
-                    token=Secret(TOKEN),
+                    tokens=[NamedToken(name="admin", token=Secret(TOKEN), role=Role.ACT)],
                     metrics_open=False,
                     metrics=metrics,
                     why_not_ready=self.ready,

@@ -12,7 +12,17 @@ from daemon.storage.vault import Vault, load_fingerprint
 from tests.databases import new_database
 from tests.storage.harness import TABLES, StorageHarness
 
-ENCRYPTED = {"meta", "connections", "installs", "pending_connections", "outbox", "issues", "removals", "registrations"}
+ENCRYPTED = {
+    "audit",
+    "meta",
+    "connections",
+    "installs",
+    "pending_connections",
+    "outbox",
+    "issues",
+    "removals",
+    "registrations",
+}
 OLD, NEW = Secret("the old key of the tests"), Secret("the new key of the tests")
 
 

@@ -28,6 +28,7 @@ from attrs import define, evolve, field
 from daemon.listener.http.limits import Limits
 from daemon.listener.http.messages import Fault, Request, Response, encode
 from daemon.listener.http.parser import Parser
+from daemon.observability import request_ids
 
 READ_SIZE = 16 * 1024
 SETTLED = 1.0
@@ -169,13 +170,16 @@ class Connection:
     async def _serve(self, request: Request) -> bool:
         """Answer one request; return False if the connection ends with it."""
         self.phase, self.due = Phase.WORKING, inf
+        request_id = request_ids.begin(request.headers.get(request_ids.HEADER))
         response = await self._answer(request)
+        request_id.over = True
         keep = request.keep_alive and not self._closing
         self._enter(Phase.WRITING, self._limits.send_seconds)
-        await self._stream.send_all(encode(response, close=not keep, head_only=request.method == "HEAD"))
+        head_only = request.method == "HEAD"
+        await self._stream.send_all(encode(response, close=not keep, head_only=head_only, request_id=request_id.text))
         if response.file is not None:
             with response.file as file:
-                await self._send_file(file, head_only=request.method == "HEAD")
+                await self._send_file(file, head_only=head_only)
         return keep
 
     async def _send_file(self, file: BinaryIO, *, head_only: bool) -> None:
@@ -189,7 +193,9 @@ class Connection:
         self._enter(Phase.LINGERING, inf)
         with trio.move_on_after(linger) as self._scope:
             if fault:
-                await self._stream.send_all(encode(self._refuse(fault), close=True, head_only=False))
+                request_id = request_ids.begin(None)
+                answer = encode(self._refuse(fault), close=True, head_only=False, request_id=request_id.text)
+                await self._stream.send_all(answer)
             await self._stream.send_eof()
             while await self._stream.receive_some(READ_SIZE):
                 pass

@@ -100,13 +100,13 @@ class _Clock:
 _clock = _Clock()
 
 
-def encode(response: Response, *, close: bool, head_only: bool) -> bytes:
+def encode(response: Response, *, close: bool, head_only: bool, request_id: str) -> bytes:
     """Return the bytes of an answer, without the content of its file.
 
-    `close` announces the connection's last answer.
+    `close` announces the connection's last answer. `request_id` is plain text that a header can carry.
     """
     length = len(response.body) if response.file is None else os.fstat(response.file.fileno()).st_size
-    parts = [_STATUS_LINES[response.status], _clock.read()]
+    parts = [_STATUS_LINES[response.status], _clock.read(), b"x-request-id: %s\r\n" % request_id.encode("ascii")]
     if close:
         parts.append(b"connection: close\r\n")
     if length:

@@ -1,0 +1,134 @@
+"""The audit log: who did what to which site, when, and with which result.
+
+`perform` is the only way to an operation that changes something: it checks the operator's role, stores the action
+before it begins, and its result afterwards, in the database and as a log line. Secret parameters are not kept.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from attrs import frozen
+
+from daemon.errors import CallerError, NotAllowed, StorageTrouble
+from daemon.model.operators import Operator, Role
+from daemon.observability import request_ids
+from daemon.observability.logging import log_storage_trouble
+from daemon.storage import audit
+from daemon.storage.audit import Action, ActionResult
+from daemon.storage.database import Storage
+from daemon.storage.states import AuditOutcome
+from daemon.storage.vault import Vault
+
+log = structlog.get_logger()
+
+Params = dict[str, Any]
+
+KEPT_PARAMETERS = ("action", "refresh", "allow_removals", "ids", "store_id")
+"""The other parameters that are stored. Of the rest some are secret, so a new one is left out until it stands here."""
+
+MOST_IDS = 100
+"""Ids of entities that one row keeps; `changed` or `allowed` in the answer counts them all."""
+
+KEPT_ANSWER = ("run", "changed", "allowed", "state")
+
+MOST_ROWS = 500
+
+
+@frozen(kw_only=True)
+class AuditLog:
+    """Performs actions and keeps them; `now` is the wall clock."""
+
+    storage: Storage
+    vault: Vault
+    now: Callable[[], float]
+
+    async def perform(
+        self, action: str, operation: Callable[[Params], Awaitable[Any]], params: Params, operator: Operator
+    ) -> Any:
+        """Perform an operation for an operator. Raises NotAllowed if the role does not allow it."""
+
+        async def allowed(given: Params) -> Any:
+            _check(operator)
+            return await operation(given)
+
+        return await self._keep(action, allowed, params, operator)
+
+    async def _keep(
+        self, action: str, operation: Callable[[Params], Awaitable[Any]], params: Params, operator: Operator
+    ) -> Any:
+        kept = {name: params[name] for name in KEPT_PARAMETERS if name in params}
+        if isinstance(kept.get("ids"), list):
+            kept["ids"] = kept["ids"][:MOST_IDS]
+        started = Action(
+            at=self.now(),
+            operator=operator.name,
+            action=action,
+            site=_short(params.get("site")),
+            kind=_short(params.get("kind")),
+            request_id=request_ids.present(),
+            encrypted=self.vault.encrypt({"parameters": kept}),
+        )
+        number = await self.storage.write(audit.begin, started)
+        outcome, told = AuditOutcome.FAILED, {"error": "the daemon stopped, or failed"}
+        try:
+            answer = await operation(params)
+            outcome, told = AuditOutcome.DONE, {"answer": _kept_answer(answer)}
+        except CallerError as error:
+            outcome, told = AuditOutcome.REFUSED, {"error": str(error)}
+            raise
+        except Exception as error:
+            told = {"error": type(error).__name__}
+            raise
+        finally:
+            fields = {"site": started.site} if started.site else {}
+            fields |= {"kind": started.kind} if started.kind else {}
+            log.info("operator acted", operator=operator.name, action=action, outcome=outcome.value, **fields)
+            encrypted = self.vault.encrypt({"parameters": kept, **told})
+            try:
+                await self.storage.write(audit.end, ActionResult(id=number, outcome=outcome, encrypted=encrypted))
+            except StorageTrouble as trouble:  # what was done is done, and the row says that it was begun
+                log_storage_trouble(trouble)
+        return answer
+
+    async def note(self, operator: Operator, action: str) -> None:
+        """Keep a login or a logout."""
+
+        async def done(_params: Params) -> None:
+            """Do nothing more."""
+
+        await self._keep(action, done, {}, operator)
+
+    async def listed(self, params: Params) -> Params:
+        """Return the latest actions: {"site"?} -> {"audit"}, the latest first, at most `MOST_ROWS`."""
+        rows = await self.storage.read(audit.listed, self.now() - audit.KEPT, MOST_ROWS, params.get("site"))
+        return {"audit": [self._shown(row) for row in rows]}
+
+    def _shown(self, row: audit.AuditRow) -> Params:
+        content: Any = self.vault.decrypt(row.encrypted)
+        return {
+            "at": row.at,
+            "operator": row.operator,
+            "action": row.action,
+            "site": row.site,
+            "kind": row.kind,
+            "outcome": row.outcome.value,
+            "parameters": content.get("parameters", {}),
+            "answer": content.get("answer"),
+            "error": content.get("error"),
+            "request_id": row.request_id,
+        }
+
+
+def _check(operator: Operator) -> None:
+    if operator.role is not Role.ACT:
+        raise NotAllowed(f"the token {operator.name} may read, not act")
+
+
+def _kept_answer(answer: Any) -> Any:
+    return {name: answer[name] for name in KEPT_ANSWER if name in answer} if isinstance(answer, dict) else None
+
+
+def _short(value: object) -> str | None:
+    """Return a site or kind as it was asked for: any text may have been sent."""
+    return None if value is None else "".join(c for c in str(value)[:200] if c.isprintable())

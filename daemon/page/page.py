@@ -1,0 +1,280 @@
+"""The handlers of the page. Each needs a session, and each form the session's own text besides.
+
+The operations decide what a role may do, and keep the audit log; a refusal of theirs is shown where it was asked for.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+from attrs import field, frozen
+
+from daemon.errors import CallerError, Invalid, NotFound, StorageTrouble
+from daemon.listener.access import Entrance, TooManyGuesses
+from daemon.listener.http.messages import Request, Response
+from daemon.listener.routes import STATUSES, Route
+from daemon.model import Secret
+from daemon.model.operators import NamedToken, Operator, Role
+from daemon.page import cookies, rendering
+from daemon.page.session import LASTS, LOGIN_LASTS, Session, Sessions, is_same
+from daemon.page.views import MOST_SHOWN, card, in_order, is_running, progress, rates
+
+Form = Mapping[str, list[str]]
+Operation = Callable[[dict[str, Any], Operator], Awaitable[Any]]
+
+FIELDS = 1000
+"""Most fields of a form: a person ticks removals one by one."""
+
+ACTIONS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
+    "sync": ("/admin/sync", {}, "A full sync was started."),
+    "refresh": ("/admin/sync", {"refresh": True}, "A full sync that writes everything was started."),
+    "cancel": ("/admin/sync/cancel", {}, "The full sync was cancelled."),
+    "retry": ("/admin/parked", {"action": "retry"}, "The parked changes are tried again."),
+    "drop": ("/admin/parked", {"action": "drop"}, "The parked changes were dropped."),
+    "allow": ("/admin/removals", {}, "The removals were allowed."),
+}
+"""The actions of a connection's page: the operation, its fixed parameters, and the words when it is done."""
+
+NO_COOKIE = (
+    "This form is too old, or your browser has sent no cookie. Off this machine the page needs https. Try again."
+)
+WRONG = "This token is not known."
+NO_DATABASE = "The database cannot be used now. Try again."
+TOO_MANY = "Too many wrong tokens were tried. Wait a few seconds, then try again."
+
+
+@frozen(kw_only=True)
+class Page:
+    """The page for the holders of `tokens`; `now` is the wall clock, and `operations` are by method and path."""
+
+    tokens: Sequence[NamedToken]
+    secret_keys: Sequence[Secret] = field(repr=False)
+    operations: Mapping[tuple[str, str], Operation]
+    entered: Callable[[Operator, str], Awaitable[None]]
+    """Keeps a login or a logout in the audit log."""
+    now: Callable[[], float]
+    _entrance: Entrance = field(init=False)
+    _sessions: Sessions = field(init=False)
+
+    @_entrance.default
+    def _make_entrance(self) -> Entrance:
+        return Entrance(self.tokens, "page")
+
+    @_sessions.default
+    def _make_sessions(self) -> Sessions:
+        return Sessions(self.secret_keys, self.tokens, self.now)
+
+    def routes(self) -> list[Route]:
+        """Return the routes; none without a token, so that the page is 404."""
+        if not self.tokens:
+            return []
+        site = "/sites/{env}/{site_id}"
+        return [
+            Route("GET", "/", self._opened(self._overview)),
+            Route("GET", "/login", self._show_login),
+            Route("POST", "/login", self._login),
+            Route("POST", "/logout", self._sent(self._logout)),
+            Route("GET", "/search", self._opened(self._show_search)),
+            Route("POST", "/search", self._sent(self._search)),
+            Route("GET", "/audit", self._opened(self._audit)),
+            Route("GET", site, self._opened(self._connection)),
+            Route("POST", f"{site}/{{action}}", self._sent(self._act)),
+            Route("GET", "/static/{name}", _static),
+        ]
+
+    def _opened(self, handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+        """Return a handler that passes on the session, and sends others to the login."""
+
+        async def opened(request: Request, **words: str) -> Response:
+            session = self._sessions.find(cookies.read(request, cookies.SESSION))
+            if session is None:
+                return rendering.redirect("/login")
+            try:
+                return await handler(session, request, **words)
+            except CallerError as error:
+                return self._failed(session, STATUSES.get(type(error), 400), str(error))
+            except StorageTrouble:
+                return self._failed(session, 503, NO_DATABASE)
+
+        return opened
+
+    def _sent(self, handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+        """Return a handler of a form: it must come from a page of the same session."""
+
+        async def sent(session: Session, request: Request, **words: str) -> Response:
+            form = _form(request)
+            if cookies.is_cross_site(request) or not is_same(session, _one(form, "csrf")):
+                return self._failed(session, 403, "This form was not sent from this page. Open the page again.")
+            return await handler(session, request, form, **words)
+
+        return self._opened(sent)
+
+    def _failed(self, session: Session, status: int, message: str) -> Response:
+        return rendering.page("message.html", {**_shared(session), "message": message}, status)
+
+    # Logging in and out
+
+    async def _show_login(self, request: Request) -> Response:
+        return self._login_form(request, 200, "")
+
+    def _login_form(self, request: Request, status: int, message: str) -> Response:
+        cookie, csrf = self._sessions.new_login()
+        values = {"session": None, "csrf": csrf, "message": message}
+        return rendering.page(
+            "login.html", values, status, [cookies.header(request, cookies.LOGIN, cookie, LOGIN_LASTS)]
+        )
+
+    async def _login(self, request: Request) -> Response:
+        form = _form(request)
+        of_this_page = self._sessions.is_login(cookies.read(request, cookies.LOGIN), _one(form, "csrf"))
+        if cookies.is_cross_site(request) or not of_this_page:
+            return self._login_form(request, 403, NO_COOKIE)
+        try:
+            holder = await self._entrance.holder(_one(form, "token").strip().encode())
+        except TooManyGuesses:
+            return self._login_form(request, 429, TOO_MANY)
+        if holder is None:
+            return self._login_form(request, 401, WRONG)
+        try:
+            await self.entered(holder.operator, "login")
+        except StorageTrouble:
+            return self._login_form(request, 503, NO_DATABASE)
+        set_cookies = [
+            cookies.header(request, cookies.SESSION, self._sessions.open(holder), LASTS),
+            cookies.header(request, cookies.LOGIN, "", 0),
+        ]
+        return rendering.redirect("/", set_cookies)
+
+    async def _logout(self, session: Session, request: Request, _form: Form) -> Response:
+        await self.entered(session.operator, "logout")
+        return rendering.redirect("/login", [cookies.header(request, cookies.SESSION, "", 0)])
+
+    # Looking
+
+    async def _status(self, session: Session) -> list[Any]:
+        status = await self.operations["GET", "/admin/status"]({}, session.operator)
+        return list(status["connections"])
+
+    async def _overview(self, session: Session, _request: Request) -> Response:
+        cards = in_order([card(connection) for connection in await self._status(session)])
+        return rendering.page("overview.html", {**_shared(session), "cards": cards, "now": self.now()})
+
+    async def _connection(self, session: Session, request: Request, env: str, site_id: str) -> Response:
+        done = ACTIONS.get(request.query.get("done", ""))
+        return await self._show_connection(session, f"{env}/{site_id}", 200, done[2] if done else "")
+
+    async def _show_connection(self, session: Session, site: str, status: int, message: str) -> Response:
+        connection = next((each for each in await self._status(session) if each["site"] == site), None)
+        if connection is None:
+            raise NotFound(f"There is no connection {site}.")
+        lists: dict[str, list[Any]] = {}
+        for name in ("issues", "parked", "removals"):
+            active = connection["state"] == "active"
+            answer = await self.operations["GET", f"/admin/{name}"]({"site": site}, session.operator) if active else {}
+            lists[name] = answer.get(name, [])
+        values = {
+            "connection": connection,
+            "card": card(connection),
+            "kinds": [
+                {"name": name, "running": is_running(kind["full_sync"]), "percent": progress(kind["full_sync"]), **kind}
+                for name, kind in connection["kinds"].items()
+            ],
+            "rates": list(rates(connection["throttles"])),
+            "message": message,
+            "failed": status != 200,  # noqa: PLR2004  OK
+            "now": self.now(),
+            "most": MOST_SHOWN,
+        }
+        return rendering.page("connection.html", {**_shared(session), **values, **lists}, status)
+
+    async def _show_search(self, session: Session, request: Request) -> Response:
+        return await self._answer_search(session, request.query.get("site", ""), "", "", None)
+
+    async def _search(self, session: Session, _request: Request, form: Form) -> Response:
+        """Explain what a text names. The text may be a person's name, so it is never in an address."""
+        site, kind, text = _one(form, "site"), _one(form, "kind"), _one(form, "text").strip()
+        if not text:
+            raise Invalid("Enter a SKU, a name, an e-mail address, an order number or an id.")
+        connection = next((each for each in await self._status(session) if each["site"] == site), None)
+        if connection is None:
+            raise NotFound(f"There is no connection {site}.")
+        explain = self.operations["POST", "/admin/explain"]
+        answers = []
+        for each in [kind] if kind else connection["kinds"]:
+            asked = {"site": site, "kind": each, "id" if _one(form, "by") == "id" else "text": text}
+            try:
+                answers.append(await explain(asked, session.operator))
+            except Invalid:
+                if kind:  # of all kinds, some are not synced from every store
+                    raise
+        return await self._answer_search(session, site, kind, text, answers)
+
+    async def _answer_search(
+        self, session: Session, site: str, kind: str, text: str, answers: list[Any] | None
+    ) -> Response:
+        connections = await self._status(session)
+        kinds = dict.fromkeys(name for connection in connections for name in connection["kinds"])
+        known = [answer for answer in answers or [] if answer.get("id") or answer.get("matches") or answer["trouble"]]
+        values = {
+            "sites": [each["site"] for each in connections if each["state"] == "active"],
+            "kinds": list(kinds),
+            "site": site,
+            "kind": kind,
+            "text": text,
+            "answers": known,
+            "searched": answers is not None,
+        }
+        return rendering.page("search.html", {**_shared(session), **values})
+
+    async def _audit(self, session: Session, _request: Request) -> Response:
+        answer = await self.operations["GET", "/admin/audit"]({}, session.operator)
+        return rendering.page("audit.html", {**_shared(session), "actions": answer["audit"]})
+
+    # Acting
+
+    async def _act(
+        self, session: Session, _request: Request, form: Form, env: str, site_id: str, action: str
+    ) -> Response:
+        if action not in ACTIONS:
+            raise NotFound("There is no such action.")
+        site, (path, fixed, _) = f"{env}/{site_id}", ACTIONS[action]
+        params: dict[str, Any] = {"site": site, **fixed}
+        params |= {"kind": kind} if (kind := _one(form, "kind")) else {}
+        params |= {"ids": list(dict.fromkeys(form["id"]))} if form.get("id") else {}
+        try:
+            await self.operations["POST", path](params, session.operator)
+        except CallerError as error:
+            status = STATUSES.get(type(error), 400)
+            if isinstance(error, NotFound):
+                raise
+            return await self._show_connection(session, site, status, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        return rendering.redirect(f"{rendering.site_path(site)}?done={action}")
+
+
+async def _static(_request: Request, name: str) -> Response:
+    response = rendering.static(name)
+    if response is None:
+        raise NotFound("There is no such file.")
+    return response
+
+
+def _shared(session: Session) -> dict[str, Any]:
+    """Return the values that every page needs."""
+    return {"session": session, "may_act": session.operator.role is Role.ACT, "message": ""}
+
+
+def _form(request: Request) -> Form:
+    """Return the fields of a form; none if the body is not one."""
+    content_type = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if content_type != b"application/x-www-form-urlencoded":
+        return {}
+    try:
+        return parse_qs(request.body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS)
+    except ValueError:
+        return {}
+
+
+def _one(form: Form, name: str) -> str:
+    """Return the value of a field; empty if it is missing or there are several."""
+    values = form.get(name, [])
+    return values[0] if len(values) == 1 else ""

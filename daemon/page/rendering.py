@@ -1,0 +1,112 @@
+"""Turns templates and values into responses that a browser may trust with nothing else.
+
+Every value is escaped, a link of a merchant's store must be http or https, and the policy of each response allows no
+script and no style but the page's own files. The templates are compiled at the first page, so a daemon whose page is
+closed does not carry them.
+"""
+
+import functools
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from daemon.listener.http.messages import Headers, Response
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+HERE = Path(__file__).parent
+
+POLICY = (
+    b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+HEADERS: Headers = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", POLICY),
+    (b"x-frame-options", b"DENY"),
+    (b"x-content-type-options", b"nosniff"),
+    # Not no-referrer: with it, browsers hide the Origin of the page's own forms.
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+STATIC: Mapping[str, bytes] = {"style.css": b"text/css; charset=utf-8", "icon.svg": b"image/svg+xml"}
+"""The files that are served, with their types."""
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+def page(template: str, values: Mapping[str, Any], status: int = 200, more: Headers = ()) -> Response:
+    """Return the response of a template."""
+    text = _environment().get_template(template).render(values)
+    return Response(status, text.encode(), b"text/html; charset=utf-8", (*HEADERS, *more))
+
+
+def redirect(place: str, more: Headers = ()) -> Response:
+    """Send the browser to a path of this page."""
+    return Response(303, headers=(*HEADERS, (b"location", place.encode("ascii")), *more))
+
+
+@functools.cache
+def static(name: str) -> Response | None:
+    """Return a file of the page; None if there is no such file."""
+    if name not in STATIC:
+        return None
+    headers = tuple((key, b"max-age=300" if key == b"cache-control" else value) for key, value in HEADERS)
+    return Response(200, (HERE / "static" / name).read_bytes(), STATIC[name], headers)
+
+
+def moment(seconds: float) -> str:
+    """Return a time (seconds since the epoch) as text."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(seconds: float) -> str:
+    """Return a number of seconds as people say it."""
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def web_link(url: str | None) -> str:
+    """Return a URL that a link may have, else an empty text: a store may name anything."""
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return ""
+    return url if url and parts.scheme in {"http", "https"} and parts.netloc else ""
+
+
+def pretty(value: Any) -> str:
+    """Return a JSON value as indented text."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def site_path(site: str) -> str:
+    """Return the path of a connection's page."""
+    return f"/sites/{quote(site, safe='/')}"
+
+
+@functools.cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415  most daemons show no page
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    filters = {"pretty": pretty, "moment": moment, "duration": duration, "web_link": web_link, "site_path": site_path}
+    environment.filters.update(filters)
+    return environment

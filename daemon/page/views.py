@@ -1,0 +1,129 @@
+"""Values for the templates, from the answers of the admin operations. Pure: no clock, no call.
+
+A connection's level says how urgently it needs a person: `bad`, `warn` or `good`. A word always says it too, since not
+everybody sees colours.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+LATE = 300.0
+"""Seconds that a change may wait until the connection is called late: webhooks are debounced, 429s are normal."""
+
+MOST_SHOWN = 200
+"""Rows of one list on the page; the commands have them all."""
+
+
+@frozen(kw_only=True)
+class Card:
+    """A connection at a glance. `since` and `last_webhook` are seconds since the epoch, None if not known."""
+
+    site: str
+    platform: str
+    level: str
+    word: str
+    causes: Sequence[str] = ()
+    since: float | None = None
+    late_seconds: float | None = None
+    last_webhook: float | None = None
+    webhooks: str = ""
+    issues: int = 0
+    parked: int = 0
+    held: int = 0
+    running: Sequence[str] = field(factory=list)
+
+
+def card(connection: Mapping[str, Any]) -> Card:
+    """Return a connection of the status at a glance."""
+    kinds: Mapping[str, Any] = connection["kinds"]
+    causes, since = _causes(connection)
+    waits = [kind["outbox"]["oldest_seconds"] for kind in kinds.values()]
+    late = max((seconds for seconds in waits if seconds is not None), default=None)
+    running = [name for name, kind in kinds.items() if is_running(kind["full_sync"])]
+    parked, held = (sum(kind["outbox"]["parked"] for kind in kinds.values()), _sum(kinds, "held_removals"))
+    webhooks = _webhooks(connection["webhooks"])
+    level, word = "good", "works"
+    if connection["state"] != "active":
+        level, word = "warn", connection["state"]
+    elif causes:
+        level, word = "bad", "blocked"
+    elif late is not None and late > LATE:
+        level, word = "bad", "late"
+    elif parked or held or (connection["webhooks"] and webhooks != "registered"):
+        level, word = "warn", "needs a look"
+    elif running:
+        word = "full sync"
+    return Card(
+        site=connection["site"],
+        platform=connection["platform"],
+        level=level,
+        word=word,
+        causes=causes,
+        since=since,
+        late_seconds=late,
+        last_webhook=connection["last_webhook"],
+        webhooks=webhooks,
+        issues=_sum(kinds, "issues"),
+        parked=parked,
+        held=held,
+        running=running,
+    )
+
+
+def is_running(run: Mapping[str, Any] | None) -> bool:
+    """Return whether a full sync is under way."""
+    return run is not None and run["finished_at"] is None
+
+
+def progress(run: Mapping[str, Any] | None) -> int | None:
+    """Return the part of a full sync that is done, in percent; None while there is none, or its size is unknown."""
+    if run is None or not is_running(run) or not run["total_hint"]:
+        return None
+    done: int = 100 * (run["done"] + run["failed"]) // run["total_hint"]
+    return min(100, done)
+
+
+def rates(throttles: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Yield (API, what was learnt of its limits, what goes on there) of each throttle."""
+    for throttle in throttles:
+        rate, ceiling = throttle.get("rate"), throttle.get("ceiling")
+        learnt = [f"{rate:.1f} requests/s"] if rate is not None else []
+        learnt += [f"at most {ceiling:.1f}/s were taken"] if ceiling is not None else []
+        if throttle.get("quota") is not None:
+            learnt.append(f"{throttle.get('remaining', 0)} of {throttle['quota']} left in the window")
+        now = [f"{throttle['in_flight']} in flight", f"{throttle['waiting']} waiting"]
+        now += [f"breaker {throttle['breaker']}"] if throttle["breaker"] != "closed" else []
+        now += [f"pauses for {throttle['pause']:.0f} s"] if throttle.get("pause") else []
+        yield throttle["api"], ", ".join(learnt) or "nothing yet", ", ".join(now)
+
+
+def in_order(cards: Sequence[Card]) -> list[Card]:
+    """Return the cards, the most urgent first."""
+    levels = ("bad", "warn", "good")
+    return sorted(cards, key=lambda card: (levels.index(card.level), card.site))
+
+
+def _causes(connection: Mapping[str, Any]) -> tuple[list[str], float | None]:
+    """Return the causes of pauses, the connection's first, and the time of the earliest."""
+    whole = [(connection["blocked"], connection["blocked_since"])] if connection["blocked"] else []
+    kinds = [
+        (f"{name}: {kind['blocked']}", kind["blocked_since"])
+        for name, kind in connection["kinds"].items()
+        if kind["blocked"]
+    ]
+    times = [since for _, since in (*whole, *kinds) if since is not None]
+    return [cause for cause, _ in (*whole, *kinds)], min(times, default=None)
+
+
+def _webhooks(registration: Mapping[str, Any] | None) -> str:
+    if registration is None:
+        return "not registered"
+    if registration["trouble"]:
+        return "cannot be looked at"
+    return f"{len(registration['missing'])} missing" if registration["missing"] else "registered"
+
+
+def _sum(kinds: Mapping[str, Any], name: str) -> int:
+    return sum(kind[name] or 0 for kind in kinds.values())

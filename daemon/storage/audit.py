@@ -1,0 +1,78 @@
+"""The audit log: one row for each action that an operator asked for, kept for `KEPT` seconds.
+
+A row is committed before the action, with the outcome `begun`, and again when its result is known: so no action is
+missing, and one that a crash cut off is still `begun`. The encrypted part may quote ids of entities and errors.
+"""
+
+from attrs import field, frozen
+from sqlalchemy import Connection, delete, select, update
+
+from daemon.storage.operation import one_by_one
+from daemon.storage.states import AuditOutcome
+from daemon.storage.tables import audit
+
+KEPT = 90 * 86_400.0
+"""Seconds. A quarter of a year, and no longer, since the names of tokens may be those of people."""
+
+
+@frozen(kw_only=True)
+class Action:
+    """An action that begins. `site` and `kind` are None where it has none; `encrypted` has its other parameters."""
+
+    at: float
+    operator: str
+    action: str
+    site: str | None
+    kind: str | None
+    request_id: str | None
+    encrypted: bytes = field(repr=False)
+
+
+@frozen(kw_only=True)
+class ActionResult:
+    """The result of an action; `encrypted` has its parameters and the answer."""
+
+    id: int
+    outcome: AuditOutcome
+    encrypted: bytes = field(repr=False)
+
+
+@frozen(kw_only=True)
+class AuditRow:
+    """A row as it is stored."""
+
+    id: int
+    at: float
+    operator: str
+    action: str
+    site: str | None
+    kind: str | None
+    outcome: AuditOutcome
+    request_id: str | None
+    encrypted: bytes = field(repr=False)
+
+
+@one_by_one
+def begin(conn: Connection, call: Action) -> int:
+    """Store an action before it begins, forget those that are too old, and return its id."""
+    conn.execute(delete(audit).where(audit.c.at < call.at - KEPT))
+    row = {
+        name: getattr(call, name) for name in ("at", "operator", "action", "site", "kind", "request_id", "encrypted")
+    }
+    stored = conn.execute(audit.insert().values(**row, outcome=AuditOutcome.BEGUN).returning(audit.c.id))
+    return int(stored.scalar_one())
+
+
+@one_by_one
+def end(conn: Connection, call: ActionResult) -> None:
+    """Store the result of an action."""
+    values = {"outcome": call.outcome, "encrypted": call.encrypted}
+    conn.execute(update(audit).where(audit.c.id == call.id).values(**values))
+
+
+def listed(conn: Connection, since: float, limit: int, site: str | None = None) -> list[AuditRow]:
+    """Return the latest actions after `since` (seconds), at a site or at all, at most `limit`, the latest first."""
+    of_site = [] if site is None else [audit.c.site == site]
+    query = select(audit).where(audit.c.at >= since, *of_site).order_by(audit.c.id.desc()).limit(limit)
+    rows = conn.execute(query).mappings()
+    return [AuditRow(**{**row, "outcome": AuditOutcome(row["outcome"])}) for row in rows]

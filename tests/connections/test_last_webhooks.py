@@ -1,0 +1,30 @@
+"""The time of the latest webhook is shown at once, and stored soon after, for other nodes and later processes."""
+
+import trio
+from trio.testing import MockClock
+
+from daemon.connections.last_webhooks import STORE_EVERY
+from daemon.storage import last_webhooks
+from tests.connections.harness import LifecycleHarness, link, open_harness, site
+
+
+async def shown(harness: LifecycleHarness) -> object:
+    [connection] = (await harness.admin.status({}))["connections"]
+    return connection["last_webhook"]
+
+
+async def test_the_latest_webhook_is_in_the_status_and_stored(autojump_clock: MockClock) -> None:
+    async with open_harness(link("a", "store-1")) as harness, trio.open_nursery() as nursery:
+        nursery.start_soon(harness.intake.last_webhooks.run)
+        assert await shown(harness) is None
+        endpoint = harness.lifecycle.endpoints[site("a")]
+        for at in (100.0, 200.0):
+            harness.later[0] = at
+            harness.intake.taken(endpoint)
+            assert await shown(harness) == at
+        assert await harness.database.read(last_webhooks.times) == {}
+        await trio.sleep(STORE_EVERY + 1)
+        assert await harness.database.read(last_webhooks.times) == {endpoint.connection_id: 200.0}
+        again = await harness.restarted(link("a", "store-1"))
+        assert await shown(again) == 200.0
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,212 @@
+"""The page of a daemon, over real HTTP: what it shows, and what an operator does with it."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from daemon.errors import StorageTrouble
+from daemon.model import ConnectionId, Kind, Secret
+from daemon.model.operators import NamedToken, Operator, Role
+from daemon.page import rendering
+from daemon.page.page import NO_DATABASE
+from daemon.storage import connections
+from daemon.storage.states import RemovalCause, RemovalState, RowState
+from daemon.storage.tables import issues, outbox, removals
+from tests.connections.harness import LifecycleHarness, site
+from tests.page.browser import ANNA, BEN, Reader, ServedPage, open_page
+
+PAGE = "/sites/test/a"
+
+
+async def fill(harness: LifecycleHarness, text: str = "Mug", url: str = "https://shop.test/7") -> ConnectionId:
+    """Give test/a an open issue, two parked changes and two held removals, whose texts are a merchant's."""
+    vault = harness.lifecycle.registry.vault
+    [stored] = await harness.database.read(connections.of_site, site("a"))
+    of_kind = {"connection_id": stored.id, "kind": Kind.PRODUCTS.value}
+    problem = vault.encrypt({"name": text, "url": url, "problems": [["variant_without_sku", f"{text} has no SKU."]]})
+
+    def write(conn: Connection, _calls: Any) -> list[None]:
+        issue = {"fingerprint": b"f", "untold": True, "maybe_told": False, "opened_at": 1.0}
+        conn.execute(issues.insert().values(**of_kind, external_id="7", encrypted=problem, **issue))
+        for id_ in ("8", "9"):
+            row: dict[str, Any] = {"revision": 1, "lane": 0, "due_at": 1.0, "attempts": 400, "first_queued_at": 1.0}
+            row |= {"state": RowState.PARKED, "encrypted": vault.encrypt(f"{text} was refused")}
+            conn.execute(outbox.insert().values(**of_kind, external_id=id_, **row))
+        for id_ in ("10", "11"):
+            held = {"variant": "", "cause": RemovalCause.ABSENT, "state": RemovalState.HELD, "decided_at": 1.0}
+            conn.execute(removals.insert().values(**of_kind, external_id=id_, encrypted=vault.encrypt(text), **held))
+        return [None]
+
+    await harness.database.write(write, None)
+    return stored.id
+
+
+async def counts(page: ServedPage) -> tuple[int, int]:
+    """Return the number of parked changes and of held removals."""
+    asked = page.harness.admin
+    return len((await asked.parked({}))["parked"]), len((await asked.removals({}))["removals"])
+
+
+async def test_an_operator_sees_every_connection_and_looks_into_one() -> None:
+    async with open_page() as page:
+        await fill(page.harness)
+        page.harness.intake.taken(page.harness.lifecycle.endpoints[site("a")])
+        browser = await page.operator()
+        overview = Reader((await browser.get("/")).text)
+        assert "test/a fake needs a look" in overview.shown()
+        assert re.search(r"none \d+ (s|min) ago not registered 122", overview.shown())
+        assert PAGE in overview.links
+        connection = Reader((await browser.get(PAGE)).text)
+    for text in ("Mug has no SKU.", "Parked changes (2)", "400 tries since 1970-01-01 00:00:01 UTC", "Mug was refused"):
+        assert text in connection.shown()
+    assert "Held removals (2)" in connection.shown()
+    assert "https://shop.test/7" in connection.links
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "left", "operation"),
+    [
+        ("retry", {"id": "8", "kind": "products"}, (1, 2), "parked"),
+        ("retry", {}, (0, 2), "parked"),
+        ("drop", {"id": "9", "kind": "products"}, (1, 2), "parked"),
+        ("allow", {"id": ["10", "11", "10"], "kind": "products"}, (2, 0), "allow"),
+        ("sync", {"kind": "products"}, (2, 2), "sync"),
+        ("refresh", {"kind": "products"}, (2, 2), "sync"),
+    ],
+)
+async def test_an_operator_acts_and_the_audit_log_has_it(
+    action: str, fields: dict[str, Any], left: tuple[int, int], operation: str
+) -> None:
+    async with open_page() as page:
+        await fill(page.harness)
+        browser = await page.operator()
+        shown = await browser.get(PAGE)
+        answer = await browser.send(shown, f"{PAGE}/{action}", **fields)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{PAGE}?done={action}")
+        assert 'role="status"' in (await browser.get(answer.headers["location"])).text
+        assert await counts(page) == left
+        log = Reader((await browser.get("/audit")).text).shown()
+        [entry, login] = (await page.harness.admin.audit.listed({}))["audit"]
+        assert (entry["operator"], entry["action"], entry["outcome"]) == ("anna", operation, "done")
+        assert (login["action"], login["operator"]) == ("login", "anna")
+        assert entry["request_id"]
+        assert f"anna {operation}" in log
+
+
+async def test_a_full_sync_is_cancelled_and_a_refusal_is_shown_where_it_was_asked_for() -> None:
+    async with open_page() as page:
+        browser = await page.operator()
+        shown = await browser.get(PAGE)
+        await browser.send(shown, f"{PAGE}/sync", kind="products")
+        again = await browser.send(shown, f"{PAGE}/sync", kind="products")
+        assert (again.status_code, 'role="alert"' in again.text) == (409, True)
+        assert "A full sync of products is on its way already" in again.text
+        running = await browser.get(PAGE)
+        assert "enumerating" in running.text
+        await browser.send(running, f"{PAGE}/cancel", kind="products")
+        assert "did not succeed" in (await browser.get(PAGE)).text
+
+
+async def test_what_does_not_exist_is_404_on_a_page() -> None:
+    async with open_page() as page:
+        browser = await page.operator()
+        shown = await browser.get(PAGE)
+        csrf = Reader(shown.text).forms[0][1]["csrf"]
+        for path in ("/sites/live/x", "/sites/test/a%2Fb"):
+            answer = await browser.get(path)
+            assert answer.status_code == 404, path
+        for path in ("/sites/live/x/sync", f"{PAGE}/destroy"):
+            answer = await browser.ask("POST", path, {"csrf": csrf, "kind": "products"})
+            assert answer.status_code == 404, path
+            assert "<h1>" in answer.text
+        wrong = await browser.ask("POST", f"{PAGE}/sync", {"csrf": csrf, "kind": "cars"})
+        assert wrong.status_code == 400
+
+
+def explained(text: str) -> Callable[[dict[str, Any], Operator], Any]:
+    """Return an `explain` that knows a product of that name by its SKU, and two by `several`."""
+
+    async def explain(params: dict[str, Any], _operator: Operator) -> Any:
+        about = {"site": params["site"], "kind": params["kind"], "trouble": None}
+        if params.get("text") == "several":
+            matches = [{"id": id_, "by": "name", "name": text} for id_ in ("7", "8")]
+            return {**about, "text": "several", "matches": matches}
+        if params.get("text", "SKU-7") != "SKU-7":
+            return {**about, "text": params["text"], "matches": [], "why": [{"code": "unknown", "text": "Neither."}]}
+        store = {"name": text, "url": "javascript:alert(1)", "value": {"title": text}, "problems": []}
+        step = {"what": f"PATCH {text}", "why": "title"}
+        answer = {"id": params.get("id", "7"), "why": [{"code": "must_fix", "text": f"{text} has no SKU."}]}
+        return {**about, **answer, "store": store, "ledger": {"title": text}, "would_send": [step]}
+
+    return explain
+
+
+async def test_a_search_explains_one_entity_or_lists_several_and_puts_no_text_into_an_address() -> None:
+    async with open_page(instead={("POST", "/admin/explain"): explained("Mug")}) as page:
+        browser = await page.operator()
+        search = await browser.get("/search?site=test/a")
+        answer = await browser.send(search, "/search", site="test/a", kind="", text=" SKU-7 ")
+        assert answer.status_code == 200
+        assert "products 7: Mug Mug has no SKU." in Reader(answer.text).shown()
+        assert "PATCH Mug: title" in Reader(answer.text).shown()
+        several = await browser.send(search, "/search", site="test/a", kind="products", text="several")
+        chosen = [hidden for action, hidden in Reader(several.text).forms if hidden.get("by") == ["id"]]
+        assert [hidden["text"] for hidden in chosen] == [["7"], ["8"]]
+        one = await browser.ask("POST", "/search", {name: values[0] for name, values in chosen[1].items()})
+        assert "products 8: Mug" in Reader(one.text).shown()
+        nothing = await browser.send(search, "/search", site="test/a", kind="", text="x")
+        assert "Neither the store nor SparkLayer has x." in nothing.text
+        empty = await browser.send(search, "/search", site="test/a", kind="", text=" ")
+        assert empty.status_code == 400
+
+
+async def test_without_a_token_there_is_no_page() -> None:
+    async with open_page(tokens=()) as page:
+        for path in ("/", "/login", "/audit", "/search", PAGE, "/static/style.css"):
+            assert (await page.browser().get(path)).status_code == 404
+
+
+async def test_its_files_are_served_and_no_others() -> None:
+    async with open_page() as page:
+        browser = page.browser()
+        for name, content_type in rendering.STATIC.items():
+            answer = await browser.get(f"/static/{name}")
+            assert (answer.status_code, answer.headers["content-type"]) == (200, content_type.decode())
+            assert "content-security-policy" in answer.headers
+        for path in ("/static/page.py", "/static/..%2Fpage.py", "/static/%2e%2e"):
+            assert (await browser.get(path)).status_code == 404
+
+
+async def test_a_reader_sees_the_same_but_no_action() -> None:
+    async with open_page() as page:
+        await fill(page.harness)
+        reader = await page.operator(BEN)
+        shown = await reader.get(PAGE)
+        assert "Mug has no SKU." in shown.text
+        actions = [action for action, _ in Reader(shown.text).forms if action.startswith(PAGE)]
+        assert actions == [f"{PAGE}/allow"]  # the list of removals is a form, without a button
+        assert "<button>Allow" not in shown.text
+
+
+async def test_a_token_with_any_text_that_settings_allow_logs_in() -> None:
+    odd = NamedToken(name="odd", token=Secret("a+b%20&c=<\"'> ;"), role=Role.ACT)
+    async with open_page(tokens=[odd]) as page:
+        await page.operator(odd)
+
+
+async def test_while_the_database_cannot_be_used_a_page_says_so() -> None:
+    async def trouble(*_: object) -> None:
+        raise StorageTrouble("disk full", reason="disk_full")
+
+    async with open_page(entered=trouble) as page:
+        answer = await page.browser().log_in(ANNA.token.reveal())
+        assert (answer.status_code, NO_DATABASE in answer.text) == (503, True)
+        assert not [header for header in answer.headers.get_list("set-cookie") if header.startswith("ignite-sync=")]
+    async with open_page(instead={("GET", "/admin/status"): trouble}) as page:
+        browser = await page.operator()
+        for path in ("/", PAGE, "/search"):
+            answer = await browser.get(path)
+            assert (answer.status_code, NO_DATABASE in answer.text) == (503, True)

@@ -1,0 +1,48 @@
+"""The audit log and the times of webhooks: what is stored, for how long, on both engines."""
+
+import pytest
+
+from daemon.model import ConnectionId
+from daemon.storage import audit, last_webhooks
+from daemon.storage.audit import KEPT, Action, ActionResult
+from daemon.storage.database import InlineDatabase
+from daemon.storage.last_webhooks import Arrived
+from daemon.storage.states import AuditOutcome
+from tests.databases import new_database
+from tests.storage.harness import StorageHarness
+
+pytestmark = pytest.mark.usefixtures("both_engines")
+
+
+async def begun(database: InlineDatabase, at: float) -> int:
+    action = Action(
+        at=at, operator="anna", action="sync", site="live/a", kind="products", request_id="r", encrypted=b"before"
+    )
+    return await database.write(audit.begin, action)
+
+
+async def test_an_action_is_stored_before_and_after_it_and_forgotten_with_age() -> None:
+    database = new_database()
+    first, second = await begun(database, 0.0), await begun(database, 5.0)
+    await database.write(audit.end, ActionResult(id=second, outcome=AuditOutcome.DONE, encrypted=b"after"))
+    rows = await database.read(audit.listed, 0.0, 10)
+    assert [(row.id, row.outcome, row.encrypted) for row in rows] == [
+        (second, AuditOutcome.DONE, b"after"),
+        (first, AuditOutcome.BEGUN, b"before"),
+    ]
+    assert (rows[0].operator, rows[0].action, rows[0].site, rows[0].kind) == ("anna", "sync", "live/a", "products")
+    assert [row.id for row in await database.read(audit.listed, 1.0, 10)] == [second]
+    assert [row.id for row in await database.read(audit.listed, 0.0, 1)] == [second]
+    third = await begun(database, KEPT + 5.0)
+    assert [row.id for row in await database.read(audit.listed, 0.0, 10)] == [third, second]
+    database.close()
+
+
+async def test_the_latest_time_of_a_webhook_stays_and_goes_with_its_connection() -> None:
+    database = new_database()
+    harness = await StorageHarness.build(database)
+    for at in (5.0, 9.0, 7.0):
+        await database.write(last_webhooks.note, Arrived(connection_id=harness.connection_id, at=at))
+    await database.write(last_webhooks.note, Arrived(connection_id=ConnectionId(999), at=1.0))
+    assert await database.read(last_webhooks.times) == {harness.connection_id: 9.0}
+    database.close()

@@ -12,7 +12,7 @@ from typing import Any, Self
 _REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-SECRET_NAME = re.compile("_(?:token|secret|key)s?$")
+SECRET_NAME = re.compile("(?:^|_)(?:token|secret|key)s?$")
 """Pattern of the names of all settings that are secrets."""
 
 
@@ -63,8 +63,7 @@ def unset_in(value: Any) -> str | None:
 def holds_secret(raw: Any, name: str = "") -> bool:
     """Return True if raw values have a secret in plain text, by the name of its setting (`SECRET_NAME`)."""
     if isinstance(raw, dict):
-        # Named secrets are a table whose own name says so.
-        return any(holds_secret(value, name if SECRET_NAME.search(name) else key) for key, value in raw.items())
+        return any(holds_secret(value, key) for key, value in raw.items())
     if isinstance(raw, list):
         return any(holds_secret(value, name) for value in raw)
     return isinstance(raw, str) and not isinstance(raw, Untyped) and bool(raw and SECRET_NAME.search(name))

@@ -247,6 +247,8 @@ async def test_every_missing_right_is_named_in_one_run() -> None:
         (0o644, '[security]\nsecret_keys = ["${KEY}"]\n', 0),
         (0o644, SECURITY, 1),
         (0o604, '[listener]\nadmin_token = "t"\n', 1),
+        (0o644, '[[listener.tokens]]\nname = "ann"\ntoken_file = "t"\n', 0),
+        (0o644, '[[listener.tokens]]\nname = "ann"\ntoken = "t"\n', 1),
     ],
 )
 def test_a_file_with_secrets_that_everybody_can_read_is_found(mode: int, text: str, lines: int) -> None:

@@ -1,0 +1,53 @@
+"""`python -m tests.prove.cluster [--trials N] [--minutes N] [--seed N]`: nodes that are killed, suspended and cut off.
+
+First takeovers of one connection, N of each kind, all kinds at once. Then many connections and a flood of webhooks, while
+one node after the other is killed.
+"""
+
+import random
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
+
+import trio
+
+from tests.postgres import Server, running
+from tests.prove.cluster.nodes import open_nodes
+from tests.prove.cluster.storm import storm
+from tests.prove.cluster.takeover import EVENTS, NEVER_OVER, SYNC, TARGETS, described, take_over
+from tests.seed import arguments, say
+
+
+async def main(trials: int, minutes: float, seed: int) -> None:
+    """Run both parts; a failure ends with an error, and with the history of the trial."""
+    chance, took = random.Random(seed), defaultdict[str, list[float]](list)
+    with running() as server, tempfile.TemporaryDirectory(prefix="ignite-sync-cluster-") as name:
+        if trials:
+            async with trio.open_nursery() as nursery:
+                for event in EVENTS:
+                    own = random.Random(chance.random())
+                    nursery.start_soon(_take_over, Path(name) / event, server, own, event, trials, took[event])
+            for event, seconds in took.items():
+                say(f"{event}: {len(seconds)} takeovers, least / median / most {described(seconds)}")
+            for event, seconds in took.items():
+                assert max(seconds) < NEVER_OVER, event
+                assert median(seconds) < TARGETS[event], event
+        if minutes:
+            (Path(name) / "storm").mkdir()
+            say(await storm(Path(name) / "storm", server, chance, seconds=minutes * 60))
+
+
+async def _take_over(
+    folder: Path, server: Server, chance: random.Random, event: str, trials: int, took: list[float]
+) -> None:
+    folder.mkdir()
+    async with open_nodes(folder, server, chance, SYNC, connections=1, products=20) as nodes:
+        for number in range(trials):
+            took.append(await take_over(nodes, event, at_call=number % 2 == 0))
+            say(f"{event} {number + 1}: {took[-1]:.2f} s")
+
+
+if __name__ == "__main__":
+    given = arguments("tests.prove.cluster", __doc__, trials=20, minutes=5.0)
+    trio.run(main, given.trials, given.minutes, given.seed)

@@ -1,0 +1,44 @@
+"""`python -m tests.prove.cluster.named NAME run --config FILE`: the real command, whose requests carry its node's name.
+
+So a stand-in can tell the nodes apart. With BUG as `NAME:BUG` the node has one of `BUGS`, for the machine has to find it.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from daemon.__main__ import main
+from daemon.connections import cluster
+from daemon.storage import leases
+from daemon.transport.http import Answer, Api
+
+HEADER = "x-node"
+
+
+def _unfenced() -> None:
+    leases.fence = lambda _conn, asked: set(asked)
+
+
+def _always_sure() -> None:
+    cluster.SURE_SECONDS = 3600.0
+
+
+BUGS: Mapping[str, Callable[[], None]] = {"no fence": _unfenced, "always sure": _always_sure}
+
+
+def name_requests(node: str) -> None:
+    """Have every request of this process carry the node's name."""
+    send = Api.send
+
+    async def send_named(api: Api, *args: Any, **options: Any) -> Answer:
+        return await send(api, *args, **{**options, "headers": {**(options.get("headers") or {}), HEADER: node}})
+
+    Api.send = send_named  # type: ignore[method-assign, assignment]  # that is the purpose
+
+
+if __name__ == "__main__":
+    name, _, bug = sys.argv.pop(1).partition(":")
+    name_requests(name)
+    if bug:
+        BUGS[bug]()
+    main()

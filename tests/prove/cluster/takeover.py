@@ -1,0 +1,97 @@
+"""Takeovers of a connection: the time from an event at its node to the other node's first write at the site.
+
+One connection, two nodes, edits all the time. Half of the events fall into a call of the owner, the others come at any
+moment. Afterwards the node is back, both sides end equal, nothing acknowledged is missing, and only the node with the
+lease has written anything.
+"""
+
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from statistics import median
+
+import trio
+
+from tests.prove.cluster.nodes import PATIENCE, Node, Nodes
+
+NEVER_OVER = 30.0
+BEAT = 2.0
+PER_SECOND = 10.0
+AWAKE = 2.0
+"""Seconds at most that a suspended or cut off node lives on while the other one has its connection already."""
+
+SELDOM = 3600
+SYNC = {"debounce_seconds": 0.02, "debounce_max_seconds": 0.2, "sweep_seconds": SELDOM, "census_seconds": SELDOM}
+
+
+async def _kill(node: Node) -> None:
+    await node.process.kill()
+
+
+async def _stop(node: Node) -> None:
+    node.send(signal.SIGSTOP)
+
+
+async def _cut(node: Node) -> None:
+    node.proxy.passing.clear()
+
+
+async def _terminate(node: Node) -> None:
+    node.send(signal.SIGTERM)
+
+
+async def _start(node: Node) -> None:
+    await node.process.wait()
+    await node.process.start()
+
+
+async def _wake(node: Node) -> None:
+    node.send(signal.SIGCONT)
+    await node.process.ready()
+
+
+async def _join(node: Node) -> None:
+    node.proxy.passing.set()
+    await node.process.ready()
+
+
+Act = Callable[[Node], Awaitable[None]]
+EVENTS: Mapping[str, tuple[Act, Act]] = {
+    "SIGTERM": (_terminate, _start),
+    "SIGKILL": (_kill, _start),
+    "SIGSTOP": (_stop, _wake),
+    "partition": (_cut, _join),
+}
+"""What happens to the node, and how it comes back."""
+
+TARGETS: Mapping[str, float] = {"SIGTERM": 1.0, "SIGKILL": 15.0, "SIGSTOP": 15.0, "partition": 15.0}
+"""Seconds below which the median shall be."""
+
+
+async def take_over(nodes: Nodes, event: str, *, at_call: bool) -> float:
+    """Have the event happen to the owner; return the seconds until the other node's first write."""
+    happen, come_back = EVENTS[event]
+    site_id = nodes.harnesses[0].site.site_id
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(nodes.load.edit_on, PER_SECOND)
+        await trio.sleep(nodes.chance.uniform(0, BEAT))
+        owner, other = nodes.owner(site_id)
+        history = f"{event} of {owner.name}" + (" at a call" if at_call else "")
+        if at_call:
+            with trio.fail_after(PATIENCE):
+                await nodes.watch.next_write(site_id, owner.name)
+        began = time.time()
+        await happen(owner)
+        with trio.move_on_after(2 * NEVER_OVER) as scope:
+            write = await nodes.watch.first_write(site_id, began, but=owner.name)
+        assert not scope.cancelled_caught, f"{history}: no takeover by {other.name} in {2 * NEVER_OVER:g} s"
+        await trio.sleep(nodes.chance.uniform(0, AWAKE))
+        await come_back(owner)
+        nursery.cancel_scope.cancel()
+    await nodes.assert_good(history)
+    return write.at - began
+
+
+def described(seconds: list[float]) -> str:
+    """Return the least, the median and the greatest of the times."""
+    return f"{min(seconds):.2f} / {median(seconds):.2f} / {max(seconds):.2f} s"

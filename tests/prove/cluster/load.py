@@ -37,13 +37,13 @@ class Load:
     _under_way: int = 0
     _poster: Poster = field(factory=Poster)
 
-    async def edit_on(self, per_second: float) -> None:
-        """Edit until cancelled, this often a second in all; each webhook is on its way by itself."""
+    async def edit_on(self, per_second: float, burst: int = 1) -> None:
+        """Edit until cancelled, this often a second in all, up to `burst` products of a store at once."""
         async with trio.open_nursery() as nursery:
             while True:
                 harness = self.chance.choice(self.harnesses)
-                product_id = self.chance.choice(harness.store.ids)
-                nursery.start_soon(self._edit, harness, product_id)
+                for product_id in self.chance.sample(harness.store.ids, self.chance.randint(1, burst)):
+                    nursery.start_soon(self._edit, harness, product_id)
                 await trio.sleep(self.chance.expovariate(per_second))
 
     async def taken(self) -> None:

@@ -15,15 +15,16 @@ from daemon.transport.http import Answer, Api
 HEADER = "x-node"
 
 
-def _unfenced() -> None:
-    leases.fence = lambda _conn, asked: set(asked)
-
-
-def _always_sure() -> None:
+def _never_unsure() -> None:
     cluster.SURE_SECONDS = 3600.0
 
 
-BUGS: Mapping[str, Callable[[], None]] = {"no fence": _unfenced, "always sure": _always_sure}
+def _unfenced() -> None:
+    _never_unsure()
+    leases.fence = lambda _conn, asked: set(asked)  # type: ignore[assignment]  # planted
+
+
+BUGS: Mapping[str, Callable[[], None]] = {"never unsure": _never_unsure, "no fence": _unfenced}
 
 
 def name_requests(node: str) -> None:

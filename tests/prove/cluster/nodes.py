@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import trio
 from attrs import define, frozen
 
@@ -49,6 +50,21 @@ class Node:
     def send(self, number: signal.Signals) -> None:
         """Send the process a signal."""
         os.kill(self.process.pid, number)
+
+    async def start(self) -> None:
+        """Start the process and wait until it is ready."""
+        await self.process.launch()
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Wait until /readyz says so."""
+        with trio.fail_after(PATIENCE):
+            while True:
+                assert self.process.living, f"it ended:\n{self.process.output}"
+                with contextlib.suppress(httpx.TransportError):
+                    if (await self.process.request("GET", "/readyz")).status_code == httpx.codes.OK:
+                        return
+                await trio.sleep(GLANCE)
 
 
 @define(eq=False, kw_only=True)
@@ -128,7 +144,7 @@ async def open_nodes(
         stack.push_async_callback(load.aclose)
         found = Nodes(nodes=nodes, harnesses=harnesses, audit=audit, watch=watch, load=load, chance=chance)
         for node in nodes:
-            await node.process.start()
+            await node.start()
         with trio.fail_after(PATIENCE):
             while len(audit.hands) < connections or found.unequal:  # noqa: ASYNC110  a foreign process tells nobody
                 await trio.sleep(GLANCE)

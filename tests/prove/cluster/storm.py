@@ -57,7 +57,7 @@ async def _kill(nodes: Nodes, until: float) -> int:
         nodes.assert_lawful(f"before kill {kills + 1}")
         node = nodes.nodes[kills % len(nodes.nodes)]
         await node.process.kill()
-        await node.process.start()
+        await node.start()
         kills += 1
     await trio.sleep_until(until)
     return kills

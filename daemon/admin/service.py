@@ -29,7 +29,7 @@ from daemon.model import ApiKey, ConnectionId, ExternalId, Kind, Secret, Site
 from daemon.storage import connections, owners, parked, removals
 from daemon.storage.backup import lend
 from daemon.storage.connections import Stored
-from daemon.storage.database import Database
+from daemon.storage.database import OpenStorage
 from daemon.storage.owners import OwnerReport
 from daemon.storage.parked import Choice
 from daemon.storage.removals import Allow
@@ -48,7 +48,7 @@ ACTIONS = {"retry": parked.retry, "drop": parked.drop}
 class AdminService:
     """Takes the parameters of an operation as a dict, and returns its answer as JSON values. Raises CallerError."""
 
-    storage: Database
+    storage: OpenStorage
     vault: Vault
     supervisor: Supervisor
     lifecycle: Lifecycle

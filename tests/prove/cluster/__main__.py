@@ -15,7 +15,7 @@ import trio
 from tests.postgres import Server, running
 from tests.prove.cluster.nodes import open_nodes
 from tests.prove.cluster.storm import storm
-from tests.prove.cluster.takeover import EVENTS, NEVER_OVER, SYNC, TARGETS, Takeover, described, take_over
+from tests.prove.cluster.takeover import CUT, EVENTS, NEVER_OVER, SYNC, TARGETS, Takeover, described, take_over
 from tests.seed import arguments, say
 
 LAST_LINES = 25
@@ -53,7 +53,7 @@ async def _take_over(
     task_status: trio.TaskStatus[None],
 ) -> None:
     folder.mkdir()
-    async with open_nodes(folder, server, chance, SYNC, connections=1, products=20) as nodes:
+    async with open_nodes(folder, server, chance, SYNC, connections=1, products=20, cut=event in CUT) as nodes:
         task_status.started()
         for number in range(trials):
             takeover = await take_over(nodes, event, at_call=number % 2 == 0)

@@ -1,6 +1,7 @@
 """Two nodes on one database, between stores and their sites: the real processes, and what watches them.
 
-Each node has its own way to the server, a proxy that can fall silent.
+With `cut` each node has its own way to the server, a proxy that can fall silent. It costs time, since it shares a process
+with the stand-ins.
 """
 
 import contextlib
@@ -8,14 +9,15 @@ import os
 import random
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import trio
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from benchmarks.neighbours import open_neighbours
 from daemon.model import Secret
@@ -45,7 +47,8 @@ class Node:
 
     name: str
     process: Process
-    proxy: SilentProxy
+    passing: threading.Event
+    """Unset, the node's way to the database is silent."""
 
     def send(self, number: signal.Signals) -> None:
         """Send the process a signal."""
@@ -102,26 +105,41 @@ class Nodes:
         with trio.move_on_after(1.0):  # a woken node may still have its last word to say
             while self.unequal:  # noqa: ASYNC110  a foreign process tells nobody
                 await trio.sleep(GLANCE)
-        assert self.unequal == [], history
+        assert not self.unequal, f"{history}: {self.unequal}"
         self.assert_lawful(history)
-        assert [row for row in self.audit.outbox if row.parked] == [], history
+        parked = [row for row in self.audit.outbox if row.parked]
+        assert not parked, f"{history}: {parked}"
 
     def assert_lawful(self, history: object) -> None:
         """Fail if anything acknowledged is lost, or if a node did what only the owner may do."""
-        assert self.load.lost(lambda: self.audit.outbox) == [], history
-        assert self.audit.violations == [], history
-        assert self.watch.overlaps == [], history
-        assert self.watch.strays(self.audit.hands) == [], history
-        for node in self.nodes:
-            assert [line for line in node.process.output.splitlines() if any(word in line for word in NOISE)] == [], history
+        output = [line for node in self.nodes for line in node.process.output.splitlines()]
+        faults = {
+            "acknowledged and lost": self.load.lost(lambda: self.audit.outbox),
+            "settled without the lease": self.audit.violations,
+            "written by two nodes at once": self.watch.overlaps,
+            "written without the lease": self.watch.strays(self.audit.hands),
+            "printed": [line for line in output if any(word in line for word in NOISE)],
+        }
+        for words, found in faults.items():
+            assert not found, f"{history}: {words}: {found}"
 
 
 @contextlib.asynccontextmanager
 async def open_nodes(
-    folder: Path, server: Server, chance: random.Random, sync: Mapping[str, Any], *, connections: int, products: int,
+    folder: Path,
+    server: Server,
+    chance: random.Random,
+    sync: Mapping[str, Any],
+    *,
+    connections: int,
+    products: int,
+    cut: bool = False,
     bug: str = "",
 ) -> AsyncIterator[Nodes]:
-    """Serve stores and sites, and start two nodes between them on a new database; all start's runs are over."""
+    """Serve stores and sites, and run two nodes between them on a new database; the first full syncs are over.
+
+    `bug` is planted in both nodes.
+    """
     async with contextlib.AsyncExitStack() as stack:
         url = stack.enter_context(server.database())
         audit = Audit.begin(url)
@@ -129,14 +147,15 @@ async def open_nodes(
         stores = [synthetic(products) for _ in range(connections)]
         neighbours = await stack.enter_async_context(open_neighbours(stores, quota=None))
         watch, ports = Watch(), [free_port() for _ in NAMES]
+        ways = [stack.enter_context(_open_way(server, url)) if cut else _Way(url) for _ in NAMES]
         sandboxes = [Sandbox(store=one.store, bigcommerce=one.shop, sparklayer=one.site) for one in neighbours.harnesses]
         for sandbox in sandboxes:
             watch.watch(sandbox.sparklayer)
             sandbox.sparklayer.faults.add("*", delay(SLOWNESS), probability=0.3)
         text_of = partial(_settings, sandboxes, sync, ports)
         nodes = [
-            await stack.enter_async_context(_open_node(folder, server, url, name, port, text_of, bug))
-            for name, port in zip(NAMES, ports, strict=True)
+            await stack.enter_async_context(_open_node(folder, way, name, port, text_of, bug))
+            for name, port, way in zip(NAMES, ports, ways, strict=True)
         ]
         lot = trio.lowlevel.ParkingLot()
         harnesses = [ProcessHarness(sandbox=one, process=nodes[0].process, called=lot) for one in sandboxes]
@@ -152,21 +171,32 @@ async def open_nodes(
         yield found
 
 
+@frozen
+class _Way:
+    """A way to the database, which is silent while `passing` is unset."""
+
+    url: Secret
+    passing: threading.Event = field(factory=threading.Event)
+
+
+@contextlib.contextmanager
+def _open_way(server: Server, url: Secret) -> Iterator[_Way]:
+    # Under /tmp itself: the path of a socket has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="ignite-way-", dir="/tmp") as folder:
+        proxy = SilentProxy(folder=Path(folder), server=server.folder)
+        with proxy.running():
+            yield _Way(Secret(url.reveal().replace(str(server.folder), folder)), proxy.passing)
+
+
 @contextlib.asynccontextmanager
 async def _open_node(
-    folder: Path, server: Server, url: Secret, name: str, port: int, text_of: Any, bug: str
+    folder: Path, way: _Way, name: str, port: int, text_of: Callable[[int, Secret], str], bug: str
 ) -> AsyncIterator[Node]:
     own = folder / name
     own.mkdir()
-    # Under /tmp itself: the path of a socket has at most 107 bytes.
-    with tempfile.TemporaryDirectory(prefix="ignite-way-", dir="/tmp") as way:
-        proxy = SilentProxy(folder=Path(way), server=server.folder)
-        with proxy.running():
-            text = text_of(port, Secret(url.reveal().replace(str(server.folder), way)))
-            environment = {"DYNO": name, "PGAPPNAME": name}
-            async with Process(own, text, port, environment=environment) as process:
-                process.entry = ("tests.prove.cluster.named", f"{name}:{bug}")
-                yield Node(name=name, process=process, proxy=proxy)
+    async with Process(own, text_of(port, way.url), port, environment={"DYNO": name, "PGAPPNAME": name}) as process:
+        process.entry = ("tests.prove.cluster.named", f"{name}:{bug}")
+        yield Node(name=name, process=process, passing=way.passing)
 
 
 def _settings(

@@ -37,7 +37,7 @@ async def _stop(node: Node) -> None:
 
 
 async def _cut(node: Node) -> None:
-    node.proxy.passing.clear()
+    node.passing.clear()
 
 
 async def _terminate(node: Node) -> None:
@@ -55,7 +55,7 @@ async def _wake(node: Node) -> None:
 
 
 async def _join(node: Node) -> None:
-    node.proxy.passing.set()
+    node.passing.set()
     await node.ready()
 
 
@@ -67,6 +67,9 @@ EVENTS: Mapping[str, tuple[Act, Act]] = {
     "partition": (_cut, _join),
 }
 """What happens to the node, and how it comes back."""
+
+CUT = {"partition"}
+"""Events that need a proxy."""
 
 TARGETS: Mapping[str, float] = {"SIGTERM": 1.0, "SIGKILL": 15.0, "SIGSTOP": 15.0, "partition": 15.0}
 """Seconds below which the median shall be."""

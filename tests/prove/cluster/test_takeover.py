@@ -7,7 +7,7 @@ import pytest
 
 from tests.postgres import Server
 from tests.prove.cluster.nodes import open_nodes
-from tests.prove.cluster.takeover import EVENTS, NEVER_OVER, SYNC, take_over
+from tests.prove.cluster.takeover import CUT, EVENTS, NEVER_OVER, SYNC, take_over
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(400)]
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.timeout(400)]
 async def test_the_other_node_takes_over_and_nothing_is_lost(
     tmp_path: Path, server: Server, chance: random.Random, event: str
 ) -> None:
-    async with open_nodes(tmp_path, server, chance, SYNC, connections=1, products=20) as nodes:
+    async with open_nodes(tmp_path, server, chance, SYNC, connections=1, products=20, cut=event in CUT) as nodes:
         for number in range(2):
             takeover = await take_over(nodes, event, at_call=number % 2 == 0)
             assert takeover.written < NEVER_OVER

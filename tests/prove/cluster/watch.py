@@ -19,6 +19,7 @@ from tests.prove.cluster.audit import Hand
 from tests.prove.cluster.named import HEADER
 
 READS = ("GET", "HEAD")
+SYNC_LOG = "/sync-log/"
 READ_BY_POST = ("/api/v1/batch-fetch-stock",)
 
 
@@ -46,11 +47,11 @@ class Watch:
         site.faults.add("*", self._end, after_effect=True)
 
     async def first_write(self, site_id: str, since: float, *, but: str) -> Write:
-        """Wait for the first write since a time that is not of the node `but`."""
+        """Wait for the first write of an entity since a time that is not of the node `but`."""
         while True:
-            found = [write for write in self._since(site_id, since) if write.node != but]
-            if found:
-                return found[0]
+            for write in self._since(site_id, since):
+                if write.node != but and SYNC_LOG not in write.what:
+                    return write
             await self._arrived.park()
 
     async def next_write(self, site_id: str, node: str) -> None:
@@ -68,7 +69,8 @@ class Watch:
                 place = bisect_right(times, write.at) - 1
                 holder = hands[site_id][place].name if place >= 0 else None
                 if holder != write.node:
-                    strays.append(f"{site_id}: {write.what} by {write.node}, while {holder} had the lease")
+                    late = f"{write.at - times[place]:.3f} s later" if place >= 0 else ""
+                    strays.append(f"{site_id}: {write.what} by {write.node}, {holder} had taken the lease {late}")
         return strays
 
     def _since(self, site_id: str, since: float) -> list[Write]:

@@ -1,7 +1,7 @@
 """`python -m tests.prove.cluster [--trials N] [--minutes N] [--seed N]`: nodes that are killed, suspended and cut off.
 
-First takeovers of one connection, N of each kind, all kinds at once. Then many connections and a flood of webhooks, while
-one node after the other is killed.
+First takeovers of one connection, N of each kind, all kinds at once. Then many connections and a flood of webhooks,
+while one node after the other is killed.
 """
 
 import random
@@ -28,6 +28,7 @@ async def main(trials: int, minutes: float, seed: int) -> None:
         if trials:
             async with trio.open_nursery() as nursery:
                 for event in EVENTS:
+                    (Path(name) / event).mkdir()
                     own = random.Random(chance.random())
                     # One after the other: eight daemons that start at once keep each other waiting.
                     await nursery.start(_take_over, Path(name) / event, server, own, event, trials, took[event])
@@ -52,7 +53,6 @@ async def _take_over(
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    folder.mkdir()
     async with open_nodes(folder, server, chance, SYNC, connections=1, products=20, cut=event in CUT) as nodes:
         task_status.started()
         for number in range(trials):

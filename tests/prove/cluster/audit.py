@@ -1,7 +1,7 @@
 """Triggers in the daemon's database that see every settlement, and every change of hands of a lease.
 
-The session of a node has the node's name as its `application_name`. A row of the ledger that is written, or a row of the
-outbox that is deleted, by another node than the one that has the connection's lease at that moment is a violation.
+The session of a node has the node's name as its `application_name`. Only the node with the lease of a connection may
+write rows of the ledger, or delete rows of the outbox; everything else is a violation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,9 @@ CREATE FUNCTION audit_settle() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     connection integer := CASE WHEN TG_OP = 'DELETE' THEN OLD.connection_id ELSE NEW.connection_id END;
     writer text := current_setting('application_name');
-    holder text := (SELECT n.name FROM leases l JOIN audit_nodes n ON n.id = l.node_id WHERE l.connection_id = connection);
+    holder text := (
+        SELECT n.name FROM leases l JOIN audit_nodes n ON n.id = l.node_id WHERE l.connection_id = connection
+    );
 BEGIN
     IF holder IS DISTINCT FROM writer THEN
         INSERT INTO audit_violations
@@ -95,7 +97,10 @@ class Audit:
     def violations(self) -> list[str]:
         """Settlements by nodes without the lease."""
         rows = self._conn.execute("SELECT place, connection_id, writer, holder FROM audit_violations").fetchall()
-        return [f"{place} of connection {number} by {writer}, while {holder} had it" for place, number, writer, holder in rows]
+        return [
+            f"{place} of connection {number} by {writer}, while {holder} had it"
+            for place, number, writer, holder in rows
+        ]
 
     @property
     def hands(self) -> Mapping[str, Sequence[Hand]]:

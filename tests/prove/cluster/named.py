@@ -1,6 +1,6 @@
 """`python -m tests.prove.cluster.named NAME run --config FILE`: the real command, whose requests carry its node's name.
 
-So a stand-in can tell the nodes apart. With BUG as `NAME:BUG` the node has one of `BUGS`, for the machine has to find it.
+So a stand-in can tell the nodes apart. As `NAME:BUG` it has one of `BUGS`, for the machine to find.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Two nodes on one database, between stores and their sites: the real processes, and what watches them.
 
-With `cut` each node has its own way to the server, a proxy that can fall silent. It costs time, since it shares a process
-with the stand-ins.
+With `cut` each node has its own way to the server, a proxy that can fall silent. It costs time, since it shares a
+process with the stand-ins.
 """
 
 import contextlib
@@ -148,7 +148,9 @@ async def open_nodes(
         neighbours = await stack.enter_async_context(open_neighbours(stores, quota=None))
         watch, ports = Watch(), [free_port() for _ in NAMES]
         ways = [stack.enter_context(_open_way(server, url)) if cut else _Way(url) for _ in NAMES]
-        sandboxes = [Sandbox(store=one.store, bigcommerce=one.shop, sparklayer=one.site) for one in neighbours.harnesses]
+        sandboxes = [
+            Sandbox(store=one.store, bigcommerce=one.shop, sparklayer=one.site) for one in neighbours.harnesses
+        ]
         for sandbox in sandboxes:
             watch.watch(sandbox.sparklayer)
             sandbox.sparklayer.faults.add("*", delay(SLOWNESS), probability=0.3)

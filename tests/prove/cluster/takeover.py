@@ -99,7 +99,9 @@ async def take_over(nodes: Nodes, event: str, *, at_call: bool) -> Takeover:
         await happen(owner)
         with trio.move_on_after(2 * NEVER_OVER) as scope:
             write = await nodes.watch.first_write(site_id, began, but=owner.name)
-        assert not scope.cancelled_caught, f"{history}: no takeover by {other.name} in {2 * NEVER_OVER:g} s"
+        assert not scope.cancelled_caught, (
+            f"{history}: no takeover by {other.name} in {2 * NEVER_OVER:g} s; it has printed:\n{other.process.output}"
+        )
         await trio.sleep(nodes.chance.uniform(0, AWAKE))
         await come_back(owner)
         nursery.cancel_scope.cancel()

@@ -66,7 +66,7 @@ EVENTS: Mapping[str, tuple[Act, Act]] = {
     "SIGSTOP": (_stop, _wake),
     "partition": (_cut, _join),
 }
-"""What happens to the node, and how it comes back."""
+"""The act on the node, and the one that brings it back."""
 
 CUT = {"partition"}
 """Events that need a proxy."""

@@ -151,7 +151,7 @@ def _adopt(conn: Connection, call: Adopt) -> Stored:
     if present is None:
         conn.execute(_insert_unless_active(call, by_ignite=False))
     elif call.changes_nothing(present):
-        # Without a lock: those of a flood of webhooks at other nodes could keep it waiting, and this node from starting.
+        # Without a lock: those of other nodes' webhooks could keep it waiting, and this node from starting.
         return present
     stored = _locked(conn, call.site)[0]
     # Each node puts random secrets into what it encrypts. If the later one won, webhooks that the platform signs with

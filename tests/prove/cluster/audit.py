@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import psycopg
 from attrs import frozen
 
-from daemon.model import Secret
+from daemon.model import Lane, Secret
 from daemon.storage import postgres
 
 TRIGGERS = """
@@ -49,7 +49,7 @@ CREATE TRIGGER audit AFTER DELETE ON outbox FOR EACH ROW EXECUTE FUNCTION audit_
 """
 
 OUTBOX = """
-SELECT c.site_id, o.kind, o.external_id, o.state FROM outbox o JOIN connections c ON c.id = o.connection_id
+SELECT c.site_id, o.kind, o.external_id, o.state, o.lane FROM outbox o JOIN connections c ON c.id = o.connection_id
 """
 
 
@@ -70,6 +70,7 @@ class Waiting:
     kind: str
     external_id: str
     parked: bool
+    live: bool
 
 
 @frozen
@@ -114,8 +115,14 @@ class Audit:
     def outbox(self) -> list[Waiting]:
         """All rows of the outbox."""
         return [
-            Waiting(site_id=site_id, kind=kind, external_id=external_id, parked=state == "parked")
-            for site_id, kind, external_id, state in self._conn.execute(OUTBOX)
+            Waiting(
+                site_id=site_id,
+                kind=kind,
+                external_id=external_id,
+                parked=state == "parked",
+                live=lane == Lane.LIVE.value,
+            )
+            for site_id, kind, external_id, state, lane in self._conn.execute(OUTBOX)
         ]
 
     @property

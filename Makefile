@@ -24,7 +24,7 @@ engines: $(READY)
 # The machines that try to break the daemon, each in its short form, the longest first; for the long forms see below.
 .PHONY: prove
 prove: $(READY)
-	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation crash cluster power process interleavings throttle histories))
+	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation crash power process interleavings throttle histories))
 
 conformance: $(READY)
 	$(BIN)/pytest tests/conformance $(ARGS)

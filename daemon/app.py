@@ -63,7 +63,7 @@ from daemon.page.page import Page
 from daemon.platforms import load_platforms
 from daemon.platforms.apps import App
 from daemon.platforms.base import PlatformType
-from daemon.storage.database import Database, open_database
+from daemon.storage.database import Database, OpenStorage, open_database
 from daemon.storage.notify import open_messenger
 from daemon.storage.rotation import renew_encryption
 from daemon.storage.vault import Vault, load_fingerprint
@@ -251,7 +251,7 @@ class Daemon:
 
 async def compose(
     settings: Settings,
-    database: Database,
+    database: OpenStorage,
     metrics: Metrics,
     *,
     platforms: Mapping[str, PlatformType] | None = None,

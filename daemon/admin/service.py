@@ -33,7 +33,7 @@ from daemon.model.operators import Operator
 from daemon.storage import connections, owners, parked, removals
 from daemon.storage.backup import lend
 from daemon.storage.connections import Stored
-from daemon.storage.database import Database
+from daemon.storage.database import OpenStorage
 from daemon.storage.owners import OwnerReport
 from daemon.storage.parked import Choice
 from daemon.storage.removals import Allow
@@ -56,7 +56,7 @@ class AdminService:
     HTTP, the page and the commands reach it by `operations`; see there.
     """
 
-    storage: Database
+    storage: OpenStorage
     vault: Vault
     supervisor: Supervisor
     lifecycle: Lifecycle

@@ -17,7 +17,7 @@ from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
 from daemon.storage import registrations
 from daemon.storage.age import age_if_known
 from daemon.storage.connections import Stored, everyone
-from daemon.storage.database import Database, Storage
+from daemon.storage.database import OpenStorage, Storage
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import KindOverview, overview
 from daemon.storage.registrations import Found
@@ -156,7 +156,9 @@ def _shown(now: LimiterStatistics) -> dict[str, Any]:
     return {"api": now.api, "waiting": waiting, "in_flight": now.in_flight, "breaker": now.breaker, **numbers, **held}
 
 
-async def refresh_gauges(database: Database, contexts: list[ConnectionContext], metrics: Metrics, now: float) -> None:
+async def refresh_gauges(
+    database: OpenStorage, contexts: list[ConnectionContext], metrics: Metrics, now: float
+) -> None:
     """Update the gauges, before a scrape. Raises StorageTrouble."""
     depths = []
     for context in contexts:

@@ -1,13 +1,17 @@
 """The database of a daemon that does not run: commands ask it the same operations as a running daemon.
 
-A file is locked meanwhile, also while `explain` waits for the store. A daemon that starts in between ends with 1, and
-its supervisor starts it again. If a daemon has the file, the command ends with one line. On PostgreSQL several
-processes may use the database.
+A file is locked meanwhile; for `explain`, which waits for the store, only during each of its transactions. So a daemon
+that starts just then waits for a moment (`daemon.storage.lock`). If a daemon has the file, the command ends with one
+line. On PostgreSQL several processes may use the database.
 """
 
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
+
+from attrs import frozen
 
 from daemon.app import compose
 from daemon.cli import stopping
@@ -15,9 +19,16 @@ from daemon.cli.client import Daemon, RefusedError
 from daemon.cli.group import Stop
 from daemon.config import Settings
 from daemon.errors import CallerError, ConfigError, StorageTrouble, raise_config_error
+from daemon.model import Secret
 from daemon.model.operators import OFFLINE
 from daemon.observability.metrics import Metrics
-from daemon.storage.database import open_database
+from daemon.storage.database import Database, OpenStorage, open_database
+from daemon.storage.writer import Operation
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+EXPLAIN = "/admin/explain"
 
 
 class Offline(Daemon):
@@ -38,15 +49,17 @@ class Offline(Daemon):
         asked = urlsplit(path)
 
         async def answered() -> Any:
-            async with open_database(place, make=False) as database:
-                admin = (await compose(self._settings, database, Metrics())).admin
+            async with _opened(place, asked.path) as storage:
                 try:
+                    admin = (await compose(self._settings, storage, Metrics())).admin
                     return await admin.operations[method, asked.path](order or dict(parse_qsl(asked.query)), OFFLINE)
-                except CallerError as error:
+                except (CallerError, StorageTrouble) as error:
                     return error  # raised below, since the database's nursery would wrap it
 
         try:
             answer = stopping.run(answered)
+            if isinstance(answer, StorageTrouble):
+                raise answer
         except StorageTrouble as trouble:
             raise Stop(f"database {self._settings.database.shown}: {trouble}") from None
         except BaseExceptionGroup as group:  # nurseries wrap a ConfigError too; anything else is raised as it is
@@ -55,3 +68,37 @@ class Offline(Daemon):
         if isinstance(answer, CallerError):
             raise RefusedError(str(answer))
         return answer
+
+
+@contextlib.asynccontextmanager
+async def _opened(place: Path | Secret, path: str) -> AsyncIterator[OpenStorage]:
+    """Open the database for one operation. Raises ConfigError and StorageTrouble."""
+    if path == EXPLAIN and isinstance(place, Path):
+        yield _Visits(place)
+        return
+    async with open_database(place, make=False) as database:
+        yield database
+
+
+@frozen
+class _Visits:
+    """A database file that is opened, and locked, for each transaction: between two of them a daemon may start."""
+
+    _place: Path
+    waiting: int = 0
+
+    async def write(self, fn: Operation[C, R], call: C) -> R:
+        """Commit `call` durably; see `Storage`."""
+        return await self._visit(lambda database: database.write(fn, call))
+
+    async def read(self, fn: Callable[..., R], *args: Any) -> R:
+        """Run a query; see `Storage`."""
+        return await self._visit(lambda database: database.read(fn, *args))
+
+    async def _visit(self, work: Callable[[Database], Awaitable[R]]) -> R:
+        async with open_database(self._place, make=False) as database:
+            try:
+                return await work(database)
+            except StorageTrouble as error:
+                trouble = error  # raised below, since the database's nursery would wrap it
+        raise trouble

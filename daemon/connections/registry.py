@@ -83,10 +83,12 @@ class Registry:
             encrypted = self.encrypted(link.site, _key(link), link.store)
             return Adopt(site=link.site, platform=link.platform, encrypted=encrypted, now=now)
         platform, store, key = self.renewed(link, earlier)
+        encrypted = self.encrypted(link.site, key, store, self.offered(earlier))
         return Adopt(
             site=link.site,
             platform=platform,
-            encrypted=self.encrypted(link.site, key, store, self.offered(earlier)),
+            # The same, encrypted again, differs: every start would change every connection, for all nodes.
+            encrypted=encrypted if self.vault.decrypt(encrypted) != self._content(earlier) else earlier.encrypted,
             before=earlier.encrypted,
             now=now,
             read_again=self._read_again(earlier, platform, store),

@@ -79,6 +79,11 @@ class Adopt:
     now: float
     read_again: Sequence[Kind] = ()
 
+    def changes_nothing(self, present: "Stored") -> bool:
+        """Return True if the connection is stored like this already."""
+        same = (State.ACTIVE, self.platform, self.encrypted) == (present.state, present.platform, present.encrypted)
+        return same and not self.read_again
+
 
 @frozen(kw_only=True)
 class Begin:
@@ -142,8 +147,12 @@ def adopt(conn: Connection, calls: Sequence[Adopt]) -> list[Stored]:
 
 def _adopt(conn: Connection, call: Adopt) -> Stored:
     # A tombstone, too, keeps the site from being adopted.
-    if find(conn, call.site) is None:
+    present = find(conn, call.site)
+    if present is None:
         conn.execute(_insert_unless_active(call, by_ignite=False))
+    elif call.changes_nothing(present):
+        # Without a lock: those of other nodes' webhooks could keep it waiting, and this node from starting.
+        return present
     stored = _locked(conn, call.site)[0]
     # Each node puts random secrets into what it encrypts. If the later one won, webhooks that the platform signs with
     # the earlier node's secret would be refused.

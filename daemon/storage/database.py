@@ -37,6 +37,15 @@ class Storage(Protocol):
         ...
 
 
+class OpenStorage(Storage, Protocol):
+    """A database that this process has opened."""
+
+    @property
+    def waiting(self) -> int:
+        """The number of calls that wait for the next commit."""
+        ...
+
+
 class SharedStorage(Storage, Protocol):
     """A database that several nodes may use."""
 

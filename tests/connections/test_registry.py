@@ -53,6 +53,16 @@ async def test_a_connection_keeps_its_id_and_webhook_secret_when_its_credentials
     assert second.store.access_token.reveal() == "token-2"
 
 
+async def test_a_start_with_the_same_settings_leaves_the_stored_connection_as_it_is(database: InlineDatabase) -> None:
+    """Else each start of a node would change every connection for all nodes, and wait for locks of their webhooks."""
+    await adopted(database, LINK)
+    [before] = await database.read(connections.everyone)
+    await adopted(database, LINK)
+    assert await database.read(connections.everyone) == [before]
+    await adopted(database, evolve(LINK, client_id="id-2"))
+    assert await database.read(connections.everyone) != [before]
+
+
 def _runs(conn: Database) -> list[tuple[str, bool]]:
     """Return the full syncs by kind, with the mark to run again."""
     c = full_syncs.c

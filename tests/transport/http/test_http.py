@@ -92,6 +92,35 @@ async def test_a_task_that_may_not_send_any_more_sends_nothing() -> None:
     assert served[1:] == [b"/unlimited"]
 
 
+@pytest.mark.parametrize("looks", range(1, 4))
+async def test_a_right_that_is_lost_while_a_request_is_made_leaves_nothing_whole_to_carry_out(looks: int) -> None:
+    """Before a connection, a head and a body there is a look each; a process may stand still before any of them."""
+    received, closed = bytearray(), trio.Event()
+
+    async def handle(stream: trio.SocketStream) -> None:
+        async with stream:
+            while part := await stream.receive_some():
+                received.extend(part)
+        closed.set()
+
+    left = [looks]
+
+    def may_send() -> bool:
+        left[0] -= 1
+        return left[0] > 0
+
+    async with trio.open_nursery() as nursery:
+        api = Api(await serve(nursery, handle), headers={})
+        with permitted_by(may_send), pytest.raises(Retry) as failure:
+            await api.send("PUT", "/", body=b"an older state")
+        assert (failure.value.reason, failure.value.effect_unknown) == ("lease_lost", False)
+        await api.aclose()
+        if looks > 1:
+            await closed.wait()
+        assert b"an older state" not in received
+        nursery.cancel_scope.cancel()
+
+
 async def test_an_answer_comes_whole_with_lower_case_names_and_decompressed() -> None:
     body = gzip.compress(b'{"name": "Jones"}')
     head = f"HTTP/1.1 418 Teapot\r\nX-Some: Thing\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"

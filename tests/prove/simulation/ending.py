@@ -49,6 +49,7 @@ async def quiet(world: World) -> None:
     world.network.overtaken = None
     world.delivery.losing = 0.0
     world.premises.calm()
+    world.calm()
     await alive(world)
     if world.plan.leaves:
         await reconnect(world)
@@ -124,15 +125,16 @@ def _in_sparklayer(world: World) -> set[str]:
 
 async def _let_removals_go(world: World) -> bool:
     """Allow what the brake holds, as a person does, and wait until it is done."""
-    assert world.life is not None  # it is at rest
-    admin = world.life.parts.admin
+    life = world.listener()
+    assert life is not None  # it is at rest
+    admin = life.parts.admin
     for held in (await admin.removals({}))["removals"]:
         await admin.allow_removals({"site": held["site"], "kind": held["kind"], "ids": [held["id"]]})
     return await rests(world, "after removals were allowed")
 
 
 async def alive(world: World) -> None:
-    while world.life is None or not world.life.takes_requests:  # noqa: ASYNC110  lives come and go
+    while not ((life := world.listener()) and life.takes_requests):  # noqa: ASYNC110  lives come and go
         await trio.sleep(1)
 
 
@@ -158,6 +160,7 @@ async def rests(world: World, when: str) -> bool:
 
 def _owed(world: World) -> list[str]:
     found = [f"{what} {rows}" for what, query in _OWED.items() if (rows := world.disk.rows(query))]
+    found += world.owed()
     # A platform that sends none twice has done with a late one, which comes all the same.
     if webhooks := world.premises.outstanding + world.delivery.under_way:
         found.append(f"{webhooks} webhooks to bring")
@@ -221,10 +224,8 @@ def _runs(world: World, kind: str) -> int:
 
 def works_of(world: World) -> ConnectionRunner | None:
     """Return the works of the one connection, unless there is none at this moment."""
-    if world.life is None or not world.life.takes_requests:
-        return None
-    supervisor = world.life.parts.supervisor
-    found = [supervisor.find(context.connection.id) for context in supervisor.contexts]
+    supervisors = [life.parts.supervisor for life in world.lives_now() if life.takes_requests]
+    found = [supervisor.find(context.connection.id) for supervisor in supervisors for context in supervisor.contexts]
     return found[0] if len(found) == 1 else None
 
 

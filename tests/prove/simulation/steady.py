@@ -52,6 +52,10 @@ class Clock:
         """Return what the daemon's wall clock shows."""
         return self.true_time() + self.skew + AHEAD.get()
 
+    def database(self) -> float:
+        """Return what the clock of a database shows that has a machine of its own."""
+        return self.true_time() + self.skew
+
     def jump(self, seconds: float) -> None:
         """Set the daemon's wall clock forward, or back."""
         self.skew += seconds

@@ -239,15 +239,15 @@ def could_not_start(life: Life) -> bool:
 
     What ended it tells, not the disk: that may have room again by the time the last task is gone.
     """
-    return not life.ready.is_set() and all(isinstance(one, DiskFull) for one in _leaves(life.ended_by))
+    return not life.ready.is_set() and all(isinstance(one, DiskFull) for one in leaves_of(life.ended_by))
 
 
-def _leaves(error: BaseException | None) -> list[BaseException]:
+def leaves_of(error: BaseException | None) -> list[BaseException]:
     """Return what nurseries have wrapped."""
     if isinstance(error, BaseExceptionGroup):
-        return [leaf for one in error.exceptions for leaf in _leaves(one)]
+        return [leaf for one in error.exceptions for leaf in leaves_of(one)]
     return [] if error is None else [error]
 
 
 def _told(error: BaseException) -> str:
-    return "; ".join(f"{type(one).__name__}: {one}" for one in _leaves(error))
+    return "; ".join(f"{type(one).__name__}: {one}" for one in leaves_of(error))

@@ -17,9 +17,6 @@ from tests.prove.simulation.traffic import listed
 from tests.prove.simulation.words import PERSONAL, SECRETS
 from tests.prove.simulation.world import SMALL_KIND, World
 
-LONGEST_REST = 6 * 3600.0
-"""Seconds. Webhooks that were refused are tried again once an hour."""
-
 FIRST_LOOK, LONGEST_LOOK = 0.5, 20.0
 RESTED = 3
 """So many looks in a row must find nothing owed: between two pages a sweep is not to be seen."""
@@ -145,7 +142,7 @@ async def rests(world: World, when: str) -> bool:
         if world.audit.breaches:
             return False
         rested = 0 if owed else rested + 1
-        if trio.current_time() - began > LONGEST_REST:
+        if trio.current_time() - began > world.longest_rest:
             world.audit.breach(f"no rest {when}:", *owed)
             return False
         cause = blocked(world)
@@ -210,7 +207,7 @@ async def read_everything(world: World) -> None:
 
 
 async def _until(world: World, holds: Callable[[], bool], words: str) -> None:
-    with trio.move_on_after(LONGEST_REST) as scope:
+    with trio.move_on_after(world.longest_rest) as scope:
         while not holds():  # noqa: ASYNC110  the database tells nobody
             await trio.sleep(1)
     if scope.cancelled_caught:

@@ -94,6 +94,8 @@ class World:
     """Customers that the merchant has excluded at once: their removal waits for a person."""
     longest_blocked: float = 1200.0
     """Seconds for which the connection or a kind may be blocked. The prober's pauses are 5 minutes at most."""
+    longest_rest: float = 6 * 3600.0
+    """Seconds until the daemon is at rest. Webhooks that were refused are tried again once an hour."""
     over: bool = False
     restart_after: float = RESTART_SECONDS
     doomed_in: int = 0

@@ -15,6 +15,9 @@ from unittest import mock
 
 import trio
 
+import daemon.engine.gaps
+import daemon.sandbox.bigcommerce.delivery
+import daemon.storage.gaps
 from daemon.engine.pipeline import Pipeline
 from tests.prove.simulation.audit import watch_work
 from tests.prove.simulation.cluster.ending import quiet
@@ -27,10 +30,24 @@ from tests.prove.simulation.stores.base import StoreType
 from tests.prove.simulation.trace import Trace
 
 
+SOON = (5, 10, 20, 40, 60, 60, 60, 120, 120, 600, 3600)
+"""Seconds between the attempts at a webhook: an hour in which nodes only beat would take longer than all the rest."""
+
+GAP_SECONDS = 120.0
+"""Seconds between two readings that close gaps, for the same reason."""
+
+
 def simulate(seed: int, store: StoreType, nodes: int, sink: Callable[[str], None] | None = None) -> Outcome:
     """Play a run with so many nodes."""
     log = io.StringIO()
-    with steady(seed) as clock, small_scale(store), logging_to(log):
+    with (
+        steady(seed) as clock,
+        small_scale(store),
+        logging_to(log),
+        mock.patch.object(daemon.sandbox.bigcommerce.delivery, "RETRIES", SOON),
+        mock.patch.object(daemon.engine.gaps, "HOUR", GAP_SECONDS),
+        mock.patch.object(daemon.storage.gaps, "HOUR", GAP_SECONDS),
+    ):
         trace = Trace(clock.now, sink)
         return trio.run(_play, seed, store, nodes, clock, trace, log, clock=clock.ticks)
 

@@ -51,6 +51,7 @@ class ClusterWorld(World):
 
     audited_by: ClassVar[type[Audit]] = ClusterAudit
     connected_by: ClassVar[type[Network]] = Wires
+    longest_rest: float = 1800.0
     machines: list[Machine] = field(factory=list)
     bus: Bus = field(factory=Bus)
     pauses: Pauses = field(factory=Pauses)

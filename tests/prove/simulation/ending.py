@@ -52,6 +52,7 @@ async def quiet(world: World) -> None:
         await reconnect(world)
     if not await rests(world, "after the storm"):
         return
+    world.rested()
     if not world.store_type.repeats:
         await _lose_some(world)
     world.merchant.mend()

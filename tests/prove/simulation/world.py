@@ -188,6 +188,9 @@ class World:
     def calm(self) -> None:
         """End all trouble that this world has besides that of others."""
 
+    def rested(self) -> None:
+        """Look at what the storm has left, before more full syncs mend it."""
+
     def owed(self) -> list[str]:
         """Return what must still be done before the daemon is at rest, besides what its database says."""
         return []

@@ -1,5 +1,6 @@
 """One life of the daemon as a node among others, and the machine on which one such life runs after the other."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from tests.prove.simulation.cluster.link import UP, Bus, Link, NodeMessages, Nod
 from tests.prove.simulation.cluster.pausing import Pauses
 from tests.prove.simulation.disk import Storage
 from tests.prove.simulation.life import Life
-from tests.prove.simulation.network import Connected
+from tests.prove.simulation.network import Call, Connected
 
 CONNECTED: ContextVar[Connected] = ContextVar("connected")
 """The access to the network of the life that a task belongs to."""
@@ -30,11 +31,6 @@ class NodeLife(Life):
     bus: Bus
     pauses: Pauses
     cluster: Cluster | None = None
-
-    @property
-    def takes_requests(self) -> bool:
-        """True if it listens. That it stands still, only those who ask it find out."""
-        return super().takes_requests
 
     @property
     def number(self) -> int:
@@ -102,6 +98,17 @@ class NodeLife(Life):
 
 
 @define(eq=False, kw_only=True)
+class Trap:
+    """Something that befalls a machine right before one of its writes leaves: the `after`th with `part` in its path."""
+
+    part: str
+    after: int
+    spring: Callable[["Machine"], None]
+    sprung: list[Call] = field(factory=list)
+    """The write."""
+
+
+@define(eq=False, kw_only=True)
 class Machine:
     """A machine with a clock and a network of its own. It starts the daemon again whenever it has ended."""
 
@@ -110,11 +117,7 @@ class Machine:
     link: Link = field(factory=Link)
     life: NodeLife | None = None
     restart_after: float = 5.0
-    dies_in: int = 0
-    """After so many more writes to SparkLayer it dies; 0: it may live."""
-    pauses_in: int = 0
-    """After so many more it stands still."""
-    pause_seconds: float = 0.0
+    trap: "Trap | None" = None
     spared_until: float = 0.0
     """Until then it is not killed: it must have said its last words."""
     ill_until: float = 0.0

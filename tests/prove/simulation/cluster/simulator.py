@@ -20,10 +20,9 @@ import daemon.sandbox.bigcommerce.delivery
 import daemon.storage.gaps
 from daemon.engine.pipeline import Pipeline
 from tests.prove.simulation.audit import watch_work
-from tests.prove.simulation.cluster.ending import quiet
 from tests.prove.simulation.cluster.storm import storm
 from tests.prove.simulation.cluster.world import ClusterWorld
-from tests.prove.simulation.ending import look_at_log
+from tests.prove.simulation.ending import look_at_log, quiet
 from tests.prove.simulation.simulator import Outcome, logging_to, outcome_of, small_scale
 from tests.prove.simulation.steady import Clock, steady
 from tests.prove.simulation.stores.base import StoreType

@@ -1,21 +1,24 @@
 """A world in which several machines run the daemon on one database."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
 from unittest import mock
 
 import trio
 from attrs import define, evolve, field
+from sqlalchemy import Connection, update
 
 import daemon.transport.http
 from daemon.engine.runner import ConnectionRunner
 from daemon.errors import StorageTrouble
 from daemon.model import Site
-from daemon.storage import connections
+from daemon.storage import connections, leases
 from daemon.storage.connections import Adopt
-from daemon.storage.leases import EXPEL_AFTER
+from daemon.storage.leases import EXPEL_AFTER, Lease
+from daemon.storage.tables import leases as lease_rows
 from tests.prove.simulation.audit import Audit
 from tests.prove.simulation.cluster.audit import LONGEST_ALONE, ClusterAudit, Lawful
 from tests.prove.simulation.cluster.link import UP, Bus
@@ -55,6 +58,9 @@ class ClusterWorld(World):
     machines: list[Machine] = field(factory=list)
     bus: Bus = field(factory=Bus)
     pauses: Pauses = field(factory=Pauses)
+    stormy: bool = True
+    disk_loses_takeover: bool = False
+    """True if the server fails over after the next takeover, and knows nothing of it then."""
     poisoned: bool = False
     """True while the work on the connection crashes on every node."""
 
@@ -65,8 +71,7 @@ class ClusterWorld(World):
         """Build a world for so many nodes. What the runs with one life show is left out."""
         chance = random.Random(f"cluster {seed}")
         drawn = Plan.draw(chance, repeats=store.repeats)
-        minutes = chance.choice([1.0, 1.5, 2.0])
-        plan = evolve(drawn, lossy=False, leaves=False, jumps=False, quota=None, rate=None, minutes=minutes)
+        plan = evolve(drawn, lossy=False, leaves=False, jumps=False, sweep_seconds=1e6, quota=None, rate=None)
         world = cls.build(seed, store, clock, trace, nursery, plan)
         apart = chance.choice(APART_SECONDS)
         world.machines = [Machine(number=n, ahead=chance.uniform(-apart, apart)) for n in range(nodes)]
@@ -107,10 +112,10 @@ class ClusterWorld(World):
 
     def calm(self) -> None:
         """Let every machine go on, and reach the database."""
-        self.poisoned = self.bus.pooler = False
+        self.poisoned = self.bus.pooler = self.disk_loses_takeover = False
         for machine in self.machines:
             machine.link.turn(UP)
-            machine.dies_in = machine.pauses_in = 0
+            machine.trap = None
             if machine.life is not None:
                 self.pauses.resume(machine.life.number)
 
@@ -123,6 +128,17 @@ class ClusterWorld(World):
         if rows := self.disk.rows("SELECT kind, puts_owed FROM sync_log WHERE puts_owed > 0"):
             found.append(f"PUTs {rows}")
         return found
+
+    def rested(self) -> None:
+        """See to it that SparkLayer's sync-log is what the database says that it was told."""
+        query = "SELECT last_full_sync, last_succeeded FROM sync_log WHERE kind = ?"
+        for (_, kind), log in self.site.state.sync_log.logs.items():
+            [(ended, succeeded)] = self.disk.rows(query, kind)
+            issues = sorted(row[0] for row in self.disk.rows("SELECT external_id FROM issues WHERE kind = ?", kind))
+            stored = (ended and int(ended), succeeded, issues)
+            told = (_seconds(log.get("last_full_sync")), log.get("last_full_sync_succeeded"), sorted(log.errors))
+            if told != stored:
+                self.audit.breach(f"the sync-log of {kind} is", told, "instead of", stored)
 
     async def run_machine(self, machine: Machine) -> None:
         """Start the daemon on a machine, and start it again whenever it has ended."""
@@ -137,7 +153,7 @@ class ClusterWorld(World):
                 disk=self.disk,
                 clock=self.clock,
                 connected=connected,
-                committed=self.audit.committed,
+                committed=self._committed,
                 chance=random.Random(f"life {self.lives} of {self.seed}"),
                 link=machine.link,
                 bus=self.bus,
@@ -208,6 +224,21 @@ class ClusterWorld(World):
         resting = self.disk.rows("SELECT 1 FROM leases WHERE not_before > ?", now - LONGEST_ALONE)
         return self.poisoned or bool(resting)
 
+    def _committed(self, fn: Callable[..., Any], call: Any, result: Any) -> None:
+        self.audit.committed(fn, call, result)
+        if fn is not leases.look or not any(self._is_of_the_shop(taken.lease) for taken in result.taken):
+            return
+        if self.disk_loses_takeover:
+            self.disk_loses_takeover = False
+            lost = [taken.lease for taken in result.taken]
+            self.trace.add("the server has lost takeovers", *lost)
+            for lease in lost:
+                self.disk.transact(_as_before, lease)
+
+    def _is_of_the_shop(self, lease: Lease) -> bool:
+        query = "SELECT 1 FROM connections WHERE id = ? AND site_id = 'sandbox'"
+        return bool(self.disk.rows(query, lease.connection_id))
+
     def _node_of(self, number: int) -> str | None:
         return next((life.node_id for life in self.lives_now() if life.number == number), None)
 
@@ -218,18 +249,16 @@ class ClusterWorld(World):
         return all(name not in present or present[name].ill_until >= now for name in names)
 
     def _after_sent(self, call: Call) -> None:
-        """Kill a node, or let it stand still, right after its look at the lease."""
+        """Spring a trap: have a node die or stand still right after its look at the lease."""
         machine = next((one for one in self.machines if one.life and one.life.number == call.life), None)
-        if machine is None:
+        trap = None if machine is None else machine.trap
+        if machine is None or trap is None or trap.part not in call.request.path:
             return
-        if machine.dies_in:
-            machine.dies_in -= 1
-            if not machine.dies_in:
-                self.kill(machine)
-        if machine.pauses_in:
-            machine.pauses_in -= 1
-            if not machine.pauses_in:
-                self.wires.nursery.start_soon(self.pause, machine, machine.pause_seconds)
+        trap.after -= 1
+        if not trap.after:
+            machine.trap = None
+            trap.sprung.append(call)
+            trap.spring(machine)
 
     @contextmanager
     def composed(self) -> Iterator[None]:
@@ -250,6 +279,16 @@ class ClusterWorld(World):
             stack.enter_context(mock.patch.object(daemon.transport.http, "_single_connection", connection))
             stack.enter_context(mock.patch.object(ConnectionRunner, "run", crashing))
             yield
+
+
+def _as_before(conn: Connection, lease: Lease) -> None:
+    mine = lease_rows.c.connection_id == lease.connection_id
+    # Its last node has no row by now, so it is free.
+    conn.execute(update(lease_rows).where(mine).values(node_id="dead", token=lease.token - 1))
+
+
+def _seconds(text: str | None) -> int | None:
+    return None if text is None else int(datetime.fromisoformat(text).timestamp())
 
 
 def _works(life: NodeLife) -> bool:

@@ -50,7 +50,7 @@ $(VENV)/promtool: | $(READY)
 # The daemon in memory against everything that can go wrong: SEEDS=500 tries the first 500, SEED=17 that one alone.
 # PLATFORM=woocommerce does it with the store of another platform; so do the crash loop and the power cuts.
 simulate: $(READY)
-	$(BIN)/python -m tests.prove.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(if $(PLATFORM),--platform $(PLATFORM)) $(ARGS)
+	$(BIN)/python -m tests.prove.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(if $(NODES),--nodes $(NODES)) $(if $(PLATFORM),--platform $(PLATFORM)) $(ARGS)
 
 # Every operation of both APIs answers oddly, at each moment of a shop's life; ARGS="--share 0.1" tries a tenth.
 .PHONY: walk

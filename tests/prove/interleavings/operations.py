@@ -1,8 +1,8 @@
 """The database in the middle of a day, and every operation on it that two nodes may make at the same time.
 
 *Intake* is what any node may do for any connection: webhooks, orders of people and of Ignite, connects. *Owner* is what
-only the node that works on a connection does for it: so two owners' operations never meet. *Node* is what nodes do about
-themselves and the leases; it meets owners' operations as they really are, behind the fence.
+only the node that works on a connection does for it: so two owners' operations never meet. *Node* is what nodes do
+about themselves and the leases; it meets owners' operations as they really are, behind the fence.
 """
 
 from collections.abc import Callable, Mapping

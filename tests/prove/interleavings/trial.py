@@ -1,10 +1,9 @@
 """A trial: two operations on the same database in one order of their statements, and a judgement of its end.
 
 Both must end without an error, and the database as if one operation had been made after the other, in either order:
-with the same rows, except for new ids. One that passes over locked rows may have done nothing, or with other leases. So
-nothing recorded is lost, unless the other operation alone would take it
-away. Three invariants are judged besides: one current run a kind, one active connection a site, no row of a wiped
-connection.
+with the same rows, except for new ids. One that passes over locked rows may have done nothing, or with other leases.
+So nothing recorded is lost, unless the other operation alone would take it away. Four invariants are judged besides:
+one current run a kind, one active connection a site, no row of a wiped connection, a higher token with each takeover.
 """
 
 import itertools
@@ -24,7 +23,7 @@ from daemon.model import Secret
 from daemon.storage import postgres
 from daemon.storage.migrate import upgrade
 from daemon.storage.tables import metadata
-from tests.prove.interleavings.operations import EVERY, FENCED, INTAKE, NODE, OWNER, SILENT, SKIPS, Day, Make, made
+from tests.prove.interleavings.operations import EVERY, FENCED, INTAKE, NODE, OWNER, SKIPS, Day, Make, made
 from tests.prove.interleavings.session import Pair, Played
 
 FIRST_NEW = {"connections": 1000, "full_syncs": 2000}

@@ -143,7 +143,7 @@ class World:
             audit.accepted(premises.told(headers, body), moment)
 
         delivery = WebhookDelivery(
-            life=lambda: world.listener(),
+            life=lambda: world.listener(),  # noqa: PLW0108  the world is made below
             chance=random.Random(f"post {seed}"),
             trace=trace,
             accepted=accepted,

@@ -1,4 +1,4 @@
-"""Watches a run of several lives. What must hold besides what always holds:
+"""Watches a run of several lives, and notes what must never happen in one.
 
 * Only the node with a connection's lease writes to SparkLayer for it, and commits as its owner.
 * A node is expelled only for what has befallen it alone, never after an outage for all.

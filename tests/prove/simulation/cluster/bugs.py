@@ -50,7 +50,7 @@ def _no_look_before_a_request() -> Patch:
 
 def _no_last_word() -> Patch:
     """Say nothing of what was sent without the lease."""
-    return mock.patch.object(OwnedConnection, "last_word", lambda _self, _now: None)
+    return mock.patch.object(OwnedConnection, "last_word", return_value=None)
 
 
 def _last_word_without_doubt() -> Patch:
@@ -78,7 +78,7 @@ def _owed_put_lost() -> Patch:
 
 def _no_second_look() -> Patch:
     """Look only once at what the last owner may have been sending."""
-    return mock.patch.object(last_word, "unsure", lambda _conn, _id: {})
+    return mock.patch.object(last_word, "unsure", return_value={})
 
 
 def _expels_while_blind() -> Patch:
@@ -133,7 +133,7 @@ def _expelled_on_a_short_pause() -> Patch:
 
 def _never_expelled() -> Patch:
     """Wait for a silent node without end."""
-    return mock.patch.object(leases, "expel", lambda _conn, _now: [])
+    return mock.patch.object(leases, "expel", return_value=[])
 
 
 BUGS: Mapping[str, Callable[[], Patch]] = {

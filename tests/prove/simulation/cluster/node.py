@@ -58,9 +58,10 @@ class NodeLife(Life):
         return [] if self.cluster is None else list(self.cluster._owned.values())
 
     @property
-    def last_words(self) -> bool:
-        """True while it ends the work on a connection, and says what it may have sent."""
-        return self.cluster is not None and bool(self.cluster._releasing)
+    def owes(self) -> bool:
+        """True while it must still say what it may have sent, or look again at what another node may have sent."""
+        releasing = self.cluster is not None and bool(self.cluster._releasing)
+        return releasing or any(owned.second_look or not owned.given for owned in self.owned)
 
     def crash(self) -> None:
         """Die at once, even while it stands still."""

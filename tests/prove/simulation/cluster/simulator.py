@@ -28,7 +28,6 @@ from tests.prove.simulation.steady import Clock, steady
 from tests.prove.simulation.stores.base import StoreType
 from tests.prove.simulation.trace import Trace
 
-
 SOON = (5, 10, 20, 40, 60, 60, 60, 120, 120, 600, 3600)
 """Seconds between the attempts at a webhook: an hour in which nodes only beat would take longer than all the rest."""
 
@@ -51,9 +50,7 @@ def simulate(seed: int, store: StoreType, nodes: int, sink: Callable[[str], None
         return trio.run(_play, seed, store, nodes, clock, trace, log, clock=clock.ticks)
 
 
-async def _play(
-    seed: int, store: StoreType, nodes: int, clock: Clock, trace: Trace, log: io.StringIO
-) -> Outcome:
+async def _play(seed: int, store: StoreType, nodes: int, clock: Clock, trace: Trace, log: io.StringIO) -> Outcome:
     async with trio.open_nursery() as nursery:
         world = ClusterWorld.found(seed, store, clock, trace, nursery, nodes)
         trace.add("plan", world.plan)

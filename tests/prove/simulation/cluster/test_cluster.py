@@ -15,8 +15,7 @@ WITHIN = 40
 SHORT = ("no-fence", "no-last-word")
 """Bugs that `make prove` plants; `make simulate NODES=3 ARGS="--bug all"` plants all."""
 
-FOUND: dict[str, tuple[int, str]] = {
-}
+FOUND: dict[str, tuple[int, str]] = {}
 """By bug: a seed that found it, and words of the breach that it causes."""
 
 

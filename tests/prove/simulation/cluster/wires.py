@@ -1,8 +1,8 @@
 """The network of several lives: a request outlives its sender, and may have its effect long after.
 
 A request leaves its process a moment after the daemon's last look at its lease. A life that stands still in between
-sends it when it goes on. A request that has left and whose sender gives it up, or dies, may still have its effect, up to
-`LONGEST` seconds after it was sent.
+sends it when it goes on. A request that has left, and whose sender dies or gives it up, may still have its effect, up
+to `LONGEST` seconds after it was sent.
 """
 
 from typing import Any

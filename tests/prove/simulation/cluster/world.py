@@ -103,7 +103,9 @@ class ClusterWorld(World):
 
     def lives_now(self) -> Sequence[NodeLife]:
         """Return the lives that are there now."""
-        return [machine.life for machine in self.machines if machine.life is not None and not machine.life.gone.is_set()]
+        return [
+            machine.life for machine in self.machines if machine.life is not None and not machine.life.gone.is_set()
+        ]
 
     def listener(self) -> Life | None:
         """Return a node that listens, as a load balancer chooses one."""
@@ -122,9 +124,7 @@ class ClusterWorld(World):
     def owed(self) -> list[str]:
         """Return what nodes have still to say or to look at, and what is still on its way."""
         found = [f"{self.wires.under_way} late requests"] if self.wires.under_way else []
-        for life in self.lives_now():
-            if life.last_words or any(owned.second_look or not owned.given for owned in life.owned):
-                found.append(f"last words or second looks of life {life.number}")
+        found += [f"last words or second looks of life {life.number}" for life in self.lives_now() if life.owes]
         if rows := self.disk.rows("SELECT kind, puts_owed FROM sync_log WHERE puts_owed > 0"):
             found.append(f"PUTs {rows}")
         return found
@@ -263,7 +263,6 @@ class ClusterWorld(World):
     @contextmanager
     def composed(self) -> Iterator[None]:
         """Have every life's clients speak through the network, and its tasks stand still when it does."""
-
         run = ConnectionRunner.run
 
         async def crashing(runner: ConnectionRunner) -> None:
@@ -293,5 +292,3 @@ def _seconds(text: str | None) -> int | None:
 
 def _works(life: NodeLife) -> bool:
     return any(owned.stored.site.id == "sandbox" for owned in life.owned)
-
-

@@ -1,7 +1,7 @@
 """The way of one machine to the database that all share, and to the messages between nodes.
 
 The database is the simulator's `Disk`: real tables and the daemon's own statements, one whole transaction after the
-other. What a transaction of PostgreSQL does between two of its statements is not shown: see `tests.prove.interleavings`.
+other. What a transaction of PostgreSQL does between two statements is not shown: see `tests.prove.interleavings`.
 A cut way is `refused`, as by a server that restarts, or `silent`, as behind a broken network: then a call is given up
 after the time after which the daemon's own watchdog hangs up. What was committed when the answer got lost stays so.
 """

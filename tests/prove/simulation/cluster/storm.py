@@ -131,7 +131,7 @@ async def _pause_amid(world: ClusterWorld) -> None:
     seconds = world.chance.uniform(14.0, 22.0)
 
     def stand_still(machine: Machine) -> None:
-        world.wires.nursery.start_soon(world.pause, machine, seconds)
+        world.wires.begin(world.pause, machine, seconds)
 
     await _trap(world, _working(world), stand_still)
     await trio.sleep(seconds + BETWEEN)
@@ -153,7 +153,7 @@ async def _trap(world: ClusterWorld, machine: Machine, spring: Callable[[Machine
         spring(machine)
     for call in trap.sprung:
         world.trace.add("trapped", call.side, call.number)
-        world.wires.nursery.start_soon(_change_again, world, call)
+        world.wires.begin(_change_again, world, call)
 
 
 async def _change_again(world: ClusterWorld, call: Call) -> None:
@@ -166,7 +166,7 @@ async def _change_again(world: ClusterWorld, call: Call) -> None:
 async def _cut_off(world: ClusterWorld) -> None:
     """Cut one machine off from the database; it reaches the APIs all the same."""
     seconds = world.chance.choice([1.0, 5.0, 14.0, 20.0])
-    world.wires.nursery.start_soon(_busily, world, seconds)
+    world.wires.begin(_busily, world, seconds)
     await world.cut([_working(world)], world.chance.choice([REFUSED, SILENT]), seconds)
 
 

@@ -5,6 +5,8 @@ sends it when it goes on. A request that has left, and whose sender dies or give
 to `LONGEST` seconds after it was sent.
 """
 
+import contextvars
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -25,6 +27,7 @@ class Wires(Network):
     """See the module. `nursery` is the world's."""
 
     nursery: trio.Nursery
+    outside: contextvars.Context
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
@@ -33,6 +36,10 @@ class Wires(Network):
         """Requests that had their effect after their sender had given them up."""
         self.under_way = 0
         """Requests that may still have their effect though nothing waits for them."""
+
+    def begin(self, task: Callable[..., Awaitable[None]], *values: Any) -> None:
+        """Begin a task of the world, whoever asks for it: it must not stand still with a life."""
+        self.outside.run(self.nursery.start_soon, task, *values)
 
     async def _there_and_back(self, life: Connected, call: Call, fault: Fault | None) -> Response:
         sent = trio.current_time()
@@ -43,7 +50,7 @@ class Wires(Network):
             late = call.side == SITE and self._chance.random() < LATE and arrives > trio.current_time()
             if late and call.number not in self._carried:
                 self.under_way += 1
-                self.nursery.start_soon(self._arrive, call, arrives)
+                self.begin(self._arrive, call, arrives)
             raise
 
     def _leave(self, life: Connected) -> None:

@@ -1,5 +1,6 @@
 """A world in which several machines run the daemon on one database."""
 
+import contextvars
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -81,7 +82,7 @@ class ClusterWorld(World):
         world.cluster_audit.late = lambda call: call.number in world.wires.late
         world.cluster_audit.may_be_expelled = world._may_be_expelled
         world.cluster_audit.after_sent = world._after_sent
-        world.wires.nursery = nursery
+        world.wires.nursery, world.wires.outside = nursery, contextvars.copy_context()
         world.wires._witnesses[1:] = [Lawful(one, world.cluster_audit) for one in world.wires._witnesses[1:]]
         for n in range(DORMANT):
             call = Adopt(site=Site("test", f"dormant{n}"), platform=store.platform, encrypted=b"", now=0.0)

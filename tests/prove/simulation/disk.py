@@ -138,11 +138,13 @@ class Storage:
         await trio.sleep(self._latency())
         self._wake, self._in_hand, self._queue = trio.Event(), self._queue, []
         trouble = await self._absent()
-        outcomes = [(None, trouble)] * len(self._in_hand) if trouble else self._commit(self._in_hand)
+        outcomes: list[Outcome] = [(None, trouble) for _ in self._in_hand]
+        if trouble is None:
+            outcomes = self._commit(self._in_hand)
         await trio.sleep(TELL_SECONDS * self._chance.random())
         if trouble := await self._absent():
             # What was committed stays so; only its callers cannot know.
-            outcomes = [(None, trouble)] * len(self._in_hand)
+            outcomes = [(None, trouble) for _ in self._in_hand]
         done, self._in_hand = self._in_hand, []
         for waiting, outcome in zip(done, outcomes, strict=True):
             waiting.tell(outcome)

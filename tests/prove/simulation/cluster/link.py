@@ -40,9 +40,9 @@ class Link:
         self._turned.set()
         self._turned = trio.Event()
 
-    async def trouble(self, patience: float) -> StorageTrouble | None:
-        """Return the trouble of a call at this moment; a silent way may be mended within its `patience`."""
-        with trio.move_on_after(patience):
+    async def trouble(self, longest: float) -> StorageTrouble | None:
+        """Return the trouble of a call at this moment; a silent way may be mended within `longest` seconds."""
+        with trio.move_on_after(longest):
             while self.state == SILENT:
                 await self._turned.wait()
         if self.state == REFUSED:
@@ -137,14 +137,14 @@ class NodeStorage(Storage):
         """Run a transaction of a node about itself and the leases."""
         return await self._through(BEAT_SILENT_SECONDS, self._transact, fn, *args)
 
-    async def _through(self, patience: float, work: Callable[..., Any], *args: Any) -> Any:
+    async def _through(self, longest: float, work: Callable[..., Any], *args: Any) -> Any:
         with trio.CancelScope(shield=True) as scope:  # as the daemon waits for its threads
             self._scopes.append(scope)
             try:
-                if trouble := await self._link.trouble(patience):
+                if trouble := await self._link.trouble(longest):
                     raise trouble
                 result = await work(*args)
-                if trouble := await self._link.trouble(patience):
+                if trouble := await self._link.trouble(longest):
                     raise trouble
             finally:
                 self._scopes.remove(scope)

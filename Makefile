@@ -48,9 +48,10 @@ $(VENV)/promtool: | $(READY)
 	cd $(VENV) && dpkg --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool && rm prometheus_*.deb
 
 # The daemon in memory against everything that can go wrong: SEEDS=500 tries the first 500, SEED=17 that one alone.
-# PLATFORM=woocommerce does it with the store of another platform; so do the crash loop and the power cuts.
+# PLATFORM=woocommerce does it with the store of another platform; so do the crash loop and the power cuts. NODES=3 has
+# several nodes on one database.
 simulate: $(READY)
-	$(BIN)/python -m tests.prove.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(if $(PLATFORM),--platform $(PLATFORM)) $(ARGS)
+	$(BIN)/python -m tests.prove.simulation --seeds $(or $(SEEDS),200) $(if $(SEED),--seed $(SEED)) $(if $(NODES),--nodes $(NODES)) $(if $(PLATFORM),--platform $(PLATFORM)) $(ARGS)
 
 # Every operation of both APIs answers oddly, at each moment of a shop's life; ARGS="--share 0.1" tries a tenth.
 .PHONY: walk

@@ -1,7 +1,8 @@
 """The database in the middle of a day, and every operation on it that two nodes may make at the same time.
 
 *Intake* is what any node may do for any connection: webhooks, orders of people and of Ignite, connects. *Owner* is what
-only the node that works on a connection does for it: so two owners' operations never meet.
+only the node that works on a connection does for it: so two owners' operations never meet. *Node* is what nodes do
+about themselves and the leases; it meets owners' operations as they really are, behind the fence.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from daemon.storage import (
     full_syncs,
     gaps,
     installs,
+    last_word,
+    leases,
     ledger,
     leftovers,
     outbox,
@@ -33,12 +36,17 @@ from daemon.storage import (
     sync_log,
     vault,
 )
+from daemon.storage.leases import Lease
+from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Claim
 from daemon.storage.states import RemovalCause, RunMode
 from daemon.storage.sync_log import Report
 from daemon.storage.tables import connections as connections_table
 
 PRODUCTS, CUSTOMERS = Kind.PRODUCTS, Kind.CUSTOMERS
+SILENT = "silent"
+"""A node that has both leases, and may be expelled."""
+
 SHOP, OTHER, GONE, NEW = (Site("test", name) for name in ("shop", "other", "gone", "new"))
 
 
@@ -58,6 +66,8 @@ class Day:
     report: Report
     last_report: Report
     """The end of the customers' run."""
+    leases: Mapping[ConnectionId, Lease]
+    """Those of the silent node."""
 
 
 def made(conn: Connection) -> Day:
@@ -101,6 +111,10 @@ def made(conn: Connection) -> Day:
     report, last_report = (write(sync_log.take, (shop, kind)) for kind in (PRODUCTS, CUSTOMERS))
     assert report.full
     assert last_report.run == customers
+    _enter(conn, SILENT, -5.0)
+    taken = leases.take(conn, leases.Take(node_id=SILENT, held=[], now=1.0))
+    for name in ("alive", "node0", "node1"):
+        _enter(conn, name, 8.0)
     return Day(
         shop=shop,
         leaving=leaving,
@@ -109,7 +123,12 @@ def made(conn: Connection) -> Day:
         backfill=outbox.claim(conn, shop, PRODUCTS, Lane.BACKFILL, 7.0, 9, set()),
         report=report,
         last_report=last_report,
+        leases={one.lease.connection_id: one.lease for one in taken},
     )
+
+
+def _enter(conn: Connection, name: str, seen_at: float) -> None:
+    leases.enter(conn, leases.Node(id=name, name=name, release="1", config=""), seen_at)
 
 
 def _adopt(site: Site, encrypted: bytes, before: bytes | None = None) -> connections.Adopt:
@@ -231,6 +250,12 @@ INTAKE: Mapping[str, Make] = {
         rotation._store,
         rotation.Renewed(connections_table, (1,), b"shop", b"renewed%d" % n),
     ),
+    "say a last word": lambda day, _: (
+        last_word.say,
+        last_word.LastWord(
+            connection_id=day.shop, now=9.0, doubted={PRODUCTS: ids("8", "4", "1", "9")}, reported=[PRODUCTS]
+        ),
+    ),
     "heartbeat": lambda _d, _n: (vault.heartbeat, None),
     "make a fingerprint key": lambda _, n: (vault._stored_or, b"key%d" % n),
 }
@@ -302,3 +327,43 @@ OWNER: Mapping[str, Make] = {
     "wipe": lambda day, _: (connections.wipe, connections.Wipe(id=day.leaving, blank=b"")),
     "wipe the shop": lambda day, _: (connections.wipe, connections.Wipe(id=day.shop, blank=b"")),
 }
+
+
+def _by(function: Callable[..., Any], *values: Any) -> tuple[Any, Any]:
+    """Return an operation of what takes several values."""
+    return one_by_one(lambda conn, call: function(conn, *call)), values
+
+
+def _look(node: str, *, may_accuse: bool = False, may_take: bool = False) -> tuple[Any, Any]:
+    return _by(leases.look, leases.Look(node_id=node, held=[], now=9.0, may_accuse=may_accuse, may_take=may_take))
+
+
+NODE: Mapping[str, Make] = {
+    "enter": lambda _, n: _by(_enter, f"new{n}", 9.0),
+    "beat": lambda _d, _n: _by(leases.beat, SILENT, 9.0),
+    "expel": lambda _, n: _look(f"node{n}", may_accuse=True),
+    "take": lambda _, n: _look(f"node{n}", may_take=True),
+    "expel and take": lambda _, n: _look(f"node{n}", may_accuse=True, may_take=True),
+    "look": lambda _d, _n: _look(SILENT),
+    "drain": lambda _d, _n: _by(leases.drain, SILENT),
+    "leave the cluster": lambda _d, _n: _by(leases.leave, SILENT),
+    "give": lambda day, _: (leases.give, day.leases[day.shop]),
+    "quarantine": lambda day, _: _by(leases.quarantine, day.leases[day.shop], 9.0),
+}
+
+SKIPS = frozenset({"expel", "take", "expel and take", "look"})
+"""Operations that pass over rows which others have locked. They come again with the next beat."""
+
+
+def fenced(name: str) -> Make:
+    """Return an owner's operation as it is really made: by the node that has the lease, behind the fence."""
+
+    def make(day: Day, number: int) -> tuple[Any, Any]:
+        operation, call = OWNER[name](day, number)
+        return leases.fenced(operation), (day.leases[day.leaving if name == "wipe" else day.shop], call)
+
+    return make
+
+
+FENCED: Mapping[str, Make] = {f"{name}, fenced": fenced(name) for name in OWNER}
+EVERY: Mapping[str, Make] = {**INTAKE, **OWNER, **NODE, **FENCED}

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from daemon.model import Secret
 from tests.postgres import SETTINGS, running
-from tests.prove.interleavings.operations import INTAKE, OWNER
+from tests.prove.interleavings.operations import EVERY
 from tests.prove.interleavings.session import Work
 from tests.prove.interleavings.trial import Bench, Name, pairs
 
@@ -30,6 +30,18 @@ MEND = {
     ("start of another kind", "confirm an end"): "a run and the sync-log locked in two orders",
 }
 """Pairs that were wrong once, with what was."""
+
+LEASES = (
+    ("beat", "expel and take"),
+    ("expel and take", "expel and take"),
+    ("expel and take", "settle, fenced"),
+    ("give", "take a report, fenced"),
+    ("expel and take", "leave the cluster"),
+    ("quarantine", "mark, fenced"),
+    ("take", "begin a new site"),
+    ("say a last word", "settle"),
+)
+"""Pairs of which each is a takeover or its like."""
 
 OTHERS = 40
 
@@ -52,6 +64,12 @@ def test_what_was_wrong_once_is_right_in_every_order(bench: Bench, names: Name) 
     assert [str(wrong) for wrong in bench.wrong(names, long=False)] == []
 
 
+@pytest.mark.parametrize("names", LEASES, ids=" + ".join)
+def test_a_takeover_is_right_in_every_order(bench: Bench, names: Name) -> None:
+    assert names in pairs()
+    assert [str(wrong) for wrong in bench.wrong(names, long=False)] == []
+
+
 def test_some_other_pairs_are_right_in_every_order(bench: Bench, chance: random.Random) -> None:
     before = bench.trials
     found = [str(wrong) for names in chance.sample(pairs(), OTHERS) for wrong in bench.wrong(names, long=False)]
@@ -60,7 +78,7 @@ def test_some_other_pairs_are_right_in_every_order(bench: Bench, chance: random.
 
 
 def test_every_operation_is_in_a_pair() -> None:
-    assert {name for names in pairs() for name in names} == INTAKE.keys() | OWNER.keys()
+    assert {name for names in pairs() for name in names} == EVERY.keys()
 
 
 def _read_then_write(conn: Connection) -> int:

@@ -4,6 +4,7 @@
     python -m tests.prove.simulation --seed 17 --trace    that one again, line by line
     python -m tests.prove.simulation --bug NAME           until a seed catches the planted bug
     ... --platform woocommerce                            with a store of another platform than BigCommerce
+    ... --nodes 3                                         with so many nodes on one database, and bugs of theirs
     ... --first 17 --breach "wrote"                 beginning with this seed; what it tells must have these words
 
 A seed that fails is told with the command that repeats it. Exit code 1: one failed, or a bug was not caught.
@@ -14,12 +15,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
 
 from tests.prove.simulation.steady import HASH_SEED
 
 if TYPE_CHECKING:
+    from tests.prove.simulation.simulator import Outcome
     from tests.prove.simulation.stores.base import StoreType
 
 DEFAULT = "bigcommerce"
@@ -37,17 +41,48 @@ def main() -> int:
     given = _arguments()
     from tests.prove.simulation.stores.base import store_type  # noqa: PLC0415  not in the process that only starts another
 
-    store = store_type(given.platform)
+    play = Play(store_type(given.platform), given.nodes)
     seeds = range(given.seeds) if given.seed is None else [given.seed]
     if given.bug is not None:
         first = [] if given.first is None else [given.first]
-        return _catch(store, given.bug, list(dict.fromkeys([*first, *seeds])), given.breach)
-    return _run(store, seeds, trace=given.trace, digests=given.digests)
+        return _catch(play, given.bug, list(dict.fromkeys([*first, *seeds])), given.breach)
+    return _run(play, seeds, trace=given.trace, digests=given.digests)
+
+
+@frozen
+class Play:
+    """The kind of run: with stores of one platform, and one life of the daemon at a time or several nodes."""
+
+    store: "StoreType"
+    nodes: int
+
+    def simulate(self, seed: int, sink: Callable[[str], None] | None = None) -> "Outcome":
+        """Play a seed."""
+        # Imported here: the process that only starts another one needs nothing of it.
+        from tests.prove.simulation import simulator  # noqa: PLC0415
+        from tests.prove.simulation.cluster import simulator as cluster  # noqa: PLC0415
+
+        if self.nodes > 1:
+            return cluster.simulate(seed, self.store, self.nodes, sink)
+        return simulator.simulate(seed, self.store, sink)
+
+    def bugs(self) -> Mapping[str, Callable[[], Any]]:
+        """Return the bugs that can be planted."""
+        from tests.prove.simulation.bugs import every_bug  # noqa: PLC0415  the same
+        from tests.prove.simulation.cluster.bugs import BUGS  # noqa: PLC0415
+
+        return BUGS if self.nodes > 1 else every_bug(self.store)
+
+    def __str__(self) -> str:
+        """Return the parameters of `make simulate`."""
+        nodes = f" NODES={self.nodes}" if self.nodes > 1 else ""
+        return nodes + ("" if self.store.platform == DEFAULT else f" PLATFORM={self.store.platform}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.prove.simulation", description=__doc__)
     parser.add_argument("--platform", default=DEFAULT, help="the platform of the store")
+    parser.add_argument("--nodes", type=int, default=1, help="how many nodes share the database")
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds to run, from 0")
     parser.add_argument("--seed", type=int, help="the only seed to run")
     parser.add_argument("--bug", help="plant this bug, or `all` of them one after the other")
@@ -58,18 +93,16 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(store: "StoreType", seeds: Sequence[int], *, trace: bool, digests: bool) -> int:
-    from tests.prove.simulation.simulator import simulate  # noqa: PLC0415  not in the process that only starts another
-
+def _run(play: Play, seeds: Sequence[int], *, trace: bool, digests: bool) -> int:
     began = time.monotonic()
     calls = lives = 0
     for seed in seeds:
-        outcome = simulate(seed, store, print if trace else None)
+        outcome = play.simulate(seed, print if trace else None)
         calls, lives = calls + outcome.calls, lives + outcome.lives
         if outcome.breaches:
             print(*outcome.last[-SHOWN:], sep="\n")
             print(f"\nseed {seed} fails:", *outcome.breaches, sep="\n  ")
-            print(f"\nagain: make simulate SEED={seed}" + _given(store))
+            print(f"\nagain: make simulate SEED={seed}{play}")
             return 1
         if digests:
             print(f"seed {seed} is good; its trace is {outcome.trace_hash}")
@@ -78,27 +111,18 @@ def _run(store: "StoreType", seeds: Sequence[int], *, trace: bool, digests: bool
     return 0
 
 
-def _given(store: "StoreType") -> str:
-    return "" if store.platform == DEFAULT else f" PLATFORM={store.platform}"
-
-
-def _catch(store: "StoreType", name: str, seeds: Sequence[int], breach: str) -> int:
+def _catch(play: Play, name: str, seeds: Sequence[int], breach: str) -> int:
     """Plant bugs; tell which seed catches each, and by what."""
-    from tests.prove.simulation.bugs import every_bug  # noqa: PLC0415  not in the process that only starts another
-
-    missed = [bug for bug in (every_bug(store) if name == "all" else [name]) if not _caught(store, bug, seeds, breach)]
+    missed = [bug for bug in (play.bugs() if name == "all" else [name]) if not _caught(play, bug, seeds, breach)]
     for bug in missed:
         print(f"{bug} was not caught within {len(seeds)} seeds")
     return 1 if missed else 0
 
 
-def _caught(store: "StoreType", bug: str, seeds: Sequence[int], breach: str) -> bool:
-    from tests.prove.simulation.bugs import every_bug  # noqa: PLC0415  not in the process that only starts another
-    from tests.prove.simulation.simulator import simulate  # noqa: PLC0415  the same
-
+def _caught(play: Play, bug: str, seeds: Sequence[int], breach: str) -> bool:
     for seed in seeds:
-        with every_bug(store)[bug]():
-            outcome = simulate(seed, store)
+        with play.bugs()[bug]():
+            outcome = play.simulate(seed)
         found = next((context for context in outcome.breaches if breach in context), None)
         if found is not None:
             print(f"{bug} is caught by seed {seed}: {found[:SHORT]}", flush=True)

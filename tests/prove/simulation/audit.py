@@ -79,7 +79,7 @@ class Audit:
     _versions: dict[str, int] = field(factory=dict)
     _expected: dict[int, set[str]] = field(factory=dict)
     _owing: dict[int, set[str]] = field(factory=lambda: defaultdict(set))
-    _under_way: dict[Key, int] = field(factory=dict)
+    _under_way: Counter[tuple[int, Key]] = field(factory=Counter)
     _silent: dict[tuple[object, ...], float] = field(factory=dict)
     _used_up: dict[int, float] = field(factory=dict)
     """Until when the store's quota is, by the call that took the last of it."""
@@ -110,14 +110,14 @@ class Audit:
         if call.side == SHOP and self.trace.now() < self._shut.get(call.life, 0.0) - ROUNDED:
             self.breach("shop was called in a window of which it had told that its limit is used up")
         if (key := written(call)) is not None:
-            self._under_way[key] = self._under_way.get(key, 0) + 1
-            if self._under_way[key] > 1 and key[1]:
+            self._under_way[call.life, key] += 1
+            if self._under_way[call.life, key] > 1 and key[1]:
                 self.breach("two writes at once of", *key)
 
     def over(self, call: Call) -> None:
         """Note that the daemon waits for it no more."""
         if (key := written(call)) is not None:
-            self._under_way[key] -= 1
+            self._under_way[call.life, key] -= 1
 
     def done(self, call: Call, response: Response) -> None:
         """Note what was read, and what was written."""

@@ -137,11 +137,21 @@ class Storage:
         await self._wake.wait()
         await trio.sleep(self._latency())
         self._wake, self._in_hand, self._queue = trio.Event(), self._queue, []
-        outcomes = self._commit(self._in_hand)
+        trouble = await self._absent()
+        outcomes: list[Outcome] = [(None, trouble) for _ in self._in_hand]
+        if trouble is None:
+            outcomes = self._commit(self._in_hand)
         await trio.sleep(TELL_SECONDS * self._chance.random())
+        if trouble := await self._absent():
+            # What was committed stays so; only its callers cannot know.
+            outcomes = [(None, trouble) for _ in self._in_hand]
         done, self._in_hand = self._in_hand, []
         for waiting, outcome in zip(done, outcomes, strict=True):
             waiting.tell(outcome)
+
+    async def _absent(self) -> StorageTrouble | None:
+        """Return the trouble of a database that does not answer. This process has its own."""
+        return None
 
     def die(self) -> None:
         """Lose whatever is not committed."""

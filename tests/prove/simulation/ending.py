@@ -17,9 +17,6 @@ from tests.prove.simulation.traffic import listed
 from tests.prove.simulation.words import PERSONAL, SECRETS
 from tests.prove.simulation.world import SMALL_KIND, World
 
-LONGEST_REST = 6 * 3600.0
-"""Seconds. Webhooks that were refused are tried again once an hour."""
-
 FIRST_LOOK, LONGEST_LOOK = 0.5, 20.0
 RESTED = 3
 """So many looks in a row must find nothing owed: between two pages a sweep is not to be seen."""
@@ -49,11 +46,13 @@ async def quiet(world: World) -> None:
     world.network.overtaken = None
     world.delivery.losing = 0.0
     world.premises.calm()
+    world.calm()
     await alive(world)
     if world.plan.leaves:
         await reconnect(world)
     if not await rests(world, "after the storm"):
         return
+    world.rested()
     if not world.store_type.repeats:
         await _lose_some(world)
     world.merchant.mend()
@@ -124,15 +123,16 @@ def _in_sparklayer(world: World) -> set[str]:
 
 async def _let_removals_go(world: World) -> bool:
     """Allow what the brake holds, as a person does, and wait until it is done."""
-    assert world.life is not None  # it is at rest
-    admin = world.life.parts.admin
+    life = world.listener()
+    assert life is not None  # it is at rest
+    admin = life.parts.admin
     for held in (await admin.removals({}))["removals"]:
         await admin.allow_removals({"site": held["site"], "kind": held["kind"], "ids": [held["id"]]})
     return await rests(world, "after removals were allowed")
 
 
 async def alive(world: World) -> None:
-    while world.life is None or not world.life.takes_requests:  # noqa: ASYNC110  lives come and go
+    while not ((life := world.listener()) and life.takes_requests):  # noqa: ASYNC110  lives come and go
         await trio.sleep(1)
 
 
@@ -143,7 +143,7 @@ async def rests(world: World, when: str) -> bool:
         if world.audit.breaches:
             return False
         rested = 0 if owed else rested + 1
-        if trio.current_time() - began > LONGEST_REST:
+        if trio.current_time() - began > world.longest_rest:
             world.audit.breach(f"no rest {when}:", *owed)
             return False
         cause = blocked(world)
@@ -158,6 +158,7 @@ async def rests(world: World, when: str) -> bool:
 
 def _owed(world: World) -> list[str]:
     found = [f"{what} {rows}" for what, query in _OWED.items() if (rows := world.disk.rows(query))]
+    found += world.owed()
     # A platform that sends none twice has done with a late one, which comes all the same.
     if webhooks := world.premises.outstanding + world.delivery.under_way:
         found.append(f"{webhooks} webhooks to bring")
@@ -207,7 +208,7 @@ async def read_everything(world: World) -> None:
 
 
 async def _until(world: World, holds: Callable[[], bool], words: str) -> None:
-    with trio.move_on_after(LONGEST_REST) as scope:
+    with trio.move_on_after(world.longest_rest) as scope:
         while not holds():  # noqa: ASYNC110  the database tells nobody
             await trio.sleep(1)
     if scope.cancelled_caught:
@@ -221,10 +222,8 @@ def _runs(world: World, kind: str) -> int:
 
 def works_of(world: World) -> ConnectionRunner | None:
     """Return the works of the one connection, unless there is none at this moment."""
-    if world.life is None or not world.life.takes_requests:
-        return None
-    supervisor = world.life.parts.supervisor
-    found = [supervisor.find(context.connection.id) for context in supervisor.contexts]
+    supervisors = [life.parts.supervisor for life in world.lives_now() if life.takes_requests]
+    found = [supervisor.find(context.connection.id) for supervisor in supervisors for context in supervisor.contexts]
     return found[0] if len(found) == 1 else None
 
 

@@ -247,7 +247,8 @@ async def reconnect(world: World) -> None:
 
 async def ignite(world: World, method: str, path: str, body: object = None) -> Response | None:
     """Ask the daemon as SparkLayer does."""
-    if world.life is None:
+    life = world.listener()
+    if life is None:
         return None
     headers = {b"authorization": f"Bearer {IGNITE_TOKEN}".encode(), b"content-type": b"application/json"}
     content = b"" if body is None else msgspec.json.encode(body)
@@ -261,6 +262,6 @@ async def ignite(world: World, method: str, path: str, body: object = None) -> R
     )
     if not path:
         world.audit.begin_anew()  # a clean-up that must go on, since connecting failed, begins anew too
-    response = await world.life.ask(request)
+    response = await life.ask(request)
     world.trace.add("ignite", method, path, response and response.status)
     return response

@@ -10,8 +10,9 @@
 It ends by `crash`, by `stop` (as SIGTERM does, returning when all is in peace), or by an error of its own: `ended_by`.
 """
 
+import contextvars
 import random
-from typing import cast
+from typing import Any, cast
 
 import structlog
 import trio
@@ -77,6 +78,7 @@ class Life:
     _nursery: trio.Nursery | None = None
     _scope: trio.CancelScope = field(factory=trio.CancelScope)
     _stop: trio.Event = field(factory=trio.Event)
+    _context: contextvars.Context = field(factory=contextvars.copy_context)
 
     @property
     def parts(self) -> Daemon:
@@ -91,10 +93,11 @@ class Life:
 
     async def run(self) -> None:
         """Live."""
+        self._context = contextvars.copy_context()
         try:
             with self._scope:
                 async with trio.open_nursery() as outer:
-                    self._storage = Storage(self.disk, self.chance, self.committed)
+                    self._storage = self._open()
                     outer.start_soon(self._storage.run)
                     await self._live(self._storage)
                     outer.cancel_scope.cancel()
@@ -104,14 +107,22 @@ class Life:
             self.connected.dead = True
             self.gone.set()
 
+    def _open(self) -> Storage:
+        return Storage(self.disk, self.chance, self.committed)
+
+    def _begin(self, nursery: trio.Nursery, parts: Daemon) -> None:
+        """Start the tasks that `daemon.app.serve` starts."""
+        nursery.start_soon(parts.supervisor.run)
+        nursery.start_soon(parts.teardown.run)
+
     async def _live(self, storage: Storage) -> None:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             parts = self._parts = await self._build(storage)
-            nursery.start_soon(parts.supervisor.run)
-            nursery.start_soon(parts.teardown.run)
+            self._begin(nursery, parts)
             self.ready.set()
             await self._stop.wait()
+            parts.tenure.finish()
             parts.supervisor.finish()
             parts.teardown.finish()
             nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
@@ -124,11 +135,15 @@ class Life:
             Metrics(),
             platforms=_PLATFORMS,
             knows=_knows_all,
-            now=self.clock.wall,
+            **self._tenure(storage),
         )
         await daemon.lifecycle.open_all()
         self._routes = Routes.of(build_routes(daemon, self.settings), daemon.lifecycle.factory.metrics)
         return daemon
+
+    def _tenure(self, _storage: Storage) -> dict[str, Any]:
+        """Return the parts that say which connections this life works on, and what time it is."""
+        return {"now": self.clock.wall}
 
     async def ask(self, request: Request) -> Response | None:
         """Return what the listener answers; None when the daemon does not listen, or dies meanwhile."""
@@ -141,7 +156,8 @@ class Life:
             answers.append(await routes.answer(request))
             answered.set()
 
-        self._nursery.start_soon(handle)
+        # As a task of the daemon, not of its caller.
+        self._context.run(self._nursery.start_soon, handle)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_first, self.gone, nursery.cancel_scope)
             nursery.start_soon(_first, answered, nursery.cancel_scope)

@@ -121,6 +121,7 @@ class Network:
     async def _there_and_back(self, life: Connected, call: Call, fault: Fault | None) -> Response:
         try:
             await trio.sleep(TRAVEL_SECONDS * self._chance.random())
+            self._leave(life)
             match = self._apis[call.side].find(call.request)
             # A control question for an id that cannot exist is asked to find out who answers: it gets the truth.
             asks = NOBODY in call.request.path
@@ -148,6 +149,9 @@ class Network:
             happen, self.overtaken = self.overtaken, None
             happen(response)
             await trio.sleep(LINGER_SECONDS)
+
+    def _leave(self, life: Connected) -> None:
+        """See a request leave the process. Raises httpx's errors when it cannot."""
 
     def _carry_out(self, call: Call) -> Response:
         api = self._apis[call.side]

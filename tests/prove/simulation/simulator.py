@@ -56,14 +56,19 @@ async def _play(seed: int, store: StoreType, clock: Clock, trace: Trace, log: io
             world.over = True
             nursery.cancel_scope.cancel()
     look_at_log(world, log.getvalue())
+    return outcome_of(world, log.getvalue())
+
+
+def outcome_of(world: World, log: str) -> Outcome:
+    """Return the verdict of a run that is over."""
     return Outcome(
-        seed=seed,
+        seed=world.seed,
         breaches=world.audit.breaches,
-        trace_hash=trace.trace_hash,
-        last=list(trace.last),
-        log=log.getvalue(),
+        trace_hash=world.trace.trace_hash,
+        last=list(world.trace.last),
+        log=log,
         calls=world.audit.calls.total(),
-        seconds=clock.now(),
+        seconds=world.clock.now(),
         lives=world.lives,
     )
 

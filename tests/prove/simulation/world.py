@@ -1,9 +1,9 @@
 """A world: a store, a site, the network and the post between them and the daemon, which is kept alive in it."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 from unittest import mock
 
 import trio
@@ -94,15 +94,19 @@ class World:
     """Customers that the merchant has excluded at once: their removal waits for a person."""
     longest_blocked: float = 1200.0
     """Seconds for which the connection or a kind may be blocked. The prober's pauses are 5 minutes at most."""
+    longest_rest: float = 6 * 3600.0
+    """Seconds until the daemon is at rest. Webhooks that were refused are tried again once an hour."""
     over: bool = False
     restart_after: float = RESTART_SECONDS
     doomed_in: int = 0
     """After so many more things that cannot be undone the daemon dies; 0: it may live."""
+    audited_by: ClassVar[type[Audit]] = Audit
+    connected_by: ClassVar[type[Network]] = Network
 
     @classmethod
     def build(
         cls, seed: int, store: StoreType, clock: Clock, trace: Trace, nursery: trio.Nursery, plan: Plan | None = None
-    ) -> "World":
+    ) -> Self:
         """Build a world without a daemon in it yet; `plan` is drawn unless it is given."""
         chance = random.Random(f"world {seed}")
         plan, disk = plan or Plan.draw(chance, repeats=store.repeats), Disk()
@@ -116,14 +120,14 @@ class World:
             SITE_URL,
         )
         audit, faults_planned = (
-            Audit(disk, trace, store, jumps=plan.jumps),
+            cls.audited_by(disk, trace, store, jumps=plan.jumps),
             FaultPlan(random.Random(f"weather {seed}"), short_pages=plan.lossy, foreign=store.foreign),
         )
         dashboard = Dashboard(
             site.state, random.Random(f"dashboard {seed}"), lambda kind, key: (kind, key) in audit.working
         )
         merchant.orders.placed = dashboard.place
-        network = Network(
+        network = cls.connected_by(
             store,
             premises.api,
             site,
@@ -133,13 +137,13 @@ class World:
             random.Random(f"network {seed}"),
             clock,
         )
-        world: World
+        world: Self
 
         def accepted(headers: Mapping[bytes, bytes], body: bytes, moment: int) -> None:
             audit.accepted(premises.told(headers, body), moment)
 
         delivery = WebhookDelivery(
-            life=lambda: world.life,
+            life=lambda: world.listener(),  # noqa: PLW0108  the world is made below
             chance=random.Random(f"post {seed}"),
             trace=trace,
             accepted=accepted,
@@ -173,8 +177,26 @@ class World:
             audit.products = premises.listed_products
         return world
 
+    def listener(self) -> Life | None:
+        """Return the life of the daemon that the next request comes to."""
+        return self.life
+
+    def lives_now(self) -> Sequence[Life]:
+        """Return the lives of the daemon that are there now."""
+        return [] if self.life is None else [self.life]
+
+    def calm(self) -> None:
+        """End all trouble that this world has besides that of others."""
+
+    def rested(self) -> None:
+        """Look at what the storm has left, before more full syncs mend it."""
+
+    def owed(self) -> list[str]:
+        """Return what must still be done before the daemon is at rest, besides what its database says."""
+        return []
+
     @property
-    def _sync(self) -> SyncSettings:
+    def sync(self) -> SyncSettings:
         return SyncSettings(sweep_seconds=self.plan.sweep_seconds, census_seconds=self.plan.census_seconds)
 
     def happened(self) -> None:
@@ -191,7 +213,7 @@ class World:
             self.lives += 1
             connected = Connected(self.lives)
             life = self.life = Life(
-                settings=settings(self.store_type, self._sync),
+                settings=settings(self.store_type, self.sync),
                 disk=self.disk,
                 clock=self.clock,
                 connected=connected,
@@ -201,10 +223,14 @@ class World:
             self.trace.add("life", self.lives)
             with self._composed(life):
                 await life.run()
-            if life.ended_by is not None and not (life.crashed or could_not_start(life)):
-                self.audit.breach("the daemon ended by itself:", _told(life.ended_by))
-            self.trace.add("dead", self.lives)
+            self.buried(life)
             await trio.sleep(RESTART_SECONDS if life.ended_by else self.restart_after)
+
+    def buried(self, life: Life) -> None:
+        """See to it that a life has not ended by itself."""
+        if life.ended_by is not None and not (life.crashed or could_not_start(life)):
+            self.audit.breach("the daemon ended by itself:", _told(life.ended_by))
+        self.trace.add("dead", life.connected.number)
 
     def _composed(self, life: Life) -> "mock._patch[Any]":
         """Have the daemon's clients speak through the network."""
@@ -218,15 +244,15 @@ def could_not_start(life: Life) -> bool:
 
     What ended it tells, not the disk: that may have room again by the time the last task is gone.
     """
-    return not life.ready.is_set() and all(isinstance(one, DiskFull) for one in _leaves(life.ended_by))
+    return not life.ready.is_set() and all(isinstance(one, DiskFull) for one in leaves_of(life.ended_by))
 
 
-def _leaves(error: BaseException | None) -> list[BaseException]:
+def leaves_of(error: BaseException | None) -> list[BaseException]:
     """Return what nurseries have wrapped."""
     if isinstance(error, BaseExceptionGroup):
-        return [leaf for one in error.exceptions for leaf in _leaves(one)]
+        return [leaf for one in error.exceptions for leaf in leaves_of(one)]
     return [] if error is None else [error]
 
 
 def _told(error: BaseException) -> str:
-    return "; ".join(f"{type(one).__name__}: {one}" for one in _leaves(error))
+    return "; ".join(f"{type(one).__name__}: {one}" for one in leaves_of(error))

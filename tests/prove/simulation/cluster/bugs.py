@@ -1,0 +1,158 @@
+"""Bugs of several nodes, planted to see whether the simulator finds them: each undoes one promise."""
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from unittest import mock
+
+from attrs import evolve
+from sqlalchemy import Connection, select, update
+
+import daemon.connections.cluster
+import daemon.connections.owned
+from daemon.connections.cluster import Cluster
+from daemon.connections.owned import OwnedConnection
+from daemon.model import ConnectionId
+from daemon.storage import last_word, leases
+from daemon.storage.last_word import LastWord
+from daemon.storage.tables import leases as lease_rows
+from daemon.storage.tables import outbox
+
+Patch = Any
+
+
+def _no_fence() -> Patch:
+    """Let owners' transactions through without a look at their lease."""
+    return mock.patch.object(leases, "fence", lambda _conn, asked: set(asked))
+
+
+def _fence_without_node() -> Patch:
+    """Look at the token alone."""
+
+    def careless(conn: Connection, asked: Any) -> set[leases.Lease]:
+        wanted = set(asked)
+        rows = {(row.connection_id, row.token) for row in conn.execute(select(lease_rows))}
+        return {lease for lease in wanted if (lease.connection_id, lease.token) in rows}
+
+    return mock.patch.object(leases, "fence", careless)
+
+
+def _no_self_fence() -> Patch:
+    """Trust a lease until the database says that it is gone."""
+    return mock.patch.object(daemon.connections.cluster, "SURE_SECONDS", 1e9)
+
+
+def _no_look_before_a_request() -> Patch:
+    """End the work when the guard finds the time is over, but do not look before each request."""
+    return mock.patch.object(OwnedConnection, "_may_send", lambda self: not self.lost.is_set())
+
+
+def _no_last_word() -> Patch:
+    """Say nothing of what was sent without the lease."""
+    return mock.patch.object(OwnedConnection, "last_word", return_value=None)
+
+
+def _last_word_without_doubt() -> Patch:
+    """Have the entities of a last word read again, and trust the ledger, which the new owner has settled."""
+    say = last_word.say
+
+    def trusting(conn: Connection, calls: Any) -> Any:
+        result = say(conn, calls)
+        conn.execute(update(outbox).values(doubted=False))
+        return result
+
+    return mock.patch.object(last_word, "say", trusting)
+
+
+def _owed_put_lost() -> Patch:
+    """Leave the reports out of a last word."""
+    word = OwnedConnection.last_word
+
+    def forgetful(self: OwnedConnection, now: float) -> LastWord | None:
+        said = word(self, now)
+        return None if said is None else evolve(said, reported=())
+
+    return mock.patch.object(OwnedConnection, "last_word", forgetful)
+
+
+def _no_second_look() -> Patch:
+    """Look only once at what the last owner may have been sending."""
+    return mock.patch.object(last_word, "unsure", return_value={})
+
+
+def _expels_while_blind() -> Patch:
+    """Accuse others although this node could not beat itself."""
+    return mock.patch.object(daemon.connections.cluster, "GAP_SECONDS", 1e9)
+
+
+@contextlib.contextmanager
+def _renewal_by_connection_alone() -> Iterator[None]:
+    """Renew the leases of an expelled node by their connections."""
+    take, beat = leases.take, leases.beat
+    held: dict[str, set[ConnectionId]] = defaultdict(set)
+
+    def noting(conn: Connection, call: leases.Take) -> list[leases.Taken]:
+        taken = take(conn, call)
+        held[call.node_id].update(one.lease.connection_id for one in taken)
+        return taken
+
+    def reviving(conn: Connection, node_id: str, now: float) -> bool:
+        if not beat(conn, node_id, now):
+            leases.enter(conn, leases.Node(id=node_id, name="revived", release="", config=""), now)
+            mine = lease_rows.c.connection_id.in_(held[node_id])
+            conn.execute(update(lease_rows).where(mine).values(node_id=node_id))
+        return True
+
+    with mock.patch.object(leases, "take", noting), mock.patch.object(leases, "beat", reviving):
+        yield
+
+
+def _exit_on_crashes() -> Patch:
+    """Let a connection whose work crashes end its node."""
+
+    def fatal(_self: Cluster, owned: OwnedConnection) -> None:
+        raise RuntimeError(f"the work on connection {owned.id} crashed")
+
+    return mock.patch.object(Cluster, "_crashed", fatal)
+
+
+def _given_back_with_batches_in_flight() -> Patch:
+    """Give a lease back without waiting for what is being sent."""
+
+    async def at_once(_self: OwnedConnection) -> None:
+        return None
+
+    return mock.patch.object(OwnedConnection, "idle", at_once)
+
+
+def _expelled_on_a_short_pause() -> Patch:
+    """Expel a node sooner than it stops by itself."""
+    return mock.patch.object(leases, "EXPEL_AFTER", 3.0)
+
+
+def _never_expelled() -> Patch:
+    """Wait for a silent node without end."""
+    return mock.patch.object(leases, "expel", return_value=[])
+
+
+BUGS: Mapping[str, Callable[[], Patch]] = {
+    planted.__name__.strip("_").replace("_", "-"): planted
+    for planted in (
+        _no_fence,
+        _fence_without_node,
+        _no_self_fence,
+        _no_look_before_a_request,
+        _no_last_word,
+        _last_word_without_doubt,
+        _owed_put_lost,
+        _no_second_look,
+        _expels_while_blind,
+        _renewal_by_connection_alone,
+        _exit_on_crashes,
+        _given_back_with_batches_in_flight,
+        _expelled_on_a_short_pause,
+        _never_expelled,
+    )
+}
+"""By name: what returns the patch that plants each of them."""

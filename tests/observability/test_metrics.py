@@ -116,7 +116,7 @@ def test_every_name_follows_the_rules_and_every_series_is_fed() -> None:
     assert all(name.endswith("_total") for name in COUNTERS)
     assert all(name.endswith("_seconds") for name in HISTOGRAMS)
     allowed = {
-        "site", "kind", "lane", "state", "stage", "api", "data_type", "method", "outcome", "route", "status",
+        "site", "kind", "lane", "state", "stage", "api", "change", "data_type", "method", "outcome", "route", "status",
         "status_class",
     }  # fmt: skip
     assert set(re.findall(r'[{,](\w+)="', metrics.render().decode())) - {"le"} <= allowed

@@ -97,7 +97,7 @@ class RecordedShop:
             return _included(VARIATIONS, query)
         if path.endswith("/refunds"):
             order = int(path.split("/")[2])
-            return httpx.Response(200, json=[row for row in REFUNDS if row["parent_id"] == order])
+            return _listed([row for row in REFUNDS if row["parent_id"] == order])
         if path == "/customers" and "include" in query and query["role"] != "all":
             every = _every("customers_role_all", "customers_default", "customer_single")
             return _included([row for row in every if row["role"] == query["role"]], query)
@@ -106,4 +106,8 @@ class RecordedShop:
 
 def _included(rows: list[dict[str, Any]], query: httpx.QueryParams) -> httpx.Response:
     wanted = query["include"].split(",")
-    return httpx.Response(200, json=[row for row in rows if str(row["id"]) in wanted])
+    return _listed([row for row in rows if str(row["id"]) in wanted])
+
+
+def _listed(rows: list[dict[str, Any]]) -> httpx.Response:
+    return httpx.Response(200, json=rows, headers={"x-wp-total": str(len(rows))})

@@ -21,6 +21,7 @@ from daemon.config import Settings
 from daemon.errors import CallerError, ConfigError, StorageTrouble, raise_config_error
 from daemon.model import Secret
 from daemon.model.operators import OFFLINE
+from daemon.observability.logging import configure
 from daemon.observability.metrics import Metrics
 from daemon.storage.database import Database, OpenStorage, open_database
 from daemon.storage.writer import Operation
@@ -37,6 +38,7 @@ class Offline(Daemon):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings.listener)
         self._settings = settings
+        configure("warning")  # to stderr: the answer goes to stdout
 
     def status(self) -> Any:
         """Return the status in the database."""

@@ -75,7 +75,7 @@ async def test_a_backup_from_another_folder_with_a_relative_database(harness: Op
         assert second.startswith(f"the previous database is now {h.process.database}.before-restore-")
         assert sorted(path.name for path in elsewhere.iterdir()) == ["one.db", "two.db"]
         code, output, error = await _called(h, elsewhere, "status")
-        assert (code, f"this is from {h.process.database}" in error) == (0, True)
+        assert (code, f"this is from {h.process.database}" in error) == (1, True), "no daemon runs"
         assert f"{SITE}: active" in output
 
 

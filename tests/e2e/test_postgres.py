@@ -62,7 +62,7 @@ async def test_while_the_server_is_away_webhooks_are_refused_and_then_all_goes_o
             server.start()
             await h.settle()
             h.assert_equal()
-            assert (await h.process.request("GET", "/readyz")).status_code == 200
+            await h.process.ready()  # the next beat may be some seconds away
 
 
 @pytest.mark.pgbouncer

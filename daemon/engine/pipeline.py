@@ -91,10 +91,12 @@ class Pipeline:
             await self._brake(batch)
             await self._writer.write(batch)
         await self._settle(batch)
-        while batch.late:
+        # The last ones may come in while others are being settled.
+        while batch.late or batch.ready():
             # The lane claims its next batch meanwhile.
             self.lags(batch.late)
-            await batch.came_in.wait()
+            if not batch.ready():
+                await batch.came_in.wait()
             await self._settle(batch)
 
     async def fail(self, claim: Claim, lane: Lane, error: Exception) -> None:

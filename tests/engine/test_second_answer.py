@@ -5,11 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import trio
 from attrs import evolve, field, frozen
 from trio.testing import MockClock
 
 from daemon.model import Kind
-from daemon.sandbox.faults import Act, answer, html, reset
+from daemon.sandbox.faults import Act, answer, delay, html, reset
+from daemon.storage.settle import settle
 from tests.engine.fakes import PRICE_LIST, Bench, open_bench, product
 from tests.engine.writers.customers.people import customer
 from tests.engine.writers.customers.people import held as customers
@@ -219,3 +221,18 @@ async def test_entities_wait_for_their_second_answers_together(autojump_clock: M
         await _put(bench, *(order(external_id, cart) for external_id, cart in carts.items()))
         assert bench.site.state.purchases.comparable().keys() == set(carts.values())
         assert bench.context.now() - began < 5
+
+
+async def test_an_entity_that_comes_in_while_others_are_settled_is_settled_too(autojump_clock: MockClock) -> None:
+    async with open_bench(kind=Kind.ORDERS) as bench:
+        write = bench.context.storage.write
+
+        async def slowly(operation: Any, call: Any) -> Any:
+            if operation is settle:
+                await trio.sleep(0.5)
+            return await write(operation, call)
+
+        bench.context.storage.write = slowly  # type: ignore[assignment]
+        bench.site.faults.add(f"PUT */{OTHER}", delay(0.2))
+        await _put(bench, order("1"), order("2", OTHER))
+        assert bench.site.state.purchases.writes == 2

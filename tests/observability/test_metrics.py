@@ -6,7 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.model import Kind, Lane, Site
 from daemon.model.outcome import Result
-from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, QueueDepth, ThrottleSnapshot
+from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
+from daemon.observability.series import COUNTERS, GAUGES, HISTOGRAMS
 
 SITE = Site("live", "jones")
 
@@ -57,6 +58,8 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
     metrics.sync_log_waiting(site, "products", errors=9, synced=2)
     metrics.storage_commit("ok", 40, 0.004)
     metrics.storage_waiting(6)
+    metrics.notification("slack", "failed")
+    metrics.notifications_late("slack", 12.0)
     metrics.blocked(site, Kind.ORDERS, is_blocked=True)
     metrics.connections({"active": 2, "blocked": 1})
 
@@ -102,6 +105,8 @@ def test_each_fact_arrives_as_its_number() -> None:
         "storage_rows_total{}": 40,
         "storage_commit_seconds_count{}": 1,
         "storage_waiting{}": 6,
+        "notifications_total{outcome=failed,receiver=slack}": 1,
+        "notifications_late_seconds{receiver=slack}": 12,
         "connections{state=blocked}": 1,
     }
     assert {key: found.get(key) for key in expected} == expected
@@ -117,7 +122,7 @@ def test_every_name_follows_the_rules_and_every_series_is_fed() -> None:
     assert all(name.endswith("_seconds") for name in HISTOGRAMS)
     allowed = {
         "site", "kind", "lane", "state", "stage", "api", "change", "data_type", "method", "outcome", "route", "status",
-        "status_class",
+        "status_class", "receiver",
     }  # fmt: skip
     assert set(re.findall(r'[{,](\w+)="', metrics.render().decode())) - {"le"} <= allowed
 

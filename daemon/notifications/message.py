@@ -48,7 +48,7 @@ class Message:
     """A condition that has begun, or is over, on one site.
 
     `since` is when that was seen, in seconds since the epoch. `new` counts the issues of a digest by kind. `page` is
-    the operator's page, if there is any, and `runbook` the page that the anchors belong to.
+    the operator's page of the site, if there is any, and `runbook` the page that the anchors belong to.
     """
 
     id: str

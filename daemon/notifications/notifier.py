@@ -52,8 +52,8 @@ def build_notifier(
     """Build the tasks for the configured receivers; tests bring a `transport`."""
     given, listener = settings.notifications, settings.listener
     watch = Watch(storage=storage, vault=vault, contexts=contexts, after=given.after_seconds, now=now)
-    # Without the token there is no page.
-    page = f"{listener.public_url}/" if listener.public_url and listener.admin_token else None
+    # Without an operator there is no page.
+    page = f"{listener.public_url}/sites" if listener.public_url and listener.operators else None
     tellings = [
         Telling(
             receiver=receiver,

@@ -72,7 +72,7 @@ class Attempts:
 
 @define(kw_only=True, eq=False)
 class Telling:
-    """The task of one receiver. `page` and `runbook` are for links."""
+    """The task of one receiver. `page` is the address above the pages of sites, if there are any; see `Message`."""
 
     receiver: Receiver
     watch: Watch
@@ -204,7 +204,7 @@ class Telling:
             platform=context.connection.platform,
             since=observed.since,
             new=new,
-            page=self.page,
+            page=self.page and f"{self.page}/{context.connection.site}",
             runbook=self.runbook,
         )
         return Due(context=context, message=message, notification=notification, stored=notification == before)

@@ -73,7 +73,7 @@ async def test_each_condition_and_its_end_are_told_through_an_outage(name: str, 
             assert signed(webhook)
             data = webhook.content["data"]
             assert (data["site"], data["kind"]) == ("test/a", "products" if name in OF_A_KIND else None)
-            assert data["links"]["page"] == "https://here.test/"
+            assert data["links"]["page"] == "https://here.test/sites/test/a"
             assert slack.content["text"].startswith(f"{data['text']} ")
         await trio.sleep(5 * SOON)
         assert len(h.receivers.taken) == len(RECEIVERS), "once each"

@@ -254,14 +254,17 @@ async def test_a_message_that_is_always_refused_holds_up_no_other(autojump_clock
     async with open_notified() as h:
 
         async def behave(_receiver: str) -> httpx.Response:
-            return httpx.Response(500 if b"parked" in h.receivers.sent[-1].body else 200)
+            return httpx.Response(500 if b"blocked" in h.receivers.sent[-1].body else 200)
 
         h.receivers.behaviour = behave
-        await CONDITIONS["parked"][1](h)
-        await trio.sleep(1000.0)
-        await CONDITIONS["webhooks missing"][1](h)
+        for name in ("blocked", "a kind blocked", "parked"):
+            await CONDITIONS[name][1](h)
         await trio.sleep(SOON)
-        assert h.receivers.types() == ["webhooks_missing.opened"]
+        assert h.receivers.types() == ["parked.opened"]
+        await trio.sleep(1000.0)
+        await CONDITIONS["issues"][1](h)
+        await trio.sleep(SOON)
+        assert h.receivers.types() == ["parked.opened", "issues.opened"]
 
 
 async def test_a_wait_that_the_receiver_asks_for_is_kept(autojump_clock: MockClock) -> None:

@@ -120,7 +120,7 @@ class Audit:
                 kind=kind,
                 external_id=external_id,
                 parked=state == "parked",
-                live=lane == Lane.LIVE.value,
+                live=Lane(int(lane)) is Lane.LIVE,
             )
             for site_id, kind, external_id, state, lane in self._conn.execute(OUTBOX)
         ]

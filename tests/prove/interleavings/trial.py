@@ -124,7 +124,7 @@ class Bench:
 
     def _content_without(self, make: Sequence[Make], number: int) -> Content:
         """Return the content if one of two operations has found all its rows locked."""
-        other = [_nothing, _nothing]
+        other: list[Make] = [_nothing, _nothing]
         other[1 - number] = make[1 - number]
         return self._content_after(other, [1 - number] * 99)
 

@@ -26,8 +26,8 @@ from daemon.storage.writer import Operation
 C = TypeVar("C")
 R = TypeVar("R")
 Outcome = tuple[Any, Exception | None]
-Committed = Callable[[Operation[Any, Any], Any, Any], None]
-"""Told of each call that was committed: the operation, the call, its result."""
+Committed = Callable[[Callable[..., Any], Any, Any], None]
+"""Told of each call that was committed: the operation, or a transaction apart from the writer; the call, its result."""
 
 
 class DiskFull(StorageTrouble):

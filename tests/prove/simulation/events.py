@@ -64,7 +64,7 @@ def _acts(world: World) -> list[Act]:
     return [act for act, share in shares.items() for _ in range(share)]
 
 
-def name_of(act: Act) -> str:
+def name_of(act: Callable[..., object]) -> str:
     """Return what an act is called in the trace."""
     return str(getattr(act, "__name__", act)).strip("_")
 

@@ -89,7 +89,7 @@ class ClusterAudit(Audit):
         # A wipe ends the connection, and its lease with it.
         if not self.disk.rows(query, lease.connection_id, lease.node_id, lease.token) and fn.__name__ != "wipe":
             self.breach("a transaction of an owner was committed without its lease:", fn.__name__)
-        super().committed(fn.__wrapped__, call[1], result)
+        super().committed(vars(fn)["__wrapped__"], call[1], result)
 
 
 def writes(side: str, request: Request) -> bool:

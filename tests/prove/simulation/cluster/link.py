@@ -7,7 +7,7 @@ after the time after which the daemon's own watchdog hangs up. What was committe
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import trio
@@ -137,7 +137,7 @@ class NodeStorage(Storage):
         """Run a transaction of a node about itself and the leases."""
         return await self._through(BEAT_SILENT_SECONDS, self._transact, fn, *args)
 
-    async def _through(self, longest: float, work: Callable[..., Any], *args: Any) -> Any:
+    async def _through(self, longest: float, work: Callable[..., Awaitable[R]], *args: Any) -> R:
         with trio.CancelScope(shield=True) as scope:  # as the daemon waits for its threads
             self._scopes.append(scope)
             try:

@@ -41,8 +41,10 @@ async def storm(world: ClusterWorld, nursery: trio.Nursery) -> None:
     await trio.sleep(FIRST_QUIET)
     nursery.start_soon(_business, world, nursery)
     acts = [act for act, share in SHARES.items() for _ in range(share)]
-    for _ in range(world.chance.choice(TROUBLES)):
+    for number in range(world.chance.choice(TROUBLES)):
         act = world.chance.choice(acts)
+        if not number:  # so that every kind is among a few seeds
+            act = list(SHARES)[world.seed % len(SHARES)]
         world.trace.add("event", name_of(act))
         if world.chance.random() < OVERLAPPING:
             nursery.start_soon(act, world)

@@ -189,7 +189,7 @@ class ClusterWorld(World):
         machine.ill_until = trio.current_time() + seconds + EXPEL_AFTER
         self.pauses.pause(life.number)
         await trio.sleep(seconds)
-        if life.paused:
+        if life.number in self.pauses:
             self.trace.add("goes on", life.number)
             if seconds > SURE_SECONDS:
                 machine.spared_until = trio.current_time() + LAST_WORDS_SECONDS

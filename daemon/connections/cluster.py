@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import trio
@@ -29,10 +29,10 @@ from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId
 from daemon.observability.logging import log_storage_trouble
 from daemon.observability.metrics import Metrics
-from daemon.storage import last_word, leases
+from daemon.storage import last_word, leases, second_looks
 from daemon.storage.database import SharedStorage
-from daemon.storage.last_word import LastWord
 from daemon.storage.leases import EXPEL_AFTER, Look, Node, Seen, Taken
+from daemon.storage.second_looks import LookAgain, Owe
 from daemon.transport.backoff import backoff
 
 BEAT_SECONDS = 2.0
@@ -47,6 +47,7 @@ SECOND_LOOK_SECONDS = 30.0
 """The longest time that a request of the last owner may be under way."""
 
 log = structlog.get_logger()
+R = TypeVar("R")
 
 
 def boottime() -> float:
@@ -238,10 +239,11 @@ class Cluster:
         """Begin the work on a connection, or change it to what is stored now."""
         stored = owned.stored
         try:
-            if not owned.given:
-                # Before the work begins: later it would be this node's own entities.
-                owned.second_look = await self.storage.read(last_word.unsure, owned.id)
-                owned.given = True
+            if not owned.looks_twice:
+                if not owned.given:
+                    # Before the work begins: later it would be this node's own entities.
+                    await self.storage.write(second_looks.owe, Owe(owned.id, self.now() + SECOND_LOOK_SECONDS))
+                owned.looks_twice = True
                 self._nursery.start_soon(self._look_again, owned)
             await self._work.work_on(stored)
             owned.worked_on = stored
@@ -254,13 +256,14 @@ class Cluster:
             owned.busy = False
 
     async def _look_again(self, owned: OwnedConnection) -> None:
-        """Have the entities that the last owner may have been sending written once more."""
-        with trio.move_on_after(SECOND_LOOK_SECONDS):
-            await owned.lost.wait()
-        if not owned.lost.is_set() and (ids := owned.second_look):
-            word = LastWord(connection_id=owned.id, now=self.now(), doubted=ids)
-            await self._patiently(partial(self.storage.write, last_word.say, word))
-            owned.second_look = {}
+        """Have the entities that earlier owners may have been sending written once more, when that is due."""
+
+        async def look() -> float | None:
+            return await self.storage.write(second_looks.look_again, LookAgain(owned.id, self.now()))
+
+        while not owned.lost.is_set() and (due_at := await self._patiently(look)) is not None:
+            with trio.move_on_after(max(0.0, due_at - self.now())):
+                await owned.lost.wait()
 
     def _lose_all(self) -> None:
         for owned in list(self._owned.values()):
@@ -328,7 +331,7 @@ class Cluster:
             except StorageTrouble as error:
                 log.warning("this node could not leave", reason=error.reason)
 
-    async def _patiently(self, write: Callable[[], Awaitable[None]]) -> None:
+    async def _patiently(self, write: Callable[[], Awaitable[R]]) -> R:
         attempts = 0
         while True:
             try:

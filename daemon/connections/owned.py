@@ -1,6 +1,6 @@
 """A connection that this node has a lease of: its storage, its tasks, and the things that it is sending."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
@@ -9,7 +9,7 @@ from attrs import define, field
 
 from daemon.connections.tenure import Task
 from daemon.errors import LeaseLost
-from daemon.model import ConnectionId, ExternalId, Kind
+from daemon.model import ConnectionId
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
 from daemon.storage.last_word import LastWord, Unsettled
@@ -65,8 +65,8 @@ class OwnedConnection:
     """The connection as it was when the work on it began, or was last changed."""
     busy: bool = field(init=False, default=False)
     """True while the work is begun or changed."""
-    second_look: Mapping[Kind, Sequence[ExternalId]] = field(init=False, factory=dict)
-    """Entities that the last owner may have been sending, and that are to be looked at twice."""
+    looks_twice: bool = field(init=False, default=False)
+    """True once it is stored what the last owner may have been sending."""
     _tasks: int = field(init=False, default=0)
     _idle: trio.Event = field(init=False, factory=trio.Event)
 
@@ -116,14 +116,8 @@ class OwnedConnection:
             await self._idle.wait()
 
     def last_word(self, now: float) -> LastWord | None:
-        """Return what this node may have sent in vain, or was to look at again; None when there is nothing."""
-        word = self.storage.unsettled.last_word(self.id, now)
-        if word is None and not self.second_look:
-            return None
-        doubted = {} if word is None else dict(word.doubted)
-        for kind, ids in self.second_look.items():
-            doubted[kind] = sorted({*doubted.get(kind, ()), *ids})
-        return LastWord(connection_id=self.id, now=now, doubted=doubted, reported=() if word is None else word.reported)
+        """Return what this node may have sent in vain; None when there is nothing."""
+        return self.storage.unsettled.last_word(self.id, now)
 
     def _may_send(self) -> bool:
         return self._is_sure() and not self.lost.is_set()

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from attrs import field, frozen
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind
 from daemon.storage import sync_log, tables
@@ -25,9 +25,6 @@ from daemon.storage.settle import Settlement, settle
 from daemon.storage.sync_log import Report
 from daemon.storage.tables import in_parts, of_kind
 from daemon.storage.writer import Operation
-
-MOST_LOOKED_AT = 10_000
-"""Unsure entities of a kind that are looked at twice. More are unsure only after a remap, which a run works off."""
 
 
 @frozen(kw_only=True)
@@ -53,16 +50,6 @@ def say(conn: Connection, call: LastWord) -> None:
             conn.execute(update(tables.outbox).where(*rows).values(doubted=True))
     for kind in sorted(call.reported):
         sync_log.owe_one_more(conn, call.connection_id, kind)
-
-
-def unsure(conn: Connection, connection_id: ConnectionId) -> dict[Kind, list[ExternalId]]:
-    """Return the entities of which the ledger is not sure, at most `MOST_LOOKED_AT` of each kind."""
-    c, unsure_ids = tables.ledger.c, {}
-    for kind in Kind:
-        query = select(c.external_id).where(*of_kind(tables.ledger, connection_id, kind), c.fingerprint.is_(None))
-        if ids := list(conn.execute(query.limit(MOST_LOOKED_AT)).scalars()):
-            unsure_ids[kind] = ids
-    return unsure_ids
 
 
 @frozen

@@ -183,6 +183,17 @@ ledger = Table(
     sqlite_with_rowid=False,
 )
 
+# Entities that the last owner of a connection may have been sending at a takeover; see `daemon.storage.second_looks`.
+second_looks = Table(
+    "second_looks",
+    metadata,
+    Column("connection_id", Integer, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("external_id", String, primary_key=True),
+    Column("due_at", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 owners = Table(
     "owners",
     metadata,

@@ -259,6 +259,33 @@ async def test_entities_that_the_last_owner_was_sending_are_looked_at_twice(
     )
 
 
+@pytest.mark.parametrize("graceful", [True, False])
+async def test_the_second_look_outlives_the_node_that_has_taken_over(
+    autojump_clock: MockClock, cells: Cells, *, graceful: bool
+) -> None:
+    """A request of the first owner may arrive after the second one has settled a newer state, and has gone."""
+    [id_] = await cells.adopt(1)
+    a = await cells.start("a")
+    await until(lambda: len(a.working) == 1, 1)
+    await cells.database.write(ledger.mark, Mark[Any](connection_id=id_, kind=Kind.PRODUCTS, rows=[row("7", None)]))
+    a.kill()
+    b = await cells.start("b")
+    await until(lambda: len(b.working) == 1, 25)
+    took_over = trio.current_time()
+    await cells.database.write(ledger.mark, Mark[Any](connection_id=id_, kind=Kind.PRODUCTS, rows=[row("7")]))
+    c = await cells.start("c")
+    await trio.sleep(1)
+    if graceful:
+        b.cluster.finish()
+    else:
+        b.kill()
+    await until(lambda: len(c.working) == 1, 25)
+    await trio.sleep_until(took_over + SECOND_LOOK_SECONDS - 1)
+    assert await cells.claims(id_) == [], "a look now could come before the request"
+    await trio.sleep(2)
+    assert [(claim.external_id, claim.doubted) for claim in await cells.claims(id_)] == [(ExternalId("7"), True)]
+
+
 async def test_the_owner_learns_of_changes_that_other_nodes_make(autojump_clock: MockClock, cells: Cells) -> None:
     [id_] = await cells.adopt(1)
     a = await cells.start("a")

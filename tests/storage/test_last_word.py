@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from daemon.model import Kind
-from daemon.storage import last_word, ledger, sync_log
-from daemon.storage.last_word import LastWord, Unsettled, say, unsure
+from daemon.storage import ledger, sync_log
+from daemon.storage.last_word import LastWord, Unsettled, say
 from daemon.storage.ledger import Mark
 from daemon.storage.resync import Remap, remap
 from daemon.storage.settle import RetryLater, Settlement, settle
@@ -76,16 +76,6 @@ async def test_a_report_of_unknown_fate_is_made_up_for_by_a_put(harness: Storage
 async def test_a_put_is_not_owed_before_there_is_a_log(harness: StorageHarness) -> None:
     await doubt(harness, reported=[PRODUCTS])
     assert await harness.take() is None
-
-
-async def test_entities_of_which_the_ledger_is_unsure_are_found(
-    harness: StorageHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await harness.mark(row("1", None), row("2"), row("3", None))
-    assert await harness.storage.read(unsure, harness.connection_id) == {PRODUCTS: ["1", "3"]}
-    monkeypatch.setattr(last_word, "MOST_LOOKED_AT", 1)
-    [ids] = (await harness.storage.read(unsure, harness.connection_id)).values()
-    assert len(ids) == 1
 
 
 def settlement(harness: StorageHarness, **outcomes: Any) -> Settlement:

@@ -2,22 +2,23 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
 from attrs import evolve
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 import daemon.connections.cluster
 import daemon.connections.owned
 from daemon.connections.cluster import Cluster
 from daemon.connections.owned import OwnedConnection
 from daemon.model import ConnectionId
-from daemon.storage import last_word, leases
+from daemon.storage import last_word, leases, second_looks
 from daemon.storage.last_word import LastWord
 from daemon.storage.tables import leases as lease_rows
 from daemon.storage.tables import outbox
+from daemon.storage.tables import second_looks as looks
 
 Patch = Any
 
@@ -78,7 +79,19 @@ def _owed_put_lost() -> Patch:
 
 def _no_second_look() -> Patch:
     """Look only once at what the last owner may have been sending."""
-    return mock.patch.object(last_word, "unsure", return_value={})
+    return mock.patch.object(second_looks, "owe", lambda _conn, calls: [None] * len(calls))
+
+
+def _second_look_by_one_owner() -> Patch:
+    """Look again only as the node that has taken over: a later owner forgets what that was to look at."""
+    owe = second_looks.owe
+
+    def forgetful(conn: Connection, calls: Sequence[second_looks.Owe]) -> Any:
+        for call in calls:
+            conn.execute(delete(looks).where(looks.c.connection_id == call.connection_id))
+        return owe(conn, calls)
+
+    return mock.patch.object(second_looks, "owe", forgetful)
 
 
 def _expels_while_blind() -> Patch:
@@ -147,6 +160,7 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
         _last_word_without_doubt,
         _owed_put_lost,
         _no_second_look,
+        _second_look_by_one_owner,
         _expels_while_blind,
         _renewal_by_connection_alone,
         _exit_on_crashes,

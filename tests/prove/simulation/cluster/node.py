@@ -59,9 +59,9 @@ class NodeLife(Life):
 
     @property
     def owes(self) -> bool:
-        """True while it must still say what it may have sent, or look again at what another node may have sent."""
+        """True while it must still say what it may have sent, or store what another node may have sent."""
         releasing = self.cluster is not None and bool(self.cluster._releasing)
-        return releasing or any(owned.second_look or not owned.given for owned in self.owned)
+        return releasing or not all(owned.looks_twice for owned in self.owned)
 
     def crash(self) -> None:
         """Die at once, even while it stands still."""

@@ -126,6 +126,8 @@ class ClusterWorld(World):
         """Return what nodes have still to say or to look at, and what is still on its way."""
         found = [f"{self.wires.under_way} late requests"] if self.wires.under_way else []
         found += [f"last words or second looks of life {life.number}" for life in self.lives_now() if life.owes]
+        if rows := self.disk.rows("SELECT kind, external_id FROM second_looks"):
+            found.append(f"second looks {rows}")
         if rows := self.disk.rows("SELECT kind, puts_owed FROM sync_log WHERE puts_owed > 0"):
             found.append(f"PUTs {rows}")
         return found
@@ -229,6 +231,7 @@ class ClusterWorld(World):
         self.audit.committed(fn, call, result)
         if fn is not leases.look or not any(self._is_of_the_shop(taken.lease) for taken in result.taken):
             return
+        self.audit.begin_anew()  # a new owner of the connection, even the same life, has not been told of any limit
         if self.disk_loses_takeover:
             self.disk_loses_takeover = False
             lost = [taken.lease for taken in result.taken]

@@ -244,8 +244,10 @@ class Cluster:
                     # Before the work begins: later it would be this node's own entities.
                     await self.storage.write(second_looks.owe, Owe(owned.id, self.now() + SECOND_LOOK_SECONDS))
                 owned.looks_twice = True
-                self._nursery.start_soon(self._look_again, owned)
             await self._work.work_on(stored)
+            if owned.worked_on is None:
+                # After the work has begun, so that a look which is due already wakes its tasks.
+                self._nursery.start_soon(self._look_again, owned)
             owned.worked_on = stored
         except StorageTrouble as error:
             log_storage_trouble(error)
@@ -261,9 +263,14 @@ class Cluster:
         async def look() -> float | None:
             return await self.storage.write(second_looks.look_again, LookAgain(owned.id, self.now()))
 
-        while not owned.lost.is_set() and (due_at := await self._patiently(look)) is not None:
+        due_at: float | None = self.now()
+        while due_at is not None:
             with trio.move_on_after(max(0.0, due_at - self.now())):
                 await owned.lost.wait()
+            if owned.lost.is_set():
+                return  # the next owner looks
+            due_at = await self._patiently(look)
+            self._work.said(owned.id)
 
     def _lose_all(self) -> None:
         for owned in list(self._owned.values()):
@@ -309,6 +316,7 @@ class Cluster:
         await self._work.stop_one(owned.stored)
         if (word := owned.last_word(self.now())) is not None:
             await self._patiently(partial(self.storage.write, last_word.say, word))
+            self._work.said(owned.id)
         if end is not None:
             await self._patiently(partial(end, owned))
         self._releasing.discard(owned.id)

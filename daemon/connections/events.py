@@ -56,7 +56,7 @@ class Events:
                 self._changed.set()
             case ["leases"]:
                 self.following.lifecycle.tenure.wake()
-            case [("work" | "run" | "cancelled" | "gap" | "heard" | "arrived") as event, number, *rest]:
+            case [("work" | "run" | "cancelled" | "gap" | "word" | "heard" | "arrived") as event, number, *rest]:
                 runner = self.supervisor.find(ConnectionId(int(number))) if number.isdecimal() else None
                 if runner is not None:
                     _tell(runner, event, rest)
@@ -90,6 +90,8 @@ def _wake(runner: ConnectionRunner, standing: Standing, before: Standing | None)
         kind_state.wake()
     for kind_state in _of(runner, standing.gapped):
         kind_state.gap.set()
+    for kind_state in _of(runner, standing.owing):
+        kind_state.report.set()
     for kind, full_syncs in runner.full_syncs.items():
         run = standing.runs.get(kind)
         if before is None or before.runs.get(kind) != run:
@@ -102,6 +104,10 @@ def _tell(runner: ConnectionRunner, event: str, words: Sequence[str]) -> None:
     context = runner.context
     if event == "heard":
         context.deliveries.taken()
+    if event == "word":
+        for kind_state in context.kind_states.values():
+            kind_state.wake()
+            kind_state.report.set()
     for kind in [kind for kind in context.kind_states if kind.value in words[:1]]:
         kind_state = context.kind_states[kind]
         match event, words[1:]:

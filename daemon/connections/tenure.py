@@ -41,6 +41,9 @@ class Work(Protocol):
     async def stop_one(self, stored: Stored) -> None:
         """End the work on a connection at once."""
 
+    def said(self, connection_id: ConnectionId) -> None:
+        """Wake the tasks of a connection, in whichever process: a last word about it was stored."""
+
 
 class Tenure(Protocol):
     """Says which connections this process may work on, and has the work begun and ended."""

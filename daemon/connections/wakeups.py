@@ -5,6 +5,7 @@ A message carries no data, so a lost one delays and never loses anything:
     work ID KIND    rows of a connection's outbox may be due
     run ID KIND     a full sync of it was started or cancelled
     gap ID KIND     a gap in its webhooks was noted
+    word ID         a last word about it was stored
     heard ID        a delivery of it was answered 2xx
     arrived ID KIND ENTITY  that delivery told of this entity
     connections     a connection came or went, or has other credentials

@@ -3,6 +3,7 @@
 from attrs import frozen
 
 from daemon.connections.lifecycle import Lifecycle
+from daemon.model import ConnectionId
 from daemon.storage.connections import Stored
 
 
@@ -21,6 +22,10 @@ class ConnectionWork:
         self._lifecycle.teardown.finish_one(stored.id)
         if (runner := self._lifecycle.supervisor.find(stored.id)) is not None:
             runner.finish()
+
+    def said(self, connection_id: ConnectionId) -> None:
+        """Wake the tasks of a connection, in whichever process: a last word about it was stored."""
+        self._lifecycle.wakeups.tell("word", connection_id)
 
     async def stop_one(self, stored: Stored) -> None:
         """End the work on a connection at once. Its webhooks are still taken."""

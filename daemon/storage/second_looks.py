@@ -2,7 +2,8 @@
 
 A request of an owner that has died may be under way while the next owner settles a newer state of the same entity. So
 the entities that are unsure at a takeover are looked at again later, as doubted ones (see `last_word`). They are
-stored, because the next owner may die before that, and a later one could not tell which they were.
+stored, because the next owner may die before that, and a later one could not tell which they were. A PUT of each
+kind's sync-log is owed with them: a report may have been under way as well.
 """
 
 from collections import defaultdict
@@ -15,11 +16,15 @@ from daemon.storage import last_word
 from daemon.storage.last_word import LastWord
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active
-from daemon.storage.tables import ledger, of_kind, second_looks
+from daemon.storage.tables import ledger, of_kind, second_looks, sync_log
 from daemon.storage.upsert import insert
 
 MOST_LOOKED_AT = 10_000
 """Unsure entities of a kind that are looked at twice. More are unsure only after a remap, which a run works off."""
+
+
+_REPORT = ""
+"""Stands for the report of a kind among the ids of its entities."""
 
 
 @frozen
@@ -40,28 +45,36 @@ class LookAgain:
 
 @one_by_one
 def owe(conn: Connection, call: Owe) -> None:
-    """Store which entities are unsure. Those that an earlier takeover has stored stay."""
+    """Store which entities are unsure, and which kinds are reported. Those of an earlier takeover stay."""
     if not active(conn, [call.connection_id]):
         return
-    c = ledger.c
+    c, log, due_at = ledger.c, sync_log.c, literal(call.due_at)
+    reported = select(log.connection_id, log.kind, literal(_REPORT), due_at)
+    found = [reported.where(log.connection_id == call.connection_id, log.ever_put)]
     for kind in sorted(Kind):
-        query = select(c.connection_id, c.kind, c.external_id, literal(call.due_at))
-        unsure = query.where(*of_kind(ledger, call.connection_id, kind), c.fingerprint.is_(None))
-        new = insert(second_looks).from_select(second_looks.columns.keys(), unsure.limit(MOST_LOOKED_AT))
+        unsure = (*of_kind(ledger, call.connection_id, kind), c.fingerprint.is_(None))
+        entities = select(c.connection_id, c.kind, c.external_id, due_at)
+        found.append(entities.where(*unsure).limit(MOST_LOOKED_AT))
+    for rows in found:
+        new = insert(second_looks).from_select(second_looks.columns.keys(), rows)
         keys = ["connection_id", "kind", "external_id"]
         conn.execute(new.on_conflict_do_update(index_elements=keys, set_={"due_at": new.excluded.due_at}))
 
 
 @one_by_one
 def look_again(conn: Connection, call: LookAgain) -> float | None:
-    """Have the entities written once more whose second look is due; return when the next one is, None for never."""
+    """Have what is due written and reported once more; return when the next look is due, None for never."""
     c = second_looks.c
     due = (c.connection_id == call.connection_id, c.due_at <= call.now)
-    doubted = defaultdict[Kind, list[ExternalId]](list)
+    doubted, reported = defaultdict[Kind, list[ExternalId]](list), []
     for row in conn.execute(select(c.kind, c.external_id).where(*due)):
-        doubted[Kind(row.kind)].append(row.external_id)
-    if doubted:
-        last_word.say(conn, [LastWord(connection_id=call.connection_id, now=call.now, doubted=doubted)])
+        if row.external_id == _REPORT:
+            reported.append(Kind(row.kind))
+        else:
+            doubted[Kind(row.kind)].append(row.external_id)
+    if doubted or reported:
+        word = LastWord(connection_id=call.connection_id, now=call.now, doubted=doubted, reported=reported)
+        last_word.say(conn, [word])
         conn.execute(delete(second_looks).where(*due))
     next_due: float | None = conn.execute(select(func.min(c.due_at)).where(due[0])).scalar()
     return next_due

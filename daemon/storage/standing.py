@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Exists, RowMapping, exists, fu
 from daemon.model import ConnectionId, Kind, Lane, RunId
 from daemon.storage.full_syncs import CURRENT
 from daemon.storage.states import RowState
-from daemon.storage.tables import connections, full_syncs, gaps, outbox
+from daemon.storage.tables import connections, full_syncs, gaps, outbox, sync_log
 
 TOKEN_START = 48
 """Bytes of an encrypted value that differ in each encryption: they hold its time and a random number."""
@@ -19,8 +19,9 @@ TOKEN_START = 48
 class Standing:
     """A connection that is not gone: the kinds with due rows and with a gap, and the newest current run of each kind.
 
-    `credentials` changes whenever they are encrypted again. `fresh` kinds have due rows that only a webhook, or an
-    entity that waited, can have brought: live ones that were never tried.
+    `owing` are the kinds that owe SparkLayer a PUT after a last word. `credentials` changes whenever they are encrypted
+    again. `fresh` kinds have due rows that only a webhook, or an entity that waited, can have brought: live ones that
+    were never tried.
     """
 
     state: str
@@ -28,6 +29,7 @@ class Standing:
     due: frozenset[Kind]
     fresh: frozenset[Kind]
     gapped: frozenset[Kind]
+    owing: frozenset[Kind]
     runs: Mapping[Kind, RunId]
 
 
@@ -44,6 +46,9 @@ def standings(conn: Connection, now: float) -> dict[ConnectionId, Standing]:
             exists(gaps.c.kind)
             .where(gaps.c.connection_id == c.id, gaps.c.kind == kind.value)
             .label(f"gap_{kind.value}"),
+            exists(sync_log.c.kind)
+            .where(sync_log.c.connection_id == c.id, sync_log.c.kind == kind.value, sync_log.c.puts_owed > 0)
+            .label(f"put_{kind.value}"),
             _run(kind).label(f"run_{kind.value}"),
         ]
     rows = conn.execute(select(*columns).where(c.state != "gone")).mappings()
@@ -60,6 +65,7 @@ def _standing(row: RowMapping) -> Standing:
         due=kinds("due"),
         fresh=kinds("fresh"),
         gapped=kinds("gap"),
+        owing=kinds("put"),
         runs={kind: RunId(row[f"run_{kind.value}"]) for kind in kinds("run")},
     )
 

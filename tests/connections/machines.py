@@ -54,6 +54,7 @@ class Machine:
     cluster: Cluster = field(init=False)
     working: dict[ConnectionId, Ownership] = field(init=False, factory=dict)
     began: list[tuple[ConnectionId, str]] = field(init=False, factory=list)
+    words: list[ConnectionId] = field(init=False, factory=list)
     behave: Behave = field(init=False)
     scope: trio.CancelScope = field(init=False, factory=trio.CancelScope)
     finishing: dict[ConnectionId, trio.Event] = field(init=False, factory=dict)
@@ -94,6 +95,9 @@ class Machine:
 
     async def stop_one(self, stored: Stored) -> None:
         await until(lambda: stored.id not in self.working, 60)
+
+    def said(self, connection_id: ConnectionId) -> None:
+        self.words.append(connection_id)
 
     def kill(self) -> None:
         """End everything at once; the node's row stays."""

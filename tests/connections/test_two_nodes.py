@@ -17,6 +17,7 @@ from daemon.admin.service import TELL_EVERY
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.following import LOOK_EVERY
 from daemon.connections.wakeups import Way
+from daemon.connections.work import ConnectionWork
 from daemon.engine.deliveries import LONGEST_OUTAGE
 from daemon.engine.signal import Signal
 from daemon.errors import Blocked, Conflict, NotFound, Retry, Side, StorageTrouble
@@ -27,11 +28,13 @@ from daemon.sandbox.transport import InProcess
 from daemon.storage import connections, full_syncs
 from daemon.storage.full_syncs import PageRead
 from daemon.storage.gaps import open_gap
+from daemon.storage.last_word import LastWord, say
 from daemon.storage.states import RemovalCause, RemovalState, RunMode
 from daemon.storage.tables import leases as leases_table
 from daemon.storage.tables import nodes as nodes_table
 from daemon.storage.tables import outbox as outbox_table
 from daemon.storage.tables import removals as removals_table
+from daemon.storage.tables import sync_log as sync_log_table
 from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site
 from tests.connections.two_nodes import open_nodes, woken_again
 from tests.engine.fakes import product
@@ -83,6 +86,20 @@ def _prepare(conn: Any, calls: Sequence[ConnectionId]) -> list[None]:
     return [None for _ in calls]
 
 
+def _reported(conn: Any, calls: Sequence[ConnectionId]) -> list[None]:
+    for call in calls:
+        conn.execute(sync_log_table.insert().values(connection_id=call, kind="products", ever_put=True))
+    return [None for _ in calls]
+
+
+async def _word(guest: LifecycleHarness) -> None:
+    [stored] = await guest.rows("a")
+    word = LastWord(connection_id=stored.id, now=0.0, doubted={Kind.PRODUCTS: [CHANGE.external_id]})
+    await guest.database.write(_reported, stored.id)
+    await guest.database.write(say, evolve(word, reported=[Kind.PRODUCTS]))
+    ConnectionWork(guest.lifecycle).said(stored.id)
+
+
 @WAYS
 @pytest.mark.parametrize(
     ("ask", "signal"),
@@ -93,8 +110,10 @@ def _prepare(conn: Any, calls: Sequence[ConnectionId]) -> list[None]:
         (_sync, lambda state: state.runs),
         (_trigger, lambda state: state.runs),
         (_too_large, lambda state: state.gap),
+        (_word, lambda state: state.work[Lane.LIVE]),
+        (_word, lambda state: state.report),
     ],
-    ids=["webhook", "parked", "removal", "sync", "trigger", "too large"],
+    ids=["webhook", "parked", "removal", "sync", "trigger", "too large", "last word", "owed report"],
 )
 async def test_what_another_node_took_wakes_the_task_that_does_it(
     autojump_clock: MockClock,

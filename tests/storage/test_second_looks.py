@@ -52,6 +52,17 @@ async def test_a_connection_that_has_left_owes_no_look(harness: StorageHarness) 
     assert await harness.rows() == {}
 
 
+async def test_each_kind_that_is_reported_owes_a_put(harness: StorageHarness) -> None:
+    await owed(harness, 20.0)
+    assert await look(harness, 20.0) is None, "there is no log that a report could have been sent to"
+    await harness.ended_run("1")
+    await owed(harness, 30.0)
+    assert await look(harness, 29.0) == 30.0
+    assert await harness.take() is None
+    assert await look(harness, 30.0) is None
+    assert (await harness.taken()).full
+
+
 async def test_there_is_a_limit_for_each_kind(harness: StorageHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(second_looks, "MOST_LOOKED_AT", 1)
     await harness.mark(row("1", None), row("2", None))

@@ -108,6 +108,18 @@ async def _kill_amid(world: ClusterWorld) -> None:
     await trio.sleep(TAKEN_OVER)
 
 
+async def _kill_twice(world: ClusterWorld) -> None:
+    """Kill a node amid a write, and the next one soon after it has taken over: the write may still be under way."""
+    first = _working(world)
+    first.restart_after = 20.0
+    await _trap(world, first, world.kill)
+    await trio.sleep(TAKEN_OVER + world.chance.uniform(1.0, 4.0))
+    second = _working(world)
+    second.restart_after = 20.0
+    world.kill(second)
+    await trio.sleep(TAKEN_OVER)
+
+
 async def _drain(world: ClusterWorld) -> None:
     """Stop a node as SIGTERM does: it hands its connections over."""
     machine = _working(world)
@@ -208,4 +220,5 @@ SHARES: dict[Act, int] = {
     _outage: 2,
     _fail_over: 2,
     _poison: 1,
+    _kill_twice: 3,
 }

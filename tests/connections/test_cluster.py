@@ -5,19 +5,20 @@ The clock is trio's, and the database has no threads.
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 import trio
 import trio.lowlevel
+from sqlalchemy import select
 from trio.testing import MockClock
 
 from daemon.connections.cluster import SECOND_LOOK_SECONDS
 from daemon.connections.tenure import Ownership
 from daemon.errors import LeaseLost, Retry
 from daemon.model import ConnectionId, ExternalId, Kind, Site
-from daemon.storage import connections, leases, ledger, tables
+from daemon.storage import connections, leases, ledger, sync_log, tables
 from daemon.storage.connections import Leave
 from daemon.storage.database import InlineDatabase
 from daemon.storage.ledger import Mark
@@ -199,6 +200,7 @@ async def test_a_write_of_a_node_that_was_replaced_is_refused_and_it_says_its_la
 ) -> None:
     """The node stands still past its deadline, as a stopped process does, and wakes when another one has taken over."""
     [id_] = await cells.adopt(1)
+    await cells.database.write(_started, id_)
     results: list[object] = []
     woken = trio.Event()
 
@@ -207,6 +209,7 @@ async def test_a_write_of_a_node_that_was_replaced_is_refused_and_it_says_its_la
             await trio.sleep_forever()
         mark = Mark[Any](connection_id=id_, kind=Kind.PRODUCTS, rows=[row("7", None)])
         await ownership.storage.write(ledger.mark, mark)
+        assert await ownership.storage.write(sync_log.take, (id_, Kind.PRODUCTS)) is not None
         with trio.CancelScope(shield=True):
             await woken.wait()
             try:
@@ -221,12 +224,25 @@ async def test_a_write_of_a_node_that_was_replaced_is_refused_and_it_says_its_la
     await cells.database.apart(_expelled, "a")
     await until(lambda: len(b.working) == 1, 5)
     assert await cells.claims(id_) == []
+    a.words.clear()
     woken.set()
     await until(lambda: bool(results), 1)
     assert results == ["lease_lost"]
     await trio.sleep(1)
     [claim] = await cells.claims(id_)
     assert (claim.external_id, claim.doubted) == ("7", True)
+    assert await cells.database.read(_puts_owed) == [1]
+    assert a.words == [id_], "the node that works on the connection is woken"
+
+
+def _started(conn: Any, calls: Sequence[ConnectionId]) -> list[None]:
+    for call in calls:
+        conn.execute(tables.sync_log.insert().values(connection_id=call, kind="products", put_for=1, ever_put=False))
+    return [None for _ in calls]
+
+
+def _puts_owed(conn: Any) -> list[int]:
+    return list(conn.execute(select(tables.sync_log.c.puts_owed)).scalars())
 
 
 def _expelled(conn: Any, name: str) -> None:

@@ -129,8 +129,7 @@ class Network:
             if response is None and fault and not fault.after:
                 response = await self._struck(call, fault, None)
         except trio.Cancelled:
-            if life.dead and self._chance.random() < 0.5:
-                self._carry_out(call)
+            self._cut_short(life, call)
             raise
         if response is None:
             response = self._carry_out(call)
@@ -149,6 +148,11 @@ class Network:
             happen, self.overtaken = self.overtaken, None
             happen(response)
             await trio.sleep(LINGER_SECONDS)
+
+    def _cut_short(self, life: Connected, call: Call) -> None:
+        """Let a request have its effect, or none, though its sender is gone."""
+        if life.dead and self._chance.random() < 0.5:
+            self._carry_out(call)
 
     def _leave(self, life: Connected) -> None:
         """See a request leave the process. Raises httpx's errors when it cannot."""

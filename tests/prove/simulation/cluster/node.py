@@ -105,6 +105,8 @@ class Trap:
     part: str
     after: int
     spring: Callable[["Machine"], None]
+    delay: float | None = None
+    """Seconds from the write's sending to its effect, if it is given up; None: by chance."""
     sprung: list[Call] = field(factory=list)
     """The write."""
 

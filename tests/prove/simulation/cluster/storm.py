@@ -4,12 +4,13 @@ Most troubles befall the machine that works on the connection, and last long eno
 begin before the last one has ended.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
 from tests.prove.simulation.cluster.link import REFUSED, SILENT
 from tests.prove.simulation.cluster.node import Machine, Trap
+from tests.prove.simulation.cluster.wires import LONGEST
 from tests.prove.simulation.cluster.world import ClusterWorld
 from tests.prove.simulation.events import DATA_TYPES, ignite, name_of
 from tests.prove.simulation.faults import DRIZZLE, SIDES
@@ -104,15 +105,16 @@ async def _kill_amid(world: ClusterWorld) -> None:
     """Kill a node right after a write was sent; what it wrote changes again before another node takes over."""
     machine = _working(world)
     machine.restart_after = world.chance.choice([1.0, 20.0])
-    await _trap(world, machine, world.kill)
+    delay = world.chance.choice([None, world.chance.uniform(TAKEN_OVER, LONGEST)])
+    await _trap(world, machine, world.kill, delay=delay)
     await trio.sleep(TAKEN_OVER)
 
 
 async def _kill_twice(world: ClusterWorld) -> None:
-    """Kill a node amid a write, and the next one soon after it has taken over: the write may still be under way."""
+    """Kill a node amid a write, and the next one soon after it has taken over: the write is still under way."""
     first = _working(world)
     first.restart_after = 20.0
-    await _trap(world, first, world.kill)
+    await _trap(world, first, world.kill, parts=["/v1/products"], delay=world.chance.uniform(2 * TAKEN_OVER, LONGEST))
     await trio.sleep(TAKEN_OVER + world.chance.uniform(1.0, 4.0))
     second = _working(world)
     second.restart_after = 20.0
@@ -151,10 +153,16 @@ async def _pause_amid(world: ClusterWorld) -> None:
     await trio.sleep(seconds + BETWEEN)
 
 
-async def _trap(world: ClusterWorld, machine: Machine, spring: Callable[[Machine], None]) -> None:
+async def _trap(
+    world: ClusterWorld,
+    machine: Machine,
+    spring: Callable[[Machine], None],
+    parts: Sequence[str] = ("/v1/products", "/v1/products", "/sync-log", "/"),
+    delay: float | None = None,
+) -> None:
     """Set a trap, and change what the write is about once it is sprung."""
-    part = world.chance.choice(["/products", "/products", "/sync-log", "/"])
-    trap = machine.trap = Trap(part=part, after=world.chance.randint(1, 3), spring=spring)
+    part = world.chance.choice(parts)
+    trap = machine.trap = Trap(part=part, after=world.chance.randint(1, 3), spring=spring, delay=delay)
     if part == "/sync-log":
         await ignite(world, "POST", f"/status/{world.chance.choice(DATA_TYPES[:2])}")
     with trio.move_on_after(PATIENCE):

@@ -34,6 +34,8 @@ class Wires(Network):
         self._carried: set[int] = set()
         self.late: set[int] = set()
         """Requests that had their effect after their sender had given them up."""
+        self.delayed: dict[int, float] = {}
+        """Requests that are to be late if they are given up, and the seconds from their sending to their effect."""
         self.under_way = 0
         """Requests that may still have their effect though nothing waits for them."""
 
@@ -46,12 +48,16 @@ class Wires(Network):
         try:
             return await super()._there_and_back(life, call, fault)
         except trio.Cancelled:
-            arrives = sent + LONGEST * self._chance.random()
-            late = call.side == SITE and self._chance.random() < LATE and arrives > trio.current_time()
-            if late and call.number not in self._carried:
+            arrives = sent + self.delayed.get(call.number, LONGEST * self._chance.random())
+            late = call.side == SITE and (call.number in self.delayed or self._chance.random() < LATE)
+            if late and arrives > trio.current_time() and call.number not in self._carried:
                 self.under_way += 1
                 self.begin(self._arrive, call, arrives)
             raise
+
+    def _cut_short(self, life: Connected, call: Call) -> None:
+        if call.number not in self.delayed:
+            super()._cut_short(life, call)
 
     def _leave(self, life: Connected) -> None:
         if life.dead:

@@ -262,6 +262,8 @@ class ClusterWorld(World):
         if not trap.after:
             machine.trap = None
             trap.sprung.append(call)
+            if trap.delay is not None:
+                self.wires.delayed[call.number] = trap.delay
             trap.spring(machine)
 
     @contextmanager

@@ -6,6 +6,7 @@
     ... --platform woocommerce                            with a store of another platform than BigCommerce
     ... --nodes 3                                         with so many nodes on one database, and bugs of theirs
     ... --first 17 --breach "wrote"                 beginning with this seed; what it tells must have these words
+    ... --nodes 3 --bug all --seeds 0             each with the seed of the table alone
 
 A seed that fails is told with the command that repeats it. Exit code 1: one failed, or a bug was not caught.
 """
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "bigcommerce"
 SHORT = 160
+SEVERAL = 2
 SHOWN = 40
 """So many lines of a failing run's trace are shown."""
 
@@ -56,14 +58,14 @@ class Play:
     store: "StoreType"
     nodes: int
 
-    def simulate(self, seed: int, sink: Callable[[str], None] | None = None) -> "Outcome":
-        """Play a seed."""
+    def simulate(self, seed: int, sink: Callable[[str], None] | None = None, until: str | None = None) -> "Outcome":
+        """Play a seed; runs with several nodes end at the first breach that has the words `until`."""
         # Imported here: the process that only starts another one needs nothing of it.
         from tests.prove.simulation import simulator  # noqa: PLC0415
         from tests.prove.simulation.cluster import simulator as cluster  # noqa: PLC0415
 
-        if self.nodes > 1:
-            return cluster.simulate(seed, self.store, self.nodes, sink)
+        if self.nodes >= SEVERAL:
+            return cluster.simulate(seed, self.store, self.nodes, sink, until)
         return simulator.simulate(seed, self.store, sink)
 
     def bugs(self) -> Mapping[str, Callable[[], Any]]:
@@ -71,11 +73,19 @@ class Play:
         from tests.prove.simulation.bugs import every_bug  # noqa: PLC0415  the same
         from tests.prove.simulation.cluster.bugs import BUGS  # noqa: PLC0415
 
-        return BUGS if self.nodes > 1 else every_bug(self.store)
+        return BUGS if self.nodes >= SEVERAL else every_bug(self.store)
+
+    def found(self, bug: str) -> tuple[Sequence[int], str]:
+        """Return the seed that finds a bug, if a table has it, and words of the breach."""
+        from tests.prove.simulation.cluster.bugs import FOUND  # noqa: PLC0415  the same
+
+        if self.nodes < SEVERAL or bug not in FOUND:
+            return (), ""
+        return (FOUND[bug][0],), FOUND[bug][1]
 
     def __str__(self) -> str:
         """Return the parameters of `make simulate`."""
-        nodes = f" NODES={self.nodes}" if self.nodes > 1 else ""
+        nodes = f" NODES={self.nodes}" if self.nodes >= SEVERAL else ""
         return nodes + ("" if self.store.platform == DEFAULT else f" PLATFORM={self.store.platform}")
 
 
@@ -120,9 +130,11 @@ def _catch(play: Play, name: str, seeds: Sequence[int], breach: str) -> int:
 
 
 def _caught(play: Play, bug: str, seeds: Sequence[int], breach: str) -> bool:
-    for seed in seeds:
+    first, words = play.found(bug)
+    breach = breach or words
+    for seed in dict.fromkeys([*first, *seeds]):
         with play.bugs()[bug]():
-            outcome = play.simulate(seed)
+            outcome = play.simulate(seed, until=breach)
         found = next((context for context in outcome.breaches if breach in context), None)
         if found is not None:
             print(f"{bug} is caught by seed {seed}: {found[:SHORT]}", flush=True)

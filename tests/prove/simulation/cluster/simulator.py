@@ -11,6 +11,7 @@ work than one. A node that has stood still for long is not killed before its las
 
 import io
 from collections.abc import Callable
+from functools import partial
 from unittest import mock
 
 import trio
@@ -35,8 +36,10 @@ GAP_SECONDS = 120.0
 """Seconds between two readings that close gaps, for the same reason."""
 
 
-def simulate(seed: int, store: StoreType, nodes: int, sink: Callable[[str], None] | None = None) -> Outcome:
-    """Play a run with so many nodes."""
+def simulate(
+    seed: int, store: StoreType, nodes: int, sink: Callable[[str], None] | None = None, until: str | None = None
+) -> Outcome:
+    """Play a run with so many nodes. It ends at the first breach that has the words `until`."""
     log = io.StringIO()
     with (
         steady(seed) as clock,
@@ -47,13 +50,17 @@ def simulate(seed: int, store: StoreType, nodes: int, sink: Callable[[str], None
         mock.patch.object(daemon.storage.gaps, "HOUR", GAP_SECONDS),
     ):
         trace = Trace(clock.now, sink)
-        return trio.run(_play, seed, store, nodes, clock, trace, log, clock=clock.ticks)
+        return trio.run(partial(_play, seed, store, nodes, clock, trace, log, until=until), clock=clock.ticks)
 
 
-async def _play(seed: int, store: StoreType, nodes: int, clock: Clock, trace: Trace, log: io.StringIO) -> Outcome:
+async def _play(
+    seed: int, store: StoreType, nodes: int, clock: Clock, trace: Trace, log: io.StringIO, *, until: str | None
+) -> Outcome:
     async with trio.open_nursery() as nursery:
         world = ClusterWorld.found(seed, store, clock, trace, nursery, nodes)
         trace.add("plan", world.plan)
+        if until is not None:
+            nursery.start_soon(_end_at_breach, world, until, nursery)
         with mock.patch.object(Pipeline, "work", watch_work(world.audit, Pipeline.work)), world.composed():
             for machine in world.machines:
                 nursery.start_soon(world.run_machine, machine)
@@ -67,3 +74,11 @@ async def _play(seed: int, store: StoreType, nodes: int, clock: Clock, trace: Tr
     counts = world.cluster_audit
     trace.add("stale", counts.stale, "fenced", counts.refused_writes, "expelled", len(counts.expelled))
     return outcome_of(world, log.getvalue())
+
+
+async def _end_at_breach(world: ClusterWorld, words: str, nursery: trio.Nursery) -> None:
+    while not any(words in breach for breach in world.audit.breaches):  # noqa: ASYNC110  noted by many
+        await trio.sleep(1)
+    world.over = True
+    world.calm()  # a life that stands still could not end
+    nursery.cancel_scope.cancel()

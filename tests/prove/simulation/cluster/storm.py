@@ -1,7 +1,8 @@
 """The stormy part of a run with several nodes: one trouble after the other, amid edits.
 
 Most troubles befall the machine that works on the connection, and last long enough for another one to take over. Some
-begin before the last one has ended.
+begin before the last one has ended. The last trouble of all comes when nobody edits any more: no later edit undoes the
+harm of a stale write.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +23,9 @@ Act = Callable[[ClusterWorld], Awaitable[None]]
 FIRST_QUIET = 8.0
 """Seconds in which the nodes come up."""
 
-TROUBLES = (3, 4, 5)
+TROUBLES = (1, 2, 3)
+"""Numbers of troubles before the last one."""
+
 OVERLAPPING = 0.2
 """The share of troubles that do not wait for the end of the last one."""
 
@@ -54,6 +57,9 @@ async def storm(world: ClusterWorld, nursery: trio.Nursery) -> None:
             await act(world)
             await trio.sleep(world.chance.uniform(0.0, 8.0))
     world.stormy = False
+    last = LAST[world.seed // len(LAST) % len(LAST)]
+    world.trace.add("last event", name_of(last))
+    await last(world)
 
 
 async def _business(world: ClusterWorld, nursery: trio.Nursery) -> None:
@@ -105,7 +111,7 @@ async def _kill_amid(world: ClusterWorld) -> None:
     """Kill a node right after a write was sent; what it wrote changes again before another node takes over."""
     machine = _working(world)
     machine.restart_after = world.chance.choice([1.0, 20.0])
-    delay = world.chance.choice([None, world.chance.uniform(TAKEN_OVER, LONGEST)])
+    delay = world.chance.choice([None, *(world.chance.uniform(TAKEN_OVER, LONGEST) for _ in range(3))])
     await _trap(world, machine, world.kill, delay=delay)
     await trio.sleep(TAKEN_OVER)
 
@@ -144,7 +150,8 @@ async def _pause(world: ClusterWorld) -> None:
 
 async def _pause_amid(world: ClusterWorld) -> None:
     """Let a node stand still between its look at the lease and a write, until another node has written it anew."""
-    seconds = world.chance.uniform(14.0, 22.0)
+    # After the longer ones the second look of the next owner has been: only the last word is left.
+    seconds = world.chance.choice([world.chance.uniform(14.0, 22.0), world.chance.uniform(45.0, 55.0)])
 
     def stand_still(machine: Machine) -> None:
         world.wires.begin(world.pause, machine, seconds)
@@ -228,5 +235,6 @@ SHARES: dict[Act, int] = {
     _outage: 2,
     _fail_over: 2,
     _poison: 1,
-    _kill_twice: 3,
 }
+
+LAST: Sequence[Act] = (_kill_amid, _kill_twice, _pause_amid)

@@ -64,10 +64,15 @@ def owe(conn: Connection, call: Owe) -> None:
 @one_by_one
 def look_again(conn: Connection, call: LookAgain) -> float | None:
     """Have what is due written and reported once more; return when the next look is due, None for never."""
+    # First, as everywhere: a wipe has locked the connection when it deletes its rows.
+    if not active(conn, [call.connection_id]):
+        return None
     c = second_looks.c
     due = (c.connection_id == call.connection_id, c.due_at <= call.now)
     doubted, reported = defaultdict[Kind, list[ExternalId]](list), []
-    for row in conn.execute(select(c.kind, c.external_id).where(*due)):
+    # Locked: a node that has lost the lease meanwhile may look too.
+    query = select(c.kind, c.external_id).where(*due).order_by(*second_looks.primary_key)
+    for row in conn.execute(query.with_for_update()):
         if row.external_id == _REPORT:
             reported.append(Kind(row.kind))
         else:

@@ -30,6 +30,7 @@ from daemon.storage import (
     removals,
     resync,
     rotation,
+    second_looks,
     settle,
     stock_locations,
     sweeps,
@@ -108,6 +109,8 @@ def made(conn: Connection) -> Day:
     write(full_syncs.finish_enumeration, (customers, 6.0))
     write(full_syncs.close_if_drained, (customers, 6.0))
     write(sync_log.confirm, write(sync_log.take, (shop, CUSTOMERS)))
+    ledger.doubt(conn, shop, PRODUCTS, ids("1", "2"))
+    write(second_looks.owe, second_looks.Owe(shop, 8.0))
     report, last_report = (write(sync_log.take, (shop, kind)) for kind in (PRODUCTS, CUSTOMERS))
     assert report.full
     assert last_report.run == customers
@@ -256,6 +259,8 @@ INTAKE: Mapping[str, Make] = {
             connection_id=day.shop, now=9.0, doubted={PRODUCTS: ids("8", "4", "1", "9")}, reported=[PRODUCTS]
         ),
     ),
+    "owe second looks": lambda day, _: (second_looks.owe, second_looks.Owe(day.shop, 39.0)),
+    "look again": lambda day, _: (second_looks.look_again, second_looks.LookAgain(day.shop, 9.0)),
     "heartbeat": lambda _d, _n: (vault.heartbeat, None),
     "make a fingerprint key": lambda _, n: (vault._stored_or, b"key%d" % n),
 }

@@ -40,6 +40,8 @@ LEASES = (
     ("quarantine", "mark, fenced"),
     ("take", "begin a new site"),
     ("say a last word", "settle"),
+    ("look again", "settle"),
+    ("owe second looks", "look again"),
 )
 """Pairs of which each is a takeover or its like."""
 

@@ -11,6 +11,7 @@ which is as safe as a crash. A second signal, or a hanging shutdown, ends the pr
 
 import contextlib
 import gc
+import linecache
 import os
 import signal
 import socket
@@ -93,6 +94,7 @@ def run(settings: Settings, read: Callable[[], Settings]) -> int:
     configure(settings.logging.level)
     if settings.foreign:
         log.warning("cluster variables ignored", variables=list(settings.foreign))
+    linecache.clearcache()  # attrs has put there the source of every method that it wrote: 1 MB
     gc.freeze()  # loaded modules stay, so the collector need not scan them again and again
     sys.setswitchinterval(SWITCH_SECONDS)
     try:

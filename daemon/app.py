@@ -25,7 +25,9 @@ import structlog
 import trio
 from attrs import frozen
 
+from daemon import __version__
 from daemon.admin.audit import AuditLog
+from daemon.admin.gauges import Gauges
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
@@ -150,6 +152,7 @@ async def serve(
     Raises ConfigError, perhaps in a group, when the port or the database cannot be used.
     """
     metrics = Metrics()
+    metrics.build(__version__, "postgresql" if isinstance(settings.database.place, Secret) else "sqlite")
     async with (
         open_database(settings.database.place, metrics.storage_commit) as database,
         _open_wakeups(settings) as wakeups,
@@ -310,6 +313,7 @@ async def compose(
         intake=intake,
         guests=guests,
         audit=AuditLog(storage=database, vault=vault, now=now),
+        gauges=Gauges(storage=database, supervisor=supervisor, metrics=metrics),
     )
     return Daemon(
         supervisor=supervisor,

@@ -16,8 +16,9 @@ from attrs import frozen
 
 from daemon.admin.audit import AuditLog, Params
 from daemon.admin.explain import explain, explain_called
+from daemon.admin.gauges import Gauges
 from daemon.admin.lists import held_removals, open_issues, parked_changes
-from daemon.admin.status import connection_status, owner_view, refresh_gauges
+from daemon.admin.status import connection_status, owner_view
 from daemon.connections.cluster import SURE_SECONDS
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
@@ -63,6 +64,7 @@ class AdminService:
     intake: Intake
     guests: Guests
     audit: AuditLog
+    gauges: Gauges
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
@@ -243,7 +245,7 @@ class AdminService:
     async def refresh(self) -> None:
         """Bring the gauges up to date. Raises StorageTrouble."""
         metrics = self.lifecycle.factory.metrics
-        await refresh_gauges(self.storage, self.supervisor.contexts, metrics, self.lifecycle.now())
+        await self.gauges.refresh(self.lifecycle.now())
         if self.lifecycle.wakeups.way is not None:
             metrics.wakeups(self.lifecycle.wakeups.way, Way)
         if self.lifecycle.tenure.beat_age is not None:

@@ -1,4 +1,4 @@
-"""The status of a connection, as JSON values, and the gauges of /metrics.
+"""The status of a connection, as JSON values.
 
 Everything is read from the database, so the status is the same whether the daemon runs or not. A running daemon adds
 the cause of a pause, and the state of the throttles; with several nodes, the one that works on the connection has
@@ -13,11 +13,10 @@ from attrs import asdict
 from daemon.engine.context import SYNCED_KINDS, ConnectionContext
 from daemon.engine.pause import Pause
 from daemon.model import Lane
-from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
 from daemon.storage import registrations
 from daemon.storage.age import age_if_known
-from daemon.storage.connections import Stored, everyone
-from daemon.storage.database import OpenStorage, Storage
+from daemon.storage.connections import Stored
+from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import KindOverview, overview
 from daemon.storage.registrations import Found
@@ -154,65 +153,3 @@ def _shown(now: LimiterStatistics) -> dict[str, Any]:
     waiting = sum(now.waiting.values())
     held = {"held_back": now.held_back, "held_seconds": now.held_seconds}
     return {"api": now.api, "waiting": waiting, "in_flight": now.in_flight, "breaker": now.breaker, **numbers, **held}
-
-
-async def refresh_gauges(
-    database: OpenStorage, contexts: list[ConnectionContext], metrics: Metrics, now: float
-) -> None:
-    """Update the gauges, before a scrape. Raises StorageTrouble."""
-    depths = []
-    for context in contexts:
-        site = context.connection.site
-        for kind in context.kind_states:
-            counts = await database.read(overview, context.connection.id, kind)
-            depths += [
-                QueueDepth(
-                    site=site,
-                    kind=kind,
-                    lane=depth.lane,
-                    state=depth.state,
-                    rows=depth.rows,
-                    oldest_seconds=age_if_known(depth.oldest or now, now),
-                )
-                for depth in counts.depths
-            ]
-            metrics.blocked(site, kind, is_blocked=context.blocked(kind) is not None)
-            metrics.issues(site, kind, counts.issues)
-            metrics.removals_held(site, kind, counts.held)
-            metrics.gap(site, kind, is_open=counts.gap is not None)
-            if counts.census is not None:
-                metrics.census(site, kind, counts.census.seconds)
-            metrics.sync_log_waiting(site, kind.value, errors=counts.untold, synced=counts.synced)
-            if counts.run is not None:
-                stages = {"seen": counts.run.seen, "done": counts.run.done, "failed": counts.run.failed}
-                metrics.full_sync_progress(site, kind, stages)
-        webhooks = await database.read(registrations.found, context.connection.id)
-        if webhooks is not None:
-            age = None if webhooks.looked_at is None else now - webhooks.looked_at
-            findings: Any = context.vault.decrypt(webhooks.encrypted)
-            unwell = now - findings["well_at"] if "well_at" in findings else None
-            metrics.webhook_scopes(
-                site, registered=webhooks.registered, missing=webhooks.missing, age=age, unwell=unwell
-            )
-        for throttle in _throttles(context):
-            metrics.throttle(site, _snapshot(throttle))
-    metrics.outbox(depths)
-    metrics.storage_waiting(database.waiting)
-    blocked = sum(any(context.blocked(kind) for kind in context.kind_states) for context in contexts)
-    leaving = sum(stored.state == "leaving" for stored in await database.read(everyone))
-    metrics.connections({"active": len(contexts) - blocked, "blocked": blocked, "leaving": leaving})
-
-
-def _snapshot(now: LimiterStatistics) -> ThrottleSnapshot:
-    return ThrottleSnapshot(
-        api=now.api,
-        waiting=now.waiting,
-        oldest_seconds=now.oldest,
-        in_flight=now.in_flight,
-        pause_seconds=now.numbers.pause or 0.0,
-        held_back=now.held_back,
-        breaker_open=now.breaker != "closed",
-        turns=now.granted,
-        refused=now.refused,
-        waited_seconds=now.waited,
-    )

@@ -1,7 +1,7 @@
 """The daemon's Prometheus metrics.
 
-Every name starts with `ignite_sync_`, has a base unit, and ends in `_total` if it only grows. Labels have few values:
-site, kind, lane, state, stage, api, data_type, method, outcome, route, status. Never the id of an entity: a series per
+Every name starts with `ignite_sync_`, except those of the process itself, has a base unit, and ends in `_total` if it only grows. Labels have few values:
+site, kind, lane, side, state, stage, api, data_type, method, outcome, route, status. Never the id of an entity: a series per
 product would cost memory for ever, and /metrics must not reveal ids.
 
 `Metrics` has its own registry, so two daemons (or two tests) in one process do not share numbers. Other modules call
@@ -12,15 +12,17 @@ no alert would fire. `VALUES` has the label values for that.
 """
 
 import itertools
+import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
 import prometheus_client
 from attrs import field, frozen
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from daemon.errors import Side
 from daemon.model import LOGGED_KINDS, Kind, Lane, Site
 from daemon.model.outcome import Result
 
@@ -88,6 +90,8 @@ VALUES: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 """Known values of labels, by counter: all labels except sites, kinds, APIs and routes."""
 
+BUILD = ["version", "python", "database"]
+
 GAUGES: dict[str, tuple[str, list[str]]] = {
     "outbox_depth": ("Changes waiting.", ["site", "kind", "lane", "state"]),
     "outbox_oldest_seconds": ("Age of the oldest change waiting.", ["site", "kind", "lane", "state"]),
@@ -111,7 +115,16 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "sync_log_waiting": ("Errors and synced ids not yet in the sync-log.", ["site", "data_type"]),
     "sync_log_untold": ("Errors not yet in the sync-log, which holds at most 5,000.", ["site", "data_type"]),
     "storage_waiting": ("Operations waiting for the writer's next commit.", []),
-    "blocked": ("1 while a kind is not synced until a person or time fixes the cause.", ["site", "kind"]),
+    "blocked": (
+        "1 while a side keeps a kind from being synced, until a person or time fixes the cause.",
+        ["site", "kind", "side"],
+    ),
+    "blocked_since_timestamp_seconds": ("Time at which the present block of a kind began.", ["site", "kind"]),
+    "full_sync_succeeded_timestamp_seconds": (
+        "Time at which the last full sync that succeeded had ended.",
+        ["site", "kind"],
+    ),
+    "build_info": ("1 for the release of the daemon, of Python, and the engine of its database.", BUILD),
     "wakeups": ("1 for the way by which this node learns what others have committed: notify, or poll.", ["way"]),
     "leases": ("Connections that this node works on.", []),
     "beat_age_seconds": ("Time since this node's last beat.", []),
@@ -121,7 +134,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
 }
 
 HISTOGRAMS: dict[str, tuple[str, list[str], Sequence[float]]] = {
-    "push_seconds": ("Time from queueing a change to settling it.", ["site", "kind"], WAY_SECONDS),
+    "push_seconds": ("Time from queueing a change to settling it.", ["site", "kind", "lane"], WAY_SECONDS),
     "api_seconds": ("Time from sending a request to reading its answer.", ["api"], CALL_SECONDS),
     "storage_commit_seconds": ("Time from BEGIN to the end of COMMIT.", [], CALL_SECONDS),
 }
@@ -195,6 +208,7 @@ class Metrics:
     def __attrs_post_init__(self) -> None:
         disable_created: Callable[[], None] = prometheus_client.disable_created_metrics
         disable_created()  # unused second series beside each histogram
+        ProcessCollector(registry=self.registry)
         self.registry.register(self._counts)
         self._start({}, "site", "route")
         self._count_from_0("webhooks_total", {"site": [""], "outcome": ["unknown_site"]})
@@ -261,9 +275,9 @@ class Metrics:
         """Count a processed entity."""
         self._count("entities_total", str(site), kind, outcome)
 
-    def pushed(self, site: Site, kind: Kind, seconds: float) -> None:
+    def pushed(self, site: Site, kind: Kind, lane: Lane, seconds: float) -> None:
         """Record a change settled `seconds` after it was first queued."""
-        self._histograms["push_seconds"].labels(str(site), kind).observe(seconds)
+        self._histograms["push_seconds"].labels(str(site), kind, lane.name.lower()).observe(seconds)
 
     def api_request(self, site: Site, api: str, status: int | None, seconds: float) -> None:
         """Count a request answered with `status`; None for one without an answer."""
@@ -351,9 +365,22 @@ class Metrics:
         """Show the number of operations that wait for a commit."""
         self._set(operations, "storage_waiting")
 
-    def blocked(self, site: Site, kind: Kind, *, is_blocked: bool) -> None:
-        """Show that a kind is blocked, or no longer."""
-        self._set(is_blocked, "blocked", str(site), kind)
+    def blocked(self, site: Site, kind: Kind, sides: Mapping[Side, bool], since: float | None) -> None:
+        """Show which sides block a kind, and since when (seconds since the epoch); None if none does."""
+        for side, blocks in sides.items():
+            self._set(blocks, "blocked", str(site), kind, side)
+        if since is not None:
+            self._set(since, "blocked_since_timestamp_seconds", str(site), kind)
+        else:
+            self._gauges["blocked_since_timestamp_seconds"].remove(str(site), kind)
+
+    def full_sync_succeeded(self, site: Site, kind: Kind, ended: float) -> None:
+        """Show when the last full sync that succeeded had ended, in seconds since the epoch."""
+        self._set(ended, "full_sync_succeeded_timestamp_seconds", str(site), kind)
+
+    def build(self, version: str, database: str) -> None:
+        """Show the release, and the engine of the database: sqlite or postgresql."""
+        self._set(1, "build_info", version, platform.python_version(), database)
 
     def connections(self, states: Mapping[str, int]) -> None:
         """Show the number of connections in each state."""

@@ -1,4 +1,4 @@
-"""The numbers of all connections for /metrics: right, of the asked connections only, and without a look at the ledger."""
+"""The numbers of all connections for /metrics: of the asked ones only, and without a look at the ledger."""
 
 from sqlalchemy import event
 
@@ -23,18 +23,18 @@ async def test_each_number_is_of_its_connection_and_kind(inline: InlineDatabase)
     running = await second.started(now=200.0)
     await second.page(running, "9", cursor="next", now=200.0)
 
-    found = await inline.read(counts, [first.connection_id, second.connection_id])
+    counted = await inline.read(counts, [first.connection_id, second.connection_id])
     one, two = (first.connection_id, PRODUCTS), (second.connection_id, PRODUCTS)
-    depths = {place: {(d.lane, d.state): (d.rows, d.oldest) for d in shown} for place, shown in found.depths.items()}
+    depths = {place: {(d.lane, d.state): (d.rows, d.oldest) for d in shown} for place, shown in counted.depths.items()}
     assert depths == {
         one: {(Lane.LIVE, RowState.PENDING): (2, 50.0)},
         two: {(Lane.BACKFILL, RowState.PENDING): (2, 60.0), (Lane.LIVE, RowState.PARKED): (1, 10.0)},
     }
-    assert (found.issues, found.untold, found.synced) == ({one: 1}, {one: 1}, {one: 1})
-    assert found.runs == {one: Progress(seen=2, done=2, failed=0), two: Progress(seen=1, done=0, failed=0)}
-    assert found.succeeded_at == {one: 100.0, two: 100.0}
-    assert (found.held, found.gaps, found.registrations, found.leaving) == ({}, set(), {}, 0)
-    assert found.rows == 7
+    assert (counted.issues, counted.untold, counted.synced) == ({one: 1}, {one: 1}, {one: 1})
+    assert counted.runs == {one: Progress(seen=2, done=2, failed=0), two: Progress(seen=1, done=0, failed=0)}
+    assert counted.succeeded_at == {one: 100.0, two: 100.0}
+    assert (counted.held, counted.gaps, counted.registrations, counted.leaving) == ({}, set(), {}, 0)
+    assert counted.rows == 7
 
 
 async def test_they_take_the_same_statements_for_any_number_of_connections(inline: InlineDatabase) -> None:

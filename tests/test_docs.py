@@ -165,6 +165,7 @@ def test_the_described_metrics_are_those_that_are_served() -> None:
     served = {
         f"{family.name}_total" if family.type == "counter" else family.name: family.type
         for family in registry.collect()
+        if not family.name.startswith("process_")
     }
     described = {
         f"ignite_sync_{row[0].strip('`')}": heading.lower().removesuffix("s")
@@ -172,6 +173,15 @@ def test_the_described_metrics_are_those_that_are_served() -> None:
         if heading != "Alerts"
     }
     assert described == served
+
+
+def test_every_metric_of_the_process_is_named() -> None:
+    served = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in Metrics().registry.collect()
+        if family.name.startswith("process_")
+    }
+    assert served == set(re.findall(r"`(process_\w+)`", (ROOT / "docs/metrics.md").read_text("utf-8")))
 
 
 def test_every_alert_is_described_with_its_severity() -> None:

@@ -1,8 +1,8 @@
 """The daemon's Prometheus metrics.
 
-Every name starts with `ignite_sync_`, except those of the process itself, has a base unit, and ends in `_total` if it only grows. Labels have few values:
-site, kind, lane, side, state, stage, api, data_type, method, outcome, route, status. Never the id of an entity: a series per
-product would cost memory for ever, and /metrics must not reveal ids.
+Every name starts with `ignite_sync_`, except those of the process itself, has a base unit, and ends in `_total` if it
+only grows. Labels have few values: site, kind, lane, side, state, stage, api, data_type, method, outcome, route,
+status. Never the id of an entity: a series per product would cost memory for ever, and /metrics must not reveal ids.
 
 `Metrics` has its own registry, so two daemons (or two tests) in one process do not share numbers. Other modules call
 its methods, one per fact, and never touch prometheus_client. The three tables list every metric.

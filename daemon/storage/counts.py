@@ -87,14 +87,15 @@ def counts(conn: Connection, ids: Collection[ConnectionId]) -> Counts:
         found.census_seconds[place] = row.seconds
     ended = func.max(case((f.succeeded, f.finished_at))).label("succeeded_at")
     latest = func.max(case((f.mode != RunMode.DAILY, f.id))).label("latest")
-    last = {place: row for place, row in _grouped(conn, full_syncs, ids, ended, latest)}
+    last = dict(_grouped(conn, full_syncs, ids, ended, latest))
     found.succeeded_at.update({place: row.succeeded_at for place, row in last.items() if row.succeeded_at is not None})
     found.gaps.update(place for place, _ in _grouped(conn, gaps, ids) if place in last)
     query = select(f.connection_id, f.kind, f.seen, f.done, f.failed)
-    for row in conn.execute(query.where(f.id.in_([row.latest for row in last.values() if row.latest is not None]))):
-        found.runs[_place(row)] = Progress(seen=row.seen, done=row.done, failed=row.failed)
-    for row in conn.execute(select(registrations).where(registrations.c.connection_id.in_(ids))).mappings():
-        found.registrations[row["connection_id"]] = Found(**row)
+    latest_runs = [row.latest for row in last.values() if row.latest is not None]
+    for run in conn.execute(query.where(f.id.in_(latest_runs))):
+        found.runs[_place(run)] = Progress(seen=run.seen, done=run.done, failed=run.failed)
+    for registered in conn.execute(select(registrations).where(registrations.c.connection_id.in_(ids))).mappings():
+        found.registrations[registered["connection_id"]] = Found(**registered)
     return found
 
 
@@ -108,5 +109,5 @@ def _grouped(
     return ((_place(row), row) for row in conn.execute(query.group_by(*groups)))
 
 
-def _place(row: Row[Any]) -> Place:
+def _place(row: Any) -> Place:
     return row.connection_id, Kind(row.kind)

@@ -16,14 +16,12 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
-    Connection,
     Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     Table,
-    event,
     false,
     text,
 )
@@ -369,16 +367,6 @@ audit = Table(
     Index("audit_at", "at"),
     sqlite_autoincrement=True,
 )
-
-def _keep_partial(table: Table, connection: Connection, **_: object) -> None:
-    """Give PostgreSQL the conditions of SQLite's partial indexes. In the tables, they would load its dialect: 3 MB."""
-    if connection.dialect.name == "postgresql":
-        for index in table.indexes:
-            index.dialect_kwargs["postgresql_where"] = index.dialect_options["sqlite"]["where"]
-
-
-for _table in metadata.tables.values():
-    event.listen(_table, "before_create", _keep_partial)
 
 PARAMETERS = 30_000
 """Most parameters of one statement: SQLite takes at most 32,766, and 250 products can have 150,000 SKUs."""

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from attrs import frozen
 
 from daemon import __version__
 from daemon.admin.audit import AuditLog
+from daemon.admin.described import DESCRIBED
 from daemon.admin.gauges import Gauges
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
@@ -51,6 +52,7 @@ from daemon.connections.wakeups import NodeWakeups, NoWakeups, Wakeups
 from daemon.connections.work import ConnectionWork
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, Failure, StorageTrouble, first_inside, raise_config_error
+from daemon.listener import openapi
 from daemon.listener.access_log import AccessLog
 from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
@@ -345,11 +347,12 @@ def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str
     return apps
 
 
-def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
-    """Yield every route that is served."""
+def build_routes(daemon: Daemon, settings: Settings) -> list[Route]:
+    """Return every route that is served."""
+    routes: list[Route] = []
     admin, intake, lifecycle, metrics = daemon.admin, daemon.intake, daemon.lifecycle, daemon.lifecycle.factory.metrics
-    yield from Webhooks(intake, metrics).routes()
-    yield from Ignite(
+    routes += Webhooks(intake, metrics).routes()
+    routes += Ignite(
         token=settings.listener.ignite_token,
         connect=lifecycle.connect,
         disconnect=lifecycle.disconnect,
@@ -361,7 +364,7 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
     for name, app in lifecycle.apps.items():
         platform = lifecycle.registry.platforms[name]
         pages = platform.app.pages if platform.app else ()
-        yield from Apps(
+        routes += Apps(
             name=name,
             label=platform.label,
             pages=pages,
@@ -369,18 +372,26 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
             visited=visits.visited,
             install_address=visits.install_address,
         ).routes()
-    yield from Admin(
+    routes += Admin(
         tokens=settings.listener.operators,
         metrics_open=settings.listener.metrics_open,
         metrics=metrics,
         why_not_ready=admin.why_not_ready,
         refresh=admin.refresh,
         operations=admin.operations,
+        described=DESCRIBED,
+        document=partial(_document, routes),
     ).routes()
-    yield from Page(
+    routes += Page(
         tokens=settings.listener.operators,
         secret_keys=settings.security.secret_keys,
         operations=admin.operations,
         entered=admin.audit.note,
         now=lifecycle.now,
     ).routes()
+    return routes
+
+
+def _document(routes: Iterable[Route]) -> dict[str, Any]:
+    described = [(route.method, route.pattern, route.about) for route in routes if route.about is not None]
+    return openapi.document(described, __version__)

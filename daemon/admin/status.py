@@ -10,11 +10,20 @@ from typing import Any
 
 from attrs import asdict
 
+from daemon.admin.status_shapes import (
+    CensusStatus,
+    ConnectionStatus,
+    KindStatus,
+    RetryingEntity,
+    RunStatus,
+    WebhooksStatus,
+)
 from daemon.engine.context import SYNCED_KINDS, ConnectionContext
 from daemon.engine.pause import Pause
 from daemon.model import Lane
 from daemon.storage import registrations
 from daemon.storage.age import age_if_known
+from daemon.storage.censuses import Taken
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Run
@@ -33,7 +42,7 @@ async def connection_status(
     now: float,
     told: Mapping[str, Any] | None = None,
     last_webhook: float | None = None,
-) -> dict[str, Any]:
+) -> ConnectionStatus:
     """Return the status of a connection; `context` is None if no runner works on it here. Raises StorageTrouble.
 
     `told` is the `owner_view` of the node that works on it. Times are seconds since the epoch.
@@ -74,7 +83,7 @@ def owner_view(context: ConnectionContext) -> dict[str, Any]:
     }
 
 
-def registration_status(found: Found, vault: Vault) -> dict[str, Any]:
+def registration_status(found: Found, vault: Vault) -> WebhooksStatus:
     """Return the registration of the webhooks, with the missing scopes in the platform's words.
 
     `well_at` is the time at which it was last right; `mended` is what the last look that changed anything has found.
@@ -94,28 +103,43 @@ def _cause(pause: Pause) -> str | None:
     return f"{pause.cause.side.value}: {pause.cause.reason}" if pause.cause else None
 
 
-def _kind(kind: KindOverview, now: float, vault: Vault) -> dict[str, Any]:
+def _kind(kind: KindOverview, now: float, vault: Vault) -> KindStatus:
     waiting = {
-        lane.name.lower(): sum(d.rows for d in kind.depths if d.lane is lane and d.state is RowState.PENDING)
-        for lane in Lane
+        lane: sum(d.rows for d in kind.depths if d.lane is lane and d.state is RowState.PENDING) for lane in Lane
     }
     oldest = [depth.oldest for depth in kind.depths if depth.state is RowState.PENDING]
     return {
         "outbox": {
-            **waiting,
+            "live": waiting[Lane.LIVE],
+            "backfill": waiting[Lane.BACKFILL],
             "parked": sum(depth.rows for depth in kind.depths if depth.state is RowState.PARKED),
             "oldest_seconds": round(age_if_known(min(oldest), now), 1) if oldest else None,
         },
-        "full_sync": {**_run(kind.run, kind.ledger), **_held_up(kind, vault)} if kind.run else None,
+        "full_sync": _run(kind.run, kind, vault) if kind.run else None,
         "issues": kind.issues,
         "ledger": kind.ledger,
         "held_removals": kind.held,
-        "census": kind.census and {"began_at": kind.census.began_at, "seconds": round(kind.census.seconds, 1)},
+        "census": None
+        if kind.census is None
+        else {"began_at": kind.census.began_at, "seconds": round(kind.census.seconds, 1)},
         "gap": None if kind.gap is None else {"due_at": kind.gap.due_at},
     }
 
 
-def _run(run: Run, known: int) -> dict[str, Any]:
+def _census(last: Taken) -> CensusStatus:
+    return {"began_at": last.began_at, "seconds": round(last.seconds, 1)}
+
+
+def _run(run: Run, kind: KindOverview, vault: Vault) -> RunStatus:
+    """Return a run, and the entities that it waits for: their number, and some of them with their last error."""
+    named: list[RetryingEntity] = [
+        {
+            "id": retrying.external_id,
+            "attempts": retrying.attempts,
+            "error": str(vault.decrypt(retrying.encrypted)) if retrying.encrypted else "",
+        }
+        for retrying in kind.retrying
+    ]
     return {
         "id": run.id,
         "mode": run.mode,
@@ -124,24 +148,13 @@ def _run(run: Run, known: int) -> dict[str, Any]:
         "done": run.done,
         "failed": run.failed,
         "held_removals": run.held_removals,
-        "total_hint": run.seen if run.enumerated_at else max(known, run.seen) or None,
+        "total_hint": run.seen if run.enumerated_at else max(kind.ledger, run.seen) or None,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "succeeded": run.succeeded,
+        "held_up": kind.held_up,
+        "held_up_by": named,
     }
-
-
-def _held_up(kind: KindOverview, vault: Vault) -> dict[str, Any]:
-    """Return the entities that the run waits for: their number, and some of them with their last error."""
-    named = [
-        {
-            "id": retrying.external_id,
-            "attempts": retrying.attempts,
-            "error": vault.decrypt(retrying.encrypted) if retrying.encrypted else "",
-        }
-        for retrying in kind.retrying
-    ]
-    return {"held_up": kind.held_up, "held_up_by": named}
 
 
 def _throttles(context: ConnectionContext) -> list[LimiterStatistics]:

@@ -17,6 +17,7 @@ from attrs import define, field, frozen
 
 from daemon.errors import Conflict, Invalid, NotAllowed, NotFound, StorageTrouble
 from daemon.listener.http.messages import RETRY_LATER, Fault, Request, Response, problem
+from daemon.listener.openapi import About
 from daemon.model.byte_order_mark import without_mark
 from daemon.observability.metrics import Metrics
 
@@ -53,12 +54,16 @@ def json_object(request: Request) -> dict[str, Any]:
 
 @frozen
 class Route:
-    """The handler of a method on a pattern. `uploads`: its bodies may be larger than those of other routes."""
+    """The handler of a method on a pattern. `uploads`: its bodies may be larger than those of other routes.
+
+    `about` is what /openapi.json says of it.
+    """
 
     method: str
     pattern: str
     handler: Handler
     uploads: "Uploads | None" = None
+    about: About | None = None
 
 
 @frozen

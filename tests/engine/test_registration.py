@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 import trio
@@ -131,7 +131,7 @@ OFF = Registration(
 )
 
 
-async def findings(bench: GapBench) -> dict[str, Any]:
+async def findings(bench: GapBench) -> Any:
     stored = await bench.context.storage.read(registrations.found, bench.harness.connection_id)
     assert stored is not None
     return registration_status(stored, bench.context.vault)

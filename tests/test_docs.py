@@ -256,7 +256,10 @@ async def test_every_route_is_described(tmp_path: Path) -> None:
             # No route has this method, so the answer names those that it has.
             for method in (await client.request("OPTIONS", pattern)).headers["allow"].split(", ")
         }
-    assert described == {(method, pattern) for method, pattern in served if method != "HEAD"}
+        paths = (await process.request("GET", "/openapi.json")).json()["paths"]
+    served = {(method, pattern) for method, pattern in served if method != "HEAD"}
+    assert described == served
+    assert served == {(method.upper(), pattern) for pattern, methods in paths.items() for method in methods}
 
 
 def test_the_readme_is_short_and_says_its_maturity_early() -> None:

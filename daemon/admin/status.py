@@ -119,9 +119,7 @@ def _kind(kind: KindOverview, now: float, vault: Vault) -> KindStatus:
         "issues": kind.issues,
         "ledger": kind.ledger,
         "held_removals": kind.held,
-        "census": None
-        if kind.census is None
-        else {"began_at": kind.census.began_at, "seconds": round(kind.census.seconds, 1)},
+        "census": _census(kind.census) if kind.census else None,
         "gap": None if kind.gap is None else {"due_at": kind.gap.due_at},
     }
 

@@ -1,4 +1,4 @@
-"""What each admin operation takes and answers, for /openapi.json. The types of the bodies are in `shapes`."""
+"""Descriptions of the admin operations, for /openapi.json. The types of the bodies are in `shapes`."""
 
 from collections.abc import Mapping
 from typing import Any

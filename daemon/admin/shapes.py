@@ -86,7 +86,7 @@ class ProblemText(TypedDict):
 
 
 class IssueShown(TypedDict):
-    """What a merchant must fix at one entity."""
+    """An issue: all that a merchant must fix at one entity."""
 
     site: str
     kind: KindName

@@ -21,7 +21,7 @@ HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 
 Access = Literal["admin", "ignite", "session", "none"]
-"""Who may ask: an operator, SparkLayer, a logged-in operator's browser, or anyone (the handler checks by itself)."""
+"""The caller that a route serves: an operator, SparkLayer, a logged-in operator's browser, or anyone (the handler checks by itself)."""
 
 SECURITY: Mapping[Access, dict[str, Any]] = {
     "admin": {"type": "http", "scheme": "bearer", "description": "A token of an operator: listener.admin_token."},
@@ -30,7 +30,7 @@ SECURITY: Mapping[Access, dict[str, Any]] = {
 }
 
 
-class Problem(TypedDict):
+class ProblemDetails(TypedDict):
     """A refusal or a failure (RFC 7807)."""
 
     title: str
@@ -49,12 +49,12 @@ class Answer:
 
 def problems(**by_status: str) -> dict[int, Answer]:
     """Return refusals by their status; names are written `s404`."""
-    return {int(name[1:]): Answer(why, Problem, "application/problem+json") for name, why in by_status.items()}
+    return {int(name[1:]): Answer(why, ProblemDetails, "application/problem+json") for name, why in by_status.items()}
 
 
 @frozen(kw_only=True)
 class About:
-    """What a route takes and answers. `query` is a TypedDict of texts, `body` the type of a JSON body."""
+    """The description of a route. `query` is a TypedDict of texts, `body` the type of a JSON body."""
 
     summary: str
     access: Access
@@ -72,7 +72,7 @@ NO_OPERATOR = problems(s401="The admin token is missing or wrong.", s429="Too ma
 def document(routes: Iterable[tuple[str, str, About]], version: str) -> dict[str, Any]:
     """Return the document of these routes: (method, pattern, about)."""
     known = list(routes)
-    types = {Problem}
+    types = {ProblemDetails}
     for _, _, about in known:
         types |= {answer.schema for answer in about.answers.values() if answer.schema is not None}
         types |= {about.body} - {None}
@@ -125,7 +125,7 @@ def _response(answer: Answer, schema_of: Mapping[Any, dict[str, Any]]) -> dict[s
 
 
 def page(summary: str, access: Access, *, form: bool = False, **others: str) -> About:
-    """Return what a page for browsers answers: HTML with 200, and with the other statuses that are named."""
+    """Return the description of a page for browsers: HTML with 200, and with the other statuses that are named."""
     answers = {200: Answer("The page.", None, HTML)} | {
         int(name[1:]): Answer(why, None, HTML if int(name[1:]) != HTTPStatus.SEE_OTHER else "application/json")
         for name, why in others.items()

@@ -1,4 +1,4 @@
-"""What the page's routes take and answer, for /openapi.json. All are for browsers: HTML, forms and redirects."""
+"""Descriptions of the page's routes, for /openapi.json. All are for browsers: HTML, forms and redirects."""
 
 from daemon.listener.openapi import About, Access, Answer, page, problems
 

@@ -31,14 +31,14 @@ class Interface:
     document: Any
     asked: dict[tuple[str, str], set[int]] = field(factory=dict)
 
-    def places(self) -> set[tuple[str, str]]:
+    def described(self) -> set[tuple[str, str]]:
         return {(method.upper(), path) for path, methods in self.document["paths"].items() for method in methods}
 
     def check(self, method: str, answer: httpx.Response) -> None:
         """Fail unless an answer is described."""
         path = answer.request.url.path
         pattern = max(
-            (place for found, place in self.places() if found == method and _matches(place, path)),
+            (place for found, place in self.described() if found == method and _matches(place, path)),
             key=lambda place: -place.count("{"),
         )
         self.asked.setdefault((method, pattern), set()).add(answer.status_code)
@@ -126,7 +126,7 @@ def acts() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 async def page(h: ProcessHarness, interface: Interface) -> None:
     """Ask for every page, without a login and with one."""
-    places = [(method, path) for method, path in interface.places() if _is_of_the_page(path)]
+    pages = [(method, path) for method, path in interface.described() if _is_of_the_page(path)]
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{h.process.port}", trust_env=False) as browser:
         for logged_in in (False, True):
             if logged_in:
@@ -135,7 +135,7 @@ async def page(h: ProcessHarness, interface: Interface) -> None:
                 answer = await browser.post("/login", data={"csrf": csrf, "token": ADMIN_TOKEN})
                 assert answer.status_code == httpx.codes.SEE_OTHER, answer.text
                 interface.check("POST", answer)
-            for method, pattern in sorted(places, key=lambda place: place[1] == "/logout"):
+            for method, pattern in sorted(pages, key=lambda place: place[1] == "/logout"):
                 path = (
                     pattern.replace("{env}/{site_id}", SITE).replace("{name}", "style.css").replace("{action}", "sync")
                 )
@@ -161,7 +161,7 @@ async def test_real_answers_of_every_route_are_as_the_document_says(harness: Ope
         for method, path, options in (*reads(), *acts()):
             interface.check(method, await h.process.request(method, path, **options))
         assert (await h.process.request("GET", "/openapi.json", headers={"Authorization": ""})).status_code == 401
-    unasked = interface.places() - interface.asked.keys()
+    unasked = interface.described() - interface.asked.keys()
     assert not unasked
     unread = {place for place, statuses in interface.asked.items() if place[0] == "GET" and 200 not in statuses}
     assert {path for _, path in unread} <= {

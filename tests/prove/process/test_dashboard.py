@@ -22,7 +22,7 @@ from tests.e2e.process import ADMIN_TOKEN, ROOT, TIMEOUT, free_port
 DASHBOARD = json.loads((ROOT / "config/grafana-dashboard.json").read_text("utf-8"))
 NAMES = {f"ignite_sync_{name}" for name in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
 GRAFANA = {"$site": ".*", "$__rate_interval": "30s"}
-"""What Grafana puts in for its variables."""
+"""Values of Grafana's variables."""
 
 
 def queries() -> Iterator[Any]:

@@ -38,10 +38,10 @@ async def measure() -> list[Figure]:
                 status = [await _status_seconds(folder / "bench.toml") for _ in range(STATUSES)]
     return [
         Figure(f"at rest, one connection, {PRODUCTS:,} products"),
-        Figure("  memory, MB", f"{again / MEGABYTE:.1f}", "", "75"),
+        Figure("  memory, MB", f"{again / MEGABYTE:.1f}", "75"),
         Figure("  memory of a start with a new database, MB", f"{first / MEGABYTE:.1f}"),
         Figure("  the daemon's CPU, ms a scrape of /metrics", f"{1000 * scrape:.1f}"),
-        Figure("  CPU s of the command status", f"{statistics.median(status):.2f}", "", "0.4"),
+        Figure("  CPU s of the command status", f"{statistics.median(status):.2f}", "0.4"),
     ]
 
 

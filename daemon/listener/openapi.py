@@ -21,7 +21,7 @@ HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 
 Access = Literal["admin", "ignite", "session", "none"]
-"""The caller that a route serves: an operator, SparkLayer, a logged-in operator's browser, or anyone (the handler checks by itself)."""
+"""The caller of a route: an operator, SparkLayer, an operator's browser, or one that the handler checks."""
 
 SECURITY: Mapping[Access, dict[str, Any]] = {
     "admin": {"type": "http", "scheme": "bearer", "description": "A token of an operator: listener.admin_token."},

@@ -61,6 +61,7 @@ from daemon.listener.ignite import Ignite
 from daemon.listener.routes import Route, Routes
 from daemon.listener.webhooks import Webhooks
 from daemon.model import ApiKey, Secret, Site
+from daemon.notifications.notifier import build_notifier
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.observability.service_manager import keep_informed
@@ -175,6 +176,14 @@ async def serve(
             routes_of=partial(build_routes, daemon),
             apps_of=partial(_apps, platforms=registry.platforms),
         )
+        notifier = build_notifier(
+            settings,
+            storage=database,
+            vault=registry.vault,
+            contexts=lambda: daemon.supervisor.contexts,
+            metrics=metrics,
+            now=daemon.lifecycle.now,
+        )
         async with trio.open_nursery() as nursery:
             address = await _bound(nursery, server, settings)
             nursery.start_soon(daemon.supervisor.run)
@@ -191,6 +200,7 @@ async def serve(
                 nursery.start_soon(_until, stop, daemon.admin.tell_others)
             if reload is not None:
                 nursery.start_soon(_until, stop, partial(reloading.run, reload))
+            nursery.start_soon(_until, stop, notifier.run)
             nursery.start_soon(_until, stop, partial(keep_informed, os.environ, daemon.admin.why_not_ready))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.lifecycle.endpoints))
             task_status.started(address)
@@ -202,6 +212,7 @@ async def serve(
             daemon.teardown.finish()
             nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
         await daemon.supervisor.aclose()
+        await notifier.aclose()
         for app in (*daemon.lifecycle.apps.values(), *reloading.retired):
             await app.aclose()
 

@@ -24,12 +24,14 @@ from daemon.config import (
     DatabaseSettings,
     ListenerSettings,
     LoggingSettings,
+    NotificationSettings,
     SecuritySettings,
     SparkLayerSettings,
     SyncSettings,
 )
 from daemon.model.operators import NamedToken
-from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics
+from daemon.observability.metrics import Metrics
+from daemon.observability.series import COUNTERS, GAUGES, HISTOGRAMS
 from daemon.platforms import load_platforms
 from tests.e2e.process import ROOT, Process, free_port
 
@@ -109,6 +111,7 @@ def sections() -> Mapping[str, type]:
         "`[sync]`": SyncSettings,
         "`[security]`": SecuritySettings,
         "`[logging]`": LoggingSettings,
+        "`[notifications]`": NotificationSettings,
         "`[[connections]]`": ConnectionSettings,
         **{f"`[connections.{name}]`": platform.settings for name, platform in platforms.items()},
         **{

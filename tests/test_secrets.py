@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.config import ConnectionSettings, ListenerSettings, SecuritySettings, Settings
+from daemon.config import ConnectionSettings, ListenerSettings, NotificationSettings, SecuritySettings, Settings
 from daemon.config.table import Table
 from daemon.connections.credentials import KnownStore, Offered
 from daemon.errors import Blocked, Side
@@ -76,6 +76,9 @@ SITE = Site("test", "jones")
 LINK = ConnectionSettings(
     site_env="test", site_id="jones", client_id="id", client_secret=SECRET, platform="bigcommerce", store=STORE
 )
+RECEIVERS = NotificationSettings(
+    webhook_url=SECRET, webhook_secret=Secret("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"), slack_url=SECRET
+)
 APP = BigCommerceAppSettings(client_id="app", client_secret=SECRET)
 SEALED = HIDDEN.encode()
 PAGE = Page(
@@ -87,10 +90,12 @@ VALUES = [
     STORE,
     LINK,
     APP,
+    RECEIVERS,
     Settings(
         listener=ListenerSettings(admin_token=SECRET, ignite_token=SECRET),
         security=SecuritySettings(secret_keys=(SECRET,)),
         apps={"bigcommerce": APP},
+        notifications=RECEIVERS,
         connections=(LINK,),
     ),
     Connection(id=ConnectionId(1), site=SITE, platform="bigcommerce", api_key=KEY, store=STORE),

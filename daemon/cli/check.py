@@ -22,11 +22,11 @@ from daemon.cli import stopping
 from daemon.cli.client import Daemon, RefusedError, UnreachableError
 from daemon.cli.group import config_option, moment
 from daemon.config import ConnectionSettings, ListenerSettings, Settings, Survey, look_over
-from daemon.config.settings import DatabaseSettings
+from daemon.config.settings import DatabaseSettings, NotificationSettings
 from daemon.connections.registry import site_client
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.leftovers import UNKNOWABLE
-from daemon.errors import MISSING_RIGHT, Blocked, ConfigError, Failure, StorageTrouble
+from daemon.errors import MISSING_RIGHT, Blocked, ConfigError, Failure, Retry, StorageTrouble
 from daemon.model import ApiKey, Kind, Secret
 from daemon.platforms import load_platforms
 from daemon.platforms.adapter_state import MemoryAdapterState
@@ -36,6 +36,7 @@ from daemon.storage.notify import arrives
 from daemon.storage.sqlite import check_writable
 from daemon.storage.vault import Vault
 from daemon.transport.client import ignore
+from daemon.transport.http import reach
 
 ANSWER_SECONDS = 5.0
 """Time for our own daemon to answer at a port that is in use."""
@@ -123,6 +124,8 @@ async def check_all(survey: Survey) -> list[CheckResult]:
             results.append(await _wakeups(settings.database))
     if "listener" not in faulty:
         results.append(await _port(settings.listener))
+    if "notifications" not in faulty:
+        results += [await _receiver(name, url) for name, url in _receivers(settings.notifications)]
     for link in settings.connections:
         results.append(await _platform(link))
         if "sparklayer" not in faulty:
@@ -195,6 +198,23 @@ async def _port(listener: ListenerSettings) -> CheckResult:
         detail = f"{place} cannot be used ({error.strerror}); choose another port, or stop the program that uses it"
         return CheckResult(subject="listener.port", ok=False, detail=detail, configured=True)
     return CheckResult(subject="listener.port", ok=True, detail=f"{place} is free")
+
+
+def _receivers(given: NotificationSettings) -> Iterator[tuple[str, Secret]]:
+    """Yield the receivers of notifications by their setting."""
+    for name, url in (("webhook_url", given.webhook_url), ("slack_url", given.slack_url)):
+        if url is not None:
+            yield f"notifications.{name}", url
+
+
+async def _receiver(subject: str, url: Secret) -> CheckResult:
+    """Try whether a receiver can be reached: a message would be taken for a true one."""
+    try:
+        host = await reach(url.reveal())
+    except Retry as error:
+        remedy = REMEDIES.get(error.reason, "check the address and the network")
+        return CheckResult(subject=subject, ok=False, detail=f"{error}; {remedy}")
+    return CheckResult(subject=subject, ok=True, detail=f"{host} can be reached; nothing was sent")
 
 
 def _is_ours(listener: ListenerSettings) -> bool:

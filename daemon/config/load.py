@@ -24,11 +24,14 @@ from attrs import frozen
 from daemon.config.findings import Findings
 from daemon.config.foreign import is_injected
 from daemon.config.settings import (
+    BASE,
     SECRET_KEY_LENGTH,
+    WHOLE,
     ConnectionSettings,
     DatabaseSettings,
     ListenerSettings,
     LoggingSettings,
+    NotificationSettings,
     SecuritySettings,
     Settings,
     SparkLayerSettings,
@@ -56,6 +59,7 @@ _SECTIONS: dict[str, type] = {
     "sync": SyncSettings,
     "security": SecuritySettings,
     "logging": LoggingSettings,
+    "notifications": NotificationSettings,
 }
 _APP = "_app"
 """Suffix of the section of a platform's app, after the platform's name. Without the section there is no app."""
@@ -120,7 +124,7 @@ def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platfor
     faulty = frozenset(tables.keys() - sections.keys())
     connections = tuple(_connections(_connection_tables(source, raw, variables, findings), platforms, findings))
     for name, section in sections.items():
-        _check_urls(tables[name], section, connections, findings)
+        sections[name] = _check_urls(tables[name], section, connections, findings)
     offered = {name.removesuffix(_APP): sections.pop(name) for name in apps if name in sections}
     if offered and "listener" in sections and sections["listener"].public_url is None:
         need = "is missing; set it, because merchants' browsers return to it while they install an app"
@@ -315,26 +319,35 @@ def _without_platform(table: Table, platforms: _Platforms) -> NoReturn:
     raise AssertionError("the platform is not known")
 
 
-def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...], findings: Findings) -> None:
-    """Find invalid base URLs, and those without https where one of `users` requires it."""
+def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...], findings: Findings) -> Any:
+    """Find invalid URLs, and those without https where one of `users` requires it.
+
+    Return the section without the invalid ones that are called as they are: `check` would call them.
+    """
+    usable = section
     for setting in attrs.fields(type(section)):
-        url = getattr(section, setting.name)
-        if setting.metadata.get("url") and url is not None:
+        url, form = getattr(section, setting.name), setting.metadata.get("url")
+        if form and url is not None:
             # live_url and test_url are used by connections of that environment only.
             concerned = [user for user in users if setting.name not in _of_other_env(user)]
-            fault = _url_fault(url, plain=bool(concerned) and all(user.allow_http for user in concerned))
+            plain = bool(concerned) and all(user.allow_http for user in concerned)
+            text = url.reveal() if isinstance(url, Secret) else url
+            fault = _url_fault(text, plain=plain, signs="@?#" if form == BASE else "#")
             if fault:
                 findings.add(table.error(setting.name, fault))
+                usable = attrs.evolve(usable, **{setting.name: None}) if form == WHOLE else usable
+    return usable
 
 
 def _of_other_env(connection: ConnectionSettings) -> set[str]:
     return {"live_url", "test_url"} - {f"{connection.site_env}_url"}
 
 
-def _url_fault(url: str, *, plain: bool) -> str | None:
-    """Return the fault of a base URL, or None. The text does not repeat the URL, which may contain a password."""
-    if any(sign in url for sign in "@?#"):
-        return "must be a base URL: scheme, host and path, without user, query and fragment"
+def _url_fault(url: str, *, plain: bool, signs: str) -> str | None:
+    """Return the fault of a URL that may have none of `signs`, or None. The text repeats no URL: it may be a secret."""
+    if any(sign in url for sign in signs):
+        without = "user, query and fragment" if "?" in signs else "fragment"
+        return f"must be {'a base' if '?' in signs else 'a'} URL: scheme, host and path, without {without}"
     if not _URL.fullmatch(url):
         return "must be a URL such as https://example.com"
     parts = urlsplit(url)

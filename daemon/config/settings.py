@@ -2,11 +2,13 @@
 
 A value that exists is within its limits: constructing a wrong one raises ValueError "NAME: what it must be". Secrets
 are `Secret`, so no `repr` shows them. Times are seconds. Base URLs have no trailing slash. `load` checks their form and
-scheme, because it knows the connections; it finds them by `metadata={"url": True}`.
+scheme, because it knows the connections; it finds them by `metadata={"url": BASE}`, or `WHOLE` if a query may follow.
 
 The names are those of the file; docs/configuration.md and config/ignite-sync.example.toml describe them.
 """
 
+import base64
+import binascii
 import hashlib
 import math
 import re
@@ -24,7 +26,12 @@ from daemon.model.operators import ADMIN, NamedToken, Role
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql", "postgres")
 SECRET_KEY_LENGTH = 16
-_URL = {"url": True}
+BASE, WHOLE = "base", "whole"
+"""The URLs of settings: one to which paths are appended, or one that is called as it is."""
+
+_URL = {"url": BASE}
+_WHOLE_URL = {"url": WHOLE}
+SIGNING_PREFIX = "whsec_"
 
 _Check = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -69,6 +76,16 @@ def _host_fault(text: str) -> str | None:
 
 def _integration_fault(text: str) -> str | None:
     return "must be a name, not dots alone" if text in {".", ".."} else None
+
+
+def _signing_fault(text: str) -> str | None:
+    """Return the fault of a key that signs webhooks, by the specification of Standard Webhooks."""
+    need = "must be whsec_ and 24 to 64 bytes in base64; create it with: echo whsec_$(openssl rand -base64 32)"
+    try:
+        key = base64.b64decode(text.removeprefix(SIGNING_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return need
+    return None if text.startswith(SIGNING_PREFIX) and len(key) in range(24, 65) else need
 
 
 def _database(_: object, setting: "Attribute[Any]", value: str) -> None:
@@ -212,6 +229,23 @@ class LoggingSettings:
 
 
 @frozen(kw_only=True)
+class NotificationSettings:
+    """The receivers that are told of trouble and of its end. The addresses are secrets: anyone who has one can send."""
+
+    webhook_url: Secret | None = field(default=None, metadata=_WHOLE_URL)
+    webhook_secret: Secret | None = field(default=None, validator=_refusing(_signing_fault))
+    slack_url: Secret | None = field(default=None, metadata=_WHOLE_URL)
+    after_seconds: float = field(default=60.0, validator=_between(0))
+    digest_seconds: float = field(default=3600.0, validator=_between(0))
+    runbook_url: str | None = field(default=None, converter=optional(without_slash), metadata=_URL)
+
+    @webhook_secret.validator
+    def _with_the_url(self, setting: "Attribute[Secret | None]", value: Secret | None) -> None:
+        if self.webhook_url is not None and value is None:
+            raise ValueError(f"{setting.name}: is missing; it signs what goes to webhook_url")
+
+
+@frozen(kw_only=True)
 class ConnectionSettings:
     """One store linked to one SparkLayer site.
 
@@ -251,6 +285,7 @@ class Settings:
     sync: SyncSettings = SyncSettings()
     security: SecuritySettings
     logging: LoggingSettings = LoggingSettings()
+    notifications: NotificationSettings = NotificationSettings()
     apps: Mapping[str, Any] = field(factory=dict)
     connections: tuple[ConnectionSettings, ...] = ()
     foreign: tuple[str, ...] = ()

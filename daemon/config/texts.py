@@ -12,7 +12,7 @@ from typing import Any, Self
 _REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-SECRET_NAME = re.compile("(?:^|_)(?:token|secret|key)s?$")
+SECRET_NAME = re.compile("(?:^|_)(?:token|secret|key)s?$|^(?:webhook|slack)_url$")
 """Pattern of the names of all settings that are secrets."""
 
 

@@ -21,7 +21,8 @@ from daemon.listener.http.messages import Request, Response, problem
 from daemon.listener.openapi import About, Answer, problems
 from daemon.listener.routes import Route, Uploads
 from daemon.model import Change, ConnectionId, Kind, Site
-from daemon.observability.metrics import Metrics, WebhookOutcome
+from daemon.observability.metrics import Metrics
+from daemon.observability.series import WebhookOutcome
 from daemon.observability.tally import Tally
 from daemon.platforms.base import Delivery, WebhookReader, WebhookTimes
 

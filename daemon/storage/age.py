@@ -15,6 +15,8 @@ SQL an `UPDATE` to the present):
     connections.leaving_since       the clean-up has its whole day
     pending_connections.asked_at    the present: it is kept for its 30 days
     install_states.asked_at         no longer valid
+    notifications.told_at           the digest of issues is due
+    notifications.told_until        the present
     issues.opened_at, and others    shown only
 
 A clock that is a year ahead makes everything due and the brake's hour over, and ends pending connections; it gives a

@@ -114,6 +114,13 @@ def count(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     return conn.execute(select(func.count()).where(*of_kind(issues, connection_id, kind))).scalar_one()
 
 
+def opened_between(conn: Connection, connection_id: ConnectionId, kind: Kind, after: float, until: float) -> int:
+    """Return the number of open issues that opened after one time and until another, in seconds since the epoch."""
+    opened = issues.c.opened_at
+    query = select(func.count()).where(*of_kind(issues, connection_id, kind), opened > after, opened <= until)
+    return conn.execute(query).scalar_one()
+
+
 def owe_all(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
     """Note that SparkLayer has to be told of every issue: a PUT has replaced all errors."""
     conn.execute(update(issues).where(*of_kind(issues, connection_id, kind)).values(untold=True))

@@ -81,6 +81,15 @@ class Reason(StrEnum):
     FOLLOWS = "follows"
 
 
+class Standing(StrEnum):
+    """State of a notification to one receiver: being told, or told, that a condition has begun or is over."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    RESOLVING = "resolving"
+    RESOLVED = "resolved"
+
+
 class IllegalTransition(Exception):
     """A state was left in a way that its table does not have: a bug of ours."""
 

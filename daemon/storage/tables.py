@@ -28,9 +28,11 @@ from sqlalchemy import (
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage.columns import String, metadata, one_of
-from daemon.storage.states import AuditOutcome, Reason, RemovalCause, RemovalState, RowState, RunMode, RunState
+from daemon.storage.operator_tables import audit, notifications
+from daemon.storage.states import Reason, RemovalCause, RemovalState, RowState, RunMode, RunState
 
-__all__ = ["metadata"]  # importers need it with its tables, so they take it from here
+# Importers need the metadata with all of its tables, so they take it from here.
+__all__ = ["audit", "metadata", "notifications"]
 
 
 meta = Table(
@@ -349,23 +351,6 @@ last_webhooks = Table(
     metadata,
     Column("connection_id", Integer, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),
-)
-
-# What operators did. Names of tokens are in clear, since the log is kept for the sake of them.
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("at", Float, nullable=False),
-    Column("operator", String, nullable=False),
-    Column("action", String, nullable=False),
-    Column("site", String),
-    Column("kind", String),
-    Column("outcome", one_of(AuditOutcome), nullable=False),
-    Column("request_id", String),
-    Column("encrypted", LargeBinary, nullable=False),
-    Index("audit_at", "at"),
-    sqlite_autoincrement=True,
 )
 
 PARAMETERS = 30_000

@@ -34,7 +34,7 @@ from daemon.transport.permission import is_limited, refuse_if_forbidden
 from daemon.transport.retry_after import retry_after
 from daemon.transport.throttle.aside import standing_aside
 
-__all__ = ["Answer", "Api", "ApiCall", "Transport", "answered_within", "retry_after", "shortly", "temporary"]
+__all__ = ["Answer", "Api", "ApiCall", "Transport", "answered_within", "reach", "retry_after", "shortly", "temporary"]
 
 T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
@@ -104,7 +104,10 @@ class ApiCall:
 
 
 class Api:
-    """One API below `base_url`. `headers` go with every request; `connections` bounds the pool."""
+    """One API below `base_url`. `headers` go with every request; `connections` bounds the pool.
+
+    `largest_body` is the most bytes of an answer that are read.
+    """
 
     def __init__(
         self,
@@ -114,11 +117,13 @@ class Api:
         user_agent: str = f"ignite-sync/{__version__}",
         connections: int = 8,
         timeout: float = 30.0,
+        largest_body: int = LARGEST_BODY,
         transport: Transport | None = None,
     ) -> None:
         self._base_url = without_slash(base_url)
         self._headers = [("User-Agent", user_agent), ("Accept-Encoding", "gzip"), *headers.items()]
         self._timeout = timeout
+        self._largest_body = largest_body
         self._extensions: dict[str, Any] = {"timeout": {"connect": min(CONNECT_SECONDS, timeout)}}
         self._watched = {**self._extensions, "trace": _refuse_at_writes}
         self._idle = [transport or _single_connection() for _ in range(connections)]
@@ -138,7 +143,7 @@ class Api:
 
         `path` is quoted and starts with a slash; `query` is quoted here. Redirects are returned, not followed.
         Raises Retry for every network failure, for a request that `permission` refuses, for a body of more than
-        64 MiB, and for one that cannot be unpacked.
+        `largest_body`, and for one that cannot be unpacked.
         """
         url = f"{self._base_url}{path}"
         if query:
@@ -168,7 +173,7 @@ class Api:
             refuse_if_forbidden()
             response = await transport.handle_async_request(request)
             try:
-                body = await _read(response)
+                body = await _read(response, self._largest_body)
             finally:
                 await response.aclose()
         finally:
@@ -183,35 +188,35 @@ async def _refuse_at_writes(event: str, _info: object) -> None:
         refuse_if_forbidden()
 
 
-async def _read(response: httpx.Response) -> bytes:
+async def _read(response: httpx.Response, largest: int) -> bytes:
     """Read the body, always to its end: trio warns about an httpx generator that is left unfinished."""
     parts = []
     size = 0
     try:
         async for part in cast("httpx.AsyncByteStream", response.stream):
             size += len(part)
-            if size <= LARGEST_BODY:
+            if size <= largest:
                 parts.append(part)
             else:
                 await response.aclose()  # Reading the next part fails, which ends the loop.
     except httpx.NetworkError:
-        if size <= LARGEST_BODY:
+        if size <= largest:
             raise
-    if size > LARGEST_BODY:
-        raise _oversized()
-    return _plain(b"".join(parts), response.headers.get("content-encoding"))
+    if size > largest:
+        raise _oversized(largest)
+    return _plain(b"".join(parts), response.headers.get("content-encoding"), largest)
 
 
-def _oversized() -> Retry:
-    return Retry("the answer is larger than 64 MiB", reason="oversized", effect_unknown=True)
+def _oversized(largest: int) -> Retry:
+    return Retry(f"the answer is larger than {largest // 1024} KiB", reason="oversized", effect_unknown=True)
 
 
-def _plain(body: bytes, encoding: str | None) -> bytes:
+def _plain(body: bytes, encoding: str | None, largest: int) -> bytes:
     """Return a body without content codings, in UTF-8 without a byte order mark."""
     try:
-        return without_mark(content_encoding.decoded(body, encoding or "", LARGEST_BODY))
+        return without_mark(content_encoding.decoded(body, encoding or "", largest))
     except content_encoding.Oversized as error:
-        raise _oversized() from error
+        raise _oversized(largest) from error
     except content_encoding.Truncated as error:
         raise Retry("the compressed answer is incomplete", reason="truncated", effect_unknown=True) from error
     except content_encoding.Undecodable as error:
@@ -258,6 +263,25 @@ def _distrust(error: BaseException) -> str | None:
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
     return None
+
+
+async def reach(url: str) -> str:
+    """Open a connection to the host of a URL, with its TLS handshake; send nothing. Return the host. Raises Retry."""
+    place = httpx.URL(url)
+    secure = place.scheme == "https"
+    try:
+        with trio.fail_after(CONNECT_SECONDS):
+            stream: trio.abc.Stream = await trio.open_tcp_stream(place.host, place.port or (443 if secure else 80))
+            async with stream:
+                if secure:
+                    await trio.SSLStream(stream, _verified(), server_hostname=place.host).do_handshake()
+    except (OSError, trio.TooSlowError, trio.BrokenResourceError) as error:
+        distrust = _distrust(error)
+        if distrust is not None:
+            words = f"{place.host}: its TLS certificate is not trusted: {distrust}"
+            raise Retry(words, reason="certificate") from error
+        raise Retry(f"{place.host}: {str(error) or 'no answer'}", reason="connect") from error
+    return place.host
 
 
 def temporary(answer: Answer) -> Retry | None:

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.cli.check import CheckResult, _exposed, _platform, check_all
 from daemon.config import ConnectionSettings, Survey, look_over
-from daemon.config.settings import ListenerSettings, SecuritySettings
+from daemon.config.settings import ListenerSettings, NotificationSettings, SecuritySettings
 from daemon.config.texts import SECRET_NAME
 from daemon.errors import Blocked, Failure, Retry, Side
 from daemon.model import Kind, Secret
@@ -260,7 +260,7 @@ def test_a_file_with_secrets_that_everybody_can_read_is_found(mode: int, text: s
 
 
 def test_every_secret_setting_is_known_by_its_name() -> None:
-    classes = [ListenerSettings, SecuritySettings, ConnectionSettings]
+    classes = [ListenerSettings, SecuritySettings, NotificationSettings, ConnectionSettings]
     classes += [platform.settings for platform in PLATFORMS.values()]
     classes += [platform.app.settings for platform in PLATFORMS.values() if platform.app and platform.app.settings]
     for cls in classes:

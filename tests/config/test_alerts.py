@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS
+from daemon.observability.series import COUNTERS, GAUGES, HISTOGRAMS
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 TARGET = {"instance", "job"}

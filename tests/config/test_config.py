@@ -47,7 +47,8 @@ def test_a_minimal_file_is_enough() -> None:
 
 
 def filled_in(text: str) -> str:
-    return text.replace("change-me", "changed")
+    signing = text.replace("change-me: echo whsec_$(openssl rand -base64 32)", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")
+    return signing.replace("change-me", "changed")
 
 
 def test_the_example_loads_when_it_is_filled_in() -> None:
@@ -68,7 +69,10 @@ def test_the_example_shows_every_setting_with_its_default() -> None:
         assert getattr(full, name) == getattr(plain, name), name
     assert full.sparklayer.live_url == plain.sparklayer.live_url
     assert full.connections[0].store == plain.connections[0].store
-    sections = [*(getattr(full, name) for name in ("listener", "sparklayer", "sync")), *full.connections]
+    sections = [*(getattr(full, name) for name in ("listener", "sparklayer", "sync", "notifications"))]
+    sections += full.connections
+    assert full.notifications.after_seconds == plain.notifications.after_seconds
+    assert full.notifications.digest_seconds == plain.notifications.digest_seconds
     sections += [full.apps["bigcommerce"], full.connections[0].store, shop.store]
     shown = set(re.findall(r"^(\w+) = ", uncommented, flags=re.MULTILINE))
     for section in sections:

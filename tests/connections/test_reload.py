@@ -10,6 +10,7 @@ from daemon.config import (
     DatabaseSettings,
     ListenerSettings,
     LoggingSettings,
+    NotificationSettings,
     SecuritySettings,
     Settings,
     SparkLayerSettings,
@@ -34,6 +35,7 @@ OTHER: dict[str, Any] = {
     "sync.sweep_seconds": SyncSettings(sweep_seconds=1),
     "security.secret_keys": SecuritySettings(secret_keys=(Secret("fedcba9876543210"),)),
     "logging.level": LoggingSettings(level="debug"),
+    "notifications.slack_url": NotificationSettings(slack_url=Secret("https://slack.test/hook")),
 }
 
 

@@ -8,7 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from daemon.errors import Side
 from daemon.model import Kind, Lane, Site
 from daemon.model.outcome import Result
-from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics, QueueDepth, ThrottleSnapshot
+from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
+from daemon.observability.series import COUNTERS, GAUGES, HISTOGRAMS
 
 SITE = Site("live", "jones")
 
@@ -62,6 +63,8 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
     metrics.blocked(site, Kind.ORDERS, {Side.PLATFORM: True, Side.SPARKLAYER: False}, since=5.0)
     metrics.full_sync_succeeded(site, Kind.ORDERS, 6.0)
     metrics.build("1.2", "sqlite")
+    metrics.notification("slack", "failed")
+    metrics.notifications_late("slack", 12.0)
     metrics.connections({"active": 2, "blocked": 1})
 
 
@@ -106,6 +109,8 @@ def test_each_fact_arrives_as_its_number() -> None:
         "storage_rows_total{}": 40,
         "storage_commit_seconds_count{}": 1,
         "storage_waiting{}": 6,
+        "notifications_total{outcome=failed,receiver=slack}": 1,
+        "notifications_late_seconds{receiver=slack}": 12,
         "connections{state=blocked}": 1,
         "blocked{kind=orders,side=platform,site=live/jones}": 1,
         "blocked{kind=orders,side=sparklayer,site=live/jones}": 0,
@@ -128,7 +133,7 @@ def test_every_name_follows_the_rules_and_every_series_is_fed() -> None:
     assert all(name.endswith("_seconds") for name in HISTOGRAMS)
     allowed = {
         "site", "kind", "lane", "state", "stage", "api", "change", "data_type", "method", "outcome", "route", "status",
-        "status_class", "side", "version", "python", "database",
+        "status_class", "receiver", "side", "version", "python", "database",
     }  # fmt: skip
     assert set(re.findall(r'[{,](\w+)="', metrics.render().decode())) - {"le"} <= allowed
 

@@ -230,7 +230,7 @@ def _other_keys(path: Path) -> None:
         (_text, "is no database; name a file"),
         (_empty, "is no database; name a file"),
         (_foreign, "is no database of Ignite Sync; name a file"),
-        (_spoilt, "is damaged .*; name a file"),
+        (_spoilt, "(is damaged|malformed).*; name a file"),  # in SQLite's words if the page is the schema's
         (_cut, "damaged|malformed"),
         (_newer, "it was written by a newer release, install that one"),
         (_other_keys, "security.secret_keys: none of the keys opens the database"),

@@ -15,7 +15,7 @@ import pytest
 import trio
 import yaml
 
-from daemon.observability.metrics import COUNTERS, GAUGES, HISTOGRAMS
+from daemon.observability.series import COUNTERS, GAUGES, HISTOGRAMS
 from tests.e2e.harness import OpenHarness
 from tests.e2e.process import ADMIN_TOKEN, ROOT, TIMEOUT, free_port
 

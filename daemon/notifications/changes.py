@@ -1,0 +1,92 @@
+"""Decides what a receiver has to be told, from what it knows and what holds. Pure.
+
+    known        holds                           does not hold
+    nothing      OPENING, once it has lasted     -
+    OPENING      OPENING again                   RESOLVING, once that has lasted
+    OPEN         OPENING for new issues          RESOLVING, once that has lasted
+    RESOLVING    OPENING, once it has lasted     RESOLVING again
+    RESOLVED     OPENING, once it has lasted     -
+
+OPENING and RESOLVING may have reached the receiver or not. So they are sent again until it has answered, and they are
+taken back by the opposite, never in silence.
+"""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from attrs import evolve, frozen
+
+from daemon.notifications.conditions import Condition
+from daemon.storage.age import age
+from daemon.storage.notifications import Notification
+from daemon.storage.states import Standing
+
+NEXT: Mapping[tuple[Standing | None, bool], Standing] = MappingProxyType(
+    {
+        (None, True): Standing.OPENING,
+        (Standing.OPENING, True): Standing.OPENING,
+        (Standing.RESOLVING, True): Standing.OPENING,
+        (Standing.RESOLVED, True): Standing.OPENING,
+        (Standing.OPENING, False): Standing.RESOLVING,
+        (Standing.OPEN, False): Standing.RESOLVING,
+        (Standing.RESOLVING, False): Standing.RESOLVING,
+    }
+)
+"""The message to send, by the receiver's knowledge and whether the condition holds."""
+
+TOLD: Mapping[Standing, Standing] = MappingProxyType(
+    {Standing.OPENING: Standing.OPEN, Standing.RESOLVING: Standing.RESOLVED}
+)
+"""The receiver's knowledge once it has taken a message."""
+
+
+@frozen(kw_only=True)
+class Pace:
+    """The seconds that a condition, or its end, lasts before it is told, and those between two digests of issues."""
+
+    after: float
+    digest: float
+
+
+def to_tell(condition: Condition, known: Notification | None, lasted: float, pace: Pace) -> Standing | None:
+    """Return what the receiver has to be told of a condition that has held, or not, for `lasted` seconds."""
+    if condition.holds is None:
+        return None
+    standing = known.standing if known else None
+    following = NEXT.get((standing, condition.holds))
+    return following if following is standing or lasted >= pace.after else None
+
+
+def digest_times(known: Notification | None, now: float, pace: Pace) -> Iterator[tuple[float, float]]:
+    """Yield the opening times (after, until) of issues that may be new to the receiver; none before a digest is due.
+
+    First those of a digest that may have been sent already. The next ones are for when all of its issues are gone.
+    """
+    until = now - pace.after
+    if known is None:
+        yield 0.0, until
+        return
+    if known.standing is Standing.OPENING:
+        yield known.told_until, known.telling_until
+    if known.told_at is None or age(known.told_at, now) >= pace.digest:
+        yield min(known.told_until, until), until
+
+
+def to_store(fresh: Notification, before: Notification | None, until: float = 0.0) -> Notification:
+    """Return what is stored before a message is sent: `before` if that very message may have been sent already.
+
+    `until` is the end of a digest's opening times, and 0 for everything else.
+    """
+    if before is None:
+        return evolve(fresh, telling_until=until)
+    if before.standing is fresh.standing and until in {0.0, before.telling_until}:
+        return before
+    return evolve(fresh, told_at=before.told_at, told_until=before.told_until, telling_until=until or before.told_until)
+
+
+def taken_by(sent: Notification, now: float) -> Notification:
+    """Return what is stored once the receiver has taken a message."""
+    # The pause between digests counts from the last digest, not from a recovery after it.
+    opening = sent.standing is Standing.OPENING
+    told_at = now if opening else sent.told_at
+    return evolve(sent, standing=TOLD[sent.standing], told_at=told_at, told_until=sent.telling_until)

@@ -1,0 +1,210 @@
+"""Tells one receiver of the conditions of the connections that this node works on.
+
+Each round compares what holds with what the receiver knows, and sends the difference. No queue grows while a receiver
+is away, and what was over before it came back is told as over. A message is stored, sent, and stored as taken, by the
+owner of the connection: so a node that has lost its lease tells nothing, and the next owner goes on with the same id.
+"""
+
+import random
+import secrets
+from collections.abc import Mapping
+from itertools import groupby
+from math import inf
+from operator import attrgetter
+from types import MappingProxyType
+
+import structlog
+import trio
+from attrs import define, evolve, field, frozen
+
+from daemon.engine.context import ConnectionContext
+from daemon.errors import Failure, Retry, StorageTrouble
+from daemon.model import ConnectionId, Kind
+from daemon.notifications.changes import Pace, digest_times, taken_by, to_store, to_tell
+from daemon.notifications.conditions import Event
+from daemon.notifications.message import Message
+from daemon.notifications.receiver import Receiver
+from daemon.notifications.watch import Observed, Watch
+from daemon.observability.logging import log_storage_trouble
+from daemon.observability.metrics import Metrics
+from daemon.storage import issues, notifications
+from daemon.storage.database import Storage
+from daemon.storage.notifications import Notification
+from daemon.storage.states import Standing
+from daemon.transport.backoff import backoff
+
+LONGEST_WAIT = 300.0
+"""Seconds between two attempts to tell the same thing, unless the receiver asks for more."""
+
+SHORTEST_WAIT = 1.0
+"""Seconds between two attempts at one receiver, however many messages have failed."""
+
+Key = tuple[ConnectionId, Event, Kind | None]
+
+log = structlog.get_logger()
+
+
+@frozen(kw_only=True)
+class Due:
+    """A message that the receiver has to be sent now, and what is stored about it."""
+
+    context: ConnectionContext
+    message: Message
+    notification: Notification
+    stored: bool
+    """True if it is in the database already: an earlier attempt was to send it."""
+
+    @property
+    def key(self) -> tuple[Key, Standing]:
+        """The identity of what is told."""
+        condition = self.message.condition
+        return (self.context.connection.id, condition.event, condition.kind), self.notification.standing
+
+
+@frozen(kw_only=True)
+class Attempts:
+    """The attempts to tell one thing; times are trio's."""
+
+    first_at: float
+    failed: int = 0
+    not_before: float = 0.0
+
+
+@define(kw_only=True, eq=False)
+class Telling:
+    """The task of one receiver. `page` is the address above the pages of sites, if there are any; see `Message`."""
+
+    receiver: Receiver
+    watch: Watch
+    storage: Storage
+    metrics: Metrics
+    pace: Pace
+    page: str | None
+    runbook: str
+    _attempts: dict[tuple[Key, Standing], Attempts] = field(init=False, factory=dict)
+    _closed_until: float = field(init=False, default=0.0)
+    """The time until which the receiver wants nothing."""
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        while True:
+            with trio.move_on_after(self._wait()):
+                await self.watch.looked.wait()
+            try:
+                await self.tell_all()
+            except StorageTrouble as error:
+                log_storage_trouble(error)
+            except Exception:  # the receiver's edge: a bug here must not end the daemon
+                log.exception("telling a receiver crashed", receiver=self.receiver.name)
+
+    async def tell_all(self) -> None:
+        """Tell the receiver of all that it does not know; stop at the first failure. Raises StorageTrouble."""
+        every = await self._all_due()
+        at = trio.current_time()
+        # Only those that are still due are kept, so that nothing grows.
+        self._attempts = {due.key: self._attempts.get(due.key, Attempts(first_at=at)) for due in every}
+        # A message that the receiver always refuses comes last, so that it holds up no other.
+        for due in sorted(every, key=lambda due: self._attempts[due.key].failed):
+            if max(self._attempts[due.key].not_before, self._closed_until) > trio.current_time():
+                continue
+            if not await self._tell(due):
+                break
+        failing = [attempts.first_at for attempts in self._attempts.values() if attempts.failed]
+        self.metrics.notifications_late(self.receiver.name, trio.current_time() - min(failing) if failing else 0.0)
+
+    def _wait(self) -> float:
+        """Return the seconds until the next repetition; infinite when only the next look brings anything."""
+        repetitions = [attempts.not_before for attempts in self._attempts.values() if attempts.failed]
+        if not repetitions:
+            return inf
+        return max(max(min(repetitions), self._closed_until) - trio.current_time(), SHORTEST_WAIT)
+
+    async def _tell(self, due: Due) -> bool:
+        """Send a message; return False if the receiver did not take it."""
+        fields = {"receiver": self.receiver.name, "site": due.message.site, "condition": due.message.condition.event}
+        store = due.context.storage.write
+        try:
+            if not due.stored and not await store(notifications.store, due.notification):
+                return True  # the connection has left
+            await self.receiver.take(due.message, self.watch.now())
+        except StorageTrouble as error:
+            log_storage_trouble(error)
+            return True
+        except Failure as error:
+            self._failed(due, error)
+            log.warning("notification not sent", reason=error.reason, **fields)
+            return False
+        self._attempts.pop(due.key, None)
+        self.metrics.notification(self.receiver.name, "sent")
+        log.info("notification sent", standing=due.notification.standing, **fields)
+        await store(notifications.store, taken_by(due.notification, self.watch.now()))
+        return True
+
+    def _failed(self, due: Due, error: Failure) -> None:
+        before, at = self._attempts[due.key], trio.current_time()
+        asked = error.after if isinstance(error, Retry) else None
+        wait = backoff(before.failed, 1.0 - random.random() / 2, asked, longest=max(LONGEST_WAIT, asked or 0.0))  # noqa: S311  a wait
+        self._attempts[due.key] = evolve(before, failed=before.failed + 1, not_before=at + wait)
+        if asked:
+            self._closed_until = at + wait
+        self.metrics.notification(self.receiver.name, "failed")
+
+    async def _all_due(self) -> list[Due]:
+        every = []
+        for context, group in groupby(self.watch.observed, attrgetter("context")):
+            read = await self.storage.read(notifications.known, context.connection.id, self.receiver.name)
+            known = {(each.event, each.kind): each for each in read}
+            for observed in group:
+                kind = observed.condition.kind
+                before = known.get((observed.condition.event, kind.value if kind else ""))
+                due = await self._due(observed, before)
+                if due is not None:
+                    every.append(due)
+        return every
+
+    async def _due(self, observed: Observed, before: Notification | None) -> Due | None:
+        condition = observed.condition
+        if condition.event is not Event.ISSUES or not condition.holds:
+            standing = to_tell(condition, before, observed.lasted, self.pace)
+            return None if standing is None else self._composed(observed, before, standing)
+        id_ = observed.context.connection.id
+        for after, until in digest_times(before, self.watch.now(), self.pace):
+            new = {
+                kind.value: number
+                for kind in observed.context.kind_states
+                if (number := await self.storage.read(issues.opened_between, id_, kind, after, until))
+            }
+            if new:
+                return self._composed(observed, before, Standing.OPENING, new, until)
+        return None
+
+    def _composed(
+        self,
+        observed: Observed,
+        before: Notification | None,
+        standing: Standing,
+        new: Mapping[str, int] = MappingProxyType({}),
+        until: float = 0.0,
+    ) -> Due:
+        context, condition = observed.context, observed.condition
+        fresh = Notification(
+            connection_id=context.connection.id,
+            receiver=self.receiver.name,
+            event=condition.event,
+            kind=condition.kind.value if condition.kind else "",
+            standing=standing,
+            message_id=f"msg_{secrets.token_hex(16)}",
+        )
+        notification = to_store(fresh, before, until)
+        message = Message(
+            id=notification.message_id,
+            condition=condition,
+            resolved=standing is Standing.RESOLVING,
+            site=str(context.connection.site),
+            platform=context.connection.platform,
+            since=observed.since,
+            new=new,
+            page=self.page and f"{self.page}/{context.connection.site}",
+            runbook=self.runbook,
+        )
+        return Due(context=context, message=message, notification=notification, stored=notification == before)

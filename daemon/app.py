@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -52,13 +52,12 @@ from daemon.connections.wakeups import NodeWakeups, NoWakeups, Wakeups
 from daemon.connections.work import ConnectionWork
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, Failure, StorageTrouble, first_inside, raise_config_error
-from daemon.listener import openapi
 from daemon.listener.access_log import AccessLog
 from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
 from daemon.listener.http.server import Server
 from daemon.listener.ignite import Ignite
-from daemon.listener.routes import Route, Routes
+from daemon.listener.routes import Route, Routes, described
 from daemon.listener.webhooks import Webhooks
 from daemon.model import ApiKey, Secret, Site
 from daemon.notifications.notifier import build_notifier
@@ -360,9 +359,8 @@ def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str
 
 def build_routes(daemon: Daemon, settings: Settings) -> list[Route]:
     """Return every route that is served."""
-    routes: list[Route] = []
     admin, intake, lifecycle, metrics = daemon.admin, daemon.intake, daemon.lifecycle, daemon.lifecycle.factory.metrics
-    routes += Webhooks(intake, metrics).routes()
+    routes = Webhooks(intake, metrics).routes()
     routes += Ignite(
         token=settings.listener.ignite_token,
         connect=lifecycle.connect,
@@ -374,11 +372,10 @@ def build_routes(daemon: Daemon, settings: Settings) -> list[Route]:
     visits = AppVisits(lifecycle)
     for name, app in lifecycle.apps.items():
         platform = lifecycle.registry.platforms[name]
-        pages = platform.app.pages if platform.app else ()
         routes += Apps(
             name=name,
             label=platform.label,
-            pages=pages,
+            pages=platform.app.pages if platform.app else (),
             app=app,
             visited=visits.visited,
             install_address=visits.install_address,
@@ -391,7 +388,7 @@ def build_routes(daemon: Daemon, settings: Settings) -> list[Route]:
         refresh=admin.refresh,
         operations=admin.operations,
         described=DESCRIBED,
-        document=partial(_document, routes),
+        document=partial(described, routes),
     ).routes()
     routes += Page(
         tokens=settings.listener.operators,
@@ -401,8 +398,3 @@ def build_routes(daemon: Daemon, settings: Settings) -> list[Route]:
         now=lifecycle.now,
     ).routes()
     return routes
-
-
-def _document(routes: Iterable[Route]) -> dict[str, Any]:
-    described = [(route.method, route.pattern, route.about) for route in routes if route.about is not None]
-    return openapi.document(described, __version__)

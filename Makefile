@@ -2,13 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 PIP_AUDIT := 2.10.1
 PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(VENV)/promtool)
+PROMETHEUS := $(or $(shell command -v prometheus 2>/dev/null),$(VENV)/prometheus)
 
 .PHONY: demo test conformance simulate interleavings crash power check bench lock format clean
 
-demo: $(READY)
+demo: $(RUNTIME)
 	$(BIN)/ignite-sync demo --platform $(or $(PLATFORM),bigcommerce) $(ARGS)
 
 # Units, conformance, one walk through the real process per kind, and a smoke test of each machine.
@@ -23,8 +25,8 @@ engines: $(READY)
 
 # The machines that try to break the daemon, each in its short form, the longest first; for the long forms see below.
 .PHONY: prove
-prove: $(READY)
-	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation crash power process interleavings throttle histories))
+prove: $(READY) $(PROMETHEUS)
+	PROMETHEUS=$(PROMETHEUS) $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation crash power process interleavings throttle histories))
 
 conformance: $(READY)
 	$(BIN)/pytest tests/conformance $(ARGS)
@@ -41,11 +43,14 @@ check: $(READY)
 alerts: $(PROMTOOL)
 	$(PROMTOOL) test rules tests/config/alerts.test.yml
 
-# PyPI has no promtool. Debian's package is unpacked, not installed, so that takes no rights; elsewhere install Prometheus.
-$(VENV)/promtool: | $(READY)
-	@command -v apt-get >/dev/null || { echo "make alerts needs promtool, which comes with Prometheus: install that first" >&2; exit 1; }
+# PyPI has no Prometheus. Debian's package is unpacked, not installed, so that takes no rights; elsewhere install it.
+$(VENV)/promtool $(VENV)/prometheus: | $(VENV)/prometheus.deb
+	dpkg --fsys-tarfile $(VENV)/prometheus.deb | tar -x -C $(VENV) --strip-components=3 ./usr/bin/$(@F)
+
+$(VENV)/prometheus.deb: | $(READY)
+	@command -v apt-get >/dev/null || { echo "this needs Prometheus: install it first" >&2; exit 1; }
 	cd $(VENV) && rm -f prometheus_*.deb && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; }
-	cd $(VENV) && dpkg --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool && rm prometheus_*.deb
+	mv $(VENV)/prometheus_*.deb $@
 
 # The daemon in memory against everything that can go wrong: SEEDS=500 tries the first 500, SEED=17 that one alone.
 # PLATFORM=woocommerce does it with the store of another platform; so do the crash loop and the power cuts. NODES=3 has
@@ -106,11 +111,16 @@ audit: $(READY)
 	$(BIN)/uv tool run --python $(BIN)/python --from pip-audit==$(PIP_AUDIT) pip-audit --strict --require-hashes --disable-pip \
 		-r requirements.txt -r requirements-dev.txt $(ARGS)
 
-$(READY): pyproject.toml requirements-dev.txt
+# What runs, without what develops: `make demo` needs no more.
+$(RUNTIME): pyproject.toml requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ignite Sync needs Python 3.11 or later; run: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+$(READY): $(RUNTIME) requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	touch $@
 
 clean:

@@ -11,12 +11,13 @@ which is as safe as a crash. A second signal, or a hanging shutdown, ends the pr
 
 import contextlib
 import gc
+import linecache
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,10 @@ import structlog
 import trio
 from attrs import frozen
 
+from daemon import __version__
 from daemon.admin.audit import AuditLog
+from daemon.admin.described import DESCRIBED
+from daemon.admin.gauges import Gauges
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
@@ -53,7 +57,7 @@ from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
 from daemon.listener.http.server import Server
 from daemon.listener.ignite import Ignite
-from daemon.listener.routes import Route, Routes
+from daemon.listener.routes import Route, Routes, described
 from daemon.listener.webhooks import Webhooks
 from daemon.model import ApiKey, Secret, Site
 from daemon.notifications.notifier import build_notifier
@@ -94,6 +98,7 @@ def run(settings: Settings, read: Callable[[], Settings]) -> int:
     configure(settings.logging.level)
     if settings.foreign:
         log.warning("cluster variables ignored", variables=list(settings.foreign))
+    linecache.clearcache()  # attrs has put there the source of every method that it wrote: 1 MB
     gc.freeze()  # loaded modules stay, so the collector need not scan them again and again
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
@@ -149,6 +154,7 @@ async def serve(
     Raises ConfigError, perhaps in a group, when the port or the database cannot be used.
     """
     metrics = Metrics()
+    metrics.build(__version__, "postgresql" if isinstance(settings.database.place, Secret) else "sqlite")
     async with (
         open_database(settings.database.place, metrics.storage_commit) as database,
         _open_wakeups(settings) as wakeups,
@@ -319,6 +325,7 @@ async def compose(
         intake=intake,
         guests=guests,
         audit=AuditLog(storage=database, vault=vault, now=now),
+        gauges=Gauges(storage=database, supervisor=supervisor, metrics=metrics),
     )
     return Daemon(
         supervisor=supervisor,
@@ -350,11 +357,11 @@ def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str
     return apps
 
 
-def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
-    """Yield every route that is served."""
+def build_routes(daemon: Daemon, settings: Settings) -> list[Route]:
+    """Return every route that is served."""
     admin, intake, lifecycle, metrics = daemon.admin, daemon.intake, daemon.lifecycle, daemon.lifecycle.factory.metrics
-    yield from Webhooks(intake, metrics).routes()
-    yield from Ignite(
+    routes = Webhooks(intake, metrics).routes()
+    routes += Ignite(
         token=settings.listener.ignite_token,
         connect=lifecycle.connect,
         disconnect=lifecycle.disconnect,
@@ -365,27 +372,29 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
     visits = AppVisits(lifecycle)
     for name, app in lifecycle.apps.items():
         platform = lifecycle.registry.platforms[name]
-        pages = platform.app.pages if platform.app else ()
-        yield from Apps(
+        routes += Apps(
             name=name,
             label=platform.label,
-            pages=pages,
+            pages=platform.app.pages if platform.app else (),
             app=app,
             visited=visits.visited,
             install_address=visits.install_address,
         ).routes()
-    yield from Admin(
+    routes += Admin(
         tokens=settings.listener.operators,
         metrics_open=settings.listener.metrics_open,
         metrics=metrics,
         why_not_ready=admin.why_not_ready,
         refresh=admin.refresh,
         operations=admin.operations,
+        described=DESCRIBED,
+        document=partial(described, routes),
     ).routes()
-    yield from Page(
+    routes += Page(
         tokens=settings.listener.operators,
         secret_keys=settings.security.secret_keys,
         operations=admin.operations,
         entered=admin.audit.note,
         now=lifecycle.now,
     ).routes()
+    return routes

@@ -168,6 +168,7 @@ def test_the_described_metrics_are_those_that_are_served() -> None:
     served = {
         f"{family.name}_total" if family.type == "counter" else family.name: family.type
         for family in registry.collect()
+        if not family.name.startswith("process_")
     }
     described = {
         f"ignite_sync_{row[0].strip('`')}": heading.lower().removesuffix("s")
@@ -175,6 +176,15 @@ def test_the_described_metrics_are_those_that_are_served() -> None:
         if heading != "Alerts"
     }
     assert described == served
+
+
+def test_every_metric_of_the_process_is_named() -> None:
+    served = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in Metrics().registry.collect()
+        if family.name.startswith("process_")
+    }
+    assert served == set(re.findall(r"`(process_\w+)`", (ROOT / "docs/metrics.md").read_text("utf-8")))
 
 
 def test_every_alert_is_described_with_its_severity() -> None:
@@ -249,7 +259,10 @@ async def test_every_route_is_described(tmp_path: Path) -> None:
             # No route has this method, so the answer names those that it has.
             for method in (await client.request("OPTIONS", pattern)).headers["allow"].split(", ")
         }
-    assert described == {(method, pattern) for method, pattern in served if method != "HEAD"}
+        paths = (await process.request("GET", "/openapi.json")).json()["paths"]
+    served = {(method, pattern) for method, pattern in served if method != "HEAD"}
+    assert described == served
+    assert served == {(method.upper(), pattern) for pattern, methods in paths.items() for method in methods}
 
 
 def test_the_readme_is_short_and_says_its_maturity_early() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from attrs import frozen
 
+from daemon.admin.shapes import AuditAnswer, AuditShown
 from daemon.errors import CallerError, NotAllowed, StorageTrouble
 from daemon.model.operators import Operator, Role
 from daemon.observability import request_ids
@@ -99,12 +100,12 @@ class AuditLog:
 
         await self._keep(action, done, {}, operator)
 
-    async def listed(self, params: Params) -> Params:
+    async def listed(self, params: Params) -> AuditAnswer:
         """Return the latest actions: {"site"?} -> {"audit"}, the latest first, at most `MOST_ROWS`."""
         rows = await self.storage.read(audit.listed, self.now() - audit.KEPT, MOST_ROWS, params.get("site"))
         return {"audit": [self._shown(row) for row in rows]}
 
-    def _shown(self, row: audit.AuditRow) -> Params:
+    def _shown(self, row: audit.AuditRow) -> AuditShown:
         content: Any = self.vault.decrypt(row.encrypted)
         return {
             "at": row.at,

@@ -6,53 +6,67 @@ All are read from the database, connection by connection and kind by kind, the o
 from collections.abc import Iterable
 from typing import Any
 
+from daemon.admin.shapes import IssueShown, ParkedShown, ProblemText, RemovalShown, kind_name
 from daemon.model import Kind
 from daemon.storage import issues, parked, removals
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
 from daemon.storage.vault import Vault
 
-Item = dict[str, Any]
 
-
-async def open_issues(storage: Storage, vault: Vault, chosen: Iterable[Stored], kinds: Iterable[Kind]) -> list[Item]:
+async def open_issues(
+    storage: Storage, vault: Vault, chosen: Iterable[Stored], kinds: Iterable[Kind]
+) -> list[IssueShown]:
     """Return what merchants must fix."""
-    items = []
+    items: list[IssueShown] = []
     for stored in chosen:
         for kind in kinds:
             for external_id, since, encrypted in await storage.read(issues.listed, stored.id, kind):
                 content: Any = vault.decrypt(encrypted)
-                problems = [{"code": code, "message": message} for code, message in content["problems"]]
-                known = {"name": content["name"], "url": content["url"], "since": since, "problems": problems}
-                items.append({"site": str(stored.site), "kind": kind.value, "id": external_id, **known})
+                problems: list[ProblemText] = [
+                    {"code": code, "message": message} for code, message in content["problems"]
+                ]
+                items.append(
+                    {
+                        "site": str(stored.site),
+                        "kind": kind_name(kind),
+                        "id": external_id,
+                        "name": content["name"],
+                        "url": content["url"],
+                        "since": since,
+                        "problems": problems,
+                    }
+                )
     return items
 
 
-async def parked_changes(storage: Storage, vault: Vault, chosen: Iterable[Stored]) -> list[Item]:
+async def parked_changes(storage: Storage, vault: Vault, chosen: Iterable[Stored]) -> list[ParkedShown]:
     """Return the changes that used up their retries."""
     return [
         {
             "site": str(stored.site),
-            "kind": change.kind.value,
+            "kind": kind_name(change.kind),
             "id": change.external_id,
             "attempts": change.attempts,
             "since": change.since,
-            "error": vault.decrypt(change.encrypted) if change.encrypted else "",
+            "error": str(vault.decrypt(change.encrypted)) if change.encrypted else "",
         }
         for stored in chosen
         for change in await storage.read(parked.parked, stored.id)
     ]
 
 
-async def held_removals(storage: Storage, vault: Vault, chosen: Iterable[Stored], kinds: Iterable[Kind]) -> list[Item]:
+async def held_removals(
+    storage: Storage, vault: Vault, chosen: Iterable[Stored], kinds: Iterable[Kind]
+) -> list[RemovalShown]:
     """Return the removals that wait for a person. `name` is empty where the store gave none."""
     return [
         {
             "site": str(stored.site),
-            "kind": kind.value,
+            "kind": kind_name(kind),
             "id": removal.external_id,
             "variant": removal.variant or None,
-            "name": vault.decrypt(removal.encrypted) if removal.encrypted else "",
+            "name": str(vault.decrypt(removal.encrypted)) if removal.encrypted else "",
             "cause": removal.cause,
             "since": removal.since,
         }

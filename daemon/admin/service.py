@@ -14,10 +14,13 @@ import msgspec
 import trio
 from attrs import frozen
 
+from daemon.admin import shapes
 from daemon.admin.audit import AuditLog, Params
 from daemon.admin.explain import explain, explain_called
+from daemon.admin.gauges import Gauges
 from daemon.admin.lists import held_removals, open_issues, parked_changes
-from daemon.admin.status import connection_status, owner_view, refresh_gauges
+from daemon.admin.status import connection_status, owner_view
+from daemon.admin.status_shapes import ConnectionStatus, StatusAnswer
 from daemon.connections.cluster import SURE_SECONDS
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
@@ -63,6 +66,7 @@ class AdminService:
     intake: Intake
     guests: Guests
     audit: AuditLog
+    gauges: Gauges
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
@@ -88,9 +92,10 @@ class AdminService:
             place: partial(self.audit.perform, name, act) for place, (name, act) in actions.items()
         }
 
-    async def status(self, _params: Params) -> Params:
+    async def status(self, _params: Params) -> StatusAnswer:
         """Return the status of every connection: {"connections", "wakeups"}; the latter only with several nodes."""
-        shown, by_id = [], await self.storage.read(owners.owners)
+        shown: list[ConnectionStatus] = []
+        by_id = await self.storage.read(owners.owners)
         webhooks = await self.intake.last_webhooks.times()
         for stored in await self.storage.read(connections.everyone):
             runner = self.supervisor.find(stored.id)
@@ -101,7 +106,7 @@ class AdminService:
                 self.storage, self.vault, stored, context, self.lifecycle.now(), told, webhooks.get(stored.id)
             )
             if self.lifecycle.wakeups.way is not None:
-                status["node"] = owner and owner.node
+                status["node"] = owner.node if owner else None
             if stored.state == "active" and not self.lifecycle.registry.is_wanted(stored):
                 status["state"] = "not configured"
             shown.append(status)
@@ -121,7 +126,7 @@ class AdminService:
                         last[context.connection.id] = view
             await trio.sleep(TELL_EVERY)
 
-    async def sync(self, params: Params) -> Params:
+    async def sync(self, params: Params) -> shapes.RunAnswer:
         """Start a full sync: {"site", "kind", "refresh", "allow_removals"} -> {"run"}."""
         site, kind = _site(params), _kind(params)
         mode = RunMode.REFRESH if params.get("refresh") is True else RunMode.NORMAL
@@ -130,7 +135,7 @@ class AdminService:
             raise Conflict(f"a full sync of {kind.value} is on its way already; look at: ignite-sync status")
         return {"run": run}
 
-    async def cancel_sync(self, params: Params) -> Params:
+    async def cancel_sync(self, params: Params) -> shapes.RunAnswer:
         """End the running full sync as failed: {"site", "kind"} -> {"run"}."""
         kind = _kind(params)
         run = await self.intake.cancel(_site(params), kind)
@@ -138,7 +143,7 @@ class AdminService:
             raise Conflict(f"no full sync of {kind.value} is on its way")
         return {"run": run}
 
-    async def connect(self, params: Params) -> Params:
+    async def connect(self, params: Params) -> shapes.ConnectAnswer:
         """Connect a site: {"site", "store_id"?, "client_id", "client_secret"} -> {"state", "redirect_url"?}.
 
         The state is "active", or "pending" until the app is installed at `redirect_url`. The default of `store_id` is
@@ -155,7 +160,7 @@ class AdminService:
         redirect = await self.lifecycle.connect(site, store_id, key)
         return {"state": "active"} if redirect is None else {"state": "pending", "redirect_url": redirect}
 
-    async def disconnect(self, params: Params) -> Params:
+    async def disconnect(self, params: Params) -> shapes.DisconnectAnswer:
         """Disconnect a site: {"site"} -> {"state"}, which is "leaving" or "gone"."""
         site = _site(params)
         await self.lifecycle.disconnect(site)
@@ -164,16 +169,16 @@ class AdminService:
             raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
         return {"state": stored.state}
 
-    async def issues(self, params: Params) -> Params:
+    async def issues(self, params: Params) -> shapes.IssuesAnswer:
         """Return the open issues: {"site"?} -> {"issues"}."""
         chosen = await self._chosen(params)
         return {"issues": await open_issues(self.storage, self.vault, chosen, SYNCED_KINDS)}
 
-    async def parked(self, params: Params) -> Params:
+    async def parked(self, params: Params) -> shapes.ParkedAnswer:
         """Return the parked changes: {"site"?} -> {"parked"}."""
         return {"parked": await parked_changes(self.storage, self.vault, await self._chosen(params))}
 
-    async def change_parked(self, params: Params) -> Params:
+    async def change_parked(self, params: Params) -> shapes.ChangedAnswer:
         """Retry or drop parked changes: {"action", "site", "kind"?, "ids"?} -> {"changed"}, the number of them."""
         operation, ids = ACTIONS.get(str(params.get("action"))), _ids(params.get("ids", []))
         if operation is None:
@@ -187,12 +192,12 @@ class AdminService:
         self.intake.wake(stored.id, self.lifecycle.factory.kinds(stored.platform))
         return {"changed": changed}
 
-    async def removals(self, params: Params) -> Params:
+    async def removals(self, params: Params) -> shapes.RemovalsAnswer:
         """Return the held removals: {"site"?, "kind"?} -> {"removals"}."""
         kinds = [_kind(params)] if "kind" in params else SYNCED_KINDS
         return {"removals": await held_removals(self.storage, self.vault, await self._chosen(params), kinds)}
 
-    async def allow_removals(self, params: Params) -> Params:
+    async def allow_removals(self, params: Params) -> shapes.AllowedAnswer:
         """Let held removals go: {"site", "kind", "ids"} -> {"allowed"}, the number of entities."""
         stored, kind, ids = await self._connection(params), _kind(params), _ids(params.get("ids"))
         if not ids:
@@ -243,7 +248,7 @@ class AdminService:
     async def refresh(self) -> None:
         """Bring the gauges up to date. Raises StorageTrouble."""
         metrics = self.lifecycle.factory.metrics
-        await refresh_gauges(self.storage, self.supervisor.contexts, metrics, self.lifecycle.now())
+        await self.gauges.refresh(self.lifecycle.now())
         if self.lifecycle.wakeups.way is not None:
             metrics.wakeups(self.lifecycle.wakeups.way, Way)
         if self.lifecycle.tenure.beat_age is not None:

@@ -10,6 +10,8 @@ are always shown.
 from types import TracebackType
 from typing import Self, TextIO
 
+from daemon.cli import left_out
+
 _STEPS = 10
 
 
@@ -54,6 +56,7 @@ class _Bar(Progress):
 
     def __init__(self, title: str, stream: TextIO) -> None:
         # Imported late: rich takes longer than everything else that a command needs.
+        left_out.allow("rich")
         from rich import progress as rich  # noqa: PLC0415  see above
         from rich.console import Console  # noqa: PLC0415  see above
 

@@ -226,7 +226,7 @@ class Pipeline:
                 done[claim] = outcome
                 if issue := self._issue(batch.mapped.get(external_id), outcome):
                     issues[external_id] = issue
-                context.metrics.pushed(site, self.kind, age_if_known(claim.first_queued_at, now))
+                context.metrics.pushed(site, self.kind, batch.lane, age_if_known(claim.first_queued_at, now))
             unasked = batch.lane is Lane.BACKFILL and claim.run is None
             context.note_result(self.kind, external_id, result, unasked=unasked)
         settlement = Settlement(

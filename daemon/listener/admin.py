@@ -14,11 +14,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from daemon.errors import StorageTrouble
 from daemon.listener.access import Entrance, TooManyGuesses
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, json_response, problem
+from daemon.listener.openapi import NO_OPERATOR, About, Answer, problems
 from daemon.listener.routes import Handler, Route, json_object
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator
@@ -27,6 +28,22 @@ from daemon.observability.metrics import CONTENT_TYPE, Metrics
 Operation = Callable[[dict[str, Any], Operator], Awaitable[Any]]
 
 OK = Response(200, b"ok\n", b"text/plain; charset=utf-8")
+ALIVE = About(
+    summary="The process answers", access="none", answers={200: Answer("It does.", None, OK.content_type.decode())}
+)
+READY = About(
+    summary="Changes can be taken and worked on",
+    access="none",
+    answers={200: Answer("They can.", None, OK.content_type.decode()), **problems(s503="The reasons why not.")},
+)
+METRICS = About(
+    summary="Metrics for Prometheus",
+    access="admin",
+    answers={200: Answer("The series.", None, CONTENT_TYPE), **NO_OPERATOR},
+)
+DOCUMENT = About(
+    summary="This document", access="admin", answers={200: Answer("OpenAPI 3.1.", dict[str, Any]), **NO_OPERATOR}
+)
 CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 
 
@@ -40,7 +57,10 @@ class Admin:
     why_not_ready: Callable[[], Awaitable[Sequence[str]]]
     refresh: Callable[[], Awaitable[None]]
     operations: Mapping[tuple[str, str], Operation]
-    """By method and path."""
+    described: Mapping[tuple[str, str], About] = field(factory=dict)
+    """Both by method and path."""
+    document: Callable[[], Mapping[str, Any]] = dict
+    """Returns the OpenAPI document of all routes."""
     _entrance: Entrance = field(init=False)
 
     @_entrance.default
@@ -50,11 +70,17 @@ class Admin:
     def routes(self) -> list[Route]:
         """Return the routes: the probes, the metrics, and the operations behind the token."""
         return [
-            Route("GET", "/healthz", healthz),
-            Route("GET", "/readyz", self.readyz),
-            Route("GET", "/metrics", self.show_metrics if self.metrics_open else self._guarded(self._metrics_for)),
+            Route("GET", "/healthz", healthz, about=ALIVE),
+            Route("GET", "/readyz", self.readyz, about=READY),
+            Route(
+                "GET",
+                "/metrics",
+                self.show_metrics if self.metrics_open else self._guarded(self._metrics_for),
+                about=evolve(METRICS, access="none") if self.metrics_open else METRICS,
+            ),
+            Route("GET", "/openapi.json", self._guarded(self._show_document), about=DOCUMENT),
             *(
-                Route(method, path, self._guarded(partial(_run, operation)))
+                Route(method, path, self._guarded(partial(_run, operation)), about=self.described.get((method, path)))
                 for (method, path), operation in self.operations.items()
             ),
         ]
@@ -72,6 +98,9 @@ class Admin:
 
     async def _metrics_for(self, _operator: Operator, request: Request) -> Response:
         return await self.show_metrics(request)
+
+    async def _show_document(self, _operator: Operator, _request: Request) -> Response:
+        return json_response(self.document())
 
     def _guarded(self, handler: Callable[[Operator, Request], Awaitable[Response]]) -> Handler:
         """Return a handler that passes on the operator of a request."""

@@ -11,7 +11,7 @@ the platform's rate limit for the app.
 import html
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import assert_never
+from typing import TypedDict, assert_never
 
 import trio
 from attrs import frozen
@@ -19,9 +19,17 @@ from attrs import frozen
 from daemon.errors import Invalid
 from daemon.listener.http.messages import RETRY_LATER, Headers, Request, Response
 from daemon.listener.ignite import site_named
+from daemon.listener.openapi import HTML, About, Answer
 from daemon.listener.routes import Route
 from daemon.model import Site
 from daemon.platforms.apps import App, AppPage, AppRefused, Authorized, Installed, Loaded, Returned, Uninstalled, Visit
+
+
+class StartQuery(TypedDict):
+    """The site that a merchant connects, live/ID or test/ID."""
+
+    site: str
+
 
 HEADERS = (
     (b"cache-control", b"no-store"),
@@ -35,10 +43,35 @@ AT_ONCE = 8
 
 REFUSED = "This did not work"
 
+REFUSALS = {
+    400: Answer("A refusal in words for the merchant.", None, HTML),
+    404: Answer("The site does not wait for a store.", None, HTML),
+}
+START = About(
+    summary="Send a merchant's browser to the store of a site that waits for it",
+    access="none",
+    query=StartQuery,
+    answers={303: Answer("To the store."), **REFUSALS, 503: Answer("Too many at once.", None, HTML)},
+)
+
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
 <body><h1>{title}</h1><p>{text}</p></body></html>
 """
+
+
+def _about(status: int) -> About:
+    return About(
+        summary="A call of the platform, or of a merchant's browser, which the app verifies",
+        access="none",
+        answers={
+            status: Answer("The visit was carried out.", None, HTML),
+            **REFUSALS,
+            401: Answer("The caller is not the platform, or came too late.", None, HTML),
+            409: Answer("The site was connected or disconnected meanwhile.", None, HTML),
+            503: Answer("Too many at once, or the platform does not answer.", None, HTML),
+        },
+    )
 
 
 @frozen(kw_only=True)
@@ -55,9 +88,15 @@ class Apps:
     def routes(self) -> list[Route]:
         """Return the routes to serve."""
         pages = [
-            Route(page.method, f"/{self.name}/{page.name}", _limited(partial(self._serve, page))) for page in self.pages
+            Route(
+                page.method,
+                f"/{self.name}/{page.name}",
+                _limited(partial(self._serve, page)),
+                about=_about(page.status),
+            )
+            for page in self.pages
         ]
-        return [*pages, Route("GET", f"/connect/{self.name}", _limited(self._start))]
+        return [*pages, Route("GET", f"/connect/{self.name}", _limited(self._start), about=START)]
 
     async def _serve(self, page: AppPage, request: Request) -> Response:
         """Answer a merchant's browser, or the platform."""

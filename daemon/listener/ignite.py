@@ -17,7 +17,7 @@ SparkLayer authenticates was not found (sparklayer.md section 9).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import msgspec
 from attrs import frozen
@@ -26,6 +26,7 @@ from daemon.entities import PulledPage
 from daemon.errors import Failure, Rejected, Retry, StorageTrouble
 from daemon.listener.admin import CHALLENGE, bears
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, json_response, problem
+from daemon.listener.openapi import About, Answer, problems
 from daemon.listener.routes import Handler, Refused, Route, json_object
 from daemon.model import ApiKey, Kind, Secret, Site
 from daemon.model.identifiers import credential_fault, segment_fault, trimmed
@@ -41,6 +42,83 @@ TRIGGERED: Mapping[str, Kind] = {
     "customer_groups": Kind.CUSTOMERS,
 }
 """Kinds by SparkLayer's names of them. A full sync of customers also reads their groups."""
+
+
+class ConnectOrder(TypedDict):
+    """A site to connect; other fields are ignored."""
+
+    store_id: str
+    spark_api_client_id: str
+    spark_api_client_secret: str
+    extra_config: NotRequired[dict[str, Any]]
+
+
+class ConnectAnswer(TypedDict):
+    """The place at which a merchant installs the app, or lets us in."""
+
+    redirect_url: str
+
+
+class PullQuery(TypedDict):
+    """The `next_page` of the answer before."""
+
+    page: str
+
+
+class PullAnswer(TypedDict):
+    """A page of entities, as SparkLayer's API takes them."""
+
+    entities: list[dict[str, Any]]
+    next_page: str | None
+
+
+NO_TOKEN = {401: Answer("The token is missing or wrong; the answer has no body.")}
+NO_TYPE = problems(s400="The store refuses this.", s404="There is no such site, type or entity.")
+CONNECT = About(
+    summary="Connect a site",
+    access="ignite",
+    body=ConnectOrder,
+    answers={
+        204: Answer("Connected."),
+        201: Answer("The merchant must let us in first.", ConnectAnswer),
+        **NO_TOKEN,
+        **problems(
+            s400="Each wrong field, or what refuses the credentials.",
+            s404="There can be no such site.",
+            s409="The settings describe this connection.",
+            s415="The body is not JSON.",
+        ),
+    },
+)
+DISCONNECT = About(
+    summary="Disconnect a site",
+    access="ignite",
+    answers={
+        204: Answer("Disconnected, or it never was connected."),
+        **NO_TOKEN,
+        **problems(s404="There can be no such site.", s409="The settings describe this connection."),
+    },
+)
+TRIGGER = About(
+    summary="Start a full sync that writes everything",
+    access="ignite",
+    answers={
+        201: Answer("Started."),
+        **NO_TOKEN,
+        **problems(s400="A full sync of that type is under way.", s404="There is no such site or type."),
+    },
+)
+PULL = About(
+    summary="Pull a page of entities",
+    access="ignite",
+    query=PullQuery,
+    answers={200: Answer("The page.", PullAnswer), **NO_TOKEN, **NO_TYPE},
+)
+FETCH = About(
+    summary="Fetch one entity, as the pages have it",
+    access="ignite",
+    answers={200: Answer("The entity.", dict[str, Any]), **NO_TOKEN, **NO_TYPE},
+)
 
 FIELDS = ("store_id", "spark_api_client_id", "spark_api_client_secret")
 
@@ -63,12 +141,15 @@ class Ignite:
     def routes(self) -> list[Route]:
         """Return the routes to serve."""
         site = "/v1/{env}/{site_id}"
+        entities = f"{site}/sync/{{data_type}}"
         return [
-            Route("POST", site, self._guarded(self._connect)),
-            Route("DELETE", site, self._guarded(self._disconnect)),
-            Route("POST", f"{site}/status/{{data_type}}", self._guarded(self._trigger)),
-            Route("GET", f"{site}/sync/{{data_type}}", self._guarded(_reading(self._pull))),
-            Route("POST", f"{site}/sync/{{data_type}}/{{entity_id}}", self._guarded(_reading(self._fetch))),
+            Route("POST", site, self._guarded(self._connect), about=CONNECT),
+            Route("DELETE", site, self._guarded(self._disconnect), about=DISCONNECT),
+            Route("POST", f"{site}/status/{{data_type}}", self._guarded(self._trigger), about=TRIGGER),
+            Route("GET", entities, self._guarded(_reading(self._pull)), about=PULL),
+            Route(
+                "POST", f"{site}/sync/{{data_type}}/{{entity_id}}", self._guarded(_reading(self._fetch)), about=FETCH
+            ),
         ]
 
     def _guarded(self, handler: Handler) -> Handler:

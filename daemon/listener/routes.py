@@ -15,8 +15,10 @@ import msgspec
 import structlog
 from attrs import define, field, frozen
 
+from daemon import __version__
 from daemon.errors import Conflict, Invalid, NotAllowed, NotFound, StorageTrouble
 from daemon.listener.http.messages import RETRY_LATER, Fault, Request, Response, problem
+from daemon.listener.openapi import About, document
 from daemon.model.byte_order_mark import without_mark
 from daemon.observability.metrics import Metrics
 
@@ -53,12 +55,16 @@ def json_object(request: Request) -> dict[str, Any]:
 
 @frozen
 class Route:
-    """The handler of a method on a pattern. `uploads`: its bodies may be larger than those of other routes."""
+    """The handler of a method on a pattern. `uploads`: its bodies may be larger than those of other routes.
+
+    `about` is what /openapi.json says of it.
+    """
 
     method: str
     pattern: str
     handler: Handler
     uploads: "Uploads | None" = None
+    about: About | None = None
 
 
 @frozen
@@ -174,6 +180,11 @@ class Routes:
             if (words := place.match(segments)) is not None:
                 return place, words
         return None, {}
+
+
+def described(routes: Iterable[Route]) -> dict[str, Any]:
+    """Return the OpenAPI document of these routes."""
+    return document(((route.method, route.pattern, route.about) for route in routes if route.about), __version__)
 
 
 def _place(table: dict[int, list[_Place]], pattern: str) -> _Place:

@@ -18,6 +18,7 @@ from attrs import define, field, frozen
 
 from daemon.errors import StorageTrouble
 from daemon.listener.http.messages import Request, Response, problem
+from daemon.listener.openapi import About, Answer, problems
 from daemon.listener.routes import Route, Uploads
 from daemon.model import Change, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics
@@ -26,6 +27,20 @@ from daemon.observability.tally import Tally
 from daemon.platforms.base import Delivery, WebhookReader, WebhookTimes
 
 log = structlog.get_logger(__name__)
+
+DELIVERY = About(
+    summary="A delivery of a platform, which carries its own secret or signature; its body is the platform's",
+    access="none",
+    answers={
+        200: Answer("The changes are on disk, or it was a ping."),
+        **problems(
+            s400="The delivery is malformed.",
+            s401="The secret or the signature is wrong.",
+            s404="No such connection.",
+            s413="The delivery is too large; a sweep finds the change.",
+        ),
+    },
+)
 
 RECORDED = Response()
 SCOPES_NAMED = 100
@@ -82,7 +97,7 @@ class Webhooks:
     def routes(self) -> list[Route]:
         """Return the route to serve."""
         uploads = Uploads(largest=self.largest, lost=self.lost)
-        return [Route("POST", "/webhooks/{site_env}/{site_id}", self.receive, uploads)]
+        return [Route("POST", "/webhooks/{site_env}/{site_id}", self.receive, uploads, DELIVERY)]
 
     def largest(self, site_env: str, site_id: str) -> int:
         """Return the size of the largest delivery of a site's platform; 0 for a site that is not connected."""

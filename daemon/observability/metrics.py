@@ -5,15 +5,17 @@ its methods, one per fact, and never touch prometheus_client. `series` lists eve
 """
 
 import itertools
+import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import prometheus_client
 from attrs import field, frozen
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from daemon.errors import Side
 from daemon.model import Kind, Lane, Site
 from daemon.model.outcome import Result
 from daemon.observability.series import COUNTERS, GAUGES, HISTOGRAMS, VALUES, LeaseChange, WebhookOutcome
@@ -90,6 +92,7 @@ class Metrics:
     def __attrs_post_init__(self) -> None:
         disable_created: Callable[[], None] = prometheus_client.disable_created_metrics
         disable_created()  # unused second series beside each histogram
+        ProcessCollector(registry=self.registry)
         self.registry.register(self._counts)
         self._start({}, "site", "route")
         self._count_from_0("webhooks_total", {"site": [""], "outcome": ["unknown_site"]})
@@ -156,9 +159,9 @@ class Metrics:
         """Count a processed entity."""
         self._count("entities_total", str(site), kind, outcome)
 
-    def pushed(self, site: Site, kind: Kind, seconds: float) -> None:
+    def pushed(self, site: Site, kind: Kind, lane: Lane, seconds: float) -> None:
         """Record a change settled `seconds` after it was first queued."""
-        self._histograms["push_seconds"].labels(str(site), kind).observe(seconds)
+        self._histograms["push_seconds"].labels(str(site), kind, lane.name.lower()).observe(seconds)
 
     def api_request(self, site: Site, api: str, status: int | None, seconds: float) -> None:
         """Count a request answered with `status`; None for one without an answer."""
@@ -254,9 +257,22 @@ class Metrics:
         """Show the number of operations that wait for a commit."""
         self._set(operations, "storage_waiting")
 
-    def blocked(self, site: Site, kind: Kind, *, is_blocked: bool) -> None:
-        """Show that a kind is blocked, or no longer."""
-        self._set(is_blocked, "blocked", str(site), kind)
+    def blocked(self, site: Site, kind: Kind, sides: Mapping[Side, bool], since: float | None) -> None:
+        """Show which sides block a kind, and since when (seconds since the epoch); None if none does."""
+        for side, blocks in sides.items():
+            self._set(blocks, "blocked", str(site), kind, side)
+        if since is not None:
+            self._set(since, "blocked_since_timestamp_seconds", str(site), kind)
+        else:
+            self._gauges["blocked_since_timestamp_seconds"].remove(str(site), kind)
+
+    def full_sync_succeeded(self, site: Site, kind: Kind, ended: float) -> None:
+        """Show when the last full sync that succeeded had ended, in seconds since the epoch."""
+        self._set(ended, "full_sync_succeeded_timestamp_seconds", str(site), kind)
+
+    def build(self, version: str, database: str) -> None:
+        """Show the release, and the engine of the database: sqlite or postgresql."""
+        self._set(1, "build_info", version, platform.python_version(), database)
 
     def connections(self, states: Mapping[str, int]) -> None:
         """Show the number of connections in each state."""

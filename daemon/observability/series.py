@@ -1,8 +1,8 @@
 """The names, texts and labels of all metrics; `Metrics` feeds them.
 
-Every name starts with `ignite_sync_`, has a base unit, and ends in `_total` if it only grows. Labels have few values:
-site, kind, lane, state, stage, api, change, data_type, method, outcome, receiver, route, status. Never the id of an
-entity: a series per product would cost memory for ever, and /metrics must not reveal ids.
+Every name except the process's own starts with `ignite_sync_`, has a base unit, and ends in `_total` if it only grows.
+Labels have few values: site, kind, lane, side, state, stage, api, change, data_type, method, outcome, receiver, route,
+status. Never the id of an entity: a series per product would cost memory for ever, and /metrics must not reveal ids.
 
 Every counter is 0 before its first event. A series that begins with its first event shows no increase to Prometheus, so
 no alert would fire. `VALUES` has the label values for that.
@@ -101,7 +101,19 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "sync_log_untold": ("Errors not yet in the sync-log, which holds at most 5,000.", ["site", "data_type"]),
     "notifications_late_seconds": ("Time for which a receiver could not be told of something.", ["receiver"]),
     "storage_waiting": ("Operations waiting for the writer's next commit.", []),
-    "blocked": ("1 while a kind is not synced until a person or time fixes the cause.", ["site", "kind"]),
+    "blocked": (
+        "1 while a side keeps a kind from being synced, until a person or time fixes the cause.",
+        ["site", "kind", "side"],
+    ),
+    "blocked_since_timestamp_seconds": ("Time at which the present block of a kind began.", ["site", "kind"]),
+    "full_sync_succeeded_timestamp_seconds": (
+        "Time at which the last full sync that succeeded had ended.",
+        ["site", "kind"],
+    ),
+    "build_info": (
+        "1 for the release of the daemon, of Python, and the engine of its database.",
+        ["version", "python", "database"],
+    ),
     "wakeups": ("1 for the way by which this node learns what others have committed: notify, or poll.", ["way"]),
     "leases": ("Connections that this node works on.", []),
     "beat_age_seconds": ("Time since this node's last beat.", []),
@@ -111,7 +123,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
 }
 
 HISTOGRAMS: dict[str, tuple[str, list[str], Sequence[float]]] = {
-    "push_seconds": ("Time from queueing a change to settling it.", ["site", "kind"], WAY_SECONDS),
+    "push_seconds": ("Time from queueing a change to settling it.", ["site", "kind", "lane"], WAY_SECONDS),
     "api_seconds": ("Time from sending a request to reading its answer.", ["api"], CALL_SECONDS),
     "storage_commit_seconds": ("Time from BEGIN to the end of COMMIT.", [], CALL_SECONDS),
 }

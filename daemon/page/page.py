@@ -15,7 +15,7 @@ from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import STATUSES, Route
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
-from daemon.page import cookies, rendering
+from daemon.page import cookies, described, rendering
 from daemon.page.session import LASTS, LOGIN_LASTS, Session, Sessions, is_same
 from daemon.page.views import MOST_SHOWN, card, in_order, is_running, progress, rates
 
@@ -70,16 +70,16 @@ class Page:
             return []
         site = "/sites/{env}/{site_id}"
         return [
-            Route("GET", "/", self._opened(self._overview)),
-            Route("GET", "/login", self._show_login),
-            Route("POST", "/login", self._login),
-            Route("POST", "/logout", self._sent(self._logout)),
-            Route("GET", "/search", self._opened(self._show_search)),
-            Route("POST", "/search", self._sent(self._search)),
-            Route("GET", "/audit", self._opened(self._audit)),
-            Route("GET", site, self._opened(self._connection)),
-            Route("POST", f"{site}/{{action}}", self._sent(self._act)),
-            Route("GET", "/static/{name}", _static),
+            Route("GET", "/", self._opened(self._overview), about=described.OVERVIEW),
+            Route("GET", "/login", self._show_login, about=described.LOGIN_FORM),
+            Route("POST", "/login", self._login, about=described.LOGIN),
+            Route("POST", "/logout", self._sent(self._logout), about=described.LOGOUT),
+            Route("GET", "/search", self._opened(self._show_search), about=described.SEARCH_FORM),
+            Route("POST", "/search", self._sent(self._search), about=described.SEARCH),
+            Route("GET", "/audit", self._opened(self._audit), about=described.AUDIT),
+            Route("GET", site, self._opened(self._connection), about=described.CONNECTION),
+            Route("POST", f"{site}/{{action}}", self._sent(self._act), about=described.ACT),
+            Route("GET", "/static/{name}", _static, about=described.STATIC),
         ]
 
     def _opened(self, handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:

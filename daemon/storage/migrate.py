@@ -4,19 +4,25 @@ Steps only add, so while nodes are replaced one after another, an earlier releas
 one. A step that an earlier release cannot live with names the first step that a release must know, its `floor`.
 """
 
+import re
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, func, inspect, select
 
 from daemon.errors import ConfigError
-from daemon.storage.tables import floor
+from daemon.storage.tables import floor, metadata
 
 HERE = Path(__file__).parent / "migrations"
+
+seen = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's table, with the last step that the database has seen."""
+
+_FLOOR = re.compile(r'^floor = "(\w+)"$', re.MULTILINE)
 
 
 def upgrade(connection: Connection, revision: str = "head", *, roll_out: bool = False) -> None:
@@ -25,35 +31,63 @@ def upgrade(connection: Connection, revision: str = "head", *, roll_out: bool = 
     Raises ConfigError when a newer release wrote the database; with `roll_out`, only if that one no longer lets this
     release work beside it.
     """
-    config = _config()
-    config.attributes["connection"] = connection
-    steps = {step.revision: step.module for step in ScriptDirectory.from_config(config).walk_revisions()}
     present = present_step(connection)
-    if roll_out and present is not None and present not in steps:
+    if revision == "head" and present == newest_step():
+        return
+    if roll_out and present is not None and present not in steps():
         needed = connection.execute(select(func.max(floor.c.step))).scalar()
-        if needed is not None and needed <= max(steps):
+        if needed is not None and needed <= newest_step():
             return
+    if revision == "head" and present is None:
+        _make(connection)
+    else:
+        _run_steps(connection, revision)
+    # Most steps leave the floor as it is.
+    if lowest_release() > (connection.execute(select(func.max(floor.c.step))).scalar() or ""):
+        connection.execute(floor.insert().values(step=lowest_release()))
+
+
+def _make(connection: Connection) -> None:
+    """Make the tables that all steps together lead to."""
+    metadata.create_all(connection)
+    seen.create(connection)
+    connection.execute(seen.insert().values(version_num=newest_step()))
+
+
+def _run_steps(connection: Connection, revision: str) -> None:
+    # Imported late: few starts have a step to run, and Alembic takes 10 MB and a third of a second.
+    from alembic import command  # noqa: PLC0415  see above
+    from alembic.config import Config  # noqa: PLC0415  see above
+    from alembic.util import CommandError  # noqa: PLC0415  see above
+
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    config.attributes["connection"] = connection
     try:
         command.upgrade(config, revision)
     except CommandError as error:
         raise ConfigError(f"database: {error}; it was written by a newer release, install that one") from error
-    needed = max(getattr(module, "floor", "") for module in steps.values())
-    # Most steps leave the floor as it is.
-    if needed > (connection.execute(select(func.max(floor.c.step))).scalar() or ""):
-        connection.execute(floor.insert().values(step=needed))
 
 
 def present_step(connection: Connection) -> str | None:
     """Return the last step that a database has seen; None when it has none of the daemon's tables."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(seen.name):
+        return None
+    step: str | None = connection.execute(select(seen.c.version_num)).scalar()
+    return step
 
 
-def newest_step() -> str | None:
+def steps() -> dict[str, Path]:
+    """Return the files of this release's steps; a file's name begins with its step."""
+    return {path.name.partition("_")[0]: path for path in (HERE / "versions").glob("[0-9]*.py")}
+
+
+def lowest_release() -> str:
+    """Return the first step that a release must know: the last `floor` that a step names."""
+    floors: list[str] = [found for path in steps().values() for found in _FLOOR.findall(path.read_text("utf-8"))]
+    return max(floors)
+
+
+def newest_step() -> str:
     """Return the last step of this release."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(HERE))
-    return config
+    return max(steps())

@@ -6,12 +6,12 @@ from attrs import field, frozen
 from sqlalchemy import Connection, func, select
 
 from daemon.model import ConnectionId, ExternalId, Kind, Lane, RunId
-from daemon.storage import censuses, full_syncs, gaps, issues, ledger, removals, sync_log
+from daemon.storage import censuses, full_syncs, gaps, issues, ledger, removals
 from daemon.storage.censuses import Taken
 from daemon.storage.full_syncs import Run
 from daemon.storage.gaps import Gap
 from daemon.storage.states import RowState
-from daemon.storage.tables import of_kind, outbox, synced
+from daemon.storage.tables import of_kind, outbox
 
 MOST_NAMED = 10
 """The number of entities that are named when they hold up a full sync; the others are counted."""
@@ -41,7 +41,7 @@ class Retrying:
 class KindOverview:
     """The counts of one kind, and its latest run.
 
-    `untold` issues and `synced` ids have not been reported to the sync-log yet. `held` removals wait for a person.
+    `held` removals wait for a person.
     `gap` is open while webhooks may have been missing; a kind that was never synced shows none, as its first full sync
     reads everything. `census` is the last one, where the platform needs any.
     `retrying` has some of the `held_up` entities that the run waits for.
@@ -51,8 +51,6 @@ class KindOverview:
     depths: tuple[Depth, ...]
     ledger: int
     issues: int
-    untold: int
-    synced: int
     held: int
     gap: Gap | None
     census: Taken | None
@@ -71,8 +69,6 @@ def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindO
         depths=tuple(depths(conn, connection_id, kind)),
         ledger=ledger.size(conn, connection_id, kind),
         issues=issues.count(conn, connection_id, kind),
-        untold=sync_log.untold(conn, connection_id, kind),
-        synced=conn.execute(select(func.count()).where(*of_kind(synced, connection_id, kind))).scalar_one(),
         held=removals.held(conn, connection_id, kind),
         gap=gaps.open_gap(conn, connection_id, kind) if ever_synced else None,
         census=censuses.last(conn, connection_id, kind),
@@ -98,7 +94,3 @@ def retrying(conn: Connection, run: RunId, most: int) -> tuple[list[Retrying], i
     found = [Retrying(**row) for row in conn.execute(query.limit(most)).mappings()]
     count = conn.execute(select(func.count()).where(*mine)).scalar_one() if len(found) == most else len(found)
     return found, count
-
-
-def _synced(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
-    return conn.execute(select(func.count()).where(*of_kind(synced, connection_id, kind))).scalar_one()

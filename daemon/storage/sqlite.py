@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
 import trio
-from anyio.from_thread import start_blocking_portal
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
@@ -147,8 +147,7 @@ async def connected(path: Path) -> AsyncIterator[tuple[Sequence[WorkerConnection
     Raises ConfigError, one line, when this user cannot write the file, or when it is damaged or no database, and
     StorageTrouble when another process has it, the disk is full, or the like.
     """
-    with only_one(path, make=True), start_blocking_portal(backend="asyncio") as portal:
-        loop = portal.call(asyncio.get_running_loop)
+    with only_one(path, make=True), _running_loop() as loop:
         # A transaction that reads first and then writes could meet SQLITE_BUSY, which no patience helps.
         writer = WorkerConnection(loop, path, "BEGIN IMMEDIATE")
         readers = [WorkerConnection(loop, path, "BEGIN", "query_only=ON") for _ in range(READERS)]
@@ -156,6 +155,7 @@ async def connected(path: Path) -> AsyncIterator[tuple[Sequence[WorkerConnection
             await writer.open()
             # Damage that is found months later may be in every backup by then.
             found = await writer.run(writer.transact, damage)
+            await writer.run(writer.transact, _shrink)
             if found is not None:
                 raise ConfigError(f"database {path}: is damaged ({found}); {DAMAGED}")
             await writer.run(writer.transact, upgrade)
@@ -172,6 +172,26 @@ async def connected(path: Path) -> AsyncIterator[tuple[Sequence[WorkerConnection
             with trio.CancelScope(shield=True):
                 for connection in (writer, *readers):
                     await connection.aclose()
+
+
+@contextlib.contextmanager
+def _running_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """Run an asyncio loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    # A daemon thread: an error in between must not keep the process from ending.
+    thread = threading.Thread(target=loop.run_forever, name="asyncio", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def _shrink(conn: Connection) -> None:
+    """Give back the pages that a look at the whole file has left in the cache: 2 MB."""
+    conn.exec_driver_sql("PRAGMA shrink_memory")
 
 
 async def keep_log_small(path: Path, connection: WorkerConnection, writer: Writer) -> None:

@@ -138,9 +138,3 @@ def owe_one_more(conn: Connection, connection_id: ConnectionId, kind: Kind) -> N
     """Owe a PUT because a node without its lease may have sent a report, perhaps behind a newer one."""
     log = update(sync_log).where(*of_kind(sync_log, connection_id, kind))
     conn.execute(log.values(puts_owed=sync_log.c.puts_owed + 1))
-
-
-def untold(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
-    """Return the number of issues that SparkLayer has not been told of."""
-    mine = (*of_kind(issues, connection_id, kind), issues.c.untold)
-    return conn.execute(select(func.count()).where(*mine)).scalar_one()

@@ -65,7 +65,6 @@ connections = Table(
         "site_id",
         unique=True,
         sqlite_where=text("state = 'active'"),
-        postgresql_where=text("state = 'active'"),
     ),
     # An id is never used twice: it is the generation.
     sqlite_autoincrement=True,
@@ -164,7 +163,6 @@ outbox = Table(
         "outbox_run",
         "full_sync_id",
         sqlite_where=text("full_sync_id IS NOT NULL"),
-        postgresql_where=text("full_sync_id IS NOT NULL"),
     ),
     sqlite_with_rowid=False,
 )

@@ -1,7 +1,8 @@
 """The INSERT of every statement that says what to do about a row that is there already.
 
-SQLAlchemy has one for each dialect. SQLite took its clause from PostgreSQL, and SQLAlchemy writes PostgreSQL's for
-SQLite too; it refuses the reverse. So this is the one place that names a dialect's INSERT.
+SQLAlchemy has one for each dialect. SQLite took its clause from PostgreSQL, and SQLAlchemy writes SQLite's for
+PostgreSQL too, once it has the one attribute that only PostgreSQL's compiler reads. PostgreSQL's own would load its
+whole dialect, 3 MB that a daemon on SQLite does not need. So this is the one place that names a dialect's INSERT.
 """
 
 import itertools
@@ -24,12 +25,15 @@ from sqlalchemy import (
     select,
     types,
 )
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.dialects.sqlite.dml import Insert, OnConflictClause, insert
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from daemon.storage.prepared import UNREAD, Compiled, Prepared, Row
 
 __all__ = ["Insert", "Upsert", "insert"]
+
+# The name of a constraint instead of columns, which SQLite has not. mypy knows no such attribute.
+OnConflictClause.constraint_target = None  # type: ignore[attr-defined]
 
 
 class Upsert(Prepared):

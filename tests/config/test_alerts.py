@@ -40,6 +40,13 @@ def test_an_alert_names_the_site(rule: dict[str, dict[str, str]]) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
+def test_an_alert_leads_to_its_runbook(rule: dict[str, dict[str, str]]) -> None:
+    page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+    titles = re.findall(r"^#+ (.+)$", (CONFIG.parent / page).read_text("utf-8"), re.MULTILINE)
+    assert anchor in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
 def test_an_alert_is_tried_firing_and_not_firing(rule: dict[str, str]) -> None:
     tests = yaml.safe_load((Path(__file__).parent / "alerts.test.yml").read_text("utf-8"))["tests"]
     tried = [case for test in tests for case in test["alert_rule_test"] if case["alertname"] == rule["alert"]]

@@ -46,4 +46,4 @@ async def test_every_queue_and_throttle_is_shown_and_a_blocked_connection_counte
         await h.process.until_blocked("platform: credentials")
         found = await h.process.metrics()
         assert [found[state] for state in states] == [0, 1]
-        assert found['ignite_sync_blocked{kind="products",site="test/sandbox"}'] == 1
+        assert found['ignite_sync_blocked{kind="products",side="platform",site="test/sandbox"}'] == 1

@@ -7,6 +7,7 @@ from typing import Any
 import trio
 
 from daemon.admin.lists import held_removals
+from daemon.admin.shapes import RemovalShown
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
 from daemon.model import Kind, Lane
@@ -121,6 +122,6 @@ async def idle(bench: Bench) -> None:
             await trio.sleep(1)
 
 
-async def held(bench: Bench) -> list[dict[str, Any]]:
+async def held(bench: Bench) -> list[RemovalShown]:
     everyone = await bench.context.storage.read(connections.everyone)
     return await held_removals(bench.context.storage, bench.context.vault, everyone, [bench.kind])

@@ -172,7 +172,7 @@ async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockCloc
     assert (warnings[0]["kind"], warnings[0]["more"], len(warnings[0]["entities"])) == ("products", 3, 10)
     assert {entity.partition(": ")[2] for entity in warnings[0]["entities"]} == {"conflict"}
     after = await connection_status(context.storage, context.vault, stored, None, context.now())
-    assert after["kinds"]["products"]["full_sync"]["held_up_by"] == []
+    assert latest_run({"connections": [after]}, str(stored.site), "products")["held_up_by"] == []
 
 
 async def test_blocked_time_does_not_count_for_stragglers(autojump_clock: MockClock, bench: Bench) -> None:

@@ -131,7 +131,7 @@ OFF = Registration(
 )
 
 
-async def findings(bench: GapBench) -> dict[str, Any]:
+async def findings(bench: GapBench) -> Any:
     stored = await bench.context.storage.read(registrations.found, bench.harness.connection_id)
     assert stored is not None
     return registration_status(stored, bench.context.vault)

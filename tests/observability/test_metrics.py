@@ -1,9 +1,11 @@
 """/metrics has fixed names, bounded labels, and the numbers of the facts."""
 
+import platform
 import re
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from daemon.errors import Side
 from daemon.model import Kind, Lane, Site
 from daemon.model.outcome import Result
 from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
@@ -30,7 +32,7 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
         [QueueDepth(site=site, kind=Kind.PRODUCTS, lane=Lane.LIVE, state="pending", rows=3, oldest_seconds=7.5)]
     )
     metrics.entity(site, Kind.PRODUCTS, Result.WRITTEN)
-    metrics.pushed(site, Kind.PRODUCTS, 1.2)
+    metrics.pushed(site, Kind.PRODUCTS, Lane.LIVE, 1.2)
     metrics.api_request(site, "sparklayer.stock", 204, 0.02)
     metrics.api_request(site, "sparklayer.pricing", None, 10.0)
     metrics.throttle(
@@ -58,9 +60,11 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
     metrics.sync_log_waiting(site, "products", errors=9, synced=2)
     metrics.storage_commit("ok", 40, 0.004)
     metrics.storage_waiting(6)
+    metrics.blocked(site, Kind.ORDERS, {Side.PLATFORM: True, Side.SPARKLAYER: False}, since=5.0)
+    metrics.full_sync_succeeded(site, Kind.ORDERS, 6.0)
+    metrics.build("1.2", "sqlite")
     metrics.notification("slack", "failed")
     metrics.notifications_late("slack", 12.0)
-    metrics.blocked(site, Kind.ORDERS, is_blocked=True)
     metrics.connections({"active": 2, "blocked": 1})
 
 
@@ -75,7 +79,7 @@ def test_each_fact_arrives_as_its_number() -> None:
         "outbox_depth{kind=products,lane=live,site=live/jones,state=pending}": 3,
         "outbox_oldest_seconds{kind=products,lane=live,site=live/jones,state=pending}": 7.5,
         "entities_total{kind=products,outcome=written,site=live/jones}": 1,
-        "push_seconds_sum{kind=products,site=live/jones}": 1.2,
+        "push_seconds_sum{kind=products,lane=live,site=live/jones}": 1.2,
         "api_requests_total{api=sparklayer.stock,site=live/jones,status_class=2xx}": 1,
         "api_requests_total{api=sparklayer.pricing,site=live/jones,status_class=error}": 1,
         "api_seconds_count{api=sparklayer.stock}": 1,
@@ -108,6 +112,11 @@ def test_each_fact_arrives_as_its_number() -> None:
         "notifications_total{outcome=failed,receiver=slack}": 1,
         "notifications_late_seconds{receiver=slack}": 12,
         "connections{state=blocked}": 1,
+        "blocked{kind=orders,side=platform,site=live/jones}": 1,
+        "blocked{kind=orders,side=sparklayer,site=live/jones}": 0,
+        "blocked_since_timestamp_seconds{kind=orders,site=live/jones}": 5,
+        "full_sync_succeeded_timestamp_seconds{kind=orders,site=live/jones}": 6,
+        f"build_info{{database=sqlite,python={platform.python_version()},version=1.2}}": 1,
     }
     assert {key: found.get(key) for key in expected} == expected
 
@@ -116,13 +125,15 @@ def test_every_name_follows_the_rules_and_every_series_is_fed() -> None:
     metrics = Metrics()
     tell_everything(metrics, SITE)
     families = {family.name for family in text_string_to_metric_families(metrics.render().decode())}
+    assert {"process_resident_memory_bytes", "process_cpu_seconds", "process_start_time_seconds"} <= families
+    families = {name for name in families if not name.startswith("process_")}
     named = {f"ignite_sync_{name}".removesuffix("_total") for name in (*COUNTERS, *GAUGES, *HISTOGRAMS)}
     assert families == named
     assert all(name.endswith("_total") for name in COUNTERS)
     assert all(name.endswith("_seconds") for name in HISTOGRAMS)
     allowed = {
         "site", "kind", "lane", "state", "stage", "api", "change", "data_type", "method", "outcome", "route", "status",
-        "status_class", "receiver",
+        "status_class", "receiver", "side", "version", "python", "database",
     }  # fmt: skip
     assert set(re.findall(r'[{,](\w+)="', metrics.render().decode())) - {"le"} <= allowed
 
@@ -187,3 +198,12 @@ def test_of_a_site_that_is_gone_only_the_counts_stay() -> None:
     gone = {name for name in before if name.split("{")[0] in gauges and f"site={SITE}" in name}
     assert gone
     assert before.keys() - after.keys() == gone
+
+
+def test_a_kind_that_is_no_longer_blocked_has_no_time_of_it() -> None:
+    metrics = Metrics()
+    for since in (5.0, None, None):
+        metrics.blocked(SITE, Kind.ORDERS, {Side.PLATFORM: since is not None}, since)
+    found = numbers(metrics)
+    assert found["blocked{kind=orders,side=platform,site=live/jones}"] == 0
+    assert not [key for key in found if key.startswith("blocked_since")]

@@ -20,6 +20,7 @@ from daemon.model.outcome import IssueRow, Outcome, Result, Row
 from daemon.storage import connections, full_syncs, ledger, outbox, sync_log
 from daemon.storage import settle as settling
 from daemon.storage.connections import Adopt
+from daemon.storage.counts import counts
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import PageRead, Run, Start
 from daemon.storage.ledger import Mark
@@ -154,6 +155,11 @@ class StorageHarness:
         assert await self.close(run, now)
         await self.tell()
         return run
+
+    async def owed(self) -> tuple[int, int]:
+        """Return the numbers of issues and of synced ids that SparkLayer has yet to be told."""
+        counted, place = await self.storage.read(counts, [self.connection_id]), (self.connection_id, self.kind)
+        return counted.untold.get(place, 0), counted.synced.get(place, 0)
 
     async def tell(self) -> None:
         """Mark every owed report as accepted by SparkLayer."""

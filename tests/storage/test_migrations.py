@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import Connection, create_engine, inspect, select, text
+from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from daemon.storage.database import open_database
-from daemon.storage.migrate import HERE, upgrade
-from daemon.storage.tables import metadata
+from daemon.storage.migrate import HERE, lowest_release, newest_step, seen, steps, upgrade
+from daemon.storage.tables import floor, metadata
 from tests.databases import new_database
 from tests.storage.harness import StorageHarness
 
@@ -59,3 +60,49 @@ def test_a_database_of_the_first_release_comes_forward() -> None:
         conn.execute(text("INSERT INTO sync_log (connection_id, kind, ever_put) VALUES (1, 'products', true)"))
         assert conn.execute(text("SELECT puts_owed FROM sync_log")).scalar_one() == 0
     database.close()
+
+
+@pytest.mark.usefixtures("both_engines")
+def test_a_new_database_is_what_all_steps_lead_to() -> None:
+    """A new one is made without Alembic."""
+    database = new_database()
+    with database._engine.begin() as conn:
+        made = []
+        for revision in ("head", newest_step()):
+            metadata.drop_all(conn)
+            seen.drop(conn)
+            upgrade(conn, revision)
+            made.append(_schema(conn))
+    database.close()
+    assert made[0] == made[1]
+    assert "where" in made[0]["outbox"]
+
+
+def _schema(conn: Connection) -> dict[str, str]:
+    found = inspect(conn)
+    shown = {
+        name: str(
+            [
+                [{**column, "type": str(column["type"])} for column in found.get_columns(name)],
+                found.get_pk_constraint(name),
+                sorted(map(_plain, found.get_indexes(name))),
+                sorted(map(str, found.get_check_constraints(name))),
+                sorted(map(str, found.get_foreign_keys(name))),
+            ]
+        )
+        for name in found.get_table_names()
+    }
+    return shown | {f"{table} rows": str(conn.execute(select(table)).all()) for table in (floor, seen)}
+
+
+def _plain(index: ReflectedIndex) -> str:
+    """Return an index as text; its condition is an object of SQLAlchemy."""
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return str({**index, "dialect_options": options})
+
+
+def test_the_names_of_the_files_are_the_steps() -> None:
+    known = list(ScriptDirectory(str(HERE)).walk_revisions())
+    assert steps().keys() == {step.revision for step in known}
+    assert newest_step() == ScriptDirectory(str(HERE)).get_current_head()
+    assert lowest_release() == max(getattr(step.module, "floor", "") for step in known)

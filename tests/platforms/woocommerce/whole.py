@@ -170,10 +170,9 @@ class Whole:
         """Differences between the site and the shop, by the sandbox's own reckoning."""
         return all_differences(self.shop, self.site.state)
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> Any:
         """Return what /admin/status says of the connection."""
-        found: dict[str, Any] = (await self.daemon.admin.status({}))["connections"][0]
-        return found
+        return (await self.daemon.admin.status({}))["connections"][0]
 
     async def until(self, holds: Callable[[], Awaitable[object]], within: float = 3600.0, every: float = 1.0) -> None:
         """Wait until `holds`, looking `every` so many seconds."""

@@ -1,0 +1,66 @@
+"""Descriptions of the admin operations, for /openapi.json. The types of the bodies are in `shapes`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from daemon.admin import shapes
+from daemon.admin.status_shapes import StatusAnswer
+from daemon.listener.openapi import NO_OPERATOR, About, Answer, problems
+
+NO_SITE = problems(s404="No such connection.")
+INVALID = problems(s400="A parameter is wrong.", s415="The body is not JSON.")
+ACTION = NO_OPERATOR | INVALID | NO_SITE | problems(s403="The token may read, not act.")
+
+
+def _read(summary: str, schema: Any, query: type | None = None) -> About:
+    refusals = NO_OPERATOR if query is None else NO_OPERATOR | INVALID | NO_SITE
+    return About(summary=summary, access="admin", query=query, answers={200: Answer("Read.", schema), **refusals})
+
+
+def _action(summary: str, body: Any, answer: Any, **others: str) -> About:
+    answers = {200: Answer("Done.", answer), **ACTION, **problems(**others)}
+    return About(summary=summary, access="admin", body=body, answers=answers)
+
+
+DESCRIBED: Mapping[tuple[str, str], About] = {
+    ("GET", "/admin/status"): _read("The state of every connection", StatusAnswer),
+    ("GET", "/admin/issues"): _read("What merchants must fix", shapes.IssuesAnswer, shapes.OfSite),
+    ("GET", "/admin/parked"): _read("Changes that used up their retries", shapes.ParkedAnswer, shapes.OfSite),
+    ("GET", "/admin/removals"): _read("Removals that wait for a person", shapes.RemovalsAnswer, shapes.OfKind),
+    ("GET", "/admin/audit"): _read("What operators did", shapes.AuditAnswer, shapes.OfSite),
+    ("POST", "/admin/explain"): About(
+        summary="Explain an entity; nothing is changed",
+        access="admin",
+        body=shapes.ExplainOrder,
+        answers={200: Answer("The explanation.", shapes.ExplainAnswer), **NO_OPERATOR, **INVALID, **NO_SITE},
+    ),
+    ("POST", "/admin/sync"): _action(
+        "Start a full sync", shapes.SyncOrder, shapes.RunAnswer, s409="A full sync of that kind is under way."
+    ),
+    ("POST", "/admin/sync/cancel"): _action(
+        "End a full sync as failed",
+        shapes.CancelOrder,
+        shapes.RunAnswer,
+        s409="There is no full sync of that kind.",
+    ),
+    ("POST", "/admin/parked"): _action("Retry or drop parked changes", shapes.ParkedOrder, shapes.ChangedAnswer),
+    ("POST", "/admin/removals"): _action("Let held removals go", shapes.AllowOrder, shapes.AllowedAnswer),
+    ("POST", "/admin/connect"): _action(
+        "Connect a site", shapes.ConnectOrder, shapes.ConnectAnswer, s409="The settings name this site."
+    ),
+    ("POST", "/admin/disconnect"): _action(
+        "Disconnect a site",
+        shapes.DisconnectOrder,
+        shapes.DisconnectAnswer,
+        s409="The settings name this site.",
+    ),
+    ("POST", "/admin/backup"): About(
+        summary="A checked copy of the database",
+        access="admin",
+        answers={
+            200: Answer("The file.", None, "application/vnd.sqlite3"),
+            **NO_OPERATOR,
+            **problems(s403="The token may read, not act.", s409="The database is on PostgreSQL."),
+        },
+    ),
+}

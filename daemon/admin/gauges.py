@@ -1,0 +1,134 @@
+"""The gauges of /metrics, brought up to date before a scrape.
+
+What this process knows is always fresh. What must be counted in the database is counted again after a time that grows
+with the number of rows, so that scrapes cost little however much waits or is wrong.
+"""
+
+from typing import Any
+
+import trio
+from attrs import define, field
+
+from daemon.engine.context import ConnectionContext
+from daemon.engine.supervisor import Supervisor
+from daemon.errors import Side
+from daemon.model import ConnectionId, Kind
+from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
+from daemon.storage.age import age_if_known
+from daemon.storage.counts import Counts, counts
+from daemon.storage.database import OpenStorage
+from daemon.transport.throttle.limiter import LimiterStatistics
+
+ALWAYS = 1_000
+"""Rows up to which every scrape counts, which takes a few milliseconds."""
+
+ROWS_A_SECOND = 5_000
+"""Rows that are counted a second at most, on average. A core counts some millions."""
+
+LONGEST = 60.0
+"""Seconds after which counts are taken again, whatever their cost."""
+
+
+@define(kw_only=True)
+class Gauges:
+    """Updates the gauges of every connection that this process works on."""
+
+    storage: OpenStorage
+    supervisor: Supervisor
+    metrics: Metrics
+    _counts: Counts = field(init=False, factory=Counts)
+    _of: frozenset[ConnectionId] = field(init=False, factory=frozenset)
+    _due: float = field(init=False, default=0.0)
+
+    async def refresh(self, now: float) -> None:
+        """Update the gauges; `now` is the database's time. Raises StorageTrouble."""
+        contexts = self.supervisor.contexts
+        await self._count(frozenset(context.connection.id for context in contexts))
+        self.metrics.storage_waiting(self.storage.waiting)
+        blocked = sum(any(context.blocked(kind) for kind in context.kind_states) for context in contexts)
+        self.metrics.connections(
+            {"active": len(contexts) - blocked, "blocked": blocked, "leaving": self._counts.leaving}
+        )
+        self.metrics.outbox(depth for context in contexts for depth in self._depths(context, now))
+        for context in contexts:
+            for kind in context.kind_states:
+                self._of_kind(context, kind)
+                self._pause_of(context, kind)
+            self._registration(context, now)
+            for limiter in (context.platform.limiter, context.sparklayer.limiter):
+                self.metrics.throttle(context.connection.site, _snapshot(limiter.statistics()))
+
+    async def _count(self, ids: frozenset[ConnectionId]) -> None:
+        """Count what the database has, if that is due."""
+        if ids == self._of and trio.current_time() < self._due:
+            return
+        self._counts = await self.storage.read(counts, ids)
+        rows = self._counts.rows
+        wait = 0.0 if rows <= ALWAYS else min(LONGEST, rows / ROWS_A_SECOND)
+        self._of, self._due = ids, trio.current_time() + wait
+
+    def _depths(self, context: ConnectionContext, now: float) -> list[QueueDepth]:
+        return [
+            QueueDepth(
+                site=context.connection.site,
+                kind=kind,
+                lane=depth.lane,
+                state=depth.state,
+                rows=depth.rows,
+                oldest_seconds=age_if_known(depth.oldest, now),
+            )
+            for kind in context.kind_states
+            for depth in self._counts.depths.get((context.connection.id, kind), ())
+        ]
+
+    def _of_kind(self, context: ConnectionContext, kind: Kind) -> None:
+        counted, metrics, site = self._counts, self.metrics, context.connection.site
+        place = context.connection.id, kind
+        metrics.issues(site, kind, counted.issues.get(place, 0))
+        metrics.removals_held(site, kind, counted.held.get(place, 0))
+        metrics.gap(site, kind, is_open=place in counted.gaps)
+        untold, synced = counted.untold.get(place, 0), counted.synced.get(place, 0)
+        metrics.sync_log_waiting(site, kind.value, errors=untold, synced=synced)
+        if place in counted.census_seconds:
+            metrics.census(site, kind, counted.census_seconds[place])
+        if place in counted.succeeded_at:
+            metrics.full_sync_succeeded(site, kind, counted.succeeded_at[place])
+        if run := counted.runs.get(place):
+            metrics.full_sync_progress(site, kind, {"seen": run.seen, "done": run.done, "failed": run.failed})
+
+    def _pause_of(self, context: ConnectionContext, kind: Kind) -> None:
+        """Show which sides block a kind, and since when."""
+        pauses = (context.pause, context.kind_states[kind].pause)
+        sides = {pause.cause.side for pause in pauses if pause.cause is not None}
+        began = [pause.began_at for pause in pauses if pause.began_at is not None]
+        self.metrics.blocked(
+            context.connection.site, kind, {side: side in sides for side in Side}, min(began, default=None)
+        )
+
+    def _registration(self, context: ConnectionContext, now: float) -> None:
+        found = self._counts.registrations.get(context.connection.id)
+        if found is None:
+            return
+        findings: Any = context.vault.decrypt(found.encrypted)
+        self.metrics.webhook_scopes(
+            context.connection.site,
+            registered=found.registered,
+            missing=found.missing,
+            age=None if found.looked_at is None else now - found.looked_at,
+            unwell=now - findings["well_at"] if "well_at" in findings else None,
+        )
+
+
+def _snapshot(now: LimiterStatistics) -> ThrottleSnapshot:
+    return ThrottleSnapshot(
+        api=now.api,
+        waiting=now.waiting,
+        oldest_seconds=now.oldest,
+        in_flight=now.in_flight,
+        pause_seconds=now.numbers.pause or 0.0,
+        held_back=now.held_back,
+        breaker_open=now.breaker != "closed",
+        turns=now.granted,
+        refused=now.refused,
+        waited_seconds=now.waited,
+    )

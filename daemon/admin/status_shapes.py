@@ -1,0 +1,121 @@
+"""The answer of /admin/status, as JSON values. Times are seconds since the epoch."""
+
+from typing import Any, NotRequired, TypedDict
+
+
+class MissingWebhook(TypedDict):
+    """A webhook that is not registered, and the platform's reason."""
+
+    scope: str
+    why: str
+
+
+class WebhooksStatus(TypedDict):
+    """The registration of the webhooks at the last look."""
+
+    registered: int
+    missing: list[MissingWebhook]
+    trouble: str | None
+    looked_at: float | None
+    well_at: float | None
+    mended: dict[str, Any] | None
+
+
+class OutboxStatus(TypedDict):
+    """Changes that wait, by lane, and parked ones."""
+
+    live: int
+    backfill: int
+    parked: int
+    oldest_seconds: float | None
+
+
+class RetryingEntity(TypedDict):
+    """An entity that a full sync waits for."""
+
+    id: str
+    attempts: int
+    error: str
+
+
+class RunStatus(TypedDict):
+    """The latest full sync of a kind."""
+
+    id: int
+    mode: str
+    state: str
+    seen: int
+    done: int
+    failed: int
+    held_removals: int
+    total_hint: int | None
+    started_at: float
+    finished_at: float | None
+    succeeded: bool | None
+    held_up: int
+    held_up_by: list[RetryingEntity]
+
+
+class CensusStatus(TypedDict):
+    """The last list of all ids."""
+
+    began_at: float
+    seconds: float
+
+
+class GapStatus(TypedDict):
+    """Webhooks may have been missed; everything is read by then."""
+
+    due_at: float
+
+
+class KindStatus(TypedDict):
+    """The state of one kind."""
+
+    outbox: OutboxStatus
+    full_sync: RunStatus | None
+    issues: int
+    ledger: int
+    held_removals: int
+    census: CensusStatus | None
+    gap: GapStatus | None
+    blocked: NotRequired[str | None]
+    blocked_since: NotRequired[float | None]
+
+
+class ThrottleStatus(TypedDict):
+    """The throttle of one API; a number that is unknown is not there."""
+
+    api: str
+    waiting: int
+    in_flight: int
+    breaker: str
+    held_back: int
+    held_seconds: float
+    rate: NotRequired[float]
+    ceiling: NotRequired[float]
+    remaining: NotRequired[int]
+    quota: NotRequired[int]
+    pause: NotRequired[float]
+
+
+class ConnectionStatus(TypedDict):
+    """The state of one connection; `node` only with several nodes."""
+
+    site: str
+    platform: str
+    state: str
+    blocked: str | None
+    blocked_since: float | None
+    last_webhook: float | None
+    webhooks: WebhooksStatus | None
+    kinds: dict[str, KindStatus]
+    throttles: list[ThrottleStatus]
+    node: NotRequired[str | None]
+
+
+class StatusAnswer(TypedDict):
+    """The state of every connection; `wakeups` only with several nodes."""
+
+    connections: list[ConnectionStatus]
+    wakeups: NotRequired[str]

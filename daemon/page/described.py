@@ -1,0 +1,42 @@
+"""Descriptions of the page's routes, for /openapi.json. All are for browsers: HTML, forms and redirects."""
+
+from daemon.listener.openapi import About, Access, Answer, page, problems
+
+REFUSED = {
+    "s400": "A refusal in words.",
+    "s403": "The form was not sent from this page, or the token may read, not act.",
+    "s404": "No such connection.",
+    "s409": "It cannot be done now.",
+    "s503": "The database cannot be used now.",
+}
+
+
+def _opened(summary: str, *, form: bool = False) -> About:
+    return page(summary, "session", form=form, s303="Not logged in: to the login. Or done: to its page.", **REFUSED)
+
+
+OVERVIEW = _opened("Every connection")
+CONNECTION = _opened("One connection")
+SEARCH_FORM = _opened("The form of the search")
+SEARCH = _opened("Entities that people mean by a text", form=True)
+AUDIT = _opened("What operators did")
+ACT = _opened("An action on a connection", form=True)
+LOGOUT = _opened("End the session", form=True)
+
+_ANYONE: Access = "none"
+LOGIN_FORM = page("The form of the login", _ANYONE)
+LOGIN = page(
+    "Log in with a token",
+    _ANYONE,
+    form=True,
+    s303="Logged in: to the overview.",
+    s401="The token is wrong.",
+    s403="The form was not sent from this page.",
+    s429="Too many wrong tokens were sent.",
+    s503="The database cannot be used now.",
+)
+STATIC = About(
+    summary="A style sheet, script or image of the page",
+    access=_ANYONE,
+    answers={200: Answer("The file.", None, "*/*"), **problems(s404="There is no such file.")},
+)

@@ -36,6 +36,17 @@ class Dependency:
     external_id: ExternalId
 
 
+def are_awaited(
+    conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Collection[Key], by_other_than: ExternalId
+) -> bool:
+    """Return True if another entity waits for one of the keys."""
+    waits = (*of_kind(dependencies, connection_id, kind), C.reason == Reason.KEY, C.external_id != by_other_than)
+    return any(
+        conn.execute(select(C.key).where(*waits, C.key.in_(part)).limit(1)).first() is not None
+        for part in in_parts(sorted(keys))
+    )
+
+
 @frozen
 class Dependencies:
     """The dependencies of one kind of a connection."""

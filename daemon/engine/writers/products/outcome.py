@@ -17,6 +17,18 @@ from daemon.model import Sku
 from daemon.model.outcome import Outcome, Result, Row
 
 
+class Unmanaged(Duplicate):
+    """SparkLayer has a product that the ledger does not know; `held` is what it has of it."""
+
+    def __init__(self, taken: Duplicate, held: Entry) -> None:
+        super().__init__(str(taken), reason=taken.reason)
+        self.held = held
+
+
+class GaveWay(Duplicate):
+    """SparkLayer has a claimed SKU elsewhere; the product has freed its former ones, which others wait for."""
+
+
 @define
 class BulkResult:
     """The result of a batch's stock and price calls, by SKU.
@@ -52,6 +64,7 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
             issues=(*plan.issues, *map(refused, words)),
             row=_row(plan, entry),
             waits_for=plan.waits_for | taken,
+            released=plan.released if isinstance(failure, GaveWay) else frozenset(),
             again_after=again_after,
         )
     gone = plan.job.value is None

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from daemon.engine.writers.products.bulk_calls import BulkCalls, R, RowList
 from daemon.engine.writers.products.diff import Plan, freed_sku
 from daemon.engine.writers.products.entry import Entry, Terms
-from daemon.engine.writers.products.outcome import BulkResult
+from daemon.engine.writers.products.outcome import BulkResult, Unmanaged
 from daemon.entities import Product, Stock
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Sku
@@ -24,14 +24,6 @@ from daemon.transport.second_answer import answers_differ, confirmed, finds
 
 LOOK_AGAIN = 10.0
 """Seconds until SparkLayer is asked again for stock that it had, and twice in a row did not show."""
-
-
-class Unmanaged(Duplicate):
-    """SparkLayer has a product that the ledger does not know; `held` is what it has of it."""
-
-    def __init__(self, taken: Duplicate, held: Entry) -> None:
-        super().__init__(str(taken), reason=taken.reason)
-        self.held = held
 
 
 @frozen(kw_only=True)
@@ -47,17 +39,7 @@ class Pusher:
 
         Raises Unmanaged if SparkLayer has the product already, and the failures of SparkLayer.
         """
-        before, gone = plan.job.before, plan.product is None
-        write = ProductWrite(
-            external_id=product.external_id,
-            title=None if gone else product.title,
-            slug=None if gone else product.slug,
-            variants=product.variants,
-            cleared=frozenset(before.extras if before else ()),
-            vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
-            # Where PATCH replaces variants, a write without them would remove them.
-            kept=plan.job.kept,
-        )
+        before, write = plan.job.before, _write_of(plan, product)
         if before is None or not before.ours:
             await self._introduce(write, lane)
             return
@@ -70,6 +52,11 @@ class Pusher:
             # One just adopted may wait for a SKU of a product that in turn waits for one of this one's.
             await products.update(_giving_way(write, before), lane)
             raise Retry("a SKU of it is not free yet", reason="sku_first") from None
+
+    async def give_way(self, plan: Plan, product: Product, lane: Lane) -> None:
+        """Free the SKUs that a refused product is to give up. Raises the failures of SparkLayer."""
+        if plan.job.before is not None:
+            await self.sparklayer.products.update(_giving_way(_write_of(plan, product), plan.job.before), lane)
 
     def is_slow(self, product: ExternalId) -> bool:
         """Return True if a product's rows would delay those of others."""
@@ -246,16 +233,30 @@ def _stays_on_sale(write: ProductWrite, held: Entry | None) -> bool:
     return held is None or held.variants.keys() <= {variant.external_id for variant in write.variants}
 
 
-def _giving_way(write: ProductWrite, before: Entry) -> ProductWrite:
-    """Return a write that claims only SKUs that SparkLayer has at these variants already, and frees the others.
+def _write_of(plan: Plan, product: Product) -> ProductWrite:
+    before, gone = plan.job.before, plan.product is None
+    return ProductWrite(
+        external_id=product.external_id,
+        title=None if gone else product.title,
+        slug=None if gone else product.slug,
+        variants=product.variants,
+        cleared=frozenset(before.extras if before else ()),
+        vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
+        # Where PATCH replaces variants, a write without them would remove them.
+        kept=plan.job.kept,
+    )
 
-    After a lost ledger a SKU may belong to a product of ours that is to give it up, and wants this one's.
+
+def _giving_way(write: ProductWrite, before: Entry) -> ProductWrite:
+    """Return a write that claims only SKUs that SparkLayer surely has at these variants, and frees the others.
+
+    A SKU may belong to a product of ours that is to give it up, and wants this one's.
     """
     return evolve(
         write,
         variants=tuple(
             variant
-            if variant.sku in before.variants.get(variant.external_id, ())
+            if before.variants.get(variant.external_id) == (variant.sku,)
             else evolve(variant, sku=freed_sku(variant.external_id))
             for variant in write.variants
         ),

@@ -11,16 +11,16 @@ from daemon.engine.explanation import Step
 from daemon.engine.writers.job import BatchPlan
 from daemon.engine.writers.products.diff import Plan, ProductJob, plan_batch, without
 from daemon.engine.writers.products.entry import Entry, Fingerprints, read_entry
-from daemon.engine.writers.products.outcome import BulkResult, judge
-from daemon.engine.writers.products.push import Pusher, Unmanaged, allowed
+from daemon.engine.writers.products.outcome import BulkResult, GaveWay, Unmanaged, judge
+from daemon.engine.writers.products.push import Pusher, allowed
 from daemon.engine.writers.products.steps import steps_of
 from daemon.engine.writers.products.terms import SiteTerms
 from daemon.engine.writers.writer import Sending, Writer
 from daemon.entities import Mapped, Product
-from daemon.errors import Missing, Rejected, Retry
+from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Key, Kind, Sku, VariantId
 from daemon.model.outcome import Outcome, Result, Row
-from daemon.storage import ledger
+from daemon.storage import dependencies, ledger
 from daemon.storage.leftovers import sku_of
 
 
@@ -129,7 +129,17 @@ class ProductWriter(Writer[ProductJob, Plan]):
         first, second = task.rounds
         product = second if last and second is not None else first
         assert product is not None  # it is in a stage
-        await self._pusher.write(task, product, sending.batch.lane)
+        try:
+            await self._pusher.write(task, product, sending.batch.lane)
+        except Duplicate as taken:
+            # After an exchange that failed halfway, two products may each have the SKU that the other one claims, and
+            # be tried in different batches ever since.
+            context = self._context
+            asked = context.connection.id, self.kind, task.released, task.external_id
+            if isinstance(taken, Unmanaged) or not await context.storage.read(dependencies.are_awaited, *asked):
+                raise
+            await self._pusher.give_way(task, product, sending.batch.lane)
+            raise GaveWay(str(taken), reason=taken.reason) from None
         return Outcome(result=Result.WRITTEN)
 
     async def finish(self, sending: Sending[Plan], tasks: Collection[Plan]) -> Sequence[ProductJob]:

@@ -1,0 +1,40 @@
+"""Two products exchange their SKUs, and the writes fail between the claim and the end."""
+
+import pytest
+from trio.testing import MockClock
+
+from daemon.sandbox.faults import html
+from daemon.sandbox.message import Request, encode
+from tests.engine.fakes import Bench, product
+
+
+@pytest.mark.parametrize("size", [1, 2], ids=["tried apart", "tried together"])
+async def test_an_exchange_that_failed_halfway_ends(autojump_clock: MockClock, bench: Bench, size: int) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    await bench.change("1", "2")
+    await bench.work()
+    bench.shop.put(product("1", {"11": "B"}), product("2", {"21": "A"}))
+    bench.site.faults.add("PATCH */products/*", html(404))
+    await bench.change("1", "2")
+    await bench.once()
+    bench.site.faults.clear()
+    bench.shop.batch_size = size
+    await bench.work()
+    assert bench.skus() == {"A": "2", "B": "1"}
+    assert await bench.issues() == {}
+
+
+async def test_a_refused_product_that_nobody_waits_for_keeps_its_sku(autojump_clock: MockClock, bench: Bench) -> None:
+    """A product made by hand has the SKU that ours claims."""
+    variant = {"external_id": "h", "sku": "C", "status": "live", "position": 1, "options": []}
+    made = {"external_id": "hand", "title": "By hand", "slug": "hand", "variants": [variant]}
+    headers = {"content-type": "application/json"}
+    bench.site.state.products.create(Request(method="POST", path="", headers=headers, body=encode(made)))
+    bench.shop.put(product("1", {"11": "A"}))
+    await bench.change("1")
+    await bench.work()
+    bench.shop.put(product("1", {"11": "C"}))
+    await bench.change("1")
+    await bench.work()
+    assert bench.skus() == {"A": "1", "C": "hand"}
+    assert len(await bench.issues()) == 1

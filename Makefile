@@ -26,7 +26,7 @@ engines: $(READY)
 # The machines that try to break the daemon, each in its short form, the longest first; for the long forms see below.
 .PHONY: prove
 prove: $(READY) $(PROMETHEUS)
-	PROMETHEUS=$(PROMETHEUS) $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation crash power process interleavings throttle histories))
+	PROMETHEUS=$(PROMETHEUS) $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation cluster crash power process interleavings throttle histories))
 
 conformance: $(READY)
 	$(BIN)/pytest tests/conformance $(ARGS)

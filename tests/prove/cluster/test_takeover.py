@@ -13,7 +13,7 @@ from tests.prove.cluster.takeover import CUT, NEVER_OVER, SYNC, take_over
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(400)]
 
 
-@pytest.mark.parametrize("events", [("SIGTERM", "SIGKILL"), ("SIGSTOP", "partition")])
+@pytest.mark.parametrize("events", [("SIGTERM", "SIGKILL"), ("SIGSTOP", "partition")], ids="-".join)
 async def test_the_other_node_takes_over_and_nothing_is_lost(
     tmp_path: Path, server: Server, chance: random.Random, events: Sequence[str]
 ) -> None:

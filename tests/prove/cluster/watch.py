@@ -17,19 +17,18 @@ from daemon.sandbox import SparkLayer
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.gate import TOKEN_PATH
 from tests.prove.cluster.audit import Hand
-from tests.prove.cluster.named import HEADER
+from tests.prove.cluster.named import BEGAN, HEADER
 
 READS = ("GET", "HEAD")
 SYNC_LOG = "/sync-log/"
 READ_BY_POST = ("/api/v1/batch-fetch-stock",)
-WAKING = 5.0
-"""Seconds at most until a woken node has sent what it was about to send; a busy machine needs some."""
 
 
 @frozen(kw_only=True)
 class Write:
-    """A write that arrived at `at`, in seconds since the epoch."""
+    """A write that its node `began` to send, and that arrived at `at`, in seconds since the epoch."""
 
+    began: float
     at: float
     node: str
     what: str
@@ -94,9 +93,10 @@ class Watch:
                 holder = hands[site_id][place].name if place >= 0 else None
                 if holder == write.node:
                     continue
-                waking = next((one for one in self._wakings if one[0] == write.node and _soon(one[1], write.at)), None)
-                if waking is not None and waking not in used:
-                    used.add(waking)
+                # A request that begins after the waking has no excuse.
+                wakings = {one for one in self._wakings if one[0] == write.node and write.began < one[1] < write.at}
+                if wakings - used:
+                    used |= wakings
                     excused.add(id(write))
                     continue
                 late = f"{write.at - times[place]:.3f} s later" if place >= 0 else ""
@@ -111,7 +111,8 @@ class Watch:
         if not _is_write(request):
             return
         site_id, node = request.headers["site-id"], request.headers[HEADER]
-        write = Write(at=time.time(), node=node, what=f"{request.method} {request.path}")
+        began, what = float(request.headers[BEGAN]), f"{request.method} {request.path}"
+        write = Write(began=began, at=time.time(), node=node, what=what)
         under_way = self._open[site_id]
         self._overlaps += [(site_id, write, other) for other in under_way.values() if other.node != node]
         under_way[id(request)] = write
@@ -120,11 +121,7 @@ class Watch:
 
     async def _end(self, request: Request, _response: Response | None) -> None:
         if _is_write(request):
-            del self._open[request.headers["site-id"]][id(request)]
-
-
-def _soon(waking: float, at: float) -> bool:
-    return 0 <= at - waking < WAKING
+            self._open[request.headers["site-id"]].pop(id(request))
 
 
 def _is_write(request: Request) -> bool:

@@ -26,7 +26,7 @@ engines: $(READY)
 # The machines that try to break the daemon, each in its short form, the longest first; for the long forms see below.
 .PHONY: prove
 prove: $(READY) $(PROMETHEUS)
-	PROMETHEUS=$(PROMETHEUS) $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation crash power process interleavings throttle histories))
+	PROMETHEUS=$(PROMETHEUS) $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation cluster crash power process interleavings throttle histories))
 
 conformance: $(READY)
 	$(BIN)/pytest tests/conformance $(ARGS)
@@ -71,10 +71,11 @@ interleavings: $(READY)
 crash: $(READY)
 	$(BIN)/python -m tests.prove.crash --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED)) $(if $(PLATFORM),--platform $(PLATFORM))
 
-# Two nodes on one PostgreSQL server: TRIALS=20 takeovers of each kind, then MINUTES=5 of many connections and killed nodes.
+# Two nodes on one PostgreSQL server: TRIALS=20 takeovers of each kind, then MINUTES=5 of many connections and killed nodes,
+# with RATE=200 webhooks a second.
 .PHONY: cluster
 cluster: $(READY)
-	$(BIN)/python -m tests.prove.cluster --trials $(or $(TRIALS),20) --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.prove.cluster --trials $(or $(TRIALS),20) --minutes $(or $(MINUTES),5) $(if $(RATE),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
 
 # The power lost at IMAGES=5000 moments of a recorded history, and CUTS=60 times while the daemon lives.
 power: $(READY)

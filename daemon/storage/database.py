@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from daemon.model import Secret
 from daemon.storage import outbox, postgres, sqlite
+from daemon.storage.leases import Lease
 from daemon.storage.writer import Observe, Operation, Transactions, Writer
 
 C = TypeVar("C")
@@ -23,6 +24,12 @@ R = TypeVar("R")
 
 BESIDE = frozenset({outbox.record})
 """The operations whose commits may be made beside each other. They lock rows in one order, and need no order."""
+
+
+def in_order(call: Any) -> tuple[int, str]:
+    """Return the connection and the kind that a call is about. In their order `outbox.record` locks rows, too."""
+    lease, about = call if isinstance(call, tuple) and call and isinstance(call[0], Lease) else (call, call)
+    return getattr(lease, "connection_id", 0), getattr(about, "kind", "")
 
 
 class Storage(Protocol):
@@ -134,7 +141,7 @@ async def open_database(
         postgres.connected(place, make=make) if isinstance(place, Secret) else sqlite.connected(place)
     )
     async with opening as (connections, readers, beats):
-        writer = Writer(connections, observe, BESIDE)
+        writer = Writer(connections, observe, BESIDE, in_order)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
             if isinstance(place, Path) and isinstance(connections[0], sqlite.WorkerConnection):

@@ -117,11 +117,11 @@ class PostgresConnection:
     """A connection to PostgreSQL with a thread of its own."""
 
     def __init__(
-        self, url: Secret, begin: str, limits: Sequence[str] = (), silent_seconds: float = SILENT_SECONDS
+        self, url: Secret, begin: str, limits: Sequence[str] = (), silent_seconds: float | None = None
     ) -> None:
         # What a query asks for must not get into the server's log; see `postgres_session`.
         self._engine = engine(url, begin, limits or LIMITS, together=begin == WRITE)
-        self._silent_seconds = silent_seconds
+        self._silent_seconds = silent_seconds or SILENT_SECONDS
         self._closed = False
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="postgres", daemon=True)

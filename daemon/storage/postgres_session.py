@@ -5,6 +5,10 @@ holds statements back that need no answer, and sends them with the next one that
 first query, the last upserts with COMMIT. PostgreSQL executes them in their order, and after an error none that
 follows. A group of webhooks takes two round trips instead of four.
 
+It also keeps a suspended node from holding a lease. The server ends a transaction that waits for its next statement,
+but waits without a limit for the rest of a pipeline, which is how psycopg sends a statement with several sets of
+parameters. Here each message is whole: `tests/storage/test_silent_sessions.py` cuts them everywhere.
+
 Only the simple protocol takes several statements at once, with their parameters in the text. The server writes the text
 of a failed statement into its log. So these sessions write what the database holds anyway, and queries, which may quote
 a person's e-mail address, use others.

@@ -5,9 +5,9 @@ everything that is queued, makes neighbours of one function a single call of it,
 A commit that fails is rolled back, and each call is tried alone: so one bad call harms no other. Trouble with the
 database itself (`StorageTrouble`) fails all calls alike.
 
-With several connections, commits of intake alone are made beside each other: while the disk has one, the next is on its
-way. They lock rows in one order, and other nodes commit beside them anyway. All other calls have a commit that runs
-alone, in the order in which they came.
+With several connections there are other nodes too, so all transactions lock rows in one order. Intake has commits of
+its own, made beside each other: while the disk has one, the next is on its way. All other calls have a commit that runs
+alone, in the order of `place`, and then in the order in which they came.
 
 The writer knows neither dialect nor driver; its connection does.
 """
@@ -51,14 +51,20 @@ class Transactions(Protocol):
 class Writer:
     """Commits what is queued, on connections that nothing else writes with.
 
-    `beside` are the operations whose commits may be made beside each other, if there are several connections.
+    `beside` are the operations whose commits may be made beside each other, if there are several connections. Then
+    `place` gives each other call its place in a commit.
     """
 
     def __init__(
-        self, connections: Sequence[Transactions], observe: Observe, beside: Collection[Operation[Any, Any]] = ()
+        self,
+        connections: Sequence[Transactions],
+        observe: Observe,
+        beside: Collection[Operation[Any, Any]] = (),
+        place: Callable[[Any], Any] = lambda _call: 0,
     ) -> None:
         self._idle = list(connections)
         self._beside = beside if len(connections) > 1 else ()
+        self._place = place
         self._alone = len(connections)
         self._observe = observe
         self._queue: list[Waiting] = []
@@ -93,23 +99,29 @@ class Writer:
                     await self._wake.wait()
                     # Every task that is about to queue a call shall be in this commit.
                     await trio.lowlevel.checkpoint()
-                    while len(self._idle) < self._needed():
-                        self._returned = trio.Event()
-                        await self._returned.wait()
-                    self._wake, batch, self._queue = trio.Event(), self._queue, []
-                    if self._needed(batch) == 1 < self._alone:
-                        nursery.start_soon(self._commit_together, batch, self._idle.pop())
-                    else:
-                        await self._commit_together(batch, self._idle.pop())
+                    self._wake = trio.Event()
+                    await self._until_idle(1)
+                    if beside := self._take(beside=True):
+                        nursery.start_soon(self._commit_together, beside, self._idle.pop())
+                    if self._queue:
+                        await self._until_idle(self._alone)
+                        await self._commit_together(self._take(beside=False), self._idle.pop())
         finally:
             self._ended = True
             for _, _, task in self._queue:
                 trio.lowlevel.reschedule(task, outcome.Error(closed()))
 
-    def _needed(self, batch: Sequence[Waiting] | None = None) -> int:
-        """Return the number of connections that must be idle before these calls, or those that wait, are committed."""
-        calls = self._queue if batch is None else batch
-        return 1 if all(fn in self._beside for fn, _, _ in calls) else self._alone
+    async def _until_idle(self, number: int) -> None:
+        """Wait until this many connections are idle."""
+        while len(self._idle) < number:
+            self._returned = trio.Event()
+            await self._returned.wait()
+
+    def _take(self, *, beside: bool) -> Sequence[Waiting]:
+        """Take the calls for the next commit beside others, or for the next one alone, from the queue."""
+        taken = [waiting for waiting in self._queue if (waiting[0] in self._beside) is beside]
+        self._queue = [waiting for waiting in self._queue if (waiting[0] in self._beside) is not beside]
+        return taken if beside or self._alone == 1 else sorted(taken, key=lambda waiting: self._place(waiting[1]))
 
     async def _commit_together(self, batch: Sequence[Waiting], connection: Transactions) -> None:
         """Commit calls, and tell each caller."""

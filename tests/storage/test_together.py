@@ -11,9 +11,11 @@ from trio.testing import wait_all_tasks_blocked
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Secret
 from daemon.storage import outbox, postgres, prepared
-from daemon.storage.database import BESIDE, open_database
+from daemon.storage.database import BESIDE, in_order, open_database
+from daemon.storage.leases import Lease
 from daemon.storage.outbox import Record
 from daemon.storage.postgres_session import TogetherCursor
+from daemon.storage.settle import Settlement
 from daemon.storage.writer import Operation, Writer
 from tests.storage.harness import StorageHarness
 
@@ -182,3 +184,48 @@ async def test_only_commits_of_intake_are_made_beside_each_other(
 
 def test_intake_alone_is_committed_beside_other_commits() -> None:
     assert {outbox.record} == BESIDE
+
+
+class LoggingConnection:
+    """A connection that logs the calls of each of its transactions."""
+
+    def __init__(self, log: list[list[Any]]) -> None:
+        self.log = log
+
+    async def run(self, fn: Callable[..., Any], *args: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return fn(*args)
+
+    def transact(self, fn: Callable[..., Any], *args: Any) -> Any:
+        self.log.append([])
+        return fn(self.log[-1], *args)
+
+
+def logged(log: Any, calls: Sequence[Any]) -> list[None]:
+    log += calls
+    return [None] * len(calls)
+
+
+def logged_intake(log: Any, calls: Sequence[Any]) -> list[None]:
+    return logged(log, calls)
+
+
+async def test_intake_has_its_own_commit_and_owners_calls_come_in_the_order_of_its_locks() -> None:
+    """Two nodes that each held rows of a connection, and wanted those of an earlier one, would wait for each other."""
+    log: list[list[Any]] = []
+    writer = Writer([LoggingConnection(log) for _ in range(2)], lambda *_: None, {logged_intake}, in_order)
+
+    def call(number: int, kind: Kind, node: str = "a") -> tuple[Lease, Settlement]:
+        lease = Lease(ConnectionId(number), node, 1)
+        return lease, Settlement(connection_id=lease.connection_id, kind=kind, now=0.0)
+
+    later, first, second = call(7, Kind.CUSTOMERS), call(3, Kind.CUSTOMERS), call(3, Kind.PRODUCTS)
+    again = call(3, Kind.CUSTOMERS, "again")
+    async with trio.open_nursery() as nursery, trio.open_nursery() as callers:
+        for fn, waiting in [(logged, later), (logged_intake, 1), (logged, second), (logged, first), (logged, again)]:
+            callers.start_soon(writer.write, fn, waiting)
+            await wait_all_tasks_blocked()
+        nursery.start_soon(writer.run)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert log == [[1], [first, again, second, later]]

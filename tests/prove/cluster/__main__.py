@@ -1,7 +1,7 @@
-"""`python -m tests.prove.cluster [--trials N] [--minutes N] [--seed N]`: nodes that are killed, suspended and cut off.
+"""`python -m tests.prove.cluster [--trials N] [--minutes N] [--rate N] [--seed N]`: nodes killed, suspended, cut off.
 
 First takeovers of one connection, N of each kind, all kinds at once. Then many connections and a flood of webhooks,
-while one node after the other is killed.
+while one node after the other is killed. `--rate` is the number of webhooks a second.
 """
 
 import random
@@ -14,14 +14,14 @@ import trio
 
 from tests.postgres import Server, running
 from tests.prove.cluster.nodes import open_nodes
-from tests.prove.cluster.storm import storm
+from tests.prove.cluster.storm import PER_SECOND, storm
 from tests.prove.cluster.takeover import CUT, EVENTS, NEVER_OVER, SYNC, TARGETS, Takeover, described, take_over
 from tests.seed import arguments, say
 
 LAST_LINES = 25
 
 
-async def main(trials: int, minutes: float, seed: int) -> None:
+async def main(trials: int, minutes: float, rate: float, seed: int) -> None:
     """Run both parts; a failure ends with an error, and with the history of the trial."""
     chance, took = random.Random(seed), defaultdict[str, list[Takeover]](list)
     with running() as server, tempfile.TemporaryDirectory(prefix="ignite-sync-cluster-") as name:
@@ -40,7 +40,7 @@ async def main(trials: int, minutes: float, seed: int) -> None:
                 assert median(seconds) < TARGETS[event], event
         if minutes:
             (Path(name) / "storm").mkdir()
-            say(await storm(Path(name) / "storm", server, chance, seconds=minutes * 60))
+            say(await storm(Path(name) / "storm", server, chance, seconds=minutes * 60, per_second=rate))
 
 
 async def _take_over(
@@ -65,5 +65,5 @@ async def _take_over(
 
 
 if __name__ == "__main__":
-    given = arguments("tests.prove.cluster", __doc__, trials=20, minutes=5.0)
-    trio.run(main, given.trials, given.minutes, given.seed)
+    given = arguments("tests.prove.cluster", __doc__, trials=20, minutes=5.0, rate=PER_SECOND)
+    trio.run(main, given.trials, given.minutes, given.rate, given.seed)

@@ -5,6 +5,7 @@ write rows of the ledger, or delete rows of the outbox; everything else is a vio
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import psycopg
 from attrs import frozen
@@ -77,7 +78,7 @@ class Waiting:
 class Audit:
     """The triggers' findings in one database."""
 
-    _conn: psycopg.Connection[tuple[str, ...]]
+    _conn: psycopg.Connection[tuple[Any, ...]]
 
     @classmethod
     def begin(cls, url: Secret) -> "Audit":

@@ -1,9 +1,10 @@
 """`python -m tests.prove.cluster.named NAME run --config FILE`: the real command, whose requests carry its node's name.
 
-So a stand-in can tell the nodes apart. As `NAME:BUG` it has one of `BUGS`, for the machine to find.
+So a stand-in can tell the nodes apart, and sees when a request began. As `NAME:BUG` it has one of `BUGS`, to be found.
 """
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from daemon.storage import leases
 from daemon.transport.http import Answer, Api
 
 HEADER = "x-node"
+BEGAN = "x-began"
 
 
 def _never_unsure() -> None:
@@ -32,7 +34,8 @@ def name_requests(node: str) -> None:
     send = Api.send
 
     async def send_named(api: Api, *args: Any, **options: Any) -> Answer:
-        return await send(api, *args, **{**options, "headers": {**(options.get("headers") or {}), HEADER: node}})
+        named = {**(options.get("headers") or {}), HEADER: node, BEGAN: str(time.time())}
+        return await send(api, *args, **{**options, "headers": named})
 
     Api.send = send_named  # type: ignore[method-assign, assignment]  # that is the purpose
 

@@ -112,12 +112,13 @@ class Nodes:
 
     def assert_lawful(self, history: object) -> None:
         """Fail if anything acknowledged is lost, or if a node did what only the owner may do."""
+        hands = self.audit.hands
         output = [line for node in self.nodes for line in node.process.output.splitlines()]
         faults = {
             "acknowledged and lost": self.load.lost(lambda: self.audit.outbox),
             "settled without the lease": self.audit.violations,
-            "written by two nodes at once": self.watch.overlaps,
-            "written without the lease": self.watch.strays(self.audit.hands),
+            "written by two nodes at once": self.watch.overlaps(hands),
+            "written without the lease": self.watch.strays(hands),
             "printed": [line for line in output if any(word in line for word in NOISE)],
         }
         for words, found in faults.items():

@@ -103,6 +103,8 @@ async def take_over(nodes: Nodes, event: str, *, at_call: bool) -> Takeover:
             f"{history}: no takeover by {other.name} in {2 * NEVER_OVER:g} s; it has printed:\n{other.process.output}"
         )
         await trio.sleep(nodes.chance.uniform(0, AWAKE))
+        if event == "SIGSTOP":
+            nodes.watch.woken(owner.name)
         await come_back(owner)
         nursery.cancel_scope.cancel()
     await nodes.assert_good(history)

@@ -26,6 +26,7 @@ from attrs import frozen
 
 from daemon.admin.audit import AuditLog
 from daemon.admin.service import AdminService
+from daemon.admin.verify import Verifications
 from daemon.cli import stopping
 from daemon.config import Settings
 from daemon.connections.app_visits import AppVisits
@@ -185,6 +186,7 @@ async def serve(
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
             nursery.start_soon(_until, stop, daemon.intake.last_webhooks.run)
+            nursery.start_soon(_until, stop, daemon.admin.verifications.run)
             if isinstance(wakeups, NodeWakeups):
                 wakeups.listen_to(daemon.events.receive, daemon.events.look)
                 nursery.start_soon(_until, stop, wakeups.run)
@@ -319,6 +321,7 @@ async def compose(
         intake=intake,
         guests=guests,
         audit=AuditLog(storage=database, vault=vault, now=now),
+        verifications=Verifications(storage=database, factory=factory, supervisor=supervisor),
     )
     return Daemon(
         supervisor=supervisor,

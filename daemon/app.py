@@ -30,6 +30,7 @@ from daemon.admin.audit import AuditLog
 from daemon.admin.described import DESCRIBED
 from daemon.admin.gauges import Gauges
 from daemon.admin.service import AdminService
+from daemon.admin.verify import Verifications
 from daemon.cli import stopping
 from daemon.config import Settings
 from daemon.connections.app_visits import AppVisits
@@ -191,6 +192,7 @@ async def serve(
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
             nursery.start_soon(_until, stop, daemon.intake.last_webhooks.run)
+            nursery.start_soon(_until, stop, daemon.admin.verifications.run)
             if isinstance(wakeups, NodeWakeups):
                 wakeups.listen_to(daemon.events.receive, daemon.events.look)
                 nursery.start_soon(_until, stop, wakeups.run)
@@ -326,6 +328,7 @@ async def compose(
         guests=guests,
         audit=AuditLog(storage=database, vault=vault, now=now),
         gauges=Gauges(storage=database, supervisor=supervisor, metrics=metrics),
+        verifications=Verifications(storage=database, factory=factory, supervisor=supervisor),
     )
     return Daemon(
         supervisor=supervisor,

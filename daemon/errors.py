@@ -149,6 +149,10 @@ class ConfigError(Exception):
         self.also = tuple(also)
 
 
+class NoDatabaseYet(ConfigError):
+    """No daemon has used the configured database."""
+
+
 def raise_config_error(group: BaseExceptionGroup[BaseException]) -> None:
     """Raise the ConfigError inside `group`, if nurseries have wrapped one."""
     error = first_inside(group.subgroup(ConfigError))

@@ -5,6 +5,7 @@ from typing import Any
 
 from daemon.admin import shapes
 from daemon.admin.status_shapes import StatusAnswer
+from daemon.admin.verify_shapes import VerifyAnswer, VerifyCancelled, VerifyOrder
 from daemon.listener.openapi import NO_OPERATOR, About, Answer, problems
 
 NO_SITE = problems(s404="No such connection.")
@@ -33,6 +34,25 @@ DESCRIBED: Mapping[tuple[str, str], About] = {
         access="admin",
         body=shapes.ExplainOrder,
         answers={200: Answer("The explanation.", shapes.ExplainAnswer), **NO_OPERATOR, **INVALID, **NO_SITE},
+    ),
+    ("POST", "/admin/verify"): About(
+        summary="Start a dry run; nothing is written",
+        access="admin",
+        body=VerifyOrder,
+        answers={
+            200: Answer("Started.", VerifyAnswer),
+            **NO_OPERATOR,
+            **INVALID,
+            **NO_SITE,
+            **problems(s409="A dry run of the site is on its way."),
+        },
+    ),
+    ("GET", "/admin/verify"): _read("The findings of the latest dry run", VerifyAnswer, shapes.OfSite),
+    ("POST", "/admin/verify/cancel"): About(
+        summary="End a dry run, and forget it",
+        access="admin",
+        body=shapes.DisconnectOrder,
+        answers={200: Answer("Ended.", VerifyCancelled), **NO_OPERATOR, **INVALID, **NO_SITE},
     ),
     ("POST", "/admin/sync"): _action(
         "Start a full sync", shapes.SyncOrder, shapes.RunAnswer, s409="A full sync of that kind is under way."

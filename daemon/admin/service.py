@@ -21,6 +21,7 @@ from daemon.admin.gauges import Gauges
 from daemon.admin.lists import held_removals, open_issues, parked_changes
 from daemon.admin.status import connection_status, owner_view
 from daemon.admin.status_shapes import ConnectionStatus, StatusAnswer
+from daemon.admin.verify import Verifications
 from daemon.connections.cluster import SURE_SECONDS
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
@@ -67,6 +68,7 @@ class AdminService:
     guests: Guests
     audit: AuditLog
     gauges: Gauges
+    verifications: Verifications
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
@@ -78,6 +80,9 @@ class AdminService:
             ("GET", "/admin/removals"): self.removals,
             ("GET", "/admin/audit"): self.audit.listed,
             ("POST", "/admin/explain"): self.explain,
+            ("POST", "/admin/verify"): self.verify,
+            ("GET", "/admin/verify"): self.verify_state,
+            ("POST", "/admin/verify/cancel"): self.cancel_verify,
         }
         actions: dict[tuple[str, str], tuple[str, Callable[[Params], Awaitable[Any]]]] = {
             ("POST", "/admin/sync"): ("sync", self.sync),
@@ -222,6 +227,24 @@ class AdminService:
             raise Invalid(f"kind: {kind.value} are not synced from such a store")
         async with self.guests.reader(stored) as runner:
             return await explained(runner, kind, asked)
+
+    async def verify(self, params: Params) -> Params:
+        """Start a dry run: {"site", "kind"?, "all"?}; `all` asks for every name. For the answer see `verify_state`."""
+        stored = await self._connection(params)
+        kinds = self.lifecycle.factory.kinds(stored.platform)
+        if params.get("kind") is not None:
+            kinds = tuple(kind for kind in kinds if kind is _kind(params))
+            if not kinds:
+                raise Invalid(f"kind: {params['kind']} are not synced from such a store")
+        return self.verifications.start(stored, kinds, everything=params.get("all") is True)
+
+    async def verify_state(self, params: Params) -> Params:
+        """Return what the latest dry run has found so far: {"site"}; see `daemon.admin.verify`."""
+        return self.verifications.state(await self._connection(params))
+
+    async def cancel_verify(self, params: Params) -> Params:
+        """End a dry run: {"site"} -> {"site", "running"}."""
+        return self.verifications.cancel(await self._connection(params))
 
     async def backup(self, _params: Params) -> Response:
         """Answer with a copy of the database, as after some commit; 503 when none can be made."""

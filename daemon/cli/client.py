@@ -92,6 +92,18 @@ class Daemon:
         """Explain the entity that people call `text`, or that has that id. The daemon reads it from the store."""
         return self._call("POST", "/admin/explain", {"site": site, "kind": kind, "id" if by_id else "text": text})
 
+    def verify(self, site: str, kind: str | None, *, everything: bool) -> Any:
+        """Start a dry run, of one kind or of all, and return its state. Raises UnderWayError if there is one."""
+        return self._call("POST", "/admin/verify", {"site": site, "kind": kind, "all": everything})
+
+    def verify_state(self, site: str) -> Any:
+        """Return the state of the latest dry run of a site."""
+        return self._call("GET", f"/admin/verify{_query(site)}")
+
+    def cancel_verify(self, site: str) -> Any:
+        """End the dry run of a site."""
+        return self._call("POST", "/admin/verify/cancel", {"site": site})
+
     def connect(self, site: str, store_id: str | None, client_id: str, client_secret: Secret) -> Any:
         """Connect a site; the answer has a `redirect_url` if the platform's app must be installed first."""
         order = {"site": site, "client_id": client_id, "client_secret": client_secret.reveal()}

@@ -31,6 +31,7 @@ COMMANDS = {
     "sync": "Start, watch or cancel a full sync.",
     "status": "Show the state of every connection.",
     "issues": "Show the issues that merchants must fix.",
+    "verify": "Say what a full sync would write, remove and hold.",
     "explain": "Explain why an entity is, or is not, in SparkLayer.",
     "parked": "List, retry or drop changes that used up their retries.",
     "removals": "List or allow removals that are held.",

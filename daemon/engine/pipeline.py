@@ -56,6 +56,8 @@ class Pipeline:
         """Called with entities that were settled: they may be claimed again."""
         self.lags: Callable[[Collection[ExternalId]], None] = lambda _ids: None
         """Called with the late entities of a batch, once all others are settled."""
+        self.settling: Callable[[Batch, Mapping[ExternalId, Outcome]], None] = lambda _batch, _outcomes: None
+        """Called with a batch and its final outcomes, just before these are settled."""
 
     async def work(self, claims: Sequence[Claim], lane: Lane) -> None:
         """Work on a batch to its end. Raises StorageTrouble if it could not be settled, and bugs as they are."""
@@ -209,6 +211,7 @@ class Pipeline:
         context, now, site = self._context, self._context.now(), self._context.connection.site
         done: dict[Claim, Outcome] = {}
         again, issues, ready = [], {}, batch.ready()
+        self.settling(batch, ready)
         for external_id, outcome in ready.items():
             claim, result = batch.claims[external_id], outcome.result
             if isinstance(outcome.failure, Blocked) and not isinstance(outcome.failure, Forbidden):

@@ -24,6 +24,9 @@ from daemon.observability.tracebacks import render
 
 log = structlog.get_logger()
 
+DRY_RUN = "dry_run"
+"""Name of the context variable that marks the lines of a dry run."""
+
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -33,7 +36,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     shared = _processors()
     rendered = _renderer(readable=stream.isatty())
     structlog.configure(
-        processors=[*shared, rendered],
+        processors=[*shared, without_dry_runs, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Lossy(stream))),
         cache_logger_on_first_use=False,
@@ -87,6 +90,13 @@ def _processors() -> list[structlog.typing.Processor]:
         show_exception,
         mask,
     ]
+
+
+def without_dry_runs(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop what the engine says of a full sync that is only rehearsed, except bugs; a processor of structlog."""
+    if DRY_RUN in event and event["level"] != "error":
+        raise structlog.DropEvent
+    return event
 
 
 def _renderer(*, readable: bool) -> structlog.typing.Processor:

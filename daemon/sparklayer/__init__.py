@@ -6,12 +6,13 @@
 Every method may raise the failures of `daemon.errors`: Retry, Rejected (Missing, Duplicate) and Blocked.
 """
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from daemon.errors import Failure, KeyRefused, Missing, Side
 from daemon.model import ApiKey, Lane, Site
 from daemon.sparklayer.client import Client, Known, nothing_known
 from daemon.sparklayer.customers import Customers, CustomerWrite
+from daemon.sparklayer.dry_run import DryClient, DryWrites
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import RESOLVED_FIELD
 from daemon.sparklayer.own_words import one_with
@@ -29,6 +30,7 @@ from daemon.transport.throttle import AdaptivePolicy, Limiter
 __all__ = [
     "CustomerWrite",
     "Customers",
+    "DryWrites",
     "PriceList",
     "Pricing",
     "ProductWrite",
@@ -83,6 +85,22 @@ class SparkLayer:
         except Failure:
             return None
         return True
+
+    def dry_run(self) -> tuple["SparkLayer", DryWrites]:
+        """Return the same site for a dry run, and the writes that it will note there instead of sending them."""
+        client = DryClient(self._client)
+        site = evolve(
+            self,
+            products=Products(client),
+            stock=Stock(client),
+            pricing=Pricing(client),
+            customers=Customers(client),
+            purchases=Purchases(client),
+            settings=Settings(client),
+            sync_log=SyncLog(client, integration="", resolved_field=RESOLVED_FIELD),
+            client=client,
+        )
+        return site, client.writes
 
     async def aclose(self) -> None:
         """Close the connections."""

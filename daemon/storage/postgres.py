@@ -27,7 +27,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from daemon.errors import ConfigError, StorageTrouble
+from daemon.errors import ConfigError, NoDatabaseYet, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
 from daemon.storage.migrate import upgrade
@@ -309,7 +309,7 @@ async def _started(writer: PostgresConnection, name: str, *, make: bool) -> None
 def prepare(conn: Connection, name: str, make: bool = True) -> None:  # noqa: FBT001, FBT002  a thread passes no keywords
     """Bring the schema of the database `name` forward. Raises ConfigError when this release cannot use it."""
     if not refuse_server(conn, name) and not make:
-        raise ConfigError(f"database {name}: there is nothing in it yet; start the daemon with: ignite-sync run")
+        raise NoDatabaseYet(f"database {name}: there is nothing in it yet; start the daemon with: ignite-sync run")
     # Nodes that start together: one brings the schema forward, the others find it so.
     conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
     upgrade(conn, roll_out=True)

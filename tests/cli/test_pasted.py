@@ -28,6 +28,7 @@ NO_SITES = [
 ]
 COMMANDS = {
     "sync": ["products"],
+    "verify": [],
     "explain": ["products", "1"],
     "issues": [],
     "parked list": [],

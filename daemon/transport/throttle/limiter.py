@@ -152,6 +152,7 @@ class Limiter:
         """End of each held-back request's wait, by its key."""
         self._finish = trio.Event()
         self._guest = False
+        self._behind: Limiter | None = None
         self._granted = 0
         self._refused = 0
         self._waited = 0.0
@@ -166,6 +167,10 @@ class Limiter:
         of a single request do not open the breaker. A block that ends without an outcome, because it was cancelled,
         gives the turn back.
         """
+        if self._behind is not None:
+            async with self._behind.turn(Lane.BACKFILL, key, before) as theirs:
+                yield theirs
+            return
         turn = await self._enter(Lane.BACKFILL if self._guest else lane, key, before)
         try:
             yield turn
@@ -181,8 +186,14 @@ class Limiter:
         """From now on hand out one turn at a time, as for backfill: another process sends to the same API."""
         self._guest, self._concurrency, self._for_backfill = True, 1, 1
 
+    def stay_behind(self, other: "Limiter") -> None:
+        """From now on hand out turns of another limiter of the same API, all of them as for backfill."""
+        self._behind = other if other is not self else None
+
     def statistics(self) -> LimiterStatistics:
         """Return a snapshot of the queues, the policy and the breaker."""
+        if self._behind is not None:
+            return self._behind.statistics()
         now = trio.current_time()
         held = [until - now for until in self._held.values() if until > now]
         return LimiterStatistics(

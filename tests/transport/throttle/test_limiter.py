@@ -308,3 +308,20 @@ async def test_random_runs_lose_no_wake_up_and_keep_within_quota_and_concurrency
     assert {Lane.LIVE, Lane.BACKFILL} <= set(served)
     if not others:
         assert store.refused == 0
+
+
+async def test_a_limiter_behind_another_takes_that_ones_turns_as_backfill() -> None:
+    limiter, behind, release = limiter_with(concurrency=8), limiter_with(), trio.Event()
+    behind.stay_behind(limiter)
+    async with trio.open_nursery() as nursery:
+        for _ in range(9):
+            nursery.start_soon(hold, behind, Lane.LIVE, release)
+        await trio.testing.wait_all_tasks_blocked()
+        statistics = limiter.statistics()
+        assert (statistics.in_flight, statistics.waiting) == (6, {Lane.LIVE: 0, Lane.BACKFILL: 3})
+        assert behind.statistics().waiting == statistics.waiting
+        nursery.start_soon(hold, limiter, Lane.LIVE, release)
+        await trio.testing.wait_all_tasks_blocked()
+        assert limiter.statistics().in_flight == 7, "live work does not wait for it"
+        release.set()
+    assert limiter.statistics().in_flight == 0

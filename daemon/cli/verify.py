@@ -1,0 +1,126 @@
+"""`ignite-sync verify`: the writes and removals of a full sync, before it. Nothing is written on either side."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daemon.cli.client import Daemon, UnreachableError, show
+from daemon.cli.group import KINDS, Stop, config_option, json_option, load_settings, site_argument
+from daemon.cli.progress import Progress, progress
+
+if TYPE_CHECKING:
+    from daemon.config import Settings
+
+_POLL_SECONDS = 0.5
+
+_LISTED = ("create", "change", "remove")
+
+
+@click.command()
+@site_argument
+@click.argument("kind", type=click.Choice(KINDS), required=False, metavar="[KIND]")
+@click.option("--all", "everything", is_flag=True, help="Name every entity, not only the first 20 of each sort.")
+@json_option
+@config_option
+@click.pass_context
+def verify(
+    ctx: click.Context, path: Path | None, site: str, kind: str | None, *, everything: bool, as_json: bool
+) -> None:
+    """Say what a full sync of SITE would write, remove and hold, of KIND or of all kinds.
+
+    Both sides are read, and nothing is written: neither in the store, nor in SparkLayer, nor in the database. The
+    running daemon does it behind its live work. If none answers, this process does it, also before the first start.
+
+    Like diff, the exit code is 0 if a full sync would do nothing, else 1; 1 also if something could not be read.
+    """
+    settings = load_settings(path)
+    with progress(f"Dry run of {site}", sys.stderr) as shown:
+        try:
+            answer = _asked(Daemon(settings.listener), site, kind, shown, everything=everything)
+        except UnreachableError as error:
+            why = f"{error.reason}; this is from {settings.database.shown} and the settings"
+            click.echo(f"ignite-sync: {why}", err=True)
+            answer = _offline(settings, site, kind, shown, everything=everything)
+    show(answer, _lines(answer), as_json=as_json)
+    ctx.exit(0 if answer["nothing_to_do"] else 1)
+
+
+def _asked(daemon: Daemon, site: str, kind: str | None, shown: Progress, *, everything: bool) -> Any:
+    """Have the running daemon make the dry run, and return its end. Ctrl-C ends it there too."""
+    answer = daemon.verify(site, kind, everything=everything)
+    try:
+        while answer["running"]:
+            _show_progress(answer, shown)
+            time.sleep(_POLL_SECONDS)
+            answer = daemon.verify_state(site)
+    except KeyboardInterrupt:
+        with contextlib.suppress(Stop):  # one that no one asks for ends by itself
+            daemon.cancel_verify(site)
+        raise
+    _show_progress(answer, shown)
+    return answer
+
+
+def _offline(settings: "Settings", site: str, kind: str | None, shown: Progress, *, everything: bool) -> Any:
+    """Make the dry run in this process. Raises ConfigError, RefusedError and Stop."""
+    # It loads the whole engine, which a running daemon spares.
+    from daemon.cli.verify_offline import dry_run  # noqa: PLC0415
+
+    def tell(answer: Any) -> None:
+        _show_progress(answer, shown)
+
+    return dry_run(settings, site, kind, tell, everything=everything)
+
+
+def _show_progress(answer: Any, shown: Progress) -> None:
+    kinds = answer["kinds"]
+    present = next((name for name, found in kinds.items() if not found["over"]), None)
+    shown.update(sum(found["seen"] for found in kinds.values()), None, present or "")
+
+
+def _lines(answer: Any) -> Iterator[str]:
+    for name, found in answer["kinds"].items():
+        counts = found["counts"]
+        yield (
+            f"{answer['site']} {name}: {counts['create']} to create, {counts['change']} to change,"
+            f" {counts['unchanged']} unchanged, {counts['remove']} to remove, {counts['held']} held,"
+            f" {counts['issues']} with issues{'' if found['over'] else '; not read to the end'}"
+        )
+        yield from _entities(found)
+    if answer["set_up"]:
+        yield f"Before that: {'; '.join(answer['set_up'])}"
+    if answer["writes"]:
+        calls = ", ".join(f"{number} {name}" for name, number in answer["writes"].items())
+        yield f"Calls that would write: {calls}"
+    yield from (f"Not known before a sync: {text}" for text in answer["unknown"])
+    if answer["trouble"]:
+        yield f"This is not complete: {answer['trouble']}"
+    yield "Nothing was written."
+
+
+def _entities(found: Any) -> Iterator[str]:
+    counts = found["counts"]
+    for sort in _LISTED:
+        yield from (f"  {sort} {entity['id']}  {entity['name']}".rstrip() for entity in found[sort])
+        yield from _more(sort, counts[sort] - len(found[sort]))
+    for removal in found["held"]:
+        variant = f", variant {removal['variant']}" if removal["variant"] else ""
+        yield f"  hold the removal of {removal['id']}{variant}  {removal['name']}".rstrip()
+    yield from _more("held", counts["held"] - len(found["held"]))
+    for issue in found["issues"]:
+        yield from (f"  issue {issue['id']}  {issue['name']}: {problem['message']}" for problem in issue["problems"])
+    yield from _more("with issues", counts["issues"] - len(found["issues"]))
+    yield from (f"  could not be read: {entity['id']}: {entity['error']}" for entity in found["failing"])
+    yield from _more("could not be read", counts["failing"] - len(found["failing"]))
+    if found["leftovers"]:
+        yield f"  not known: what a lost database left in SparkLayer, since {found['leftovers']}"
+
+
+def _more(sort: str, number: int) -> Iterator[str]:
+    if number > 0:
+        yield f"  ... and {number} more ({sort}; --all names them)"

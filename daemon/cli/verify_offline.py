@@ -1,0 +1,108 @@
+"""A dry run in the command's own process, while no daemon runs: also of a connection that was never started.
+
+A scratch database takes along what the daemon's database knows of the site, and then adopts the settings, as the next
+start would. The daemon's database is only read, for a moment, and may not be there yet.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from daemon.admin.verify import Verification, scratch_database
+from daemon.app import compose
+from daemon.cli import stopping
+from daemon.cli.client import RefusedError
+from daemon.cli.group import Stop
+from daemon.config import Settings
+from daemon.engine.supervisor import close
+from daemon.errors import CallerError, Invalid, NoDatabaseYet, NotFound, StorageTrouble, raise_config_error
+from daemon.listener.ignite import site_named
+from daemon.model import Site
+from daemon.observability.logging import configure
+from daemon.observability.metrics import Metrics
+from daemon.storage import connections
+from daemon.storage.database import Database, open_database
+from daemon.storage.dry_run import take_along, take_key
+
+TELL_SECONDS = 0.5
+
+
+def dry_run(settings: Settings, site: str, kind: str | None, tell: Callable[[Any], None], *, everything: bool) -> Any:
+    """Make a dry run; `tell` gets its state now and then. Raises ConfigError, and Stop for what is impossible."""
+    configure("error")
+
+    async def answered() -> Any:
+        try:
+            return await _dry_run(settings, site, kind, tell, everything=everything)
+        except CallerError as error:
+            return error  # raised below, since the database's nursery would wrap it
+
+    try:
+        answer = stopping.run(answered)
+    except StorageTrouble as trouble:
+        raise Stop(f"database {settings.database.shown}: {trouble}") from None
+    except BaseExceptionGroup as group:  # nurseries wrap a ConfigError too; anything else is raised as it is
+        raise_config_error(group)
+        raise
+    if isinstance(answer, CallerError):
+        raise RefusedError(str(answer))
+    return answer
+
+
+async def _dry_run(
+    settings: Settings, name: str, kind: str | None, tell: Callable[[Any], None], *, everything: bool
+) -> Any:
+    site = site_named(*name.partition("/")[::2])
+    assert site is not None  # the command has checked it
+    async with scratch_database() as scratch:
+        shared = await _take_along(settings, site, scratch)
+        daemon = await compose(settings, scratch, Metrics())
+        registry, factory = daemon.lifecycle.registry, daemon.lifecycle.factory
+        await registry.adopt_all(time.time())
+        stored = await registry.active(site)
+        if stored is None or not registry.is_wanted(stored):
+            known = ", ".join(str(link.site) for link in settings.connections) or "none"
+            raise NotFound(f"no connection {site} that is to be worked on; the settings have: {known}")
+        kinds = [one for one in factory.kinds(stored.platform) if kind in {None, one.value}]
+        if not kinds:
+            raise Invalid(f"kind: {kind} are not synced from such a store")
+        connection = registry.decrypted(stored)
+        # Another machine's daemon may be at work on a shared database.
+        runner = factory.guest(connection) if shared else factory.runner(connection, scratch)
+        label = registry.platforms[stored.platform].label
+        verification = Verification(stored=stored, label=label, kinds=kinds, everything=everything)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_keep_telling, verification, tell)
+                await verification.rehearse(factory, runner.context, scratch)
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await close(runner.context)
+        verification.running = False
+        tell(verification.answer())
+        return verification.answer()
+
+
+async def _take_along(settings: Settings, site: Site, scratch: Database) -> bool:
+    """Copy what the daemon's database knows of a site, if it is there; return True if several nodes may use it."""
+    place = settings.database.place
+    if isinstance(place, Path) and not place.exists():
+        return False
+    try:
+        async with open_database(place, make=False) as database:
+            await take_key(database, scratch)
+            for stored in await database.read(connections.of_site, site):
+                await take_along(database, scratch, stored.id)
+            return database.shared
+    except NoDatabaseYet:
+        return False
+
+
+async def _keep_telling(verification: Verification, tell: Callable[[Any], None]) -> None:
+    while True:
+        await trio.sleep(TELL_SECONDS)
+        tell(verification.answer())

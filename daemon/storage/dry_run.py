@@ -1,0 +1,129 @@
+"""The rows that a dry run takes along from the daemon's database to a scratch database, and reads there.
+
+The copy is read in parts, each in a transaction of its own: neither memory nor a long transaction grows with a ledger.
+It knows no runs: what a full sync has seen or settled begins again, and removals that wait for the end of one do not
+come along.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+from sqlalchemy import Connection, Table, and_, func, select, tuple_
+
+from daemon.model import ConnectionId, ExternalId, Kind
+from daemon.storage.database import Storage
+from daemon.storage.operation import one_by_one
+from daemon.storage.states import RemovalState
+from daemon.storage.tables import (
+    connections,
+    dependencies,
+    issues,
+    ledger,
+    meta,
+    metadata,
+    of_kind,
+    outbox,
+    owners,
+    places,
+    removals,
+)
+from daemon.storage.upsert import insert
+
+ROWS = 1000
+
+COPIED: Mapping[str, Mapping[str, Any]] = {
+    connections.name: {},
+    ledger.name: {"settled_run": 0, "seen_run": 0},
+    owners.name: {},
+    dependencies.name: {},
+    issues.name: {"settled_run": 0, "untold": False, "maybe_told": False},
+    removals.name: {},
+    places.name: {},
+}
+"""The tables that come along, with the values that differ in the copy."""
+
+NO_RUN = 0
+"""Stands for every run of the copied database; no run has this id."""
+
+
+@frozen(kw_only=True)
+class Rows:
+    """Rows of one table."""
+
+    table: str
+    rows: Sequence[Mapping[str, Any]] = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Failing:
+    """An entity whose attempts failed; `encrypted` has its last error."""
+
+    external_id: ExternalId
+    encrypted: bytes | None = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Unfinished:
+    """The entities that wait: the number of those never tried, and those that failed."""
+
+    fresh: int
+    failing: Sequence[Failing]
+
+
+async def take_along(source: Storage, scratch: Storage, connection_id: ConnectionId) -> None:
+    """Copy what a database knows of a connection. Raises StorageTrouble."""
+    for name in COPIED:
+        rows: Sequence[Mapping[str, Any]] = ()
+        while rows := await source.read(part, name, connection_id, rows[-1] if rows else None):
+            await scratch.write(put, Rows(table=name, rows=rows))
+
+
+async def take_key(source: Storage, scratch: Storage) -> None:
+    """Copy the encrypted key of fingerprints: with another one, everything would differ. Raises StorageTrouble."""
+    await scratch.write(_put_meta, await source.read(_meta))
+
+
+def _meta(conn: Connection) -> list[dict[str, Any]]:
+    return [dict(row) for row in conn.execute(select(meta)).mappings()]
+
+
+@one_by_one
+def _put_meta(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        conn.execute(insert(meta).on_conflict_do_nothing(), rows)
+
+
+def part(
+    conn: Connection, name: str, connection_id: ConnectionId, after: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """Return the next `ROWS` rows of a connection in a table, in the order of their keys; `after` is the last one."""
+    table = metadata.tables[name]
+    keys = list(table.primary_key.columns)
+    mine = (connections.c.id if table is connections else table.c.connection_id) == connection_id
+    rest = mine if after is None else and_(mine, tuple_(*keys) > tuple_(*(after[key.name] for key in keys)))
+    found = conn.execute(select(table).where(rest).order_by(*keys).limit(ROWS)).mappings()
+    return [dict(row) for row in found]
+
+
+@one_by_one
+def put(conn: Connection, call: Rows) -> None:
+    """Store rows of another database."""
+    table, fixed = metadata.tables[call.table], COPIED[call.table]
+    rows = [{**row, **fixed} for row in call.rows]
+    if table is removals:
+        rows = [_without_run(row) for row in rows if row["state"] != RemovalState.WAITING]
+    if rows:
+        conn.execute(Table.insert(table), rows)
+
+
+def _without_run(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "run": row["run"] and NO_RUN}
+
+
+def unfinished(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Unfinished:
+    """Return what waits in the outbox of a kind."""
+    c, mine = outbox.c, of_kind(outbox, connection_id, kind)
+    fresh = conn.execute(select(func.count()).where(*mine, c.attempts == 0)).scalar_one()
+    query = select(c.external_id, c.encrypted).where(*mine, c.attempts > 0).order_by(c.external_id)
+    return Unfinished(fresh=fresh, failing=[Failing(**row) for row in conn.execute(query).mappings()])

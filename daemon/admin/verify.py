@@ -16,6 +16,7 @@ import trio
 from attrs import define, field
 
 from daemon.admin.lists import held_removals, open_issues
+from daemon.admin.shapes import IssueShown, RemovalShown
 from daemon.connections.factory import ConnectionFactory
 from daemon.engine.context import ConnectionContext
 from daemon.engine.dry_run import NAMED, Action, DryRun, KindRehearsal, dry_context
@@ -65,8 +66,8 @@ class Verification:
     dry: DryRun | None = None
     running: bool = True
     trouble: str | None = None
-    held: list[Params] = field(factory=list)
-    issues: list[Params] = field(factory=list)
+    held: list[RemovalShown] = field(factory=list)
+    issues: list[IssueShown] = field(factory=list)
     unknown: list[str] = field(factory=list)
     scope: trio.CancelScope = field(factory=trio.CancelScope)
 

@@ -93,6 +93,12 @@ def reads() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield "GET", f"/admin/{path}", {"headers": {"Authorization": "Bearer wrong"}}
     for asked in ({"id": "1"}, {"text": "SHIRT"}, {"text": "no such"}, {"id": ""}):
         yield "POST", "/admin/explain", {"json": {"site": SITE, "kind": "products", **asked}}
+    for path in ("", "/cancel", ""):
+        yield "POST", f"/admin/verify{path}", {"json": {"site": SITE, "kind": "products"}}
+    yield "GET", f"/admin/verify?site={SITE}", {}
+    for site in ("test/none", SITE):
+        yield "POST", "/admin/verify/cancel", {"json": {"site": site}}
+    yield "GET", f"/admin/verify?site={SITE}", {}
     for data_type in ("products", "customers", "purchases", "stock", "unknown"):
         yield "GET", f"/v1/{SITE}/sync/{data_type}", {"headers": AS_IGNITE}
     for path in ("products/1", "products/77", "stock/SHIRT"):

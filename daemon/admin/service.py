@@ -78,6 +78,8 @@ class AdminService:
         actions: dict[tuple[str, str], tuple[str, Callable[[Params], Awaitable[Any]]]] = {
             ("POST", "/admin/sync"): ("sync", self.sync),
             ("POST", "/admin/sync/cancel"): ("cancel", self.cancel_sync),
+            ("POST", "/admin/pause"): ("pause", self.pause),
+            ("POST", "/admin/resume"): ("resume", self.resume),
             ("POST", "/admin/parked"): ("parked", self.change_parked),
             ("POST", "/admin/removals"): ("allow", self.allow_removals),
             ("POST", "/admin/backup"): ("backup", self.backup),
@@ -163,6 +165,14 @@ class AdminService:
         if stored is None:
             raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
         return {"state": stored.state}
+
+    async def pause(self, params: Params) -> Params:
+        """Make no more calls for a connection: {"site"} -> {"changed"}, False if it was paused already."""
+        return {"changed": await self.lifecycle.set_pause(_site(params), paused=True)}
+
+    async def resume(self, params: Params) -> Params:
+        """Make calls for a connection again: {"site"} -> {"changed"}, False if it was not paused."""
+        return {"changed": await self.lifecycle.set_pause(_site(params), paused=False)}
 
     async def issues(self, params: Params) -> Params:
         """Return the open issues: {"site"?} -> {"issues"}."""

@@ -47,7 +47,8 @@ async def connection_status(
     return {
         "site": str(stored.site),
         "platform": stored.platform,
-        "state": stored.state,
+        "state": stored.state if stored.paused_at is None else "paused",
+        "paused_since": stored.paused_at,
         "blocked": own.get("blocked"),
         "blocked_since": own.get("blocked_since"),
         "last_webhook": last_webhook,
@@ -199,8 +200,11 @@ async def refresh_gauges(
     metrics.outbox(depths)
     metrics.storage_waiting(database.waiting)
     blocked = sum(any(context.blocked(kind) for kind in context.kind_states) for context in contexts)
-    leaving = sum(stored.state == "leaving" for stored in await database.read(everyone))
-    metrics.connections({"active": len(contexts) - blocked, "blocked": blocked, "leaving": leaving})
+    everyone_stored = await database.read(everyone)
+    leaving = sum(stored.state == "leaving" for stored in everyone_stored)
+    paused = sum(stored.paused_at is not None for stored in everyone_stored)
+    states = {"active": len(contexts) - blocked, "blocked": blocked, "paused": paused, "leaving": leaving}
+    metrics.connections(states)
 
 
 def _snapshot(now: LimiterStatistics) -> ThrottleSnapshot:

@@ -32,8 +32,13 @@ ACTIONS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
     "retry": ("/admin/parked", {"action": "retry"}, "The parked changes are tried again."),
     "drop": ("/admin/parked", {"action": "drop"}, "The parked changes were dropped."),
     "allow": ("/admin/removals", {}, "The removals were allowed."),
+    "pause": ("/admin/pause", {}, "The connection is paused: no calls are made for it."),
+    "resume": ("/admin/resume", {}, "The connection is resumed."),
 }
 """The actions of a connection's page: the operation, its fixed parameters, and the words when it is done."""
+
+LISTED = frozenset({"active", "paused"})
+"""States of connections that have lists of issues, parked changes and removals."""
 
 NO_COOKIE = (
     "This form is too old, or your browser has sent no cookie. Off this machine the page needs https. Try again."
@@ -169,8 +174,8 @@ class Page:
             raise NotFound(f"There is no connection {site}.")
         lists: dict[str, list[Any]] = {}
         for name in ("issues", "parked", "removals"):
-            active = connection["state"] == "active"
-            answer = await self.operations["GET", f"/admin/{name}"]({"site": site}, session.operator) if active else {}
+            listed = connection["state"] in LISTED
+            answer = await self.operations["GET", f"/admin/{name}"]({"site": site}, session.operator) if listed else {}
             lists[name] = answer.get(name, [])
         values = {
             "connection": connection,
@@ -216,7 +221,7 @@ class Page:
         kinds = dict.fromkeys(name for connection in connections for name in connection["kinds"])
         known = [answer for answer in answers or [] if answer.get("id") or answer.get("matches") or answer["trouble"]]
         values = {
-            "sites": [each["site"] for each in connections if each["state"] == "active"],
+            "sites": [each["site"] for each in connections if each["state"] in LISTED],
             "kinds": list(kinds),
             "site": site,
             "kind": kind,

@@ -46,7 +46,7 @@ def card(connection: Mapping[str, Any]) -> Card:
     webhooks = _webhooks(connection["webhooks"])
     level, word = "good", "works"
     if connection["state"] != "active":
-        level, word = "warn", connection["state"]
+        level, word, since = "warn", connection["state"], connection["paused_since"]
     elif causes:
         level, word = "bad", "blocked"
     elif late is not None and late > LATE:

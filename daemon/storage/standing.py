@@ -29,12 +29,13 @@ class Standing:
     fresh: frozenset[Kind]
     gapped: frozenset[Kind]
     runs: Mapping[Kind, RunId]
+    paused: bool = False
 
 
 def standings(conn: Connection, now: float) -> dict[ConnectionId, Standing]:
     """Return the standing of every connection that is not gone."""
     c = connections.c
-    columns = [c.id, c.state, func.substr(c.encrypted, 1, TOKEN_START).label("credentials")]
+    columns: list[Any] = [c.id, c.state, c.paused_at, func.substr(c.encrypted, 1, TOKEN_START).label("credentials")]
     for kind in Kind:
         # Each is one look at an index, however long the queue.
         live, backfill = (_due(kind, lane, now) for lane in Lane)
@@ -61,6 +62,7 @@ def _standing(row: RowMapping) -> Standing:
         fresh=kinds("fresh"),
         gapped=kinds("gap"),
         runs={kind: RunId(row[f"run_{kind.value}"]) for kind in kinds("run")},
+        paused=row["paused_at"] is not None,
     )
 
 

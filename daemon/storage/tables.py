@@ -57,6 +57,8 @@ connections = Table(
     Column("created_at", Float, nullable=False),
     Column("by_ignite", Boolean, nullable=False, default=False),
     Column("leaving_since", Float),
+    # Set while an operator wants no call to either side made for it.
+    Column("paused_at", Float),
     CheckConstraint("state in ('active', 'leaving', 'gone')", name="state"),
     # One store a site: two connections would write over each other.
     Index(

@@ -72,6 +72,19 @@ def test_what_is_parked_is_listed_retried_and_dropped() -> None:
     ]
 
 
+def test_a_connection_is_paused_and_resumed() -> None:
+    with admin(*((200, {"changed": changed}) for changed in (True, False, True, False))) as server:
+        answers = [call(name, "live/x", "--config", "s.toml") for name in ("pause", "pause", "resume", "resume")]
+    assert [answer.stdout for answer in answers] == [
+        "live/x is paused\n",
+        "live/x was paused already\n",
+        "live/x is resumed\n",
+        "live/x was not paused\n",
+    ]
+    asked = [(path, body) for _, path, _, body in server.asked]
+    assert asked[::2] == [("/admin/pause", {"site": "live/x"}), ("/admin/resume", {"site": "live/x"})]
+
+
 HELD = {"site": "live/x", "kind": "customers", "id": "7", "variant": None, "name": "Ann Ltd", "cause": "excluded"}
 LOST = {"site": "live/x", "kind": "products", "id": "9", "variant": "91", "name": "Mug, M-1", "cause": "variant"}
 

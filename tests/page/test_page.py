@@ -74,6 +74,7 @@ async def test_an_operator_sees_every_connection_and_looks_into_one() -> None:
         ("drop", {"id": "9", "kind": "products"}, (1, 2), "parked"),
         ("allow", {"id": ["10", "11", "10"], "kind": "products"}, (2, 0), "allow"),
         ("sync", {"kind": "products"}, (2, 2), "sync"),
+        ("pause", {}, (2, 2), "pause"),
         ("refresh", {"kind": "products"}, (2, 2), "sync"),
     ],
 )
@@ -108,6 +109,25 @@ async def test_a_full_sync_is_cancelled_and_a_refusal_is_shown_where_it_was_aske
         assert "enumerating" in running.text
         await browser.send(running, f"{PAGE}/cancel", kind="products")
         assert "did not succeed" in (await browser.get(PAGE)).text
+
+
+async def test_a_paused_connection_says_so_keeps_its_lists_and_is_resumed() -> None:
+    async with open_page() as page:
+        await fill(page.harness)
+        browser = await page.operator()
+        await browser.send(await browser.get(PAGE), f"{PAGE}/pause")
+        assert re.search(r"test/a fake paused since \d", Reader((await browser.get("/")).text).shown())
+        paused = await browser.get(PAGE)
+        actions = {action for action, _ in Reader(paused.text).forms}
+        assert (f"{PAGE}/sync" in actions, f"{PAGE}/pause" in actions) == (False, False)
+        assert "Parked changes (2)" in Reader(paused.text).shown()
+        csrf = Reader(paused.text).forms[0][1]["csrf"]
+        refused = await browser.ask("POST", f"{PAGE}/sync", {"csrf": csrf, "kind": "products"})
+        assert (refused.status_code, "The connection test/a is paused" in refused.text) == (400, True)
+        search = await browser.send(await browser.get("/search"), "/search", site="test/a", kind="products", text="x")
+        assert (search.status_code, "is paused" in search.text) == (400, True)
+        await browser.send(paused, f"{PAGE}/resume")
+        assert f"{PAGE}/pause" in {action for action, _ in Reader((await browser.get(PAGE)).text).forms}
 
 
 async def test_what_does_not_exist_is_404_on_a_page() -> None:

@@ -25,6 +25,7 @@ import trio
 from attrs import frozen
 
 from daemon.admin.audit import AuditLog
+from daemon.admin.history import forget_old
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
@@ -185,6 +186,7 @@ async def serve(
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
             nursery.start_soon(_until, stop, daemon.intake.last_webhooks.run)
+            nursery.start_soon(_until, stop, partial(forget_old, daemon.lifecycle.storage, daemon.lifecycle.now))
             if isinstance(wakeups, NodeWakeups):
                 wakeups.listen_to(daemon.events.receive, daemon.events.look)
                 nursery.start_soon(_until, stop, wakeups.run)

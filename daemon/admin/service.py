@@ -14,6 +14,7 @@ import msgspec
 import trio
 from attrs import frozen
 
+from daemon.admin import history
 from daemon.admin.audit import AuditLog, Params
 from daemon.admin.explain import explain, explain_called
 from daemon.admin.lists import held_removals, open_issues, parked_changes
@@ -73,6 +74,7 @@ class AdminService:
             ("GET", "/admin/parked"): self.parked,
             ("GET", "/admin/removals"): self.removals,
             ("GET", "/admin/audit"): self.audit.listed,
+            ("GET", "/admin/history"): self.history,
             ("POST", "/admin/explain"): self.explain,
         }
         actions: dict[tuple[str, str], tuple[str, Callable[[Params], Awaitable[Any]]]] = {
@@ -211,6 +213,17 @@ class AdminService:
         allowed = await self.storage.write(removals.allow, allow)
         self.intake.wake(stored.id, self.lifecycle.factory.kinds(stored.platform))
         return {"allowed": allowed}
+
+    async def history(self, params: Params) -> Params:
+        """Return what happened: {"site", "kind"?, "id"?} -> {"full_syncs", "settlements"}.
+
+        With `kind` and `id` it has the settlements of that entity, and no full syncs.
+        """
+        stored, now = await self._connection(params), self.lifecycle.now()
+        if "id" not in params:
+            return await history.of_site(self.storage, stored, now)
+        entity = (_kind(params), ExternalId(str(params["id"])))
+        return {"full_syncs": [], "settlements": await history.of_entity(self.storage, stored.id, *entity, now)}
 
     async def explain(self, params: Params) -> Params:
         """Explain an entity: {"site", "kind", "id"}, or "text" for what people call it.

@@ -83,6 +83,7 @@ class Page:
             Route("POST", "/search", self._sent(self._search)),
             Route("GET", "/audit", self._opened(self._audit)),
             Route("GET", site, self._opened(self._connection)),
+            Route("GET", f"{site}/history", self._opened(self._history)),
             Route("POST", f"{site}/{{action}}", self._sent(self._act)),
             Route("GET", "/static/{name}", _static),
         ]
@@ -160,6 +161,13 @@ class Page:
         status = await self.operations["GET", "/admin/status"]({}, session.operator)
         return list(status["connections"])
 
+    async def _found(self, session: Session, site: str) -> Any:
+        """Return a connection's status. Raises NotFound."""
+        connection = next((each for each in await self._status(session) if each["site"] == site), None)
+        if connection is None:
+            raise NotFound(f"There is no connection {site}.")
+        return connection
+
     async def _overview(self, session: Session, _request: Request) -> Response:
         cards = in_order([card(connection) for connection in await self._status(session)])
         return rendering.page("overview.html", {**_shared(session), "cards": cards, "now": self.now()})
@@ -169,9 +177,7 @@ class Page:
         return await self._show_connection(session, f"{env}/{site_id}", 200, done[2] if done else "")
 
     async def _show_connection(self, session: Session, site: str, status: int, message: str) -> Response:
-        connection = next((each for each in await self._status(session) if each["site"] == site), None)
-        if connection is None:
-            raise NotFound(f"There is no connection {site}.")
+        connection = await self._found(session, site)
         lists: dict[str, list[Any]] = {}
         for name in ("issues", "parked", "removals"):
             listed = connection["state"] in LISTED
@@ -191,6 +197,14 @@ class Page:
             "most": MOST_SHOWN,
         }
         return rendering.page("connection.html", {**_shared(session), **values, **lists}, status)
+
+    async def _history(self, session: Session, request: Request, env: str, site_id: str) -> Response:
+        site, kind, id_ = f"{env}/{site_id}", request.query.get("kind", ""), request.query.get("id", "").strip()
+        asked = {"site": site} | ({"kind": kind, "id": id_} if id_ else {})
+        connection = await self._found(session, site)
+        answer = await self.operations["GET", "/admin/history"](asked, session.operator)
+        values = {"site": site, "kind": kind, "id": id_, "kinds": list(connection["kinds"]), **answer}
+        return rendering.page("history.html", {**_shared(session), **values})
 
     async def _show_search(self, session: Session, request: Request) -> Response:
         return await self._answer_search(session, request.query.get("site", ""), "", "", None)

@@ -8,7 +8,7 @@ data. Nothing else here is about persons: the outbox holds ids, the ledger ids a
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -33,6 +33,12 @@ from daemon.storage.states import Reason, RemovalCause, RemovalState, RowState, 
 
 # Importers need the metadata with all of its tables, so they take it from here.
 __all__ = ["audit", "metadata", "notifications"]
+
+
+def _entity() -> list[Column[Any]]:
+    """Return the columns of the key of an entity."""
+    texts = [Column(name, String, primary_key=True) for name in ("kind", "external_id")]
+    return [Column("connection_id", Integer, primary_key=True), *texts]
 
 
 meta = Table(
@@ -144,9 +150,7 @@ install_states = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("connection_id", Integer, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("external_id", String, primary_key=True),
+    *_entity(),
     Column("revision", Integer, nullable=False),
     Column("lane", Integer, nullable=False),
     Column("full_sync_id", Integer),
@@ -174,9 +178,7 @@ outbox = Table(
 ledger = Table(
     "ledger",
     metadata,
-    Column("connection_id", Integer, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("external_id", String, primary_key=True),
+    *_entity(),
     Column("fingerprint", LargeBinary),
     Column("parts", LargeBinary, nullable=False),
     # Runs instead of times: no clock decides what came before a run.
@@ -250,9 +252,7 @@ full_syncs = Table(
 issues = Table(
     "issues",
     metadata,
-    Column("connection_id", Integer, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("external_id", String, primary_key=True),
+    *_entity(),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("encrypted", LargeBinary, nullable=False),
     Column("untold", Boolean, nullable=False),
@@ -265,9 +265,7 @@ issues = Table(
 synced = Table(
     "synced",
     metadata,
-    Column("connection_id", Integer, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("external_id", String, primary_key=True),
+    *_entity(),
     Column("revision", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -317,9 +315,7 @@ places = Table(
 removals = Table(
     "removals",
     metadata,
-    Column("connection_id", Integer, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("external_id", String, primary_key=True),
+    *_entity(),
     Column("variant", String, primary_key=True),
     Column("cause", one_of(RemovalCause), nullable=False),
     Column("state", one_of(RemovalState), nullable=False),
@@ -355,6 +351,19 @@ last_webhooks = Table(
     metadata,
     Column("connection_id", Integer, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),
+)
+
+# What became of entities. An entity's rows lie together, so none of its settlements needs the index.
+settlements = Table(
+    "settlements",
+    metadata,
+    *_entity(),
+    Column("at", Float, primary_key=True),
+    Column("result", String, nullable=False),
+    Column("reason", String),
+    Column("run", Integer),
+    Index("settlements_at", "connection_id", "at"),
+    sqlite_with_rowid=False,
 )
 
 PARAMETERS = 30_000

@@ -128,6 +128,10 @@ EXPLAINED: dict[str, Any] = {
     "ledger": {"product": "told"},
     "sure": False,
     "would_send": [{"what": "PATCH the product", "why": "it differs"}],
+    "settlements": [
+        {"kind": "products", "id": "7", "at": 0.0, "result": "rejected", "reason": "no_sku", "run": 4},
+        {"kind": "products", "id": "7", "at": 0.0, "result": "written", "reason": None, "run": None},
+    ],
 }
 
 
@@ -139,7 +143,13 @@ def test_an_explanation_says_what_each_side_says_and_what_would_be_sent() -> Non
     lines = result.stdout.splitlines()
     assert lines[:3] == ["live/x products 7, Mug", "  It differs.", "The store says:"]
     assert "  something, but not all of it is sure" in lines
-    assert lines[-2:] == ["Would be sent now:", "  PATCH the product: it differs"]
+    assert lines[-5:] == [
+        "Would be sent now:",
+        "  PATCH the product: it differs",
+        "Lately:",
+        "  1970-01-01 00:00 UTC: rejected (no_sku), full sync 4",
+        "  1970-01-01 00:00 UTC: written",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ from attrs import field, frozen
 
 from daemon.errors import CallerError, Invalid, NotFound, StorageTrouble
 from daemon.listener.access import Entrance, TooManyGuesses
-from daemon.listener.http.messages import Request, Response
+from daemon.listener.http.messages import RETRY_LATER, Request, Response, problem
 from daemon.listener.routes import STATUSES, Route
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.page import cookies, rendering
+from daemon.page.live import MOST_STREAMS, Live
 from daemon.page.session import LASTS, LOGIN_LASTS, Session, Sessions, is_same
-from daemon.page.views import MOST_SHOWN, card, in_order, is_running, progress, rates
+from daemon.page.views import MOST_SHOWN, card, in_order, is_running, progress, rates, shape, spots
 
 Form = Mapping[str, list[str]]
 Operation = Callable[[dict[str, Any], Operator], Awaitable[Any]]
@@ -40,6 +41,9 @@ ACTIONS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
 LISTED = frozenset({"active", "paused"})
 """States of connections that have lists of issues, parked changes and removals."""
 
+READER = Operator("page", Role.READ)
+"""Reads for all open pages together."""
+
 NO_COOKIE = (
     "This form is too old, or your browser has sent no cookie. Off this machine the page needs https. Try again."
 )
@@ -60,10 +64,15 @@ class Page:
     now: Callable[[], float]
     _entrance: Entrance = field(init=False)
     _sessions: Sessions = field(init=False)
+    _live: Live = field(init=False)
 
     @_entrance.default
     def _make_entrance(self) -> Entrance:
         return Entrance(self.tokens, "page")
+
+    @_live.default
+    def _make_live(self) -> Live:
+        return Live(self._spots)
 
     @_sessions.default
     def _make_sessions(self) -> Sessions:
@@ -82,6 +91,7 @@ class Page:
             Route("GET", "/search", self._opened(self._show_search)),
             Route("POST", "/search", self._sent(self._search)),
             Route("GET", "/audit", self._opened(self._audit)),
+            Route("GET", "/events", self._events),
             Route("GET", site, self._opened(self._connection)),
             Route("GET", f"{site}/history", self._opened(self._history)),
             Route("POST", f"{site}/{{action}}", self._sent(self._act)),
@@ -185,6 +195,7 @@ class Page:
             lists[name] = answer.get(name, [])
         values = {
             "connection": connection,
+            "shape": shape(connection),
             "card": card(connection),
             "kinds": [
                 {"name": name, "running": is_running(kind["full_sync"]), "percent": progress(kind["full_sync"]), **kind}
@@ -197,6 +208,19 @@ class Page:
             "most": MOST_SHOWN,
         }
         return rendering.page("connection.html", {**_shared(session), **values, **lists}, status)
+
+    async def _spots(self) -> dict[str, dict[str, str]]:
+        """Return the live texts of every connection. Any operator may see them."""
+        status = await self.operations["GET", "/admin/status"]({}, READER)
+        return {connection["site"]: spots(connection) for connection in status["connections"]}
+
+    async def _events(self, request: Request) -> Response:
+        """Stream live texts; not a page, so a browser without a session is not sent to the login."""
+        if self._sessions.find(cookies.read(request, cookies.SESSION)) is None:
+            return problem(401, "Log in first.")
+        if self._live.streams >= MOST_STREAMS:
+            return problem(503, "Too many pages are open; this one is not live.", RETRY_LATER)
+        return rendering.events(self._live.events(request.query.get("site", "")))
 
     async def _history(self, session: Session, request: Request, env: str, site_id: str) -> Response:
         site, kind, id_ = f"{env}/{site_id}", request.query.get("kind", ""), request.query.get("id", "").strip()

@@ -5,7 +5,7 @@ import pytest
 from daemon.model import ExternalId, RunId
 from daemon.model.outcome import Result
 from daemon.storage import history, settle
-from daemon.storage.history import KEPT, MOST, MOST_AT_ONCE, HistoryRow, HistoryEntry
+from daemon.storage.history import KEPT, MOST, MOST_AT_ONCE, HistoryEntry, HistoryRow
 from daemon.storage.settle import Settlement
 from tests.storage.harness import StorageHarness
 

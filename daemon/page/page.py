@@ -16,7 +16,9 @@ from daemon.listener.routes import STATUSES, Route
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.page import cookies, rendering
+from daemon.page.issue_list import as_csv, choices, file_name, narrowed
 from daemon.page.live import MOST_STREAMS, Live
+from daemon.page.search import Found, all_sites, one_site
 from daemon.page.session import LASTS, LOGIN_LASTS, Session, Sessions, is_same
 from daemon.page.views import MOST_SHOWN, card, in_order, is_running, progress, rates, shape, spots
 
@@ -94,6 +96,7 @@ class Page:
             Route("GET", "/events", self._events),
             Route("GET", site, self._opened(self._connection)),
             Route("GET", f"{site}/history", self._opened(self._history)),
+            Route("GET", f"{site}/issues.csv", self._opened(self._issues_file)),
             Route("POST", f"{site}/{{action}}", self._sent(self._act)),
             Route("GET", "/static/{name}", _static),
         ]
@@ -184,16 +187,25 @@ class Page:
 
     async def _connection(self, session: Session, request: Request, env: str, site_id: str) -> Response:
         done = ACTIONS.get(request.query.get("done", ""))
-        return await self._show_connection(session, f"{env}/{site_id}", 200, done[2] if done else "")
+        only = (request.query.get("kind", ""), request.query.get("code", ""))
+        return await self._show_connection(session, f"{env}/{site_id}", 200, done[2] if done else "", only)
 
-    async def _show_connection(self, session: Session, site: str, status: int, message: str) -> Response:
+    async def _show_connection(
+        self, session: Session, site: str, status: int, message: str, only: tuple[str, str] = ("", "")
+    ) -> Response:
         connection = await self._found(session, site)
         lists: dict[str, list[Any]] = {}
         for name in ("issues", "parked", "removals"):
             listed = connection["state"] in LISTED
             answer = await self.operations["GET", f"/admin/{name}"]({"site": site}, session.operator) if listed else {}
             lists[name] = answer.get(name, [])
+        issue_kinds, codes = choices(lists["issues"])
         values = {
+            "issue_kinds": issue_kinds,
+            "codes": codes,
+            "only_kind": only[0],
+            "only_code": only[1],
+            "narrowed": narrowed(lists["issues"], *only),
             "connection": connection,
             "shape": shape(connection),
             "card": card(connection),
@@ -208,6 +220,12 @@ class Page:
             "most": MOST_SHOWN,
         }
         return rendering.page("connection.html", {**_shared(session), **values, **lists}, status)
+
+    async def _issues_file(self, session: Session, request: Request, env: str, site_id: str) -> Response:
+        site, query = f"{env}/{site_id}", request.query
+        answer = await self.operations["GET", "/admin/issues"]({"site": site}, session.operator)
+        chosen = narrowed(answer["issues"], query.get("kind", ""), query.get("code", ""))
+        return rendering.download(as_csv(chosen), b"text/csv; charset=utf-8", file_name(site))
 
     async def _spots(self) -> dict[str, dict[str, str]]:
         """Return the live texts of every connection. Any operator may see them."""
@@ -238,26 +256,23 @@ class Page:
         site, kind, text = _one(form, "site"), _one(form, "kind"), _one(form, "text").strip()
         if not text:
             raise Invalid("Enter a SKU, a name, an e-mail address, an order number or an id.")
-        connection = next((each for each in await self._status(session) if each["site"] == site), None)
-        if connection is None:
-            raise NotFound(f"There is no connection {site}.")
-        explain = self.operations["POST", "/admin/explain"]
-        answers = []
-        for each in [kind] if kind else connection["kinds"]:
-            asked = {"site": site, "kind": each, "id" if _one(form, "by") == "id" else "text": text}
-            try:
-                answers.append(await explain(asked, session.operator))
-            except Invalid:
-                if kind:  # of all kinds, some are not synced from every store
-                    raise
-        return await self._answer_search(session, site, kind, text, answers)
+        what = {"id" if _one(form, "by") == "id" else "text": text}
 
-    async def _answer_search(
-        self, session: Session, site: str, kind: str, text: str, answers: list[Any] | None
-    ) -> Response:
+        async def explain(asked: dict[str, Any]) -> Any:
+            return await self.operations["POST", "/admin/explain"](asked, session.operator)
+
+        if site:
+            found = Found(await one_site(explain, await self._found(session, site), kind, what))
+        else:
+            listed = [each for each in await self._status(session) if each["state"] in LISTED]
+            found = await all_sites(explain, listed, kind, what)
+        return await self._answer_search(session, site, kind, text, found)
+
+    async def _answer_search(self, session: Session, site: str, kind: str, text: str, found: Found | None) -> Response:
         connections = await self._status(session)
         kinds = dict.fromkeys(name for connection in connections for name in connection["kinds"])
-        known = [answer for answer in answers or [] if answer.get("id") or answer.get("matches") or answer["trouble"]]
+        answers = found.answers if found else []
+        known = [answer for answer in answers if answer.get("id") or answer.get("matches") or answer["trouble"]]
         values = {
             "sites": [each["site"] for each in connections if each["state"] in LISTED],
             "kinds": list(kinds),
@@ -265,7 +280,8 @@ class Page:
             "kind": kind,
             "text": text,
             "answers": known,
-            "searched": answers is not None,
+            "unasked": found.unasked if found else {},
+            "searched": found is not None,
         }
         return rendering.page("search.html", {**_shared(session), **values})
 

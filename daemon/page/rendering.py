@@ -61,6 +61,12 @@ def events(stream: AsyncGenerator[bytes, None]) -> Response:
     return Response(200, content_type=b"text/event-stream", headers=(*HEADERS, UNBUFFERED), stream=stream)
 
 
+def download(content: bytes, content_type: bytes, name: str) -> Response:
+    """Return a file for the browser to save; the name needs no quoting."""
+    disposition = (b"content-disposition", b'attachment; filename="%s"' % name.encode("ascii"))
+    return Response(200, content, content_type, (*HEADERS, disposition))
+
+
 def redirect(place: str, more: Headers = ()) -> Response:
     """Send the browser to a path of this page."""
     return Response(303, headers=(*HEADERS, (b"location", place.encode("ascii")), *more))

@@ -61,7 +61,7 @@ async def test_an_operator_sees_every_connection_and_looks_into_one() -> None:
         browser = await page.operator()
         overview = Reader((await browser.get("/")).text)
         assert "test/a fake needs a look" in overview.shown()
-        assert re.search(r"none \d+ (s|min) ago not registered 122", overview.shown())
+        assert re.search(r"none \d+ (s|min) ago not registered 1 2 2", overview.shown())
         assert PAGE in overview.links
         connection = Reader((await browser.get(PAGE)).text)
     for text in ("Mug has no SKU.", "Parked changes (2)", "400 tries since 1970-01-01 00:00:01 UTC", "Mug was refused"):
@@ -220,6 +220,8 @@ async def test_a_search_explains_one_entity_or_lists_several_and_puts_no_text_in
         assert [hidden["text"] for hidden in chosen] == [["7"], ["8"]]
         one = await browser.ask("POST", "/search", {name: values[0] for name, values in chosen[1].items()})
         assert "products 8: Mug" in Reader(one.text).shown()
+        everywhere = await browser.send(search, "/search", site="", kind="products", text="SKU-7")
+        assert "test/a: products 7: Mug" in Reader(everywhere.text).shown()
         nothing = await browser.send(search, "/search", site="test/a", kind="", text="x")
         assert "Neither the store nor SparkLayer has x." in nothing.text
         empty = await browser.send(search, "/search", site="test/a", kind="", text=" ")

@@ -26,6 +26,7 @@ from attrs import frozen
 
 from daemon.admin.audit import AuditLog
 from daemon.admin.history import forget_old
+from daemon.admin.issue_links import IssueLinks
 from daemon.admin.service import AdminService
 from daemon.cli import stopping
 from daemon.config import Settings
@@ -321,6 +322,7 @@ async def compose(
         intake=intake,
         guests=guests,
         audit=AuditLog(storage=database, vault=vault, now=now),
+        links=IssueLinks(settings.security.secret_keys, now),
     )
     return Daemon(
         supervisor=supervisor,
@@ -389,5 +391,6 @@ def build_routes(daemon: Daemon, settings: Settings) -> Iterator[Route]:
         secret_keys=settings.security.secret_keys,
         operations=admin.operations,
         entered=admin.audit.note,
+        shared=admin.shared_issues,
         now=lifecycle.now,
     ).routes()

@@ -17,6 +17,7 @@ from attrs import frozen
 from daemon.admin import history
 from daemon.admin.audit import AuditLog, Params
 from daemon.admin.explain import explain, explain_called
+from daemon.admin.issue_links import MOST_DAYS, USUAL_DAYS, IssueLinks
 from daemon.admin.lists import held_removals, open_issues, parked_changes
 from daemon.admin.status import connection_status, owner_view, refresh_gauges
 from daemon.connections.cluster import SURE_SECONDS
@@ -64,6 +65,7 @@ class AdminService:
     intake: Intake
     guests: Guests
     audit: AuditLog
+    links: IssueLinks
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
@@ -82,6 +84,7 @@ class AdminService:
             ("POST", "/admin/sync/cancel"): ("cancel", self.cancel_sync),
             ("POST", "/admin/pause"): ("pause", self.pause),
             ("POST", "/admin/resume"): ("resume", self.resume),
+            ("POST", "/admin/issues/link"): ("link", self.link_issues),
             ("POST", "/admin/parked"): ("parked", self.change_parked),
             ("POST", "/admin/removals"): ("allow", self.allow_removals),
             ("POST", "/admin/backup"): ("backup", self.backup),
@@ -180,6 +183,25 @@ class AdminService:
         """Return the open issues: {"site"?} -> {"issues"}."""
         chosen = await self._chosen(params)
         return {"issues": await open_issues(self.storage, self.vault, chosen, SYNCED_KINDS)}
+
+    async def link_issues(self, params: Params) -> Params:
+        """Make a link to a site's issues for its merchant: {"site", "days"?} -> {"path", "url", "until"}.
+
+        `url` is None without `listener.public_url`. The link works until `until`, in seconds since the epoch.
+        """
+        stored, days = await self._connection(params), params.get("days", USUAL_DAYS)
+        if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= MOST_DAYS:
+            raise Invalid(f"days: must be a whole number from 1 to {MOST_DAYS}")
+        link, until = self.links.make(str(stored.site), days)
+        path, public = f"/shared/issues/{link}", self.lifecycle.registry.settings.listener.public_url
+        return {"path": path, "url": f"{public}{path}" if public else None, "until": until}
+
+    async def shared_issues(self, link: str) -> Params:
+        """Return the issues that a link shows: {"site", "until", "issues"}. Raises NotFound for one that is over."""
+        opened = self.links.open(link)
+        if opened is None:
+            raise NotFound("the link is over, or incomplete; ask for a new one")
+        return {"site": opened[0], "until": opened[1], **await self.issues({"site": opened[0]})}
 
     async def parked(self, params: Params) -> Params:
         """Return the parked changes: {"site"?} -> {"parked"}."""

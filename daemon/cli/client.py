@@ -71,6 +71,10 @@ class Daemon:
         """Return the open issues of a site, or of all sites."""
         return self._call("GET", f"/admin/issues{_query(site)}")
 
+    def link_issues(self, site: str, days: int | None) -> Any:
+        """Make a link to a site's issues."""
+        return self._call("POST", "/admin/issues/link", {"site": site} | ({} if days is None else {"days": days}))
+
     def audit(self, site: str | None) -> Any:
         """Return what operators did at a site, or everywhere."""
         return self._call("GET", f"/admin/audit{_query(site)}")

@@ -46,6 +46,8 @@ LISTED = frozenset({"active", "paused"})
 READER = Operator("page", Role.READ)
 """Reads for all open pages together."""
 
+UNLISTED = ((b"x-robots-tag", b"noindex"),)
+
 NO_COOKIE = (
     "This form is too old, or your browser has sent no cookie. Off this machine the page needs https. Try again."
 )
@@ -63,6 +65,8 @@ class Page:
     operations: Mapping[tuple[str, str], Operation]
     entered: Callable[[Operator, str], Awaitable[None]]
     """Keeps a login or a logout in the audit log."""
+    shared: Callable[[str], Awaitable[Any]]
+    """Returns what a merchant's link shows. Raises NotFound."""
     now: Callable[[], float]
     _entrance: Entrance = field(init=False)
     _sessions: Sessions = field(init=False)
@@ -98,6 +102,7 @@ class Page:
             Route("GET", f"{site}/history", self._opened(self._history)),
             Route("GET", f"{site}/issues.csv", self._opened(self._issues_file)),
             Route("POST", f"{site}/{{action}}", self._sent(self._act)),
+            Route("GET", "/shared/issues/{link}", self._shared_issues),
             Route("GET", "/static/{name}", _static),
         ]
 
@@ -191,7 +196,7 @@ class Page:
         return await self._show_connection(session, f"{env}/{site_id}", 200, done[2] if done else "", only)
 
     async def _show_connection(
-        self, session: Session, site: str, status: int, message: str, only: tuple[str, str] = ("", "")
+        self, session: Session, site: str, status: int, message: str, only: tuple[str, str] = ("", ""), link: Any = None
     ) -> Response:
         connection = await self._found(session, site)
         lists: dict[str, list[Any]] = {}
@@ -201,6 +206,7 @@ class Page:
             lists[name] = answer.get(name, [])
         issue_kinds, codes = choices(lists["issues"])
         values = {
+            "link": link,
             "issue_kinds": issue_kinds,
             "codes": codes,
             "only_kind": only[0],
@@ -226,6 +232,16 @@ class Page:
         answer = await self.operations["GET", "/admin/issues"]({"site": site}, session.operator)
         chosen = narrowed(answer["issues"], query.get("kind", ""), query.get("code", ""))
         return rendering.download(as_csv(chosen), b"text/csv; charset=utf-8", file_name(site))
+
+    async def _shared_issues(self, _request: Request, link: str) -> Response:
+        """Show a merchant the issues of one site. There is no session here, and nothing to act with."""
+        try:
+            answer = await self.shared(link)
+        except NotFound:
+            return rendering.page("shared.html", {"session": None, "issues": None}, 404, UNLISTED)
+        except StorageTrouble:
+            return rendering.page("message.html", {"session": None, "message": NO_DATABASE}, 503, UNLISTED)
+        return rendering.page("shared.html", {"session": None, "most": MOST_SHOWN, **answer}, 200, UNLISTED)
 
     async def _spots(self) -> dict[str, dict[str, str]]:
         """Return the live texts of every connection. Any operator may see them."""
@@ -294,6 +310,8 @@ class Page:
     async def _act(
         self, session: Session, _request: Request, form: Form, env: str, site_id: str, action: str
     ) -> Response:
+        if action == "link":
+            return await self._link(session, f"{env}/{site_id}")
         if action not in ACTIONS:
             raise NotFound("There is no such action.")
         site, (path, fixed, _) = f"{env}/{site_id}", ACTIONS[action]
@@ -308,6 +326,11 @@ class Page:
                 raise
             return await self._show_connection(session, site, status, f"{str(error)[:1].upper()}{str(error)[1:]}.")
         return rendering.redirect(f"{rendering.site_path(site)}?done={action}")
+
+    async def _link(self, session: Session, site: str) -> Response:
+        """Make a link for a site's merchant, and show it once: it is not kept."""
+        link = await self.operations["POST", "/admin/issues/link"]({"site": site}, session.operator)
+        return await self._show_connection(session, site, 200, "A link for the merchant was made.", link=link)
 
 
 async def _static(_request: Request, name: str) -> Response:

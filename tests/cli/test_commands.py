@@ -47,6 +47,24 @@ AUDIT = {
 }
 
 
+def test_a_link_for_a_merchant_is_printed() -> None:
+    link = {"path": "/shared/issues/x.y", "url": "https://sync.test/shared/issues/x.y", "until": 0.0}
+    with admin((200, link), (200, link | {"url": None})) as server:
+        public = call("issues", "live/x", "--link", "--days", "3", "--config", "s.toml")
+        local = call("issues", "live/x", "--link", "--config", "s.toml")
+        usage = [
+            call("issues", *words, "--config", "s.toml")
+            for words in (("--link",), ("live/x", "--days", "3"), ("live/x", "--link", "--days", "91"))
+        ]
+    assert public.stdout == "https://sync.test/shared/issues/x.y\n"
+    assert local.stdout == f"http://127.0.0.1:{server.port}/shared/issues/x.y\n"
+    assert [(path, body) for _, path, _, body in server.asked] == [
+        ("/admin/issues/link", {"site": "live/x", "days": 3}),
+        ("/admin/issues/link", {"site": "live/x"}),
+    ]
+    assert [answer.exit_code for answer in usage] == [2, 2, 2]
+
+
 def test_what_operators_did_is_listed() -> None:
     done = AUDIT | {"action": "backup", "site": None, "outcome": "done", "parameters": {}, "error": None}
     with admin((200, {"audit": [AUDIT, done]}), (200, {"audit": []})) as server:

@@ -20,6 +20,9 @@ ACTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/admin/sync"): PRODUCTS,
     ("POST", "/admin/sync/cancel"): PRODUCTS,
     ("POST", "/admin/parked"): {"site": "test/a", "action": "retry"},
+    ("POST", "/admin/pause"): {"site": "test/a"},
+    ("POST", "/admin/resume"): {"site": "test/a"},
+    ("POST", "/admin/issues/link"): {"site": "test/a"},
     ("POST", "/admin/removals"): {**PRODUCTS, "ids": ["1"]},
     ("POST", "/admin/backup"): {},
     ("POST", "/admin/connect"): {"site": "test/b", **SECRETS},
@@ -41,7 +44,7 @@ async def test_every_operation_reads_or_is_an_action_that_a_reader_may_not_do(au
             with pytest.raises(NotAllowed, match="the token ben may read, not act"):
                 await operations[place](dict(params), BEN)
         for place in reading - {("POST", "/admin/explain")}:
-            await operations[place]({}, BEN)
+            await operations[place]({"site": "test/a"}, BEN)
         stored = await rows(harness)
     assert [(row["operator"], row["outcome"]) for row in stored] == [("ben", "refused")] * len(ACTIONS)
 

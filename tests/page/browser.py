@@ -134,6 +134,7 @@ async def open_page(
             secret_keys=(KEY,),
             operations={**harness.admin.operations, **(instead or {})},
             entered=entered or harness.admin.audit.note,
+            shared=harness.admin.shared_issues,
             now=harness.lifecycle.now,
         )
         routes = Routes.of(page.routes(), Metrics())

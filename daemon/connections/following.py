@@ -59,7 +59,7 @@ class Following:
             if before is not None and before.connection_id != connection.id:
                 await self.lifecycle.supervisor.stop(before.connection_id)
             runner = self.lifecycle.supervisor.find(connection.id)
-            if runner is None or runner.context.connection != connection or present.paused_at is not None:
+            if runner is None or runner.context.connection != connection:
                 await self.lifecycle.start(connection)
             self._followed[site] = _followed(present)
 

@@ -72,8 +72,7 @@ class Lifecycle:
         Raises ConfigError when the settings contradict the database, or no key decrypts the credentials.
         """
         for connection in await self.registry.adopt_all(self.now()):
-            async with self.locks[connection.site]:
-                await self.start(connection)
+            await self.start(connection)
         self.wakeups.tell("connections")
         for stored in await self.storage.read(connections.everyone):
             if stored.state == "leaving":
@@ -124,7 +123,7 @@ class Lifecycle:
             elif present is not None and present.state == "active" and self.registry.is_wanted(present):
                 connection = self.registry.decrypted(present)
                 runner = self.supervisor.find(connection.id)
-                if present.paused_at is not None or not self.factory.built_as(runner, connection):
+                if not self.factory.built_as(runner, connection):
                     await self.start(connection)
 
     async def connect(
@@ -195,7 +194,7 @@ class Lifecycle:
             if changed:
                 log.info("connection paused" if paused else "connection resumed", site=str(site))
                 self.wakeups.tell("connections")
-                await self.start(self.registry.decrypted(present))
+                await self.start(evolve(self.registry.decrypted(present), paused=paused))
                 self.offers.set()
             return changed
 
@@ -338,7 +337,7 @@ class Lifecycle:
         if ownership is None:
             self.tenure.wake()
             return
-        if await self.storage.read(connections.is_paused, connection.id):
+        if connection.paused:
             await self.supervisor.stop(connection.id)
             self.factory.metrics.forget(connection.site)
             return

@@ -10,9 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.config import ConnectionSettings, ListenerSettings, NotificationSettings, SecuritySettings, Settings
 from daemon.admin.issue_links import IssueLinks
-from daemon.config import ConnectionSettings, ListenerSettings, SecuritySettings, Settings
+from daemon.config import ConnectionSettings, ListenerSettings, NotificationSettings, SecuritySettings, Settings
 from daemon.config.table import Table
 from daemon.connections.credentials import KnownStore, Offered
 from daemon.errors import Blocked, Side

@@ -107,7 +107,7 @@ class Durable:
 
 
 Beside = Callable[[Daemon], AbstractAsyncContextManager[None]]
-"""What goes on beside a load."""
+"""The company of a load, for as long as it lasts."""
 
 
 def _nothing(_daemon: Daemon) -> AbstractAsyncContextManager[None]:

@@ -72,8 +72,10 @@ class Daemon:
         return self._call("GET", f"/admin/issues{_query(site)}")
 
     def link_issues(self, site: str, days: int | None) -> Any:
-        """Make a link to a site's issues."""
-        return self._call("POST", "/admin/issues/link", {"site": site} | ({} if days is None else {"days": days}))
+        """Make a link to a site's issues; without a public URL its `url` is for this machine."""
+        answer = self._call("POST", "/admin/issues/link", {"site": site} | ({} if days is None else {"days": days}))
+        with _known_format():
+            return answer | {"url": answer["url"] or f"http://{self._host}:{self._port}{answer['path']}"}
 
     def audit(self, site: str | None) -> Any:
         """Return what operators did at a site, or everywhere."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.client import Daemon, ask, show
+from daemon.cli.client import ask, show
 from daemon.cli.group import config_option, json_option, moment, optional_site
 
 
@@ -30,15 +30,8 @@ def issues(path: Path | None, site: str | None, days: int | None, *, link: bool,
 def _show_link(path: Path | None, site: str | None, days: int | None, *, as_json: bool) -> None:
     if site is None:
         raise click.UsageError("--link needs a SITE: a link shows the issues of one.")
-    address = ""
-
-    def make(source: Daemon) -> Any:
-        nonlocal address
-        address = source.address
-        return source.link_issues(site, days)
-
-    answer = ask(path, make)
-    show(answer, [answer["url"] or f"http://{address}{answer['path']}"], as_json=as_json)
+    answer = ask(path, lambda source: source.link_issues(site, days))
+    show(answer, [answer["url"]], as_json=as_json)
 
 
 def _lines(open_issues: Sequence[Any]) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """`python -m benchmarks [PART ...]`: measure, then print one table. Ends with 1 if a figure is worse than its floor.
 
-Parts: webhooks, sync, engines, kinds, limits, gaps, isolation, idle; all by default.
+Parts: webhooks, pages, sync, engines, kinds, limits, gaps, isolation, idle; all by default.
 """
 
 import argparse
@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping
 import psutil
 import trio
 
-from benchmarks import engines, gaps, idle, isolation, kinds, limits, sync, webhooks
+from benchmarks import engines, gaps, idle, isolation, kinds, limits, pages, sync, webhooks
 from benchmarks.table import Figure, misses, render
 
 PARTS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "webhooks": webhooks.measure,
+    "pages": pages.measure,
     "sync": sync.measure,
     "engines": engines.measure,
     "kinds": kinds.measure,

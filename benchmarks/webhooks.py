@@ -28,6 +28,8 @@ import base64
 import hmac
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -104,14 +106,23 @@ class Durable:
     cpu_seconds: float
 
 
-async def durable(seconds: float, url: Secret | None = None) -> Durable:
+Beside = Callable[[Daemon], AbstractAsyncContextManager[None]]
+"""The company of a load, for as long as it lasts."""
+
+
+def _nothing(_daemon: Daemon) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
+
+
+async def durable(seconds: float, url: Secret | None = None, beside: Beside = _nothing) -> Durable:
     """Load a daemon, and look up every acknowledged id in its database, a file or the one at `url`."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
         async with open_daemon(Path(folder), NOWHERE, debounce=DEBOUNCE, prepare=seat(MEASURED), url=url) as daemon:
             before = [await daemon.metric("storage_rows_total"), await daemon.metric("storage_commits_total")]
             used = daemon.cpu_seconds()
             count = int(seconds * MOST_PER_SECOND)
-            result = await load(daemon.port, "benchmarks.webhooks:requests", count=count, seconds=seconds)
+            async with beside(daemon):
+                result = await load(daemon.port, "benchmarks.webhooks:requests", count=count, seconds=seconds)
             used = daemon.cpu_seconds() - used
             rows = await daemon.metric("storage_rows_total") - before[0]
             commits = await daemon.metric("storage_commits_total") - before[1]

@@ -29,6 +29,8 @@ from daemon import __version__
 from daemon.admin.audit import AuditLog
 from daemon.admin.described import DESCRIBED
 from daemon.admin.gauges import Gauges
+from daemon.admin.history import forget_old
+from daemon.admin.issue_links import IssueLinks
 from daemon.admin.service import AdminService
 from daemon.admin.verify import Verifications
 from daemon.cli import stopping
@@ -193,6 +195,7 @@ async def serve(
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
             nursery.start_soon(_until, stop, daemon.intake.last_webhooks.run)
             nursery.start_soon(_until, stop, daemon.admin.verifications.run)
+            nursery.start_soon(_until, stop, partial(forget_old, daemon.lifecycle.storage, daemon.lifecycle.now))
             if isinstance(wakeups, NodeWakeups):
                 wakeups.listen_to(daemon.events.receive, daemon.events.look)
                 nursery.start_soon(_until, stop, wakeups.run)
@@ -329,6 +332,7 @@ async def compose(
         audit=AuditLog(storage=database, vault=vault, now=now),
         gauges=Gauges(storage=database, supervisor=supervisor, metrics=metrics),
         verifications=Verifications(storage=database, factory=factory, supervisor=supervisor),
+        links=IssueLinks(settings.security.secret_keys, now),
     )
     return Daemon(
         supervisor=supervisor,
@@ -398,6 +402,7 @@ def build_routes(daemon: Daemon, settings: Settings) -> list[Route]:
         secret_keys=settings.security.secret_keys,
         operations=admin.operations,
         entered=admin.audit.note,
+        shared=admin.shared_issues,
         now=lifecycle.now,
     ).routes()
     return routes

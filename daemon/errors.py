@@ -13,6 +13,7 @@
     CallerError          a caller asked for the impossible: one line for the caller
     ├── NotFound         ... it does not exist
     ├── Invalid          ... it is malformed
+    │   └── Paused       ... or asks for calls for a connection that an operator has paused
     └── Conflict         ... it is not possible now
 
 Any other exception is our bug (*broken*): logged with its traceback, retried, parked after ten attempts.
@@ -23,6 +24,8 @@ never to logs. Logs get `reason`, a short fixed word such as `http_503`.
 
 import enum
 from collections.abc import Sequence
+
+from daemon.model import Site
 
 
 class Side(enum.StrEnum):
@@ -128,6 +131,13 @@ class NotFound(CallerError):
 
 class Invalid(CallerError):
     """The request is malformed: the text names the field and the remedy."""
+
+
+class Paused(Invalid):
+    """An operator has paused the connection, so nothing is called for it."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(f"the connection {site} is paused; resume it with: ignite-sync resume {site}")
 
 
 class Conflict(CallerError):

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from daemon.admin.issue_links import IssueLinks
 from daemon.config import ConnectionSettings, ListenerSettings, NotificationSettings, SecuritySettings, Settings
 from daemon.config.table import Table
 from daemon.connections.credentials import KnownStore, Offered
@@ -82,7 +83,12 @@ RECEIVERS = NotificationSettings(
 APP = BigCommerceAppSettings(client_id="app", client_secret=SECRET)
 SEALED = HIDDEN.encode()
 PAGE = Page(
-    tokens=[NamedToken(name="anna", token=SECRET)], secret_keys=[SECRET], operations={}, entered=_never, now=time.time
+    tokens=[NamedToken(name="anna", token=SECRET)],
+    secret_keys=[SECRET],
+    operations={},
+    entered=_never,
+    shared=_never,
+    now=time.time,
 )
 VALUES = [
     SECRET,
@@ -102,6 +108,7 @@ VALUES = [
     Table(source="s.toml", path="listener", values={"admin_token": HIDDEN}),
     NamedToken(name="anna", token=SECRET),
     PAGE,
+    IssueLinks([SECRET], time.time),
     Token(SECRET, 0.0),
     _Reply(access_token=HIDDEN),
     _Granted(access_token=HIDDEN, context="stores/abc"),

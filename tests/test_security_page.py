@@ -9,6 +9,7 @@ import pytest
 
 from daemon.listener.apps import AT_ONCE
 from daemon.listener.http.limits import Limits
+from daemon.page.live import MOST_STREAMS
 from daemon.storage.tables import metadata
 from daemon.transport.http import LARGEST_BODY
 from tests.e2e.process import ADMIN_TOKEN, ROOT, Process, free_port
@@ -78,6 +79,7 @@ def test_the_limits_are_those_of_the_listener() -> None:
         "connections": limits.connections,
         "unanswered requests, all together": limits.held,
         "visits to a page of an app, at a time": AT_ONCE,
+        "live pages, with a session": MOST_STREAMS,
     }
     assert f"Answers above {LARGEST_BODY // 2**20} MiB" in PAGE
 

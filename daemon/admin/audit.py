@@ -25,13 +25,13 @@ log = structlog.get_logger()
 
 Params = dict[str, Any]
 
-KEPT_PARAMETERS = ("action", "refresh", "allow_removals", "ids", "store_id")
+KEPT_PARAMETERS = ("action", "refresh", "allow_removals", "ids", "store_id", "days")
 """The other parameters that are stored. Of the rest some are secret, so a new one is left out until it stands here."""
 
 MOST_IDS = 100
 """Ids of entities that one row keeps; `changed` or `allowed` in the answer counts them all."""
 
-KEPT_ANSWER = ("run", "changed", "allowed", "state")
+KEPT_ANSWER = ("run", "changed", "allowed", "state", "until")
 
 MOST_ROWS = 500
 

@@ -29,6 +29,10 @@ DESCRIBED: Mapping[tuple[str, str], About] = {
     ("GET", "/admin/parked"): _read("Changes that used up their retries", shapes.ParkedAnswer, shapes.OfSite),
     ("GET", "/admin/removals"): _read("Removals that wait for a person", shapes.RemovalsAnswer, shapes.OfKind),
     ("GET", "/admin/audit"): _read("What operators did", shapes.AuditAnswer, shapes.OfSite),
+    ("GET", "/admin/history"): _read("What happened lately", shapes.HistoryAnswer, shapes.HistoryOrder),
+    ("POST", "/admin/issues/link"): _action("Make a link for a merchant", shapes.LinkOrder, shapes.LinkAnswer),
+    ("POST", "/admin/pause"): _action("Make no calls for a connection", shapes.DisconnectOrder, shapes.PauseAnswer),
+    ("POST", "/admin/resume"): _action("Make calls for it again", shapes.DisconnectOrder, shapes.PauseAnswer),
     ("POST", "/admin/explain"): About(
         summary="Explain an entity; nothing is changed",
         access="admin",

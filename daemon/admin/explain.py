@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from attrs import asdict
 
+from daemon.admin.history import of_entity
 from daemon.admin.reasons import Case, Reason, nothing_known, reasons
 from daemon.engine.explanation import Explanation
 from daemon.engine.lookup import find
@@ -50,6 +51,7 @@ async def explain(runner: ConnectionRunner, kind: Kind, external_id: str) -> dic
         "id": external_id,
         "trouble": trouble,
         "why": [asdict(reason) for reason in reasons(case)],
+        "settlements": await of_entity(context.storage, context.connection.id, kind, id_, case.now),
         **_sides(told),
     }
 

@@ -47,7 +47,12 @@ class Gauges:
         self.metrics.storage_waiting(self.storage.waiting)
         blocked = sum(any(context.blocked(kind) for kind in context.kind_states) for context in contexts)
         self.metrics.connections(
-            {"active": len(contexts) - blocked, "blocked": blocked, "leaving": self._counts.leaving}
+            {
+                "active": len(contexts) - blocked,
+                "blocked": blocked,
+                "paused": self._counts.paused,
+                "leaving": self._counts.leaving,
+            }
         )
         self.metrics.outbox(depth for context in contexts for depth in self._depths(context, now))
         for context in contexts:

@@ -14,10 +14,11 @@ import msgspec
 import trio
 from attrs import frozen
 
-from daemon.admin import shapes
+from daemon.admin import history, shapes
 from daemon.admin.audit import AuditLog, Params
 from daemon.admin.explain import explain, explain_called
 from daemon.admin.gauges import Gauges
+from daemon.admin.issue_links import MOST_DAYS, USUAL_DAYS, IssueLinks
 from daemon.admin.lists import held_removals, open_issues, parked_changes
 from daemon.admin.status import connection_status, owner_view
 from daemon.admin.status_shapes import ConnectionStatus, StatusAnswer
@@ -69,6 +70,7 @@ class AdminService:
     audit: AuditLog
     gauges: Gauges
     verifications: Verifications
+    links: IssueLinks
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
@@ -79,6 +81,7 @@ class AdminService:
             ("GET", "/admin/parked"): self.parked,
             ("GET", "/admin/removals"): self.removals,
             ("GET", "/admin/audit"): self.audit.listed,
+            ("GET", "/admin/history"): self.history,
             ("POST", "/admin/explain"): self.explain,
             ("POST", "/admin/verify"): self.verify,
             ("GET", "/admin/verify"): self.verify_state,
@@ -87,6 +90,9 @@ class AdminService:
         actions: dict[tuple[str, str], tuple[str, Callable[[Params], Awaitable[Any]]]] = {
             ("POST", "/admin/sync"): ("sync", self.sync),
             ("POST", "/admin/sync/cancel"): ("cancel", self.cancel_sync),
+            ("POST", "/admin/pause"): ("pause", self.pause),
+            ("POST", "/admin/resume"): ("resume", self.resume),
+            ("POST", "/admin/issues/link"): ("link", self.link_issues),
             ("POST", "/admin/parked"): ("parked", self.change_parked),
             ("POST", "/admin/removals"): ("allow", self.allow_removals),
             ("POST", "/admin/backup"): ("backup", self.backup),
@@ -174,10 +180,37 @@ class AdminService:
             raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
         return {"state": stored.state}
 
+    async def pause(self, params: Params) -> Params:
+        """Make no more calls for a connection: {"site"} -> {"changed"}, False if it was paused already."""
+        return {"changed": await self.lifecycle.set_pause(_site(params), paused=True)}
+
+    async def resume(self, params: Params) -> Params:
+        """Make calls for a connection again: {"site"} -> {"changed"}, False if it was not paused."""
+        return {"changed": await self.lifecycle.set_pause(_site(params), paused=False)}
+
     async def issues(self, params: Params) -> shapes.IssuesAnswer:
         """Return the open issues: {"site"?} -> {"issues"}."""
         chosen = await self._chosen(params)
         return {"issues": await open_issues(self.storage, self.vault, chosen, SYNCED_KINDS)}
+
+    async def link_issues(self, params: Params) -> Params:
+        """Make a link to a site's issues for its merchant: {"site", "days"?} -> {"path", "url", "until"}.
+
+        `url` is None without `listener.public_url`. The link works until `until`, in seconds since the epoch.
+        """
+        stored, days = await self._connection(params), params.get("days", USUAL_DAYS)
+        if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= MOST_DAYS:
+            raise Invalid(f"days: must be a whole number from 1 to {MOST_DAYS}")
+        link, until = self.links.make(str(stored.site), days)
+        path, public = f"/shared/issues/{link}", self.lifecycle.registry.settings.listener.public_url
+        return {"path": path, "url": f"{public}{path}" if public else None, "until": until}
+
+    async def shared_issues(self, link: str) -> Params:
+        """Return the issues that a link shows: {"site", "until", "issues"}. Raises NotFound for one that is over."""
+        opened = self.links.open(link)
+        if opened is None:
+            raise NotFound("the link is over, or incomplete; ask for a new one")
+        return {"site": opened[0], "until": opened[1], **await self.issues({"site": opened[0]})}
 
     async def parked(self, params: Params) -> shapes.ParkedAnswer:
         """Return the parked changes: {"site"?} -> {"parked"}."""
@@ -211,6 +244,17 @@ class AdminService:
         allowed = await self.storage.write(removals.allow, allow)
         self.intake.wake(stored.id, self.lifecycle.factory.kinds(stored.platform))
         return {"allowed": allowed}
+
+    async def history(self, params: Params) -> Params:
+        """Return what happened: {"site", "kind"?, "id"?} -> {"full_syncs", "settlements"}.
+
+        With `kind` and `id` it has the settlements of that entity, and no full syncs.
+        """
+        stored, now = await self._connection(params), self.lifecycle.now()
+        if "id" not in params:
+            return await history.of_site(self.storage, stored, now)
+        entity = (_kind(params), ExternalId(str(params["id"])))
+        return {"full_syncs": [], "settlements": await history.of_entity(self.storage, stored.id, *entity, now)}
 
     async def explain(self, params: Params) -> Params:
         """Explain an entity: {"site", "kind", "id"}, or "text" for what people call it.

@@ -228,6 +228,70 @@ class StoreSide(TypedDict):
     problems: list[ProblemText]
 
 
+class SettlementShown(TypedDict):
+    """An outcome of an entity."""
+
+    kind: KindName
+    id: str
+    at: float
+    result: str
+    reason: str | None
+    run: int | None
+
+
+class PastRunShown(TypedDict):
+    """A full sync."""
+
+    id: int
+    kind: KindName
+    mode: str
+    state: str
+    started_at: float
+    finished_at: float | None
+    seconds: float
+    succeeded: bool | None
+    seen: int
+    done: int
+    failed: int
+    held_removals: int
+
+
+class HistoryAnswer(TypedDict):
+    """The latest full syncs and settlements of a connection, the latest first."""
+
+    full_syncs: list[PastRunShown]
+    settlements: list[SettlementShown]
+
+
+class HistoryOrder(TypedDict):
+    """A connection, or one of its entities."""
+
+    site: str
+    kind: NotRequired[KindName]
+    id: NotRequired[str]
+
+
+class PauseAnswer(TypedDict):
+    """`changed` is False if the connection was in that state already."""
+
+    changed: bool
+
+
+class LinkOrder(TypedDict):
+    """A link to a site's issues, good for some days."""
+
+    site: str
+    days: NotRequired[int]
+
+
+class LinkAnswer(TypedDict):
+    """A link; `url` is null without `listener.public_url`."""
+
+    path: str
+    url: str | None
+    until: float
+
+
 class ExplainAnswer(TypedDict):
     """An explanation. A text that several entities match has only `matches`."""
 
@@ -243,3 +307,4 @@ class ExplainAnswer(TypedDict):
     ledger: NotRequired[Any]
     sure: NotRequired[bool]
     would_send: NotRequired[list[StepShown]]
+    settlements: NotRequired[list[SettlementShown]]

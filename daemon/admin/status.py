@@ -55,7 +55,8 @@ async def connection_status(
     return {
         "site": str(stored.site),
         "platform": stored.platform,
-        "state": stored.state,
+        "state": stored.state if stored.paused_at is None else "paused",
+        "paused_since": stored.paused_at,
         "blocked": own.get("blocked"),
         "blocked_since": own.get("blocked_since"),
         "last_webhook": last_webhook,

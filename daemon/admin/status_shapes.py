@@ -107,6 +107,7 @@ class ConnectionStatus(TypedDict):
     state: str
     blocked: str | None
     blocked_since: float | None
+    paused_since: float | None
     last_webhook: float | None
     webhooks: WebhooksStatus | None
     kinds: dict[str, KindStatus]

@@ -63,9 +63,19 @@ class Daemon:
         """Cancel the running full sync and return its id. Raises UnderWayError if there is none."""
         return self._run("/admin/sync/cancel", {"site": site, "kind": kind})
 
+    def set_pause(self, site: str, *, paused: bool) -> Any:
+        """Pause or resume a connection."""
+        return self._call("POST", "/admin/pause" if paused else "/admin/resume", {"site": site})
+
     def issues(self, site: str | None) -> Any:
         """Return the open issues of a site, or of all sites."""
         return self._call("GET", f"/admin/issues{_query(site)}")
+
+    def link_issues(self, site: str, days: int | None) -> Any:
+        """Make a link to a site's issues; without a public URL its `url` is for this machine."""
+        answer = self._call("POST", "/admin/issues/link", {"site": site} | ({} if days is None else {"days": days}))
+        with _known_format():
+            return answer | {"url": answer["url"] or f"http://{self._host}:{self._port}{answer['path']}"}
 
     def audit(self, site: str | None) -> Any:
         """Return what operators did at a site, or everywhere."""
@@ -194,6 +204,8 @@ def block(status: Any, site: str, kind: str) -> str | None:
     with _known_format():
         for connection in status["connections"]:
             if connection["site"] == site:
+                if connection["state"] == "paused":
+                    return f"an operator has paused {site}; resume it with: ignite-sync resume {site}"
                 cause: str | None = connection["blocked"] or connection["kinds"].get(kind, {}).get("blocked")
                 return cause
         return None

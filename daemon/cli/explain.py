@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from daemon.cli.client import ask, show
-from daemon.cli.group import config_option, json_option, kind_argument, site_argument
+from daemon.cli.group import config_option, json_option, kind_argument, moment, site_argument
 
 
 @click.command()
@@ -66,3 +66,14 @@ def _sides(answer: Any) -> Iterator[str]:
     if not answer["would_send"]:
         yield "  nothing"
     yield from (f"  {step['what']}: {step['why']}" for step in answer["would_send"])
+    yield "Lately:"
+    if not answer["settlements"]:
+        yield "  nothing was written, refused, held or removed within 7 days"
+    yield from (f"  {_settlement(settlement)}" for settlement in answer["settlements"])
+
+
+def _settlement(settlement: Any) -> str:
+    """Describe a settlement in one line."""
+    reason = f" ({settlement['reason']})" if settlement["reason"] else ""
+    run = f", full sync {settlement['run']}" if settlement["run"] is not None else ""
+    return f"{moment(settlement['at'])}: {settlement['result']}{reason}{run}"

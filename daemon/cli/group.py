@@ -30,6 +30,8 @@ COMMANDS = {
     "run": "Run the daemon.",
     "sync": "Start, watch or cancel a full sync.",
     "status": "Show the state of every connection.",
+    "pause": "Make no more calls for a connection.",
+    "resume": "Make calls for a paused connection again.",
     "issues": "Show the issues that merchants must fix.",
     "verify": "Say what a full sync would write, remove and hold.",
     "explain": "Explain why an entity is, or is not, in SparkLayer.",

@@ -36,15 +36,16 @@ def describe(status: Any) -> Iterator[str]:
     for connection in status["connections"]:
         blocked = f", blocked: {connection['blocked']}" if connection["blocked"] else ""
         node = f", on {connection['node']}" if connection.get("node") else ""
-        yield f"{connection['site']}: {connection['state']}{node}{blocked}"
+        paused = f" since {moment(connection['paused_since'])}" if connection["paused_since"] else ""
+        yield f"{connection['site']}: {connection['state']}{paused}{node}{blocked}"
         if connection["webhooks"]:
             yield from _webhooks(connection["webhooks"])
         for throttle in connection["throttles"]:
             yield from _waits(throttle)
         for kind, now in connection["kinds"].items():
-            paused = f", blocked: {now['blocked']}" if now["blocked"] else ""
+            blocked = f", blocked: {now['blocked']}" if now["blocked"] else ""
             counts = f"{now['ledger']} in SparkLayer, {now['issues']} with issues"
-            yield f"  {kind}: {counts}, {_waiting(now['outbox'])}{paused}"
+            yield f"  {kind}: {counts}, {_waiting(now['outbox'])}{blocked}"
             if now["held_removals"]:
                 see = f"ignite-sync removals list {connection['site']} {kind}"
                 yield f"    {now['held_removals']} removals are held until a person allows them: {see}"
@@ -67,6 +68,8 @@ def attention(status: Any) -> dict[str, list[str]]:
 
 
 def _attention(connection: Any) -> Iterator[str]:
+    if connection["paused_since"]:
+        yield "paused"
     if connection["blocked"]:
         yield "blocked"
     webhooks = connection["webhooks"] or {}

@@ -70,7 +70,7 @@ class Events:
         self._seen.clear()
         self._seen.update(present)
         self.following.lifecycle.tenure.wake()
-        if _credentials(before) != _credentials(present):
+        if _connected(before) != _connected(present):
             self._changed.set()
         for connection_id, standing in present.items():
             runner = self.supervisor.find(connection_id)
@@ -78,8 +78,8 @@ class Events:
                 _wake(runner, standing, before.get(connection_id))
 
 
-def _credentials(standings: Mapping[ConnectionId, Standing]) -> dict[ConnectionId, tuple[str, bytes]]:
-    return {connection_id: (standing.state, standing.credentials) for connection_id, standing in standings.items()}
+def _connected(standings: Mapping[ConnectionId, Standing]) -> dict[ConnectionId, tuple[str, bytes, bool]]:
+    return {id_: (standing.state, standing.credentials, standing.paused) for id_, standing in standings.items()}
 
 
 def _wake(runner: ConnectionRunner, standing: Standing, before: Standing | None) -> None:

@@ -7,6 +7,7 @@ from daemon.connections.lifecycle import Lifecycle
 from daemon.listener.webhooks import Endpoint
 from daemon.model import Site
 from daemon.storage import connections
+from daemon.storage.connections import Stored
 
 LOOK_EVERY = 5.0
 """Seconds between two looks at the row of one site: anyone may send what no connection here accepts."""
@@ -19,15 +20,15 @@ class Following:
     """Does here what connections need that other nodes have changed."""
 
     lifecycle: Lifecycle
-    _followed: dict[Site, bytes] = field(init=False, factory=dict)
-    """The encrypted credentials of active connections that `follow` has taken over."""
+    _followed: dict[Site, tuple[bytes, float | None]] = field(init=False, factory=dict)
+    """The encrypted credentials of active connections that `follow` has taken over, and the time of their pause."""
     _looked_at: dict[Site, float] = field(init=False, factory=dict)
     """Times of trio's clock at which `look_again` has read the rows of sites."""
 
     async def follow(self) -> None:
         """Do here what connections need that other nodes have changed. Raises StorageTrouble and ConfigError."""
         everyone = await self.lifecycle.storage.read(connections.everyone)
-        active = {stored.site: stored.encrypted for stored in everyone if stored.state == "active"}
+        active = {stored.site: _followed(stored) for stored in everyone if stored.state == "active"}
         for site in {*active, *self.lifecycle.endpoints}:
             if active.get(site) is None or active[site] != self._followed.get(site):
                 await self._follow(site)
@@ -52,7 +53,7 @@ class Following:
             present = await self.lifecycle.registry.active(site)
             if present is None or not self.lifecycle.registry.is_wanted(present):
                 self._followed.pop(site, None)
-                await self.lifecycle.pause(site, "connection disconnected by another node")
+                await self.lifecycle.stop(site, "connection disconnected by another node")
                 return
             connection, before = self.lifecycle.registry.decrypted(present), self.lifecycle.endpoints.get(site)
             if before is not None and before.connection_id != connection.id:
@@ -60,4 +61,8 @@ class Following:
             runner = self.lifecycle.supervisor.find(connection.id)
             if runner is None or runner.context.connection != connection:
                 await self.lifecycle.start(connection)
-            self._followed[site] = present.encrypted
+            self._followed[site] = _followed(present)
+
+
+def _followed(stored: Stored) -> tuple[bytes, float | None]:
+    return stored.encrypted, stored.paused_at

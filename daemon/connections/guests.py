@@ -16,7 +16,7 @@ from daemon.engine.pull import fetch, pull
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.supervisor import Supervisor, close
 from daemon.entities import PulledPage
-from daemon.errors import NotFound
+from daemon.errors import NotFound, Paused, Retry
 from daemon.model import ConnectionId, Site
 from daemon.storage.connections import Stored
 
@@ -33,7 +33,12 @@ class Guests:
 
     @contextlib.asynccontextmanager
     async def reader(self, stored: Stored) -> AsyncIterator[ConnectionRunner]:
-        """Lend the runner of an active connection, or a guest that is closed afterwards."""
+        """Lend the runner of an active connection, or a guest that is closed afterwards.
+
+        Raises Paused while an operator has paused it: the store is not read then.
+        """
+        if stored.paused_at is not None:
+            raise Paused(stored.site)
         runner = self.supervisor.find(stored.id)
         if runner is not None:
             yield runner
@@ -70,4 +75,6 @@ class Guests:
         stored = await self.factory.registry.active(site)
         if stored is None or not self.factory.registry.is_wanted(stored):
             raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
+        if stored.paused_at is not None:
+            raise Retry("the connection is paused", reason="paused")  # SparkLayer asks again
         return stored

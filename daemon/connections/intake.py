@@ -14,10 +14,10 @@ from daemon.connections.last_webhooks import LastWebhooks
 from daemon.connections.lost import LostDeliveries
 from daemon.connections.wakeups import Wakeups
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import Invalid, NotFound
+from daemon.errors import Invalid, NotFound, Paused
 from daemon.listener.webhooks import Endpoint
 from daemon.model import Change, ConnectionId, Kind, Lane, RunId, Site
-from daemon.storage import full_syncs, outbox
+from daemon.storage import connections, full_syncs, outbox
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Start
 from daemon.storage.outbox import Record
@@ -102,8 +102,13 @@ class Intake:
             self.failed(endpoint, ())
 
     async def start(self, site: Site, kind: Kind, mode: RunMode, *, allow_removals: bool = False) -> RunId | None:
-        """Start a full sync; None when one is already running. Raises NotFound and StorageTrouble."""
+        """Start a full sync; None when one is already running. Raises NotFound, Invalid and StorageTrouble.
+
+        Invalid is raised while an operator has paused the connection.
+        """
         endpoint = await self._endpoint(site)
+        if await self.storage.read(connections.is_paused, endpoint.connection_id):
+            raise Paused(site)
         if kind not in endpoint.kinds:
             raise NotFound(f"{kind.value} are not synced from such a store")
         call = Start(

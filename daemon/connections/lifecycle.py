@@ -25,16 +25,19 @@ from daemon.connections.tenure import Tenure
 from daemon.connections.wakeups import Wakeups
 from daemon.engine.signal import Signal
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import Failure, Invalid, Rejected, StorageTrouble
+from daemon.errors import Failure, Invalid, NotFound, Rejected, Retry, StorageTrouble
 from daemon.listener.webhooks import Endpoint
 from daemon.model import ApiKey, Connection, Site
 from daemon.platforms.apps import App
 from daemon.storage import connections, installs
-from daemon.storage.connections import Begin, Leave, Renew, Stored
+from daemon.storage.connections import Begin, Leave, Renew, SetPause, Stored
 from daemon.storage.database import Storage
 from daemon.storage.installs import PendingConnection
 
 NO_EXTRAS: Mapping[str, object] = {}
+
+PAUSED = Retry("the connection is paused", reason="paused")
+"""Instead of an answer about credentials that are brought during a pause."""
 
 log = structlog.get_logger()
 
@@ -92,7 +95,7 @@ class Lifecycle:
             for site in sorted(named, key=str):
                 connection = wanted.get(site)
                 if connection is None:
-                    await self.pause(site, "connection no longer configured")
+                    await self.stop(site, "connection no longer configured")
                 elif site not in self.endpoints:
                     log.info("connection added", site=str(site))
                     await self.start(connection)
@@ -100,7 +103,7 @@ class Lifecycle:
                     log.info("connection settings changed", site=str(site))
                     await self.start(connection)
 
-    async def pause(self, site: Site, why: str) -> None:
+    async def stop(self, site: Site, why: str) -> None:
         """Stop working on a connection that is not wanted here any more, and log `why`; its rows stay."""
         endpoint = self.endpoints.pop(site, None)
         if endpoint is not None:
@@ -119,7 +122,8 @@ class Lifecycle:
                 self.clean_up(present)
             elif present is not None and present.state == "active" and self.registry.is_wanted(present):
                 connection = self.registry.decrypted(present)
-                if not self.factory.built_as(self.supervisor.find(connection.id), connection):
+                runner = self.supervisor.find(connection.id)
+                if not self.factory.built_as(runner, connection):
                     await self.start(connection)
 
     async def connect(
@@ -135,15 +139,18 @@ class Lifecycle:
         store_ids = self.registry.spelt(store_id)
         typed = self.registry.typed(store_ids, extra_config)
         present = await self.registry.active(site)
+        paused = present is not None and present.paused_at is not None
         if present is not None and self.registry.decrypted(present).api_key == key:
             known: bool | None = True  # a repeated connect asks SparkLayer nothing
+        elif paused:
+            known = None  # asked once the connection is resumed
         else:
             known = await self.knows(site, key)
         if known is False:
             names = "spark_api_client_id, spark_api_client_secret"
             raise Invalid(f"{names}: SparkLayer refuses them for this site; make a new API key there")
         used = typed or await self._used(site, store_ids)
-        failure = None if used is None else await self.attempt(site, used)
+        failure = None if used is None else PAUSED if paused else await self.attempt(site, used)
         void = isinstance(failure, Rejected)
         if failure is not None:
             words = "keys of a store refused" if void else "keys of a store not answered"
@@ -172,6 +179,24 @@ class Lifecycle:
                 self.endpoints.pop(site, None)
                 self.wakeups.tell("connections")
                 self.clean_up(leaving)
+
+    async def set_pause(self, site: Site, *, paused: bool) -> bool:
+        """Pause or resume a site's connection; False if it is so already. Raises NotFound.
+
+        When a pause is answered, this node makes no call for the connection; the other nodes follow.
+        """
+        async with self.locks[site]:
+            present = await self.registry.active(site)
+            if present is None or not self.registry.is_wanted(present):
+                raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
+            call = SetPause(id=present.id, at=self.now() if paused else None)
+            changed = await self.storage.write(connections.set_pause, call)
+            if changed:
+                log.info("connection paused" if paused else "connection resumed", site=str(site))
+                self.wakeups.tell("connections")
+                await self.start(evolve(self.registry.decrypted(present), paused=paused))
+                self.offers.set()
+            return changed
 
     async def settle_offer(self, site: Site, part: Offered, *, use: bool) -> None:
         """Use or drop the credentials of one side that are stored beside those in use, unless these have changed."""
@@ -303,11 +328,18 @@ class Lifecycle:
         return True
 
     async def start(self, connection: Connection) -> None:
-        """Take a connection's webhooks, and work on it if this process may; an earlier runner of it stops."""
+        """Take a connection's webhooks, and work on it if this process may; an earlier runner of it stops.
+
+        A paused connection has no runner: so nothing can call either side for it, and all that comes waits on disk.
+        """
         self.endpoints[connection.site] = self.factory.endpoint(connection)
         ownership = self.tenure.ownership(connection.id)
         if ownership is None:
             self.tenure.wake()
+            return
+        if connection.paused:
+            await self.supervisor.stop(connection.id)
+            self.factory.metrics.forget(connection.site)
             return
         runner = self.factory.runner(connection, ownership.storage)
         self.factory.count(runner.context)

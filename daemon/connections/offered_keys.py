@@ -53,7 +53,7 @@ class OfferedKeys:
             for part in registry.offered(stored).parts() if stored.state == "active" else ():
                 waiting = True
                 # One node asks, which may change while credentials wait.
-                if self.lifecycle.tenure.ownership(stored.id) is None:
+                if self.lifecycle.tenure.ownership(stored.id) is None or stored.paused_at is not None:
                     continue
                 works = await self._works(stored, part)
                 if self._is_settled(stored.site, part, works=works):

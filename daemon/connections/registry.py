@@ -216,6 +216,7 @@ class Registry:
             platform=stored.platform,
             api_key=_converter.structure(content["api_key"], ApiKey),
             store=content["store"] and self._decrypted_store(stored.platform, content["store"]),
+            paused=stored.paused_at is not None,
         )
 
     def encrypted(self, site: Site, key: ApiKey, store: Any, offered: Offered = NOTHING_OFFERED) -> bytes:

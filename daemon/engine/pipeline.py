@@ -27,6 +27,7 @@ from daemon.model.outcome import IssueRow, Outcome, Result
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
+from daemon.storage.history import IN_HISTORY, HistoryEntry
 from daemon.storage.outbox import Claim
 from daemon.storage.removals import SECOND_LOOK, WHOLE, Decided, Removal
 from daemon.storage.settle import RetryLater, Settlement, settle
@@ -210,7 +211,7 @@ class Pipeline:
         """Settle all final outcomes in one transaction, then wake the tasks that wait for that."""
         context, now, site = self._context, self._context.now(), self._context.connection.site
         done: dict[Claim, Outcome] = {}
-        again, issues, ready = [], {}, batch.ready()
+        again, issues, ready, entries = [], {}, batch.ready(), list[HistoryEntry]()
         self.settling(batch, ready)
         for external_id, outcome in ready.items():
             claim, result = batch.claims[external_id], outcome.result
@@ -232,6 +233,8 @@ class Pipeline:
                 context.metrics.pushed(site, self.kind, batch.lane, age_if_known(claim.first_queued_at, now))
             unasked = batch.lane is Lane.BACKFILL and claim.run is None
             context.note_result(self.kind, external_id, result, unasked=unasked)
+            if result in IN_HISTORY:
+                entries.append(HistoryEntry(external_id, result, _reason(batch, external_id), claim.run))
         settlement = Settlement(
             connection_id=context.connection.id,
             kind=self.kind,
@@ -251,6 +254,7 @@ class Pipeline:
             # SparkLayer may have refused a removal.
             removed=[key for key in batch.removing & ready.keys() if not batch.failed(key)],
             later={key: seconds for key, one in ready.items() if (seconds := one.again_after) is not None},
+            history=entries,
         )
         self._kind_state.page_cache.settling([claim.external_id for claim in done])
         await context.storage.write(settle, settlement)
@@ -295,3 +299,14 @@ class Pipeline:
         listed = [[issue.code, issue.message] for issue in bounded(issues)]
         issue = {"name": shortened(mapped.name), "url": mapped.url, "problems": listed}
         return IssueRow(self._context.fingerprint(issue), self._context.vault.encrypt(issue))
+
+
+def _reason(batch: Batch, external_id: ExternalId) -> str | None:
+    """Return the fixed word that says why an entity was settled as it was; None when it was only written."""
+    outcome, mapped = batch.outcomes[external_id], batch.mapped.get(external_id)
+    if outcome.failure is not None:
+        return outcome.failure.reason if isinstance(outcome.failure, Failure) else Result.BROKEN.value
+    if outcome.result in {Result.HELD, Result.REMOVED}:
+        return (RemovalCause.DELETED if external_id in batch.gone else RemovalCause.EXCLUDED).value
+    issues = (*(mapped.issues if mapped else ()), *outcome.issues)
+    return issues[0].code if issues else None

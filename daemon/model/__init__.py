@@ -105,6 +105,7 @@ class Connection:
     """A connection with its credentials and its store.
 
     `store` is the settings value of the platform named by `platform`; only that platform reads it.
+    `paused`: an operator wants no calls made for it.
     """
 
     id: ConnectionId
@@ -112,6 +113,7 @@ class Connection:
     platform: str
     api_key: ApiKey
     store: Any = field(repr=False)
+    paused: bool = False
 
 
 @frozen

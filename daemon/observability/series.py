@@ -119,7 +119,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "beat_age_seconds": ("Time since this node's last beat.", []),
     "clock_offset_seconds": ("Seconds that the database's clock is ahead of this node's.", []),
     "nodes_differing": ("Other nodes with other settings.", []),
-    "connections": ("Connections: active, blocked or being disconnected (leaving).", ["state"]),
+    "connections": ("Connections: active, blocked, paused by an operator, or being disconnected (leaving).", ["state"]),
 }
 
 HISTOGRAMS: dict[str, tuple[str, list[str], Sequence[float]]] = {

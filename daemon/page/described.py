@@ -1,5 +1,7 @@
 """Descriptions of the page's routes, for /openapi.json. All are for browsers: HTML, forms and redirects."""
 
+from http import HTTPStatus
+
 from daemon.listener.openapi import About, Access, Answer, page, problems
 
 REFUSED = {
@@ -20,6 +22,27 @@ CONNECTION = _opened("One connection")
 SEARCH_FORM = _opened("The form of the search")
 SEARCH = _opened("Entities that people mean by a text", form=True)
 AUDIT = _opened("What operators did")
+EVENTS = About(
+    summary="Changes of what the page shows, as server-sent events",
+    access="session",
+    answers={
+        200: Answer("The stream.", None, "text/event-stream"),
+        **problems(s401="Not logged in.", s503="Too many pages are open."),
+    },
+)
+HISTORY = _opened("What happened to a connection lately")
+ISSUES_FILE = About(
+    summary="The issues of a connection as CSV",
+    access="session",
+    answers={200: Answer("The file.", None, "text/csv; charset=utf-8")}
+    | {status: answer for status, answer in CONNECTION.answers.items() if status != HTTPStatus.OK},
+)
+SHARED_ISSUES = page(
+    "The issues of one site, for its merchant",
+    "none",
+    s404="The link is over, or incomplete.",
+    s503="The database cannot be used now.",
+)
 ACT = _opened("An action on a connection", form=True)
 LOGOUT = _opened("End the session", form=True)
 

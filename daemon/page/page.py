@@ -11,13 +11,16 @@ from attrs import field, frozen
 
 from daemon.errors import CallerError, Invalid, NotFound, StorageTrouble
 from daemon.listener.access import Entrance, TooManyGuesses
-from daemon.listener.http.messages import Request, Response
+from daemon.listener.http.messages import RETRY_LATER, Request, Response, problem
 from daemon.listener.routes import STATUSES, Route
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.page import cookies, described, rendering
+from daemon.page.issue_list import as_csv, choices, file_name, narrowed
+from daemon.page.live import MOST_STREAMS, Live
+from daemon.page.search import Found, all_sites, one_site
 from daemon.page.session import LASTS, LOGIN_LASTS, Session, Sessions, is_same
-from daemon.page.views import MOST_SHOWN, card, in_order, is_running, progress, rates
+from daemon.page.views import MOST_SHOWN, card, in_order, is_running, progress, rates, shape, spots
 
 Form = Mapping[str, list[str]]
 Operation = Callable[[dict[str, Any], Operator], Awaitable[Any]]
@@ -32,8 +35,18 @@ ACTIONS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
     "retry": ("/admin/parked", {"action": "retry"}, "The parked changes are tried again."),
     "drop": ("/admin/parked", {"action": "drop"}, "The parked changes were dropped."),
     "allow": ("/admin/removals", {}, "The removals were allowed."),
+    "pause": ("/admin/pause", {}, "The connection is paused: no calls are made for it."),
+    "resume": ("/admin/resume", {}, "The connection is resumed."),
 }
 """The actions of a connection's page: the operation, its fixed parameters, and the words when it is done."""
+
+LISTED = frozenset({"active", "paused"})
+"""States of connections that have lists of issues, parked changes and removals."""
+
+READER = Operator("page", Role.READ)
+"""Reads for all open pages together."""
+
+UNLISTED = ((b"x-robots-tag", b"noindex"),)
 
 NO_COOKIE = (
     "This form is too old, or your browser has sent no cookie. Off this machine the page needs https. Try again."
@@ -52,13 +65,20 @@ class Page:
     operations: Mapping[tuple[str, str], Operation]
     entered: Callable[[Operator, str], Awaitable[None]]
     """Keeps a login or a logout in the audit log."""
+    shared: Callable[[str], Awaitable[Any]]
+    """Returns what a merchant's link shows. Raises NotFound."""
     now: Callable[[], float]
     _entrance: Entrance = field(init=False)
     _sessions: Sessions = field(init=False)
+    _live: Live = field(init=False)
 
     @_entrance.default
     def _make_entrance(self) -> Entrance:
         return Entrance(self.tokens, "page")
+
+    @_live.default
+    def _make_live(self) -> Live:
+        return Live(self._spots)
 
     @_sessions.default
     def _make_sessions(self) -> Sessions:
@@ -77,8 +97,12 @@ class Page:
             Route("GET", "/search", self._opened(self._show_search), about=described.SEARCH_FORM),
             Route("POST", "/search", self._sent(self._search), about=described.SEARCH),
             Route("GET", "/audit", self._opened(self._audit), about=described.AUDIT),
+            Route("GET", "/events", self._events, about=described.EVENTS),
             Route("GET", site, self._opened(self._connection), about=described.CONNECTION),
+            Route("GET", f"{site}/history", self._opened(self._history), about=described.HISTORY),
+            Route("GET", f"{site}/issues.csv", self._opened(self._issues_file), about=described.ISSUES_FILE),
             Route("POST", f"{site}/{{action}}", self._sent(self._act), about=described.ACT),
+            Route("GET", "/shared/issues/{link}", self._shared_issues, about=described.SHARED_ISSUES),
             Route("GET", "/static/{name}", _static, about=described.STATIC),
         ]
 
@@ -155,25 +179,41 @@ class Page:
         status = await self.operations["GET", "/admin/status"]({}, session.operator)
         return list(status["connections"])
 
+    async def _found(self, session: Session, site: str) -> Any:
+        """Return a connection's status. Raises NotFound."""
+        connection = next((each for each in await self._status(session) if each["site"] == site), None)
+        if connection is None:
+            raise NotFound(f"There is no connection {site}.")
+        return connection
+
     async def _overview(self, session: Session, _request: Request) -> Response:
         cards = in_order([card(connection) for connection in await self._status(session)])
         return rendering.page("overview.html", {**_shared(session), "cards": cards, "now": self.now()})
 
     async def _connection(self, session: Session, request: Request, env: str, site_id: str) -> Response:
         done = ACTIONS.get(request.query.get("done", ""))
-        return await self._show_connection(session, f"{env}/{site_id}", 200, done[2] if done else "")
+        only = (request.query.get("kind", ""), request.query.get("code", ""))
+        return await self._show_connection(session, f"{env}/{site_id}", 200, done[2] if done else "", only)
 
-    async def _show_connection(self, session: Session, site: str, status: int, message: str) -> Response:
-        connection = next((each for each in await self._status(session) if each["site"] == site), None)
-        if connection is None:
-            raise NotFound(f"There is no connection {site}.")
+    async def _show_connection(
+        self, session: Session, site: str, status: int, message: str, only: tuple[str, str] = ("", ""), link: Any = None
+    ) -> Response:
+        connection = await self._found(session, site)
         lists: dict[str, list[Any]] = {}
         for name in ("issues", "parked", "removals"):
-            active = connection["state"] == "active"
-            answer = await self.operations["GET", f"/admin/{name}"]({"site": site}, session.operator) if active else {}
+            listed = connection["state"] in LISTED
+            answer = await self.operations["GET", f"/admin/{name}"]({"site": site}, session.operator) if listed else {}
             lists[name] = answer.get(name, [])
+        issue_kinds, codes = choices(lists["issues"])
         values = {
+            "link": link,
+            "issue_kinds": issue_kinds,
+            "codes": codes,
+            "only_kind": only[0],
+            "only_code": only[1],
+            "narrowed": narrowed(lists["issues"], *only),
             "connection": connection,
+            "shape": shape(connection),
             "card": card(connection),
             "kinds": [
                 {"name": name, "running": is_running(kind["full_sync"]), "percent": progress(kind["full_sync"]), **kind}
@@ -187,6 +227,43 @@ class Page:
         }
         return rendering.page("connection.html", {**_shared(session), **values, **lists}, status)
 
+    async def _issues_file(self, session: Session, request: Request, env: str, site_id: str) -> Response:
+        site, query = f"{env}/{site_id}", request.query
+        answer = await self.operations["GET", "/admin/issues"]({"site": site}, session.operator)
+        chosen = narrowed(answer["issues"], query.get("kind", ""), query.get("code", ""))
+        return rendering.download(as_csv(chosen), b"text/csv; charset=utf-8", file_name(site))
+
+    async def _shared_issues(self, _request: Request, link: str) -> Response:
+        """Show a merchant the issues of one site. There is no session here, and nothing to act with."""
+        try:
+            answer = await self.shared(link)
+        except NotFound:
+            return rendering.page("shared.html", {"session": None, "issues": None}, 404, UNLISTED)
+        except StorageTrouble:
+            return rendering.page("message.html", {"session": None, "message": NO_DATABASE}, 503, UNLISTED)
+        return rendering.page("shared.html", {"session": None, "most": MOST_SHOWN, **answer}, 200, UNLISTED)
+
+    async def _spots(self) -> dict[str, dict[str, str]]:
+        """Return the live texts of every connection. Any operator may see them."""
+        status = await self.operations["GET", "/admin/status"]({}, READER)
+        return {connection["site"]: spots(connection) for connection in status["connections"]}
+
+    async def _events(self, request: Request) -> Response:
+        """Stream live texts; not a page, so a browser without a session is not sent to the login."""
+        if self._sessions.find(cookies.read(request, cookies.SESSION)) is None:
+            return problem(401, "Log in first.")
+        if self._live.streams >= MOST_STREAMS:
+            return problem(503, "Too many pages are open; this one is not live.", RETRY_LATER)
+        return rendering.events(self._live.events(request.query.get("site", "")))
+
+    async def _history(self, session: Session, request: Request, env: str, site_id: str) -> Response:
+        site, kind, id_ = f"{env}/{site_id}", request.query.get("kind", ""), request.query.get("id", "").strip()
+        asked = {"site": site} | ({"kind": kind, "id": id_} if id_ else {})
+        connection = await self._found(session, site)
+        answer = await self.operations["GET", "/admin/history"](asked, session.operator)
+        values = {"site": site, "kind": kind, "id": id_, "kinds": list(connection["kinds"]), **answer}
+        return rendering.page("history.html", {**_shared(session), **values})
+
     async def _show_search(self, session: Session, request: Request) -> Response:
         return await self._answer_search(session, request.query.get("site", ""), "", "", None)
 
@@ -195,34 +272,32 @@ class Page:
         site, kind, text = _one(form, "site"), _one(form, "kind"), _one(form, "text").strip()
         if not text:
             raise Invalid("Enter a SKU, a name, an e-mail address, an order number or an id.")
-        connection = next((each for each in await self._status(session) if each["site"] == site), None)
-        if connection is None:
-            raise NotFound(f"There is no connection {site}.")
-        explain = self.operations["POST", "/admin/explain"]
-        answers = []
-        for each in [kind] if kind else connection["kinds"]:
-            asked = {"site": site, "kind": each, "id" if _one(form, "by") == "id" else "text": text}
-            try:
-                answers.append(await explain(asked, session.operator))
-            except Invalid:
-                if kind:  # of all kinds, some are not synced from every store
-                    raise
-        return await self._answer_search(session, site, kind, text, answers)
+        what = {"id" if _one(form, "by") == "id" else "text": text}
 
-    async def _answer_search(
-        self, session: Session, site: str, kind: str, text: str, answers: list[Any] | None
-    ) -> Response:
+        async def explain(asked: dict[str, Any]) -> Any:
+            return await self.operations["POST", "/admin/explain"](asked, session.operator)
+
+        if site:
+            found = Found(await one_site(explain, await self._found(session, site), kind, what))
+        else:
+            listed = [each for each in await self._status(session) if each["state"] in LISTED]
+            found = await all_sites(explain, listed, kind, what)
+        return await self._answer_search(session, site, kind, text, found)
+
+    async def _answer_search(self, session: Session, site: str, kind: str, text: str, found: Found | None) -> Response:
         connections = await self._status(session)
         kinds = dict.fromkeys(name for connection in connections for name in connection["kinds"])
-        known = [answer for answer in answers or [] if answer.get("id") or answer.get("matches") or answer["trouble"]]
+        answers = found.answers if found else []
+        known = [answer for answer in answers if answer.get("id") or answer.get("matches") or answer["trouble"]]
         values = {
-            "sites": [each["site"] for each in connections if each["state"] == "active"],
+            "sites": [each["site"] for each in connections if each["state"] in LISTED],
             "kinds": list(kinds),
             "site": site,
             "kind": kind,
             "text": text,
             "answers": known,
-            "searched": answers is not None,
+            "unasked": found.unasked if found else {},
+            "searched": found is not None,
         }
         return rendering.page("search.html", {**_shared(session), **values})
 
@@ -235,6 +310,8 @@ class Page:
     async def _act(
         self, session: Session, _request: Request, form: Form, env: str, site_id: str, action: str
     ) -> Response:
+        if action == "link":
+            return await self._link(session, f"{env}/{site_id}")
         if action not in ACTIONS:
             raise NotFound("There is no such action.")
         site, (path, fixed, _) = f"{env}/{site_id}", ACTIONS[action]
@@ -249,6 +326,11 @@ class Page:
                 raise
             return await self._show_connection(session, site, status, f"{str(error)[:1].upper()}{str(error)[1:]}.")
         return rendering.redirect(f"{rendering.site_path(site)}?done={action}")
+
+    async def _link(self, session: Session, site: str) -> Response:
+        """Make a link for a site's merchant, and show it once: it is not kept."""
+        link = await self.operations["POST", "/admin/issues/link"]({"site": site}, session.operator)
+        return await self._show_connection(session, site, 200, "A link for the merchant was made.", link=link)
 
 
 async def _static(_request: Request, name: str) -> Response:

@@ -6,7 +6,7 @@ closed does not carry them.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,13 @@ HEADERS: Headers = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 
-STATIC: Mapping[str, bytes] = {"style.css": b"text/css; charset=utf-8", "icon.svg": b"image/svg+xml"}
+UNBUFFERED = (b"x-accel-buffering", b"no")
+
+STATIC: Mapping[str, bytes] = {
+    "style.css": b"text/css; charset=utf-8",
+    "icon.svg": b"image/svg+xml",
+    "live.js": b"text/javascript; charset=utf-8",
+}
 """The files that are served, with their types."""
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -47,6 +53,18 @@ def page(template: str, values: Mapping[str, Any], status: int = 200, more: Head
     """Return the response of a template."""
     text = _environment().get_template(template).render(values)
     return Response(status, text.encode(), b"text/html; charset=utf-8", (*HEADERS, *more))
+
+
+def events(stream: AsyncGenerator[bytes, None]) -> Response:
+    """Return a response that never ends by itself: server-sent events."""
+    # nginx keeps answers back until they end, unless it is told.
+    return Response(200, content_type=b"text/event-stream", headers=(*HEADERS, UNBUFFERED), stream=stream)
+
+
+def download(content: bytes, content_type: bytes, name: str) -> Response:
+    """Return a file for the browser to save; the name needs no quoting."""
+    disposition = (b"content-disposition", b'attachment; filename="%s"' % name.encode("ascii"))
+    return Response(200, content, content_type, (*HEADERS, disposition))
 
 
 def redirect(place: str, more: Headers = ()) -> Response:
@@ -74,6 +92,18 @@ def duration(seconds: float) -> str:
         if seconds >= unit:
             return f"{seconds / unit:.0f} {name}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def waiting(seconds: float | None) -> str:
+    """Return how long the oldest change waits, in words that do not change every second."""
+    if seconds is None:
+        return "none"
+    return "under a minute" if seconds < MINUTE else duration(seconds)
+
+
+def counts(run: Mapping[str, Any]) -> str:
+    """Return the counts of a full sync in words."""
+    return f"{run['seen']} seen, {run['done']} done, {run['failed']} failed"
 
 
 def web_link(url: str | None) -> str:
@@ -107,6 +137,6 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = {"pretty": pretty, "moment": moment, "duration": duration, "web_link": web_link, "site_path": site_path}
-    environment.filters.update(filters)
+    filters = (pretty, moment, duration, web_link, site_path, waiting, counts)
+    environment.filters.update({function.__name__: function for function in filters})
     return environment

@@ -9,6 +9,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from daemon.page.rendering import counts, waiting
+
 LATE = 300.0
 """Seconds that a change may wait until the connection is called late: webhooks are debounced, 429s are normal."""
 
@@ -34,6 +36,11 @@ class Card:
     held: int = 0
     running: Sequence[str] = field(factory=list)
 
+    @property
+    def running_text(self) -> str:
+        """Return the full syncs on their way in words."""
+        return ", ".join(f"full sync of {kind}" for kind in self.running)
+
 
 def card(connection: Mapping[str, Any]) -> Card:
     """Return a connection of the status at a glance."""
@@ -46,7 +53,7 @@ def card(connection: Mapping[str, Any]) -> Card:
     webhooks = _webhooks(connection["webhooks"])
     level, word = "good", "works"
     if connection["state"] != "active":
-        level, word = "warn", connection["state"]
+        level, word, since = "warn", connection["state"], connection["paused_since"]
     elif causes:
         level, word = "bad", "blocked"
     elif late is not None and late > LATE:
@@ -70,6 +77,41 @@ def card(connection: Mapping[str, Any]) -> Card:
         held=held,
         running=running,
     )
+
+
+def spots(connection: Mapping[str, Any]) -> dict[str, str]:
+    """Return the texts of a connection that change while a page is open, by the names of their places.
+
+    `shape` changes when the page has to be loaded again: rows or buttons came or went.
+    """
+    shown = card(connection)
+    texts = {
+        "level": shown.level,
+        "word": shown.word,
+        "causes": "; ".join(shown.causes),
+        "late": waiting(shown.late_seconds),
+        "webhooks": shown.webhooks,
+        "issues": str(shown.issues),
+        "parked": str(shown.parked),
+        "held": str(shown.held),
+        "running": shown.running_text,
+    }
+    for name, kind in connection["kinds"].items():
+        outbox, run = kind["outbox"], kind["full_sync"]
+        texts |= {f"{name} {lane}": str(outbox[lane]) for lane in ("live", "backfill", "parked")}
+        texts[f"{name} ledger"] = str(kind["ledger"])
+        if run is not None:
+            texts[f"{name} run"] = counts(run)
+            texts[f"{name} percent"] = str(progress(run) or 0)
+    texts["shape"] = shape(connection)
+    return texts
+
+
+def shape(connection: Mapping[str, Any]) -> str:
+    """Return a text that differs whenever other rows or buttons belong on a connection's page."""
+    shown = card(connection)
+    runs = [f"{name} {run['id']}" for name, kind in connection["kinds"].items() if is_running(run := kind["full_sync"])]
+    return " ".join([connection["state"], *runs, *(str(n) for n in (shown.issues, shown.parked, shown.held))])
 
 
 def is_running(run: Mapping[str, Any] | None) -> bool:

@@ -6,6 +6,8 @@ The life of a connection; `MOVES` is the same table, and a CHECK repeats the sta
     adopt    -         active    the configuration names a site that has no connection yet
     begin    -         active    Ignite or an app connects the site
     renew    active    active    other credentials for the same store
+    pause    active    active    an operator wants no calls made: changes are recorded, and wait
+    resume   active    active    the operator wants them made again
     leave    active    leaving   disconnected, or another store takes its place: no more changes are recorded for it
     wipe     leaving   gone      cleaned up on both sides, or given up: its rows and credentials are deleted
     forget   leaving   -         wiped while the site has another connection, or the same store is connected again
@@ -43,6 +45,8 @@ MOVES: Mapping[tuple[str, State | None], State | None] = {
     ("adopt", None): State.ACTIVE,
     ("begin", None): State.ACTIVE,
     ("renew", State.ACTIVE): State.ACTIVE,
+    ("pause", State.ACTIVE): State.ACTIVE,
+    ("resume", State.ACTIVE): State.ACTIVE,
     ("leave", State.ACTIVE): State.LEAVING,
     ("wipe", State.LEAVING): State.GONE,
     ("forget", State.LEAVING): None,
@@ -53,7 +57,10 @@ MOVES: Mapping[tuple[str, State | None], State | None] = {
 
 @frozen
 class Stored:
-    """A connection's row; `encrypted` has its credentials. One `by_ignite` need not be in the configuration."""
+    """A connection's row; `encrypted` has its credentials. One `by_ignite` need not be in the configuration.
+
+    `paused_at` is the time at which an operator paused it, None while it is not paused.
+    """
 
     id: ConnectionId
     site: Site
@@ -62,6 +69,7 @@ class Stored:
     encrypted: bytes = field(repr=False)
     by_ignite: bool = False
     leaving_since: float | None = None
+    paused_at: float | None = None
 
 
 @frozen(kw_only=True)
@@ -108,6 +116,14 @@ class Renew:
     before: bytes = field(repr=False)
     encrypted: bytes = field(repr=False)
     by_ignite: bool
+
+
+@frozen(kw_only=True)
+class SetPause:
+    """The pause of an active connection: begun at `at`, or ended when that is None."""
+
+    id: ConnectionId
+    at: float | None
 
 
 @frozen(kw_only=True)
@@ -205,6 +221,24 @@ def _renew(conn: Connection, call: Renew) -> bool:
     return _move(conn, stored, "renew", encrypted=call.encrypted, by_ignite=call.by_ignite)
 
 
+def set_pause(conn: Connection, calls: Sequence[SetPause]) -> list[bool]:
+    """Pause or resume connections; False for those that are not active, or are so already."""
+    return [_set_pause(conn, call) for call in calls]
+
+
+def _set_pause(conn: Connection, call: SetPause) -> bool:
+    stored = next(iter(_rows(conn, select(connections).where(connections.c.id == call.id).with_for_update())), None)
+    if stored is None or (stored.paused_at is None) == (call.at is None):
+        return False
+    return _move(conn, stored, "resume" if call.at is None else "pause", paused_at=call.at)
+
+
+def is_paused(conn: Connection, connection_id: ConnectionId) -> bool:
+    """Return whether an operator has paused a connection."""
+    paused = select(connections.c.id).where(connections.c.id == connection_id, connections.c.paused_at.is_not(None))
+    return conn.execute(paused).first() is not None
+
+
 def leave(conn: Connection, calls: Sequence[Leave]) -> list[Stored | None]:
     """Disconnect sites, and forget their pending connections; return the connections that were active."""
     return [_leave(conn, call) for call in calls]
@@ -214,7 +248,7 @@ def _leave(conn: Connection, call: Leave) -> Stored | None:
     forget_pending(conn, [call.site])
     for stored in _locked(conn, call.site):
         encrypted = call.encrypted or stored.encrypted
-        if _move(conn, stored, "leave", leaving_since=call.now, encrypted=encrypted):
+        if _move(conn, stored, "leave", leaving_since=call.now, paused_at=None, encrypted=encrypted):
             return next(left for left in of_site(conn, call.site) if left.id == stored.id)
     return None
 
@@ -311,4 +345,5 @@ def _rows(conn: Connection, query: Select[Any]) -> list[Stored]:
 
 def _stored(row: Row[Any]) -> Stored:
     site = Site(row.site_env, row.site_id)
-    return Stored(row.id, site, row.platform, State(row.state), row.encrypted, row.by_ignite, row.leaving_since)
+    state, paused_at = State(row.state), row.paused_at
+    return Stored(row.id, site, row.platform, state, row.encrypted, row.by_ignite, row.leaving_since, paused_at)

@@ -44,7 +44,7 @@ class Counts:
 
     `untold` issues and `synced` ids have not been reported to the sync-log yet. `succeeded_at` is the end of the last
     full sync that succeeded, of any mode; a kind without a run has no gap. `census_seconds` is the time of the last
-    one. `leaving` connections are counted whoever works on them.
+    one. `leaving` and `paused` connections are counted whoever works on them.
     """
 
     depths: dict[Place, list[Depth]] = field(factory=dict)
@@ -58,6 +58,7 @@ class Counts:
     succeeded_at: dict[Place, float] = field(factory=dict)
     registrations: dict[ConnectionId, Found] = field(factory=dict)
     leaving: int = 0
+    paused: int = 0
 
     @property
     def rows(self) -> int:
@@ -68,17 +69,20 @@ class Counts:
 
 def counts(conn: Connection, ids: Collection[ConnectionId]) -> Counts:
     """Return the numbers of these connections."""
-    leaving = select(func.count()).select_from(connections).where(connections.c.state == "leaving")
-    found = Counts(leaving=conn.execute(leaving).scalar_one())
+    number = select(func.count()).select_from(connections)
+    found = Counts(
+        leaving=conn.execute(number.where(connections.c.state == "leaving")).scalar_one(),
+        paused=conn.execute(number.where(connections.c.paused_at.is_not(None))).scalar_one(),
+    )
     o, i, f = outbox.c, issues.c, full_syncs.c
-    number = func.count().label("rows")
-    waiting = _grouped(conn, outbox, ids, o.lane, o.state, number, func.min(o.first_queued_at).label("oldest"), by=2)
+    rows = func.count().label("rows")
+    waiting = _grouped(conn, outbox, ids, o.lane, o.state, rows, func.min(o.first_queued_at).label("oldest"), by=2)
     for place, row in waiting:
         depth = Depth(kind=place[1], lane=Lane(row.lane), state=RowState(row.state), rows=row.rows, oldest=row.oldest)
         found.depths.setdefault(place, []).append(depth)
-    for place, row in _grouped(conn, issues, ids, number, func.sum(case((i.untold, 1), else_=0)).label("untold")):
+    for place, row in _grouped(conn, issues, ids, rows, func.sum(case((i.untold, 1), else_=0)).label("untold")):
         found.issues[place], found.untold[place] = row.rows, row.untold
-    for place, row in _grouped(conn, synced, ids, number):
+    for place, row in _grouped(conn, synced, ids, rows):
         found.synced[place] = row.rows
     held = func.count(removals.c.external_id.distinct()).label("rows")
     for place, row in _grouped(conn, removals, ids, held, where=removals.c.state == RemovalState.HELD):

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Connection,
     CursorResult,
+    Delete,
     Dialect,
     Executable,
     Select,
@@ -77,3 +78,18 @@ class PreparedLookup:
         """On PostgreSQL: lock the same, without asking which they are."""
         if values:
             self.all(conn, [{"values": list(values)}], UNREAD)
+
+
+class PreparedForEach:
+    """A DELETE of the rows of some values of a column: for each on SQLite, in one statement on PostgreSQL."""
+
+    def __init__(self, statement: Delete, column: Column[Any]) -> None:
+        self.one = Prepared(statement.where(column == bindparam("value")))
+        self.all = Prepared(statement.where(column == any_(bindparam("values", type_=ARRAY(column.type)))))
+
+    def __call__(self, conn: Connection, values: Sequence[Any], **shared: Any) -> None:
+        """Execute it for the values, of which there must be one; all share the other parameters."""
+        if conn.dialect.name == "postgresql":
+            self.all(conn, [{**shared, "values": list(values)}], UNREAD)
+        else:
+            self.one(conn, [{**shared, "value": value} for value in values])

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, update
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
 from daemon.model.outcome import IssueRow, Outcome, Result, Row
-from daemon.storage import ledger, outbox
+from daemon.storage import history, ledger, outbox
 from daemon.storage.dependencies import Dependencies
+from daemon.storage.history import HistoryEntry
 from daemon.storage.issues import replace
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Claim, Record, active
@@ -59,6 +60,8 @@ class Settlement:
     missing: Sequence[ExternalId] = ()
     removed: Sequence[ExternalId] = ()
     later: Mapping[ExternalId, float] = field(factory=dict)
+    history: Sequence[HistoryEntry] = ()
+    """The settlements that the history keeps."""
 
 
 @one_by_one
@@ -78,6 +81,7 @@ def settle(conn: Connection, call: Settlement) -> None:
     ledger.doubt(*mine, call.missing)
     settle_allowed(*mine, call.removed)
     replace(*mine, call.now, [(key, call.issues.get(key), key in call.reported) for key in outcomes])
+    history.record(*mine, call.now, call.history)
     retried = {retry.claim.external_id: retry.awaits for retry in call.again}
     concerned = Dependencies(*mine).settle(outcomes, retried, call.missing)
     concerned.update(outcome.next for outcome in outcomes.values() if outcome.next is not None)

@@ -31,12 +31,13 @@ class Standing:
     gapped: frozenset[Kind]
     owing: frozenset[Kind]
     runs: Mapping[Kind, RunId]
+    paused: bool = False
 
 
 def standings(conn: Connection, now: float) -> dict[ConnectionId, Standing]:
     """Return the standing of every connection that is not gone."""
     c = connections.c
-    columns = [c.id, c.state, func.substr(c.encrypted, 1, TOKEN_START).label("credentials")]
+    columns: list[Any] = [c.id, c.state, c.paused_at, func.substr(c.encrypted, 1, TOKEN_START).label("credentials")]
     for kind in Kind:
         # Each is one look at an index, however long the queue.
         live, backfill = (_due(kind, lane, now) for lane in Lane)
@@ -67,6 +68,7 @@ def _standing(row: RowMapping) -> Standing:
         gapped=kinds("gap"),
         owing=kinds("put"),
         runs={kind: RunId(row[f"run_{kind.value}"]) for kind in kinds("run")},
+        paused=row["paused_at"] is not None,
     )
 
 

@@ -8,7 +8,7 @@ data. Nothing else here is about persons: the outbox holds ids, the ledger ids a
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -35,6 +35,12 @@ from daemon.storage.states import Reason, RemovalCause, RemovalState, RowState, 
 __all__ = ["audit", "metadata", "notifications"]
 
 
+def _entity() -> list[Column[Any]]:
+    """Return the columns of the key of an entity."""
+    texts = [Column(name, String, primary_key=True) for name in ("kind", "external_id")]
+    return [Column("connection_id", Integer, primary_key=True), *texts]
+
+
 meta = Table(
     "meta",
     metadata,
@@ -57,6 +63,8 @@ connections = Table(
     Column("created_at", Float, nullable=False),
     Column("by_ignite", Boolean, nullable=False, default=False),
     Column("leaving_since", Float),
+    # Set while an operator wants no call to either side made for it.
+    Column("paused_at", Float),
     CheckConstraint("state in ('active', 'leaving', 'gone')", name="state"),
     # One store a site: two connections would write over each other.
     Index(
@@ -141,9 +149,7 @@ install_states = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("connection_id", Integer, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("external_id", String, primary_key=True),
+    *_entity(),
     Column("revision", Integer, nullable=False),
     Column("lane", Integer, nullable=False),
     Column("full_sync_id", Integer),
@@ -170,9 +176,7 @@ outbox = Table(
 ledger = Table(
     "ledger",
     metadata,
-    Column("connection_id", Integer, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("external_id", String, primary_key=True),
+    *_entity(),
     Column("fingerprint", LargeBinary),
     Column("parts", LargeBinary, nullable=False),
     # Runs instead of times: no clock decides what came before a run.
@@ -257,9 +261,7 @@ full_syncs = Table(
 issues = Table(
     "issues",
     metadata,
-    Column("connection_id", Integer, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("external_id", String, primary_key=True),
+    *_entity(),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("encrypted", LargeBinary, nullable=False),
     Column("untold", Boolean, nullable=False),
@@ -272,9 +274,7 @@ issues = Table(
 synced = Table(
     "synced",
     metadata,
-    Column("connection_id", Integer, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("external_id", String, primary_key=True),
+    *_entity(),
     Column("revision", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -324,9 +324,7 @@ places = Table(
 removals = Table(
     "removals",
     metadata,
-    Column("connection_id", Integer, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("external_id", String, primary_key=True),
+    *_entity(),
     Column("variant", String, primary_key=True),
     Column("cause", one_of(RemovalCause), nullable=False),
     Column("state", one_of(RemovalState), nullable=False),
@@ -362,6 +360,19 @@ last_webhooks = Table(
     metadata,
     Column("connection_id", Integer, primary_key=True, autoincrement=False),
     Column("at", Float, nullable=False),
+)
+
+# What became of entities. An entity's rows lie together, so none of its settlements needs the index.
+settlements = Table(
+    "settlements",
+    metadata,
+    *_entity(),
+    Column("at", Float, primary_key=True),
+    Column("result", String, nullable=False),
+    Column("reason", String),
+    Column("run", Integer),
+    Index("settlements_at", "connection_id", "at"),
+    sqlite_with_rowid=False,
 )
 
 PARAMETERS = 30_000

@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from benchmarks import __main__ as command
-from benchmarks import engines, isolation, kinds, limits, soak, sync, webhooks
+from benchmarks import engines, isolation, kinds, limits, pages, soak, sync, webhooks
 from benchmarks.neighbours import open_neighbours
 from benchmarks.table import Figure, misses, render
 from daemon.sandbox import synthetic
@@ -20,6 +20,11 @@ async def test_every_acknowledged_webhook_is_found_in_the_database() -> None:
     figures = {figure.what.strip(): figure.measured for figure in webhooks.figures(found, found.result)}
     assert figures["acknowledged, all found in the database"] == f"{found.acknowledged:,}"
     assert figures["share of that ceiling"] == "100%"
+
+
+async def test_webhooks_are_measured_with_open_pages_and_without() -> None:
+    figures = {figure.what.strip(): figure.measured for figure in await pages.measure(0.2, rounds=1, pages=2)}
+    assert float(figures["durable webhooks/s with 2 open pages, of those without"]) > 0
 
 
 async def test_a_webhook_that_was_lost_is_no_result() -> None:

@@ -47,6 +47,24 @@ AUDIT = {
 }
 
 
+def test_a_link_for_a_merchant_is_printed() -> None:
+    link = {"path": "/shared/issues/x.y", "url": "https://sync.test/shared/issues/x.y", "until": 0.0}
+    with admin((200, link), (200, link | {"url": None})) as server:
+        public = call("issues", "live/x", "--link", "--days", "3", "--config", "s.toml")
+        local = call("issues", "live/x", "--link", "--config", "s.toml")
+        usage = [
+            call("issues", *words, "--config", "s.toml")
+            for words in (("--link",), ("live/x", "--days", "3"), ("live/x", "--link", "--days", "91"))
+        ]
+    assert public.stdout == "https://sync.test/shared/issues/x.y\n"
+    assert local.stdout == f"http://127.0.0.1:{server.port}/shared/issues/x.y\n"
+    assert [(path, body) for _, path, _, body in server.asked] == [
+        ("/admin/issues/link", {"site": "live/x", "days": 3}),
+        ("/admin/issues/link", {"site": "live/x"}),
+    ]
+    assert [answer.exit_code for answer in usage] == [2, 2, 2]
+
+
 def test_what_operators_did_is_listed() -> None:
     done = AUDIT | {"action": "backup", "site": None, "outcome": "done", "parameters": {}, "error": None}
     with admin((200, {"audit": [AUDIT, done]}), (200, {"audit": []})) as server:
@@ -70,6 +88,19 @@ def test_what_is_parked_is_listed_retried_and_dropped() -> None:
         {"action": "retry", "site": "live/x", "ids": []},
         {"action": "drop", "site": "live/x", "ids": ["101"], "kind": "orders"},
     ]
+
+
+def test_a_connection_is_paused_and_resumed() -> None:
+    with admin(*((200, {"changed": changed}) for changed in (True, False, True, False))) as server:
+        answers = [call(name, "live/x", "--config", "s.toml") for name in ("pause", "pause", "resume", "resume")]
+    assert [answer.stdout for answer in answers] == [
+        "live/x is paused\n",
+        "live/x was paused already\n",
+        "live/x is resumed\n",
+        "live/x was not paused\n",
+    ]
+    asked = [(path, body) for _, path, _, body in server.asked]
+    assert asked[::2] == [("/admin/pause", {"site": "live/x"}), ("/admin/resume", {"site": "live/x"})]
 
 
 HELD = {"site": "live/x", "kind": "customers", "id": "7", "variant": None, "name": "Ann Ltd", "cause": "excluded"}
@@ -115,6 +146,10 @@ EXPLAINED: dict[str, Any] = {
     "ledger": {"product": "told"},
     "sure": False,
     "would_send": [{"what": "PATCH the product", "why": "it differs"}],
+    "settlements": [
+        {"kind": "products", "id": "7", "at": 0.0, "result": "rejected", "reason": "no_sku", "run": 4},
+        {"kind": "products", "id": "7", "at": 0.0, "result": "written", "reason": None, "run": None},
+    ],
 }
 
 
@@ -126,7 +161,13 @@ def test_an_explanation_says_what_each_side_says_and_what_would_be_sent() -> Non
     lines = result.stdout.splitlines()
     assert lines[:3] == ["live/x products 7, Mug", "  It differs.", "The store says:"]
     assert "  something, but not all of it is sure" in lines
-    assert lines[-2:] == ["Would be sent now:", "  PATCH the product: it differs"]
+    assert lines[-5:] == [
+        "Would be sent now:",
+        "  PATCH the product: it differs",
+        "Lately:",
+        "  1970-01-01 00:00 UTC: rejected (no_sku), full sync 4",
+        "  1970-01-01 00:00 UTC: written",
+    ]
 
 
 @pytest.mark.parametrize(

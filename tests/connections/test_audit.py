@@ -20,6 +20,9 @@ ACTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/admin/sync"): PRODUCTS,
     ("POST", "/admin/sync/cancel"): PRODUCTS,
     ("POST", "/admin/parked"): {"site": "test/a", "action": "retry"},
+    ("POST", "/admin/pause"): {"site": "test/a"},
+    ("POST", "/admin/resume"): {"site": "test/a"},
+    ("POST", "/admin/issues/link"): {"site": "test/a"},
     ("POST", "/admin/removals"): {**PRODUCTS, "ids": ["1"]},
     ("POST", "/admin/backup"): {},
     ("POST", "/admin/connect"): {"site": "test/b", **SECRETS},
@@ -29,6 +32,7 @@ ACTIONS: dict[tuple[str, str], dict[str, Any]] = {
 
 READING_ONE_SITE = {
     ("POST", "/admin/explain"),
+    ("GET", "/admin/history"),
     ("GET", "/admin/verify"),
     ("POST", "/admin/verify"),
     ("POST", "/admin/verify/cancel"),

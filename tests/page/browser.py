@@ -38,6 +38,7 @@ class Reader(HTMLParser):
         self.forms: list[tuple[str, dict[str, list[str]]]] = []
         self.links: list[str] = []
         self.tags: set[str] = set()
+        self.scripts: list[str | None] = []
         self.attributes: set[str] = set()
         self.text = ""
         self.feed(text)
@@ -46,6 +47,8 @@ class Reader(HTMLParser):
         values = {name: value or "" for name, value in attrs}
         self.tags.add(tag)
         self.attributes |= values.keys()
+        if tag == "script":
+            self.scripts.append(values.get("src"))
         if tag == "form":
             self.forms.append((values["action"], {}))
         if tag == "input" and self.forms and values.get("type") == "hidden":
@@ -104,6 +107,7 @@ class ServedPage:
 
     harness: LifecycleHarness
     address: str
+    server: Server
 
     def browser(self) -> Browser:
         return Browser(self.address)
@@ -130,10 +134,11 @@ async def open_page(
             secret_keys=(KEY,),
             operations={**harness.admin.operations, **(instead or {})},
             entered=entered or harness.admin.audit.note,
+            shared=harness.admin.shared_issues,
             now=harness.lifecycle.now,
         )
         routes = Routes.of(page.routes(), Metrics())
         server = Server(routes.answer, routes.refuse)
         [(host, port)] = await nursery.start(server.serve, "127.0.0.1", 0)
-        yield ServedPage(harness=harness, address=f"http://{host}:{port}")
+        yield ServedPage(harness=harness, address=f"http://{host}:{port}", server=server)
         nursery.cancel_scope.cancel()

@@ -8,11 +8,15 @@ import pytest
 from sqlalchemy import Connection
 
 from daemon.errors import StorageTrouble
-from daemon.model import ConnectionId, Kind, Secret
+from daemon.model import ConnectionId, ExternalId, Kind, RunId, Secret
 from daemon.model.operators import NamedToken, Operator, Role
+from daemon.model.outcome import Result
 from daemon.page import rendering
 from daemon.page.page import NO_DATABASE
 from daemon.storage import connections
+from daemon.storage import settle as settling
+from daemon.storage.history import HistoryEntry
+from daemon.storage.settle import Settlement
 from daemon.storage.states import RemovalCause, RemovalState, RowState
 from daemon.storage.tables import issues, outbox, removals
 from tests.connections.harness import LifecycleHarness, site
@@ -57,7 +61,7 @@ async def test_an_operator_sees_every_connection_and_looks_into_one() -> None:
         browser = await page.operator()
         overview = Reader((await browser.get("/")).text)
         assert "test/a fake needs a look" in overview.shown()
-        assert re.search(r"none \d+ (s|min) ago not registered 122", overview.shown())
+        assert re.search(r"none \d+ (s|min) ago not registered 1 2 2", overview.shown())
         assert PAGE in overview.links
         connection = Reader((await browser.get(PAGE)).text)
     for text in ("Mug has no SKU.", "Parked changes (2)", "400 tries since 1970-01-01 00:00:01 UTC", "Mug was refused"):
@@ -74,6 +78,7 @@ async def test_an_operator_sees_every_connection_and_looks_into_one() -> None:
         ("drop", {"id": "9", "kind": "products"}, (1, 2), "parked"),
         ("allow", {"id": ["10", "11", "10"], "kind": "products"}, (2, 0), "allow"),
         ("sync", {"kind": "products"}, (2, 2), "sync"),
+        ("pause", {}, (2, 2), "pause"),
         ("refresh", {"kind": "products"}, (2, 2), "sync"),
     ],
 )
@@ -96,6 +101,34 @@ async def test_an_operator_acts_and_the_audit_log_has_it(
         assert f"anna {operation}" in log
 
 
+async def settle(harness: LifecycleHarness, *entries: HistoryEntry) -> None:
+    [stored] = await harness.rows("a")
+    call = Settlement(connection_id=stored.id, kind=Kind.PRODUCTS, now=harness.lifecycle.now(), history=entries)
+    await harness.database.write(settling.settle, call)
+
+
+async def test_the_history_has_full_syncs_and_settlements_of_all_entities_or_of_one() -> None:
+    async with open_page() as page:
+        await settle(
+            page.harness,
+            HistoryEntry(ExternalId("7"), Result.REJECTED, "no_sku", RunId(3)),
+            HistoryEntry(ExternalId("8"), Result.WRITTEN),
+        )
+        browser = await page.operator()
+        await browser.send(await browser.get(PAGE), f"{PAGE}/sync", kind="products")
+        assert f"{PAGE}/history" in Reader((await browser.get(PAGE)).text).links
+        shown = Reader((await browser.get(f"{PAGE}/history")).text).shown()
+        assert "1 products normal" in shown
+        assert "products 7 rejected no_sku 3" in shown
+        assert "products 8 written" in shown
+        entity = Reader((await browser.get(f"{PAGE}/history?kind=products&id=7")).text).shown()
+        assert ("products 7 rejected" in entity, "products 8" in entity, "normal" in entity) == (True, False, False)
+        nothing = await browser.get(f"{PAGE}/history?kind=products&id=x")
+        assert "Nothing was written, refused, held or removed" in nothing.text
+        for path, status in ((f"{PAGE}/history?kind=cars&id=7", 400), ("/sites/test/b/history", 404)):
+            assert (await browser.get(path)).status_code == status
+
+
 async def test_a_full_sync_is_cancelled_and_a_refusal_is_shown_where_it_was_asked_for() -> None:
     async with open_page() as page:
         browser = await page.operator()
@@ -108,6 +141,25 @@ async def test_a_full_sync_is_cancelled_and_a_refusal_is_shown_where_it_was_aske
         assert "enumerating" in running.text
         await browser.send(running, f"{PAGE}/cancel", kind="products")
         assert "did not succeed" in (await browser.get(PAGE)).text
+
+
+async def test_a_paused_connection_says_so_keeps_its_lists_and_is_resumed() -> None:
+    async with open_page() as page:
+        await fill(page.harness)
+        browser = await page.operator()
+        await browser.send(await browser.get(PAGE), f"{PAGE}/pause")
+        assert re.search(r"test/a fake paused since \d", Reader((await browser.get("/")).text).shown())
+        paused = await browser.get(PAGE)
+        actions = {action for action, _ in Reader(paused.text).forms}
+        assert (f"{PAGE}/sync" in actions, f"{PAGE}/pause" in actions) == (False, False)
+        assert "Parked changes (2)" in Reader(paused.text).shown()
+        csrf = Reader(paused.text).forms[0][1]["csrf"]
+        refused = await browser.ask("POST", f"{PAGE}/sync", {"csrf": csrf, "kind": "products"})
+        assert (refused.status_code, "The connection test/a is paused" in refused.text) == (400, True)
+        search = await browser.send(await browser.get("/search"), "/search", site="test/a", kind="products", text="x")
+        assert (search.status_code, "is paused" in search.text) == (400, True)
+        await browser.send(paused, f"{PAGE}/resume")
+        assert f"{PAGE}/pause" in {action for action, _ in Reader((await browser.get(PAGE)).text).forms}
 
 
 async def test_what_does_not_exist_is_404_on_a_page() -> None:
@@ -126,6 +178,9 @@ async def test_what_does_not_exist_is_404_on_a_page() -> None:
         assert wrong.status_code == 400
 
 
+LATELY = [{"kind": "products", "id": "7", "at": 1.0, "result": "rejected", "reason": "no_sku", "run": None}]
+
+
 def explained(text: str) -> Callable[[dict[str, Any], Operator], Any]:
     """Return an `explain` that knows a product of that name by its SKU, and two by `several`."""
 
@@ -139,7 +194,14 @@ def explained(text: str) -> Callable[[dict[str, Any], Operator], Any]:
         store = {"name": text, "url": "javascript:alert(1)", "value": {"title": text}, "problems": []}
         step = {"what": f"PATCH {text}", "why": "title"}
         answer = {"id": params.get("id", "7"), "why": [{"code": "must_fix", "text": f"{text} has no SKU."}]}
-        return {**about, **answer, "store": store, "ledger": {"title": text}, "would_send": [step]}
+        return {
+            **about,
+            **answer,
+            "store": store,
+            "ledger": {"title": text},
+            "would_send": [step],
+            "settlements": LATELY,
+        }
 
     return explain
 
@@ -152,11 +214,14 @@ async def test_a_search_explains_one_entity_or_lists_several_and_puts_no_text_in
         assert answer.status_code == 200
         assert "products 7: Mug Mug has no SKU." in Reader(answer.text).shown()
         assert "PATCH Mug: title" in Reader(answer.text).shown()
+        assert "1970-01-01 00:00:01 UTC products 7 rejected no_sku" in Reader(answer.text).shown()
         several = await browser.send(search, "/search", site="test/a", kind="products", text="several")
         chosen = [hidden for action, hidden in Reader(several.text).forms if hidden.get("by") == ["id"]]
         assert [hidden["text"] for hidden in chosen] == [["7"], ["8"]]
         one = await browser.ask("POST", "/search", {name: values[0] for name, values in chosen[1].items()})
         assert "products 8: Mug" in Reader(one.text).shown()
+        everywhere = await browser.send(search, "/search", site="", kind="products", text="SKU-7")
+        assert "test/a: products 7: Mug" in Reader(everywhere.text).shown()
         nothing = await browser.send(search, "/search", site="test/a", kind="", text="x")
         assert "Neither the store nor SparkLayer has x." in nothing.text
         empty = await browser.send(search, "/search", site="test/a", kind="", text=" ")
@@ -186,7 +251,7 @@ async def test_a_reader_sees_the_same_but_no_action() -> None:
         reader = await page.operator(BEN)
         shown = await reader.get(PAGE)
         assert "Mug has no SKU." in shown.text
-        actions = [action for action, _ in Reader(shown.text).forms if action.startswith(PAGE)]
+        actions = [action for action, _ in Reader(shown.text).forms if action.startswith(f"{PAGE}/")]
         assert actions == [f"{PAGE}/allow"]  # the list of removals is a form, without a button
         assert "<button>Allow" not in shown.text
 

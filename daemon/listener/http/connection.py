@@ -3,11 +3,12 @@
 A connection is in one phase at a time:
 
     IDLE ──first byte──> READING ──last byte──> WORKING ──> WRITING ──> IDLE, or LINGERING and gone
+                                                                   └──> STREAMING, which ends with the connection
 
 `due` is the deadline of the phase. Nothing here waits for it: the server checks all connections a few times a second
-and calls `expire`, because a cancel scope with a new deadline for every request costs as much as parsing it. IDLE and
-LINGERING may be cut off at any time; READING is answered 408; WORKING, the only phase in which a handler runs, is never
-cancelled; WRITING is cut off.
+and calls `expire`, because a cancel scope with a new deadline for every request costs as much as parsing it. IDLE,
+STREAMING and LINGERING may be cut off at any time; READING is answered 408; WORKING, the phase in which a handler runs,
+is never cancelled; WRITING is cut off.
 
 If connections or memory run short, the server calls `give_way` on one: a connection that has been idle for a while,
 else the one whose phase has lasted longest. So slow clients never keep quick ones out. Nothing acknowledged is lost: a
@@ -17,8 +18,9 @@ Before closing after an answer, the connection half-closes and keeps reading for
 bytes resets the TCP connection, and the client could lose the answer.
 """
 
+import contextlib
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from math import inf
 from typing import BinaryIO
 
@@ -48,6 +50,7 @@ class Phase(enum.Enum):
     READING = enum.auto()
     WORKING = enum.auto()
     WRITING = enum.auto()
+    STREAMING = enum.auto()
     LINGERING = enum.auto()
 
 
@@ -80,7 +83,7 @@ class Connection:
     @property
     def expendable(self) -> bool:
         """True if no request is lost when this connection is cut off."""
-        return self.phase in (Phase.IDLE, Phase.LINGERING)
+        return self.phase in (Phase.IDLE, Phase.STREAMING, Phase.LINGERING)
 
     @property
     def dispensable(self) -> bool:
@@ -173,14 +176,37 @@ class Connection:
         request_id = request_ids.begin(request.headers.get(request_ids.HEADER))
         response = await self._answer(request)
         request_id.over = True
-        keep = request.keep_alive and not self._closing
+        keep = request.keep_alive and not self._closing and response.stream is None
         self._enter(Phase.WRITING, self._limits.send_seconds)
         head_only = request.method == "HEAD"
         await self._stream.send_all(encode(response, close=not keep, head_only=head_only, request_id=request_id.text))
         if response.file is not None:
             with response.file as file:
                 await self._send_file(file, head_only=head_only)
+        if response.stream is not None and not head_only and not self._closing:
+            await self._send_stream(response.stream)
         return keep
+
+    async def _send_stream(self, stream: AsyncGenerator[bytes, None]) -> None:
+        """Send pieces as they come, until the client is gone; one that does not take a piece in time is cut off."""
+        self._enter(Phase.STREAMING, inf)
+        # A group of errors would hide that the client is gone.
+        gone = contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError)
+        async with contextlib.aclosing(stream), trio.open_nursery() as nursery:
+            nursery.start_soon(self._notice_end, gone, nursery.cancel_scope)
+            with gone:
+                async for piece in stream:
+                    self.due = trio.current_time() + self._limits.send_seconds
+                    await self._stream.send_all(piece)
+                    self.due = inf
+            nursery.cancel_scope.cancel()
+
+    async def _notice_end(self, gone: contextlib.AbstractContextManager[None], scope: trio.CancelScope) -> None:
+        """Cancel once the client has closed its side; what it sends is read and dropped."""
+        with gone:
+            while await self._stream.receive_some(READ_SIZE):
+                pass
+        scope.cancel()
 
     async def _send_file(self, file: BinaryIO, *, head_only: bool) -> None:
         if not head_only:

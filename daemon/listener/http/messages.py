@@ -7,7 +7,7 @@ sender; it never quotes a secret or another sender's data.
 import email.utils
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
@@ -49,13 +49,18 @@ class Request:
 
 @frozen
 class Response:
-    """An answer. `content_type` matters only with a body. A large body comes from a `file` instead."""
+    """An answer. `content_type` matters only with a body. A large body comes from a `file` instead.
+
+    One that grows while it is read comes from a `stream`: it ends with its connection, which may be cut off at any
+    time.
+    """
 
     status: int = 200
     body: bytes = field(default=b"", repr=False)
     content_type: bytes = b""
     headers: Headers = field(default=(), repr=False)
     file: BinaryIO | None = field(default=None, repr=False)
+    stream: AsyncGenerator[bytes, None] | None = field(default=None, repr=False)
 
 
 @frozen
@@ -109,9 +114,9 @@ def encode(response: Response, *, close: bool, head_only: bool, request_id: str)
     parts = [_STATUS_LINES[response.status], _clock.read(), b"x-request-id: %s\r\n" % request_id.encode("ascii")]
     if close:
         parts.append(b"connection: close\r\n")
-    if length:
+    if length or response.stream is not None:
         parts.append(b"content-type: %s\r\n" % response.content_type)
-    if response.status not in _BODILESS:
+    if response.status not in _BODILESS and response.stream is None:
         parts.append(b"content-length: %d\r\n" % length)
     parts += [b"%s: %s\r\n" % header for header in response.headers]
     parts.append(b"\r\n")

@@ -1,0 +1,76 @@
+"""The history of a connection, as JSON values: its full syncs, and what became of its entities lately.
+
+It has ids and fixed words, no customer data. Old rows are forgotten in the background.
+"""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from daemon.errors import StorageTrouble
+from daemon.model import ConnectionId, ExternalId, Kind
+from daemon.storage import history
+from daemon.storage.connections import Stored, everyone
+from daemon.storage.database import Storage
+from daemon.storage.history import KEPT, MOST_AT_ONCE, HistoryRow, PastRun
+
+MOST_RUNS = 50
+MOST_SETTLEMENTS = 200
+
+FORGET_EVERY = 3600.0
+"""Seconds between two times that old rows are forgotten. Lists leave them out at once."""
+
+
+async def of_site(storage: Storage, stored: Stored, now: float) -> dict[str, Any]:
+    """Return the latest full syncs and settlements of a connection, the latest first."""
+    runs = await storage.read(history.runs, stored.id, MOST_RUNS)
+    rows = await storage.read(history.latest, stored.id, now - KEPT, MOST_SETTLEMENTS)
+    return {"full_syncs": [_run(run, now) for run in runs], "settlements": [_settlement(row) for row in rows]}
+
+
+async def of_entity(
+    storage: Storage, connection_id: ConnectionId, kind: Kind, external_id: ExternalId, now: float
+) -> list[dict[str, Any]]:
+    """Return the latest settlements of an entity, the latest first."""
+    rows = await storage.read(history.of_entity, connection_id, kind, external_id, now - KEPT)
+    return [_settlement(row) for row in rows]
+
+
+async def forget_old(storage: Storage, now: Callable[[], float]) -> None:
+    """Forget old rows, some at a time. Runs until cancelled."""
+    while True:
+        with contextlib.suppress(StorageTrouble):  # the next time does
+            for stored in await storage.read(everyone):
+                while await storage.write(history.forget, (stored.id, now() - KEPT)) == MOST_AT_ONCE:
+                    await trio.lowlevel.checkpoint()
+        await trio.sleep(FORGET_EVERY)
+
+
+def _run(run: PastRun, now: float) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "kind": run.kind.value,
+        "mode": run.mode,
+        "state": run.state,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "seconds": round(max(0.0, (run.finished_at or now) - run.started_at), 1),
+        "succeeded": run.succeeded,
+        "seen": run.seen,
+        "done": run.done,
+        "failed": run.failed,
+        "held_removals": run.held_removals,
+    }
+
+
+def _settlement(row: HistoryRow) -> dict[str, Any]:
+    return {
+        "kind": row.kind.value,
+        "id": row.external_id,
+        "at": row.at,
+        "result": row.result.value,
+        "reason": row.reason,
+        "run": row.run,
+    }

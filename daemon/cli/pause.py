@@ -1,0 +1,21 @@
+"""`ignite-sync pause`: an operator keeps the daemon from making calls for a connection."""
+
+from pathlib import Path
+
+import click
+
+from daemon.cli.client import ask
+from daemon.cli.group import config_option, site_argument
+
+
+@click.command()
+@site_argument
+@config_option
+def pause(path: Path | None, site: str) -> None:
+    """Make no more calls to the store and to SparkLayer for SITE.
+
+    Webhooks are still taken, and their changes wait. A full sync on its way goes on after: ignite-sync resume SITE.
+    Disconnecting the site ends the pause.
+    """
+    changed = ask(path, lambda source: source.set_pause(site, paused=True))["changed"]
+    click.echo(f"{site} is paused" if changed else f"{site} was paused already")

@@ -1,0 +1,17 @@
+"""`ignite-sync resume`: the end of a pause."""
+
+from pathlib import Path
+
+import click
+
+from daemon.cli.client import ask
+from daemon.cli.group import config_option, site_argument
+
+
+@click.command()
+@site_argument
+@config_option
+def resume(path: Path | None, site: str) -> None:
+    """Make calls for SITE again: waiting changes are worked on, and a full sync on its way goes on."""
+    changed = ask(path, lambda source: source.set_pause(site, paused=False))["changed"]
+    click.echo(f"{site} is resumed" if changed else f"{site} was not paused")

@@ -1,0 +1,60 @@
+"""The issues of a site as a list that can be narrowed down, and as a CSV file. Pure."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from daemon.page.rendering import web_link
+
+COLUMNS = ("site", "kind", "id", "name", "since", "code", "problem", "link")
+
+FORMULA = re.compile(r"^\s*[=+\-@|%\t\r\n]")
+"""The beginning of a cell that a spreadsheet may take for a formula, whose text a merchant's data decides."""
+
+Issues = Sequence[Mapping[str, Any]]
+
+
+def narrowed(issues: Issues, kind: str, code: str) -> list[Mapping[str, Any]]:
+    """Return the issues of a kind that have a problem with that code; an empty text stands for all."""
+    return [
+        issue
+        for issue in issues
+        if kind in {"", issue["kind"]} and (not code or any(problem["code"] == code for problem in issue["problems"]))
+    ]
+
+
+def choices(issues: Issues) -> tuple[list[str], list[str]]:
+    """Return the kinds and the codes that issues have."""
+    kinds = dict.fromkeys(issue["kind"] for issue in issues)
+    return list(kinds), sorted({problem["code"] for issue in issues for problem in issue["problems"]})
+
+
+def as_csv(issues: Issues) -> bytes:
+    """Return issues as CSV, a row for each problem."""
+    text = io.StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
+    writer.writerow(COLUMNS)
+    writer.writerows([_cell(value) for value in row] for row in _rows(issues))
+    # Without the mark, Excel takes UTF-8 for a local encoding.
+    return text.getvalue().encode("utf-8-sig")
+
+
+def file_name(site: str) -> str:
+    """Return the name of a site's file, in characters that every system takes."""
+    return f"issues-{re.sub(r'[^A-Za-z0-9.-]', '-', site)}.csv"
+
+
+def _rows(issues: Issues) -> Iterator[Sequence[str]]:
+    for issue in issues:
+        since = datetime.fromtimestamp(issue["since"], UTC).isoformat(timespec="seconds")
+        entity = (issue["site"], issue["kind"], issue["id"], issue["name"] or "", since)
+        for problem in issue["problems"]:
+            yield *entity, problem["code"], problem["message"], web_link(issue["url"])
+
+
+def _cell(value: str) -> str:
+    """Return a value that a spreadsheet shows as a text."""
+    return f"'{value}" if FORMULA.match(value) else value

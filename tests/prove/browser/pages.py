@@ -35,10 +35,23 @@ def search(visitor: Visitor, site: str, text: str, kind: str = "all kinds") -> N
     visitor.press("Explain")
 
 
+def _follow_link(visitor: Visitor) -> None:
+    """Make a link for the merchant, and open it without a session."""
+    visitor.go("/sites/test/bikes")
+    visitor.press("Make a link for the merchant")
+    address = visitor.page.get_by_label("Link to the issues").input_value()
+    visitor.context.clear_cookies()
+    visitor.go(address)
+
+
 PAGES: Mapping[str, ShownPage] = {
     "login": ShownPage(route="/login", show=_at("/login"), heading="Log in", with_session=False),
     "connections": ShownPage(route="/", show=_at("/"), heading="Connections"),
     "connection": ShownPage(route="/sites/{env}/{site_id}", show=_at("/sites/test/bikes"), heading="test/bikes"),
+    "history": ShownPage(
+        route="/sites/{env}/{site_id}/history", show=_at("/sites/test/bikes/history"), heading="History of test/bikes"
+    ),
+    "merchant": ShownPage(route="/shared/issues/{link}", show=_follow_link, heading="What to mend in your store"),
     "search": ShownPage(
         route="/search", show=lambda visitor: search(visitor, "test/bikes", "SO-B909-L", "products"), heading="Search"
     ),

@@ -12,7 +12,7 @@ CUT_OFF = """
 """Elements beyond the right edge. Tables and JSON scroll in a box of their own."""
 
 SMALL_TARGETS = f"""
-() => [...document.querySelectorAll('{TARGETS}')].filter(element => !element.matches('.skip, [tabindex]'))
+() => [...document.querySelectorAll('{TARGETS}')].filter(element => element.checkVisibility() && !element.matches('.skip, [tabindex]'))
   .map(element => {{
     const box = (element.type === 'checkbox' ? element.closest('label') : element).getBoundingClientRect()
     const least = element.type === 'checkbox' || element.matches('main a') ? 24 : 40
@@ -24,7 +24,7 @@ SMALL_TARGETS = f"""
 
 NUMBER_TARGETS = f"""
 () => {{
-  const targets = [...document.querySelectorAll('{TARGETS}')]
+  const targets = [...document.querySelectorAll('{TARGETS}')].filter(element => element.checkVisibility())
   targets.forEach((target, number) => target.dataset.number = number)
   return targets.length
 }}

@@ -12,7 +12,8 @@ CUT_OFF = """
 """Elements beyond the right edge. Tables and JSON scroll in a box of their own."""
 
 SMALL_TARGETS = f"""
-() => [...document.querySelectorAll('{TARGETS}')].filter(element => element.checkVisibility() && !element.matches('.skip, [tabindex]'))
+() => [...document.querySelectorAll('{TARGETS}')]
+  .filter(element => element.checkVisibility() && !element.matches('.skip, [tabindex]'))
   .map(element => {{
     const box = (element.type === 'checkbox' ? element.closest('label') : element).getBoundingClientRect()
     const least = element.type === 'checkbox' || element.matches('main a') ? 24 : 40

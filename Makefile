@@ -24,9 +24,16 @@ engines: $(READY)
 	EVERY_ENGINE=1 $(BIN)/pytest -n 4 --dist worksteal -k postgres tests/engine tests/connections
 
 # The machines that try to break the daemon, each in its short form, the longest first; for the long forms see below.
+# Then the page in a browser, in one process: there is one browser and one site for all of its tests.
 .PHONY: prove
 prove: $(READY) $(PROMETHEUS)
 	PROMETHEUS=$(PROMETHEUS) $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation cluster crash power process interleavings throttle histories))
+	$(if $(ARGS),,$(BIN)/pytest tests/prove/browser)
+
+# Takes the pictures of the operators' page in docs/images again.
+.PHONY: screenshots
+screenshots: $(READY)
+	SCREENSHOTS=1 $(BIN)/pytest tests/prove/browser/test_screenshots.py
 
 conformance: $(READY)
 	$(BIN)/pytest tests/conformance $(ARGS)

@@ -79,14 +79,17 @@ class Neighbours:
 
 
 @contextlib.asynccontextmanager
-async def open_neighbours(stores: Sequence[Store], quota: int | None = QUOTA) -> AsyncIterator[Neighbours]:
-    """Serve a harness for each of the stores."""
+async def open_neighbours(
+    stores: Sequence[Store], quota: int | None = QUOTA, names: Sequence[str] = ()
+) -> AsyncIterator[Neighbours]:
+    """Serve a harness for each of the stores; the sites have these `names`, or `site-0` and so on."""
     async with contextlib.AsyncExitStack() as stack:
         listeners, url = await stack.enter_async_context(listening("127.0.0.1", 0))
         doors = [await stack.enter_async_context(listening("127.0.0.1", 0)) for _ in stores]
         # Entered last: a server that closes while it is cancelled would replace an error with Cancelled.
         nursery = await stack.enter_async_context(trio.open_nursery())
-        sites = [SparkLayer(SparkLayerOptions(site_id=f"site-{number}"), url) for number in range(len(stores))]
+        names = names or [f"site-{number}" for number in range(len(stores))]
+        sites = [SparkLayer(SparkLayerOptions(site_id=name), url) for name in names]
         nursery.start_soon(serve, _Sites({site.site_id: site for site in sites}), listeners)
         neighbours = Neighbours()
         for site, store, (door, shop_url) in zip(sites, stores, doors, strict=True):

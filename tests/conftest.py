@@ -11,7 +11,7 @@ import pytest
 
 from daemon.model import Secret
 from daemon.storage.database import InlineDatabase
-from tests import pgbouncer
+from tests import chromium, pgbouncer
 from tests.classes import held, table
 from tests.databases import Engines, new_database, using
 from tests.pgbouncer import Pooler, pooling
@@ -84,7 +84,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _missing() -> dict[str, str]:
     """Return the markers of tests whose program is not installed, with how to get it."""
-    programs = {"postgres": (binaries(), REMEDY), "pgbouncer": (pgbouncer.binary(), pgbouncer.REMEDY)}
+    programs = {
+        "postgres": (binaries(), REMEDY),
+        "pgbouncer": (pgbouncer.binary(), pgbouncer.REMEDY),
+        "chromium": (chromium.binary(), chromium.REMEDY),
+    }
     return {marker: remedy for marker, (program, remedy) in programs.items() if program is None}
 
 

@@ -1,0 +1,167 @@
+"""An operator at work in a browser: logs in, sees which connection needs what, acts, and finds an entity."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, StorageState, expect
+
+from daemon.page.page import WRONG
+from tests.prove.browser.conftest import OpenVisitor
+from tests.prove.browser.pages import search
+from tests.prove.browser.site import ANNA, Site
+from tests.prove.browser.visitor import Visitor
+
+pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
+
+TOYS, BOOKS = "/sites/test/toys", "/sites/test/books"
+
+
+def row(visitor: Visitor, name: str) -> Locator:
+    """Return the row of a table that begins with a name."""
+    return visitor.page.get_by_role("row").filter(has=visitor.page.get_by_role("rowheader", name=name))
+
+
+def tab_to(visitor: Visitor, target: Locator) -> None:
+    """Press the tab key until a target has the focus."""
+    for _ in range(200):
+        visitor.page.keyboard.press("Tab")
+        if target.evaluate("target => target === document.activeElement"):
+            return
+    raise AssertionError(f"the tab key does not reach {target}")
+
+
+def test_a_token_logs_in_and_a_wrong_one_does_not(visit: OpenVisitor) -> None:
+    visitor = visit()
+    visitor.refusals.add(401)
+    visitor.go("/audit")
+    expect(visitor.page).to_have_url(re.compile(r"/login$"))
+    visitor.log_in("wrong")
+    expect(visitor.page.get_by_role("alert")).to_have_text(WRONG)
+    expect(visitor.page.get_by_label("Your token")).to_be_empty()
+    visitor.log_in(ANNA)
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Connections")
+    visitor.press("Log out")
+    expect(visitor.page.get_by_label("Your token")).to_be_focused()
+    visitor.go("/audit")
+    expect(visitor.page).to_have_url(re.compile(r"/login$"))
+
+
+def test_every_state_is_seen_at_a_glance_the_most_urgent_first(visit: OpenVisitor, anna: StorageState) -> None:
+    visitor = visit(anna)
+    visitor.go("/")
+    sites = visitor.page.get_by_role("rowheader").get_by_role("link")
+    expect(sites).to_have_text([re.compile(f"test/{name}") for name in ("garden", "bikes", "kitchen", "toys", "books")])
+    for name, texts in {
+        "test/garden": ("blocked", "platform: credentials", "since"),
+        "test/bikes": ("needs a look", "full sync of products", "1 missing"),
+        "test/books": ("works", "registered"),
+    }.items():
+        for text in texts:
+            expect(row(visitor, name)).to_contain_text(text)
+    row(visitor, "test/bikes").get_by_role("link").click()
+    visitor.page.get_by_text("store/order/refund/created is missing: BigCommerce answered 422").wait_for()
+    for heading in ("Issues (7)", "Parked changes (3)", "Held removals (8)"):
+        visitor.page.get_by_role("heading", name=heading).wait_for()
+    visitor.page.get_by_text('Variant "M" (id 54) has no SKU, so it was not synced.').wait_for()
+    expect(visitor.page.get_by_role("progressbar", name="Full sync of products")).to_have_attribute("value", "57")
+    issue = visitor.page.get_by_role("link", name="Open Mountain Bike Socks in the store")
+    expect(issue).to_have_attribute("href", "https://store-bikes.example/manage/products/edit/3")
+
+
+def test_a_full_sync_is_started_seen_to_proceed_and_ends(visit: OpenVisitor, anna: StorageState, site: Site) -> None:
+    visitor = visit(anna)
+    visitor.go(BOOKS)
+    products, progress = row(visitor, "products"), visitor.page.get_by_role("progressbar")
+    with site.hold("books", "PATCH */products/*2") as held:
+        visitor.press("Refresh products")
+        expect(visitor.page.get_by_role("status")).to_have_text("A full sync that writes everything was started.")
+        site.run(held.arrived)
+        site.when("books", "products", lambda kind: kind["full_sync"]["done"] == 1)
+        visitor.go(BOOKS)
+        expect(progress).to_have_attribute("value", "50")
+        expect(products).to_contain_text("2 seen, 1 done, 0 failed")
+        expect(products.get_by_role("button")).to_have_text(["Cancel products"])
+    site.when("books", "products", lambda kind: kind["full_sync"]["state"] == "ended")
+    visitor.go(BOOKS)
+    expect(products).to_contain_text("(refresh): succeeded")
+    expect(progress).to_have_count(0)
+
+
+def test_a_parked_change_is_retried_and_another_dropped(visit: OpenVisitor, anna: StorageState, site: Site) -> None:
+    visitor = visit(anna)
+    visitor.go(TOYS)
+    visitor.press("Retry 10")
+    expect(visitor.page.get_by_role("status")).to_have_text("The parked changes are tried again.")
+    site.until_sparklayer("toys", "customers", lambda customers: "Renamed" in str(customers["10"]))
+    visitor.press("Drop 11")
+    expect(visitor.page.get_by_role("status")).to_have_text("The parked changes were dropped.")
+    for gone in ("Retry 10", "Drop 10", "Retry 11", "Drop 11"):
+        expect(visitor.page.get_by_role("button", name=gone)).to_have_count(0)
+    expect(visitor.page.get_by_role("button", name="Retry 12")).to_be_visible()
+    site.until_sparklayer("toys", "customers", lambda customers: "Renamed" not in str(customers["11"]))
+
+
+def test_removals_are_allowed_by_name(visit: OpenVisitor, anna: StorageState, site: Site) -> None:
+    visitor = visit(anna)
+    visitor.go(TOYS)
+    chosen = [visitor.page.get_by_label(name) for name in ("Riders Company", "Nationwide Supply")]
+    for box in chosen:
+        box.check()
+    visitor.press("Allow the chosen removals of customers")
+    expect(visitor.page.get_by_role("status")).to_have_text("The removals were allowed.")
+    site.until_sparklayer("toys", "customers", lambda customers: not customers.keys() & {"3", "5"})
+    site.until_sparklayer("toys", "customers", lambda customers: customers.keys() >= {"1", "2", "6", "7", "8"})
+    for box in chosen:
+        expect(box).to_have_count(0)
+
+
+def test_the_keyboard_alone_is_enough(visit: OpenVisitor, site: Site) -> None:
+    visitor = visit()
+    page, keyboard = visitor.page, visitor.page.keyboard
+    visitor.go("/")
+    expect(page.get_by_label("Your token")).to_be_focused()
+    keyboard.type(ANNA)
+    keyboard.press("Enter")
+    page.get_by_role("heading", name="Connections").wait_for()
+    keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    keyboard.press("Enter")
+    tab_to(visitor, page.get_by_role("link", name="test/toys"))
+    keyboard.press("Enter")
+    page.get_by_role("heading", name="test/toys").wait_for()
+    tab_to(visitor, page.get_by_role("button", name="Sync orders", exact=True))
+    keyboard.press("Space")
+    expect(page.get_by_role("status")).to_have_text("A full sync was started.")
+    tab_to(visitor, page.get_by_label("The Bike Mechanics"))
+    keyboard.press("Space")
+    tab_to(visitor, page.get_by_role("button", name="Allow the chosen removals of customers"))
+    keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("The removals were allowed.")
+    site.until_sparklayer("toys", "customers", lambda customers: "4" not in customers)
+
+
+@pytest.mark.parametrize(
+    ("text", "heading"),
+    [
+        ("SO-B909-L", "products 3: Mountain Bike Socks"),
+        ("Mountain Bike Socks", "products 3: Mountain Bike Socks"),
+        ("carla0@adventure-works.com", "customers 8: Clamps & Brackets Co."),
+        ("#104", "orders 104"),
+        ("104", "orders 104"),
+    ],
+)
+def test_a_search_finds_what_people_call_it(visit: OpenVisitor, anna: StorageState, text: str, heading: str) -> None:
+    visitor = visit(anna)
+    search(visitor, "test/bikes", text)
+    visitor.page.get_by_role("heading", name=re.compile(f"^{re.escape(heading)}")).first.wait_for()
+    assert text not in visitor.page.url
+
+
+def test_a_search_says_why_a_variant_is_missing_and_that_nothing_is_known(
+    visit: OpenVisitor, anna: StorageState
+) -> None:
+    visitor = visit(anna)
+    search(visitor, "test/bikes", "Road-150")
+    visitor.page.get_by_text('Variant "62" (id 78) has no SKU, so it was not synced. Add a SKU').wait_for()
+    search(visitor, "test/bikes", "no-such-sku")
+    expect(visitor.page.get_by_role("status")).to_have_text("Neither the store nor SparkLayer has no-such-sku.")

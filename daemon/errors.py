@@ -24,8 +24,10 @@ never to logs. Logs get `reason`, a short fixed word such as `http_503`.
 
 import enum
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from daemon.model import Site
+if TYPE_CHECKING:  # `--help` must not wait for attrs
+    from daemon.model import Site
 
 
 class Side(enum.StrEnum):
@@ -136,7 +138,7 @@ class Invalid(CallerError):
 class Paused(Invalid):
     """An operator has paused the connection, so nothing is called for it."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: "Site") -> None:
         super().__init__(f"the connection {site} is paused; resume it with: ignite-sync resume {site}")
 
 

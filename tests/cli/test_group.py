@@ -23,7 +23,7 @@ def test_it_says_its_version() -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["rum"], "No such command 'rum'. Did you mean 'run'? (see: main --help)"),
+        (["isues"], "No such command 'isues'. Did you mean 'issues'? (see: main --help)"),
         (["run", "--cofig"], "No such option '--cofig'. Did you mean '--config'? (see: main run --help)"),
         (
             ["sync", "live/x"],

@@ -27,6 +27,8 @@ def status(**full_sync: Any) -> dict[str, Any]:
         "site": "live/x",
         "state": "active",
         "blocked": None,
+        "blocked_since": None,
+        "paused_since": None,
         "webhooks": None,
         "throttles": [],
     }

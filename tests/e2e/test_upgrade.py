@@ -16,7 +16,8 @@ STEP = '''
 """A later release's step, which only adds."""
 from alembic import op
 
-revision, down_revision, floor = "{revision}", "{down}", "{floor}"
+revision, down_revision = "{revision}", "{down}"
+floor = "{floor}"
 
 
 def upgrade() -> None:

@@ -61,7 +61,7 @@ def test_a_page_has_its_picture(picture: str) -> None:
 
 def test_no_picture_is_left_over_and_no_page_without_one() -> None:
     assert {path.stem for path in IMAGES.iterdir()} == PICTURES.keys()
-    page = Page(tokens=[TOKEN], secret_keys=[TOKEN.token], operations={}, entered=_nothing, now=float)
+    page = Page(tokens=[TOKEN], secret_keys=[TOKEN.token], operations={}, entered=_nothing, shared=_nothing, now=float)
     routes = {route.pattern for route in page.routes() if route.method == "GET"}
     # A new page: name it in pages.py, take its picture by `make screenshots`, and show that in docs/page.md.
     assert routes - NOT_PAGES == {shown.route for shown in PAGES.values() if shown.route}

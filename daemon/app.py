@@ -64,6 +64,7 @@ from daemon.listener.routes import Route, Routes, described
 from daemon.listener.webhooks import Webhooks
 from daemon.model import ApiKey, Secret, Site
 from daemon.notifications.notifier import build_notifier
+from daemon.observability.collector import freeze
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.observability.service_manager import keep_informed
@@ -85,10 +86,6 @@ SWITCH_SECONDS = 0.001
 """Longest time that a thread keeps the interpreter's lock while others wait. A commit passes through three threads, and
 with Python's 5 ms each of them may wait that long for a busy trio, and every webhook with it (benchmarks.webhooks).
 """
-
-FREEZE_SECONDS = 60.0
-"""Time until connections, caches and compiled statements are built. With twenty connections, each full collection would
-scan them for 20 ms, every few seconds, and stop every thread meanwhile."""
 
 log = structlog.get_logger()
 
@@ -190,7 +187,7 @@ async def serve(
             address = await _bound(nursery, server, settings)
             nursery.start_soon(daemon.supervisor.run)
             nursery.start_soon(daemon.tenure.run, ConnectionWork(daemon.lifecycle))
-            nursery.start_soon(_until, stop, _freeze)
+            nursery.start_soon(_until, stop, freeze)
             nursery.start_soon(daemon.teardown.run)
             nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
             nursery.start_soon(_until, stop, daemon.intake.last_webhooks.run)
@@ -230,13 +227,6 @@ async def _open_wakeups(settings: Settings) -> AsyncIterator[Wakeups]:
             yield NodeWakeups(messages=messenger)
     else:
         yield NoWakeups()
-
-
-async def _freeze() -> None:
-    """Hide from the collector what the daemon has built by the end of its first minute."""
-    await trio.sleep(FREEZE_SECONDS)
-    gc.collect()
-    gc.freeze()
 
 
 async def _until(stop: trio.Event, task: Callable[[], Awaitable[None]]) -> None:

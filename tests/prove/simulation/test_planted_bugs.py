@@ -43,7 +43,7 @@ FOUND = {
     "one-403-blocks-a-kind": (13, "still blocked"),
     "no-quota": (0, "limit is used up"),
     "brake-by-absence-only": (5, "nobody has allowed it"),
-    "foreign-404-believed": (24, "not equal"),
+    "foreign-404-believed": (74, "not equal"),
     "put-without-carry-over": (0, "an edit in SparkLayer was undone"),
     "balance-written-back": (1, "an edit in SparkLayer was undone"),
     "removal-without-confirmation": (13, "in the store all the time is gone"),

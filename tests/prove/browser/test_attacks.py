@@ -139,7 +139,7 @@ def test_a_reader_has_no_action_and_makes_none(visit: OpenVisitor, ben: StorageS
     visitor = visit(ben)
     visitor.refusals.add(403)
     visitor.go("/sites/test/bikes")
-    expect(visitor.page.get_by_role("button")).to_have_text(["Log out"])
+    expect(visitor.page.get_by_role("button")).to_have_text(["Log out", "Narrow down"])
     expect(visitor.page.get_by_role("checkbox")).to_have_count(0)
     visitor.go(BOOKS)
     before = actions(site)

@@ -220,7 +220,10 @@ async def _exclude(world: World) -> None:
     """Have the merchant exclude most customers at once, and everything read after that."""
     customers = world.site.state.customers.customers
     if len(customers) >= SMALL_KIND and not world.excluded:
-        world.excluded = [key for key in world.merchant.clientele.exclude_most() if key in _names(world)]
+        known = _names(world)
+        excluded = [key for key in world.merchant.clientele.exclude_most() if key in known]
+        # Up to half of them may go: others had left the store's groups before.
+        world.excluded = excluded if len(excluded) > len(known) / 2 else []
         await ignite(world, "POST", "/status/customers")
 
 

@@ -18,7 +18,7 @@ from daemon.cli import stopping
 from daemon.cli.client import Daemon, RefusedError
 from daemon.cli.group import Stop
 from daemon.config import Settings
-from daemon.errors import CallerError, ConfigError, StorageTrouble, raise_config_error
+from daemon.errors import CallerError, ConfigError, StorageTrouble, first_inside, raise_config_error
 from daemon.model import Secret
 from daemon.model.operators import OFFLINE
 from daemon.observability.logging import configure
@@ -52,24 +52,27 @@ class Offline(Daemon):
 
         async def answered() -> Any:
             async with _opened(place, asked.path) as storage:
-                try:
-                    admin = (await compose(self._settings, storage, Metrics())).admin
-                    return await admin.operations[method, asked.path](order or dict(parse_qsl(asked.query)), OFFLINE)
-                except (CallerError, StorageTrouble) as error:
-                    return error  # raised below, since the database's nursery would wrap it
+                admin = (await compose(self._settings, storage, Metrics())).admin
+                return await admin.operations[method, asked.path](order or dict(parse_qsl(asked.query)), OFFLINE)
 
-        try:
-            answer = stopping.run(answered)
-            if isinstance(answer, StorageTrouble):
-                raise answer
-        except StorageTrouble as trouble:
-            raise Stop(f"database {self._settings.database.shown}: {trouble}") from None
-        except BaseExceptionGroup as group:  # nurseries wrap a ConfigError too; anything else is raised as it is
-            raise_config_error(group)
+        return run_offline(self._settings, answered)
+
+
+def run_offline(settings: Settings, task: Callable[[], Awaitable[R]]) -> R:
+    """Run a task on the database. Raises ConfigError, RefusedError for an impossible operation, and Stop."""
+    try:
+        return stopping.run(task)
+    except (CallerError, StorageTrouble) as error:
+        cause: BaseException | None = error
+    except BaseExceptionGroup as group:  # the database's nursery wraps what ends it; anything else is raised as it is
+        raise_config_error(group)
+        known, others = group.split((CallerError, StorageTrouble))
+        if known is None or others is not None:
             raise
-        if isinstance(answer, CallerError):
-            raise RefusedError(str(answer))
-        return answer
+        cause = first_inside(known)
+    if isinstance(cause, StorageTrouble):
+        raise Stop(f"database {settings.database.shown}: {cause}")
+    raise RefusedError(str(cause))
 
 
 @contextlib.asynccontextmanager

@@ -6,6 +6,7 @@ start would. The daemon's database is only read, for a moment, and may not be th
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,10 @@ import trio
 
 from daemon.admin.verify import Verification, scratch_database
 from daemon.app import compose
-from daemon.cli import stopping
-from daemon.cli.client import RefusedError
-from daemon.cli.group import Stop
+from daemon.cli.offline import run_offline
 from daemon.config import Settings
 from daemon.engine.supervisor import close
-from daemon.errors import CallerError, Invalid, NoDatabaseYet, NotFound, StorageTrouble, raise_config_error
+from daemon.errors import Invalid, NoDatabaseYet, NotFound
 from daemon.listener.ignite import site_named
 from daemon.model import Site
 from daemon.observability.logging import configure
@@ -33,23 +32,7 @@ TELL_SECONDS = 0.5
 def dry_run(settings: Settings, site: str, kind: str | None, tell: Callable[[Any], None], *, everything: bool) -> Any:
     """Make a dry run; `tell` gets its state now and then. Raises ConfigError, and Stop for what is impossible."""
     configure("error")
-
-    async def answered() -> Any:
-        try:
-            return await _dry_run(settings, site, kind, tell, everything=everything)
-        except CallerError as error:
-            return error  # raised below, since the database's nursery would wrap it
-
-    try:
-        answer = stopping.run(answered)
-    except StorageTrouble as trouble:
-        raise Stop(f"database {settings.database.shown}: {trouble}") from None
-    except BaseExceptionGroup as group:  # nurseries wrap a ConfigError too; anything else is raised as it is
-        raise_config_error(group)
-        raise
-    if isinstance(answer, CallerError):
-        raise RefusedError(str(answer))
-    return answer
+    return run_offline(settings, partial(_dry_run, settings, site, kind, tell, everything=everything))
 
 
 async def _dry_run(

@@ -1,12 +1,15 @@
 """`ignite-sync verify` against a daemon with canned answers: its polls, its lines and its exit codes."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from daemon.cli import verify as command
-from tests.cli.admin import admin, assert_one_line, call
+from daemon.storage.database import open_database
+from tests.cli.admin import admin, assert_one_line, call, unused_port, write_config
 
 COUNTS = dict.fromkeys(("create", "change", "unchanged", "remove", "held", "issues", "failing"), 0)
 SITE = ("verify", "live/x")
@@ -109,3 +112,19 @@ def test_ctrl_c_ends_it_in_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
         result = call(*SITE, "--config", "s.toml")
     assert result.exit_code == 1
     assert server.asked[-1][:2] == ("POST", "/admin/verify/cancel")
+
+
+@pytest.mark.parametrize("makes_database", [False, True], ids=["no database yet", "a database"])
+def test_without_a_daemon_an_unknown_site_is_one_line(*, makes_database: bool) -> None:
+    write_config(unused_port())
+    if makes_database:
+
+        async def make() -> None:
+            async with open_database(Path("ignite-sync.db").absolute()):
+                pass
+
+        trio.run(make)
+    result = call("verify", "live/none", "--config", "s.toml")
+    assert (result.exit_code, result.stdout) == (1, "")
+    line = "ignite-sync: no connection live/none that is to be worked on; the settings have: none"
+    assert result.stderr.splitlines()[1:] == [line]

@@ -118,9 +118,10 @@ def test_ctrl_c_ends_it_in_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_daemon_an_unknown_site_is_one_line(*, makes_database: bool) -> None:
     write_config(unused_port())
     if makes_database:
+        file = Path("ignite-sync.db").absolute()
 
         async def make() -> None:
-            async with open_database(Path("ignite-sync.db").absolute()):
+            async with open_database(file):
                 pass
 
         trio.run(make)

@@ -130,7 +130,9 @@ class AdaptivePolicy:
     def _count(self, now: float, began: float, *, refused: bool) -> bool:
         """Count an answer; return whether 429s crowd."""
         if now - self._second.since > MEASURED_SECONDS:
-            self._second_before, self._second = self._second, Tally(now)
+            # After a silence, the second before it says nothing of the present pace.
+            silent = now - self._second.since > 2 * MEASURED_SECONDS
+            self._second_before, self._second = Tally(now) if silent else self._second, Tally(now)
         self._second.count(refused=refused)
         if began < self._stepped:
             return False  # The answer belongs to the previous rate.

@@ -51,8 +51,8 @@ def _install(container: Container) -> None:
     container.run("systemd-run --unit=sandbox -- /opt/ignite-sync/bin/python -m daemon.sandbox --products 30")
     container.until("the sandbox tells where it is", lambda: "{" in _said(container, "sandbox"))
     told = next(line for line in _said(container, "sandbox").splitlines() if line.startswith("{"))
-    container.write("/root/ignite-sync.toml", _settings(json.loads(told)))
-    container.run(put, cwd="/root")
+    container.write("/srv/ignite-sync.toml", _settings(json.loads(told)))
+    container.run(put, cwd="/srv")
     container.run("install -m 644 /opt/checkout/config/ignite-sync.service /etc/systemd/system/")
     container.run("systemd-analyze verify ignite-sync.service")
     container.run("systemctl daemon-reload")
@@ -74,9 +74,9 @@ def _reloads(container: Container) -> None:
     container.run(f'sed -i \'s/admin_token = "token"/admin_token = "renewed"/\' {CONFIG}')
     container.run("systemctl reload ignite-sync")
     container.until("the new token is known", lambda: "active" in container.run(COMMAND.format("status"), code=None))
-    container.run(f"cp {CONFIG} /root/good && echo '[[' >> {CONFIG} && systemctl reload ignite-sync")
+    container.run(f"cp {CONFIG} /srv/good && echo '[[' >> {CONFIG} && systemctl reload ignite-sync")
     container.until("a bad file is told", lambda: "settings not reloaded" in _said(container))
-    container.run(f"cat /root/good > {CONFIG}")
+    container.run(f"cat /srv/good > {CONFIG}")
     assert _pid(container) == pid
     container.run("systemctl restart ignite-sync")
     for _ in range(20):  # from the first moment of the new process on
@@ -125,7 +125,7 @@ def _is_backed_up_and_restored(container: Container) -> None:
     assert "stop that one first" in container.run(COMMAND.format("restore one.db"), cwd="/var/backups", code=1)
     container.run("systemctl stop ignite-sync")
     container.run(COMMAND.format("status"), code=1)  # by root, from the file: it locks nobody out
-    said = container.run(COMMAND.format("restore /var/backups/one.db"), cwd="/root")
+    said = container.run(COMMAND.format("restore /var/backups/one.db"), cwd="/srv")
     assert f"{DATABASE}: restored from /var/backups/one.db" in said
     assert container.run(f"stat -c '%U %G %a' {DATABASE}").strip() == "ignite-sync ignite-sync 600"
     container.run("systemctl start ignite-sync")
@@ -143,7 +143,7 @@ def _stays_down_at_2(container: Container) -> None:
     container.until("it has ended", lambda: "ActiveState=failed" in container.run(shown))
     time.sleep(RESTARTS)
     assert set(container.run(shown).split()) == {"ActiveState=failed", "ExecMainStatus=2", "NRestarts=0"}
-    container.run(f"cat /root/good > {CONFIG} && systemctl start ignite-sync")
+    container.run(f"cat /srv/good > {CONFIG} && systemctl start ignite-sync")
     _ready(container)
     say("bad settings at the start: 2, and it stays down until a person has mended them")
 

@@ -124,6 +124,24 @@ async def test_a_burst_that_was_saved_up_is_not_taken_for_the_pace(
     assert refused < share * 4000
 
 
+def test_a_silence_before_a_search_does_not_dilute_its_pace() -> None:
+    """The first requests of a start may wait for a second answer before the others follow."""
+    rates = []
+    for silence in (0.0, 2.5):
+        policy = AdaptivePolicy(jitter=lambda: 0.5)
+        for number in range(5):
+            policy.accepted(100 + number / 100, 100.0, {})
+        began = 100.1 + silence
+        for number in range(30):
+            now = began + number / 100
+            if number < 20:
+                policy.accepted(now, began, {})
+            else:
+                policy.refused(now, began, {}, None)
+        rates.append(rate_of(policy))
+    assert rates[1] > 0.75 * rates[0]
+
+
 async def test_a_limit_that_falls_and_is_lifted_again_is_followed(autojump_clock: trio.testing.MockClock) -> None:
     fast, slow = token_bucket(200, 20), token_bucket(20, 20)
     seconds, _refused = await push(lambda now: slow(now) if 30 < now < 60 else fast(now), 20_000)

@@ -3,7 +3,8 @@
 A full sync that begins with an empty ledger *owes* a look at SparkLayer (`owe`). A SKU with a price there that has no
 owner afterwards gets a row in the ledger, as an entity that the store does not have (`leftover`). So the next read of
 everything, which does not see it either, removes its price and stock, unless too many are to be removed at once. A
-leftover owns nothing: a product that has its SKU takes the SKU at any time, and `forget_owned` then drops the leftover.
+product that has its SKU takes the SKU, and `forget_owned` then drops the leftover. A leftover owns its SKU only from the
+beginning of its removal until SparkLayer has carried that out, or refused it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -132,7 +133,8 @@ def forget_owned(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -
         leftovers = (*of_kind(ledger, connection_id, kind), c.external_id >= PREFIX, c.external_id < _AFTER)
         ids = conn.execute(select(c.external_id).where(*leftovers)).scalars()
         skus = [Sku(external_id.removeprefix(PREFIX)) for external_id in ids]
-        owned = [leftover(sku) for sku in ledgers.owners(conn, connection_id, kind, skus)]
+        present = ledgers.owners(conn, connection_id, kind, skus)
+        owned = [key for sku, owner in present.items() if (key := leftover(sku)) != owner]
         for part in in_parts(owned):
             conn.execute(delete(ledger).where(*of_kind(ledger, connection_id, kind), c.external_id.in_(part)))
             # One that is allowed or under way belongs to a person or to a batch by now.

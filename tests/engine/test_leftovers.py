@@ -301,6 +301,55 @@ async def test_a_restart_at_any_moment_loses_nothing(autojump_clock: MockClock, 
         assert bench.prices().keys() == bench.stock().keys() == skus(range(1, 7), 2)
 
 
+REMOVING = ["POST */batch-fetch-stock", "POST */batch-delete-stock", "PATCH */pricing"]
+"""The calls that remove a leftover."""
+
+
+@contextlib.asynccontextmanager
+async def removing(bench: Bench, calls: str, trouble: Any, times: int | None) -> AsyncIterator[None]:
+    """Work until the removal of leftovers has met `trouble` in `calls`."""
+    async with running(bench):
+        while not await bench.harness.everything_of("removals"):
+            await trio.sleep(0.01)
+        rule = bench.site.faults.add(calls, trouble, times=times)
+        with trio.fail_after(60):
+            while not rule.used:
+                await trio.sleep(0.01)
+        yield
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("calls", REMOVING)
+async def test_a_removal_that_fails_halfway_is_done_again(
+    autojump_clock: MockClock, calls: str, *, restart: bool
+) -> None:
+    async with lost() as bench:
+        async with removing(bench, calls, answer(503), times=1):
+            if not restart:
+                await settled(bench)
+        if restart:
+            bench.restart()
+            async with running(bench) as syncs:
+                await syncs.start(RunMode.NORMAL)
+                await trio.sleep(1000)
+                await settled(bench)
+        assert bench.prices().keys() == bench.stock().keys() == skus(range(1, 7), 2)
+        assert set(await bench.harness.ledger()) == set(bench.shop.products)
+        assert set(await bench.harness.owners()) == skus(range(1, 7), 2)
+
+
+async def test_a_product_takes_a_sku_whose_removal_sparklayer_refuses(autojump_clock: MockClock) -> None:
+    refusal = answer(400, '{"title": "No", "status": 400, "detail": "No"}', PROBLEM)
+    async with lost() as bench, removing(bench, "PATCH */pricing", refusal, times=1):
+        await settled(bench)
+        assert "S2" in bench.prices()
+        bench.shop.put(product("2", {"21": "S2"}, price="3.00", stock=9))
+        await bench.change("2")
+        await settled(bench)
+        assert (bench.prices()["S2"], bench.stock()["S2"]) == (3.0, 9)
+        assert (await bench.harness.owners())["S2"] == "2"
+
+
 def _reached(moment: str, modes: list[str]) -> bool:
     return len(modes) == (1 if moment == "before the look" else 2)
 

@@ -64,7 +64,8 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
             issues=(*plan.issues, *map(refused, words)),
             row=_row(plan, entry),
             waits_for=plan.waits_for | taken,
-            released=plan.released if isinstance(failure, GaveWay) else frozenset(),
+            # No product shall wait for a leftover that SparkLayer does not remove.
+            released=plan.released if isinstance(failure, GaveWay) or plan.job.leftover else frozenset(),
             again_after=again_after,
         )
     gone = plan.job.value is None

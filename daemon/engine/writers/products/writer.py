@@ -65,7 +65,8 @@ class ProductWriter(Writer[ProductJob, Plan]):
         owned = await context.storage.read(ledger.owners, context.connection.id, self.kind, {*skus.values()})
         for key, sku in skus.items():
             batch.leftovers.add(key)
-            if sku in owned:
+            # A removal that failed halfway has left the SKU to the leftover itself.
+            if owned.get(sku, key) != key:
                 batch.outcomes[key] = Outcome(
                     result=Result.REMOVED
                 )  # from the ledger: SparkLayer keeps a product's rows

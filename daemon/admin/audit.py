@@ -123,7 +123,7 @@ class AuditLog:
 
 def _check(operator: Operator) -> None:
     if operator.role is not Role.ACT:
-        raise NotAllowed(f"the token {operator.name} may read, not act")
+        raise NotAllowed(f"the token {operator.name} may read but not act")
 
 
 def _kept_answer(answer: Any) -> Any:

@@ -10,7 +10,7 @@ from daemon.listener.openapi import NO_OPERATOR, About, Answer, problems
 
 NO_SITE = problems(s404="No such connection.")
 INVALID = problems(s400="A parameter is wrong.", s415="The body is not JSON.")
-ACTION = NO_OPERATOR | INVALID | NO_SITE | problems(s403="The token may read, not act.")
+ACTION = NO_OPERATOR | INVALID | NO_SITE | problems(s403="The token may read but not act.")
 
 
 def _read(summary: str, schema: Any, query: type | None = None) -> About:
@@ -28,11 +28,11 @@ DESCRIBED: Mapping[tuple[str, str], About] = {
     ("GET", "/admin/issues"): _read("What merchants must fix", shapes.IssuesAnswer, shapes.OfSite),
     ("GET", "/admin/parked"): _read("Changes that used up their retries", shapes.ParkedAnswer, shapes.OfSite),
     ("GET", "/admin/removals"): _read("Removals that wait for a person", shapes.RemovalsAnswer, shapes.OfKind),
-    ("GET", "/admin/audit"): _read("What operators did", shapes.AuditAnswer, shapes.OfSite),
-    ("GET", "/admin/history"): _read("What happened lately", shapes.HistoryAnswer, shapes.HistoryOrder),
-    ("POST", "/admin/issues/link"): _action("Make a link for a merchant", shapes.LinkOrder, shapes.LinkAnswer),
-    ("POST", "/admin/pause"): _action("Make no calls for a connection", shapes.DisconnectOrder, shapes.PauseAnswer),
-    ("POST", "/admin/resume"): _action("Make calls for it again", shapes.DisconnectOrder, shapes.PauseAnswer),
+    ("GET", "/admin/audit"): _read("Actions of operators", shapes.AuditAnswer, shapes.OfSite),
+    ("GET", "/admin/history"): _read("Recent full syncs and settlements", shapes.HistoryAnswer, shapes.HistoryOrder),
+    ("POST", "/admin/issues/link"): _action("Create a link for a merchant", shapes.LinkOrder, shapes.LinkAnswer),
+    ("POST", "/admin/pause"): _action("Stop all calls for a connection", shapes.DisconnectOrder, shapes.PauseAnswer),
+    ("POST", "/admin/resume"): _action("Resume the calls for a connection", shapes.DisconnectOrder, shapes.PauseAnswer),
     ("POST", "/admin/explain"): About(
         summary="Explain an entity; nothing is changed",
         access="admin",
@@ -48,7 +48,7 @@ DESCRIBED: Mapping[tuple[str, str], About] = {
             **NO_OPERATOR,
             **INVALID,
             **NO_SITE,
-            **problems(s409="A dry run of the site is on its way."),
+            **problems(s409="A dry run of the site is already running."),
         },
     ),
     ("GET", "/admin/verify"): _read("The findings of the latest dry run", VerifyAnswer, shapes.OfSite),
@@ -59,16 +59,16 @@ DESCRIBED: Mapping[tuple[str, str], About] = {
         answers={200: Answer("Ended.", VerifyCancelled), **NO_OPERATOR, **INVALID, **NO_SITE},
     ),
     ("POST", "/admin/sync"): _action(
-        "Start a full sync", shapes.SyncOrder, shapes.RunAnswer, s409="A full sync of that kind is under way."
+        "Start a full sync", shapes.SyncOrder, shapes.RunAnswer, s409="A full sync of that kind is already running."
     ),
     ("POST", "/admin/sync/cancel"): _action(
         "End a full sync as failed",
         shapes.CancelOrder,
         shapes.RunAnswer,
-        s409="There is no full sync of that kind.",
+        s409="No full sync of that kind is running.",
     ),
     ("POST", "/admin/parked"): _action("Retry or drop parked changes", shapes.ParkedOrder, shapes.ChangedAnswer),
-    ("POST", "/admin/removals"): _action("Let held removals go", shapes.AllowOrder, shapes.AllowedAnswer),
+    ("POST", "/admin/removals"): _action("Allow held removals", shapes.AllowOrder, shapes.AllowedAnswer),
     ("POST", "/admin/connect"): _action(
         "Connect a site", shapes.ConnectOrder, shapes.ConnectAnswer, s409="The settings name this site."
     ),
@@ -84,7 +84,7 @@ DESCRIBED: Mapping[tuple[str, str], About] = {
         answers={
             200: Answer("The file.", None, "application/vnd.sqlite3"),
             **NO_OPERATOR,
-            **problems(s403="The token may read, not act.", s409="The database is on PostgreSQL."),
+            **problems(s403="The token may read but not act.", s409="The database is on PostgreSQL."),
         },
     ),
 }

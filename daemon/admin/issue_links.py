@@ -1,7 +1,7 @@
-"""Links that show a merchant the issues of one site, without a token of the operators.
+"""Links that show a merchant the issues of one site, without an operator's token.
 
-A link is signed: it names its site and its end, so no node stores it. Whoever has it may read these issues until then.
-It ends early when the key that signed it leaves `secret_keys`.
+A link is signed: it names its site and its end, so no node stores it. Anyone who has it may read these issues until
+then. It ends early when the key that signed it leaves `secret_keys`.
 """
 
 import base64

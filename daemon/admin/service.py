@@ -143,7 +143,7 @@ class AdminService:
         mode = RunMode.REFRESH if params.get("refresh") is True else RunMode.NORMAL
         run = await self.intake.start(site, kind, mode, allow_removals=params.get("allow_removals") is True)
         if run is None:
-            raise Conflict(f"a full sync of {kind.value} is on its way already; look at: ignite-sync status")
+            raise Conflict(f"a full sync of {kind.value} is already running; look at: ignite-sync status")
         return {"run": run}
 
     async def cancel_sync(self, params: Params) -> shapes.RunAnswer:
@@ -151,7 +151,7 @@ class AdminService:
         kind = _kind(params)
         run = await self.intake.cancel(_site(params), kind)
         if run is None:
-            raise Conflict(f"no full sync of {kind.value} is on its way")
+            raise Conflict(f"no full sync of {kind.value} is running")
         return {"run": run}
 
     async def connect(self, params: Params) -> shapes.ConnectAnswer:
@@ -181,11 +181,11 @@ class AdminService:
         return {"state": stored.state}
 
     async def pause(self, params: Params) -> Params:
-        """Make no more calls for a connection: {"site"} -> {"changed"}, False if it was paused already."""
+        """Stop all calls for a connection: {"site"} -> {"changed"}, False if it was already paused."""
         return {"changed": await self.lifecycle.set_pause(_site(params), paused=True)}
 
     async def resume(self, params: Params) -> Params:
-        """Make calls for a connection again: {"site"} -> {"changed"}, False if it was not paused."""
+        """Resume the calls for a connection: {"site"} -> {"changed"}, False if it was not paused."""
         return {"changed": await self.lifecycle.set_pause(_site(params), paused=False)}
 
     async def issues(self, params: Params) -> shapes.IssuesAnswer:
@@ -206,10 +206,10 @@ class AdminService:
         return {"path": path, "url": f"{public}{path}" if public else None, "until": until}
 
     async def shared_issues(self, link: str) -> Params:
-        """Return the issues that a link shows: {"site", "until", "issues"}. Raises NotFound for one that is over."""
+        """Return the issues that a link shows: {"site", "until", "issues"}. Raises NotFound for an expired link."""
         opened = self.links.open(link)
         if opened is None:
-            raise NotFound("the link is over, or incomplete; ask for a new one")
+            raise NotFound("the link has expired, or is incomplete; ask for a new one")
         return {"site": opened[0], "until": opened[1], **await self.issues({"site": opened[0]})}
 
     async def parked(self, params: Params) -> shapes.ParkedAnswer:
@@ -268,7 +268,7 @@ class AdminService:
             raise Invalid(f"{name}: must be the platform's id of the entity, or as text what people call it")
         explained = explain_called if name == "text" else explain
         if kind not in self.lifecycle.factory.kinds(stored.platform):
-            raise Invalid(f"kind: {kind.value} are not synced from such a store")
+            raise Invalid(f"kind: {kind.value} are not synced from this platform")
         async with self.guests.reader(stored) as runner:
             return await explained(runner, kind, asked)
 
@@ -279,7 +279,7 @@ class AdminService:
         if params.get("kind") is not None:
             kinds = tuple(kind for kind in kinds if kind is _kind(params))
             if not kinds:
-                raise Invalid(f"kind: {params['kind']} are not synced from such a store")
+                raise Invalid(f"kind: {params['kind']} are not synced from this platform")
         return self.verifications.start(stored, kinds, everything=params.get("all") is True)
 
     async def verify_state(self, params: Params) -> Params:
@@ -309,7 +309,7 @@ class AdminService:
             return [f"the database cannot be written ({error.reason})"]
         age = self.lifecycle.tenure.beat_age
         if age is not None and age > SURE_SECONDS:
-            return ["this node could not show for 7 seconds that it lives, so others may take its connections"]
+            return ["this node has not shown for 7 seconds that it is alive, so other nodes may take its connections"]
         return [f"{place} crashed and is about to be started again" for place in self.supervisor.resting]
 
     async def refresh(self) -> None:

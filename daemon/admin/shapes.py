@@ -60,7 +60,7 @@ class ConnectOrder(TypedDict):
 
 
 class ConnectAnswer(TypedDict):
-    """The state of a new connection; at `redirect_url` a merchant lets us in."""
+    """The state of a new connection; at `redirect_url` the merchant grants access."""
 
     state: Literal["active", "pending"]
     redirect_url: NotRequired[str]
@@ -73,7 +73,7 @@ class DisconnectOrder(TypedDict):
 
 
 class DisconnectAnswer(TypedDict):
-    """The state of a connection that leaves."""
+    """The state of a connection that is being removed."""
 
     state: str
 
@@ -154,7 +154,7 @@ class RemovalsAnswer(TypedDict):
 
 
 class AllowOrder(TypedDict):
-    """Held removals to let go."""
+    """Held removals to allow."""
 
     site: str
     kind: KindName
@@ -162,7 +162,7 @@ class AllowOrder(TypedDict):
 
 
 class AllowedAnswer(TypedDict):
-    """The number of entities whose removal was let go."""
+    """The number of entities whose removal was allowed."""
 
     allowed: int
 
@@ -189,7 +189,7 @@ class AuditAnswer(TypedDict):
 
 
 class ExplainOrder(TypedDict):
-    """An entity to explain: by its id, or by what people call it."""
+    """An entity to explain: by its id, or by a text that names it."""
 
     site: str
     kind: KindName
@@ -198,7 +198,7 @@ class ExplainOrder(TypedDict):
 
 
 class MatchShown(TypedDict):
-    """An entity that people may mean, and the field that matched."""
+    """An entity that a text may name, and the field that matched."""
 
     id: str
     by: str
@@ -278,7 +278,7 @@ class PauseAnswer(TypedDict):
 
 
 class LinkOrder(TypedDict):
-    """A link to a site's issues, good for some days."""
+    """A link to a site's issues that works for some days."""
 
     site: str
     days: NotRequired[int]

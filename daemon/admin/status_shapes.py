@@ -64,7 +64,7 @@ class CensusStatus(TypedDict):
 
 
 class GapStatus(TypedDict):
-    """Webhooks may have been missed; everything is read by then."""
+    """A possible gap in the webhooks; everything is read by `due_at`."""
 
     due_at: float
 
@@ -84,7 +84,7 @@ class KindStatus(TypedDict):
 
 
 class ThrottleStatus(TypedDict):
-    """The throttle of one API; a number that is unknown is not there."""
+    """The throttle of one API; unknown numbers are left out."""
 
     api: str
     waiting: int

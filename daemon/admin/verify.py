@@ -44,8 +44,8 @@ KEPT_SECONDS = 3600.0
 LOOK_SECONDS = 1.0
 
 UNKNOWN: Mapping[Kind, str] = {
-    Kind.STORE: "SparkLayer does not say beforehand if its key may set the base currency",
-    Kind.PRODUCTS: "SparkLayer does not say which product has a SKU: one of another product is refused when it is sent",
+    Kind.STORE: "SparkLayer does not say in advance whether these credentials may set the base currency",
+    Kind.PRODUCTS: "SparkLayer does not say which product owns a SKU; one of another product is refused when sent",
     Kind.CUSTOMERS: "SparkLayer lists no customer groups: an unknown group is refused when it is sent",
 }
 """Facts that no read of SparkLayer tells before a sync, by kind."""
@@ -173,9 +173,9 @@ class Verifications:
         """Start a dry run. Raises Conflict while there is one of the connection."""
         present = self._present.get(stored.id)
         if present is not None and present.running:
-            raise Conflict(f"a dry run of {stored.site} is on its way already")
+            raise Conflict(f"a dry run of {stored.site} is already running")
         if self._nursery is None:
-            raise Conflict("the daemon starts, or stops; try again")
+            raise Conflict("the daemon is starting or stopping; try again")
         label = self.factory.registry.platforms[stored.platform].label
         verification = Verification(stored=stored, label=label, kinds=kinds, everything=everything)
         self._present[stored.id] = verification
@@ -228,11 +228,11 @@ class Verifications:
             log.info("dry run ended", site=str(verification.stored.site), complete=verification.trouble is None)
 
     async def _watch(self, verification: Verification, runner: object) -> None:
-        """End a dry run that no one asks for, or whose connection is started again or stopped."""
+        """End a dry run that no one asks for, or whose connection is restarted or stopped."""
         while trio.current_time() - verification.asked_at < FORGET_SECONDS:
             await trio.sleep(LOOK_SECONDS)
             if self.supervisor.find(verification.stored.id) is not runner:
-                verification.trouble = "the connection was started again or stopped meanwhile; try again"
+                verification.trouble = "the connection was restarted or stopped meanwhile; try again"
                 break
         verification.scope.cancel()
 

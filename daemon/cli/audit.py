@@ -22,7 +22,7 @@ def audit(path: Path | None, site: str | None, *, as_json: bool) -> None:
 
 def _lines(actions: Sequence[Any]) -> Iterator[str]:
     if not actions:
-        yield "no operator did anything"
+        yield "no operator has done anything in the last 90 days"
     for action in actions:
         given = " ".join(f"{name}={value}" for name, value in action["parameters"].items())
         words = filter(None, (action["action"], action["site"], action["kind"], given))

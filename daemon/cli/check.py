@@ -82,9 +82,9 @@ def check(ctx: click.Context, path: Path | None) -> None:
 
 
 def _exposed(path: Path | None, survey: Survey) -> Iterator[CheckResult]:
-    """Find a file with secrets that everybody on this machine can read."""
+    """Find a file with secrets that every user of this machine can read."""
     if path is not None and survey.has_secrets and path.stat().st_mode & stat.S_IROTH:
-        detail = f"every user of this machine can read it, and it has secrets; run: chmod o-rwx {path}"
+        detail = f"every user of this machine can read it, and it contains secrets; run: chmod o-rwx {path}"
         yield CheckResult(subject=str(path), ok=False, detail=detail)
 
 
@@ -149,7 +149,7 @@ def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:
         yield CheckResult(subject=subject, ok=False, detail=warning)
     others = [name for name, config in contents.configs.items() if config != settings.shared_fingerprint]
     if others:
-        detail = f"running nodes have other settings ({', '.join(sorted(others))}); give all nodes the same"
+        detail = f"running nodes have different settings ({', '.join(sorted(others))}); give all nodes the same"
         yield CheckResult(subject="settings", ok=False, detail=detail)
     if contents.unreadable:
         yield CheckResult(
@@ -208,7 +208,7 @@ def _receivers(given: NotificationSettings) -> Iterator[tuple[str, Secret]]:
 
 
 async def _receiver(subject: str, url: Secret) -> CheckResult:
-    """Try whether a receiver can be reached: a message would be taken for a true one."""
+    """Try to reach a receiver, without a message: people would take it for a real one."""
     try:
         host = await reach(url.reveal())
     except Retry as error:

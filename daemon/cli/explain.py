@@ -66,9 +66,9 @@ def _sides(answer: Any) -> Iterator[str]:
     if not answer["would_send"]:
         yield "  nothing"
     yield from (f"  {step['what']}: {step['why']}" for step in answer["would_send"])
-    yield "Lately:"
+    yield "In the last 7 days:"
     if not answer["settlements"]:
-        yield "  nothing was written, refused, held or removed within 7 days"
+        yield "  nothing was written, refused, held, removed or parked"
     yield from (f"  {_settlement(settlement)}" for settlement in answer["settlements"])
 
 

@@ -29,11 +29,11 @@ QUESTIONS = {
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default="ignite-sync.toml")
-@click.option("--platform", help="Name of the platform. Without it the command asks for it.")
+@click.option("--platform", help="Name of the platform. Without it the command asks.")
 def init(file: Path, platform: str | None) -> None:
-    """Ask for what the daemon needs, and write it to FILE, by default ignite-sync.toml.
+    """Ask for the settings of one connection, and write them to FILE, by default ignite-sync.toml.
 
-    Tokens and the key of the database are made. An empty answer leaves a placeholder. All placeholders are listed at
+    Tokens and the database key are generated. An empty answer leaves a placeholder. All placeholders are listed at
     the end. Without a terminal, answers are read line by line.
     """
     platforms = load_platforms()
@@ -79,8 +79,8 @@ def _lines(public_url: str, connection: dict[str, str], platform: str, shop: dic
     ignite_token, admin_token, secret_key = (_text(secrets.token_urlsafe(32)) for _ in range(3))
     yield "[listener]"
     yield f"public_url = {_text(public_url)}" if public_url else "# public_url = "
-    yield f"ignite_token = {ignite_token}  # of SparkLayer's calls"
-    yield f"admin_token = {admin_token}  # of the commands and /metrics"
+    yield f"ignite_token = {ignite_token}  # for SparkLayer's calls"
+    yield f"admin_token = {admin_token}  # for the page, the commands and /metrics"
     yield "\n[database]"
     yield 'url = "sqlite:///ignite-sync.db"  # relative to this file, or postgresql://USER:PASSWORD@HOST/NAME'
     yield "\n[security]"
@@ -105,4 +105,4 @@ def _write(file: Path, text: str) -> None:
         with os.fdopen(number, "w", encoding="utf-8") as opened:
             opened.write(text)
     except OSError as error:
-        raise Stop(f"{file} cannot be written ({error.strerror}); name a file in a folder of yours") from None
+        raise Stop(f"{file} cannot be written ({error.strerror}); name one in a folder that you can write to") from None

@@ -12,7 +12,7 @@ from daemon.cli.group import config_option, json_option, moment, optional_site
 
 @click.command()
 @optional_site
-@click.option("--link", is_flag=True, help="Print a link that shows the issues of SITE to its merchant.")
+@click.option("--link", is_flag=True, help="Print a link to the issues of SITE for its merchant.")
 @click.option("--days", type=click.IntRange(1, 90), help="Days for which the link works.  [default: 7]")
 @json_option
 @config_option
@@ -29,7 +29,7 @@ def issues(path: Path | None, site: str | None, days: int | None, *, link: bool,
 
 def _show_link(path: Path | None, site: str | None, days: int | None, *, as_json: bool) -> None:
     if site is None:
-        raise click.UsageError("--link needs a SITE: a link shows the issues of one.")
+        raise click.UsageError("--link needs a SITE: a link shows the issues of one site.")
     answer = ask(path, lambda source: source.link_issues(site, days))
     show(answer, [answer["url"]], as_json=as_json)
 

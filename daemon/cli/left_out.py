@@ -1,4 +1,4 @@
-"""Modules that libraries load for uses that this process has not.
+"""Modules that libraries load and this process does not need.
 
 structlog imports rich to colour tracebacks, which are never shown with colours here. httpx imports its command line,
 which loads rich and pygments. Both go on without: in `sys.modules`, None says that a module is not installed. That

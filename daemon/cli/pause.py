@@ -12,10 +12,10 @@ from daemon.cli.group import config_option, site_argument
 @site_argument
 @config_option
 def pause(path: Path | None, site: str) -> None:
-    """Make no more calls to the store and to SparkLayer for SITE.
+    """Stop all calls to the store and to SparkLayer for SITE.
 
-    Webhooks are still taken, and their changes wait. A full sync on its way goes on after: ignite-sync resume SITE.
+    Webhooks are still accepted, and their changes wait. A running full sync continues after: ignite-sync resume SITE.
     Disconnecting the site ends the pause.
     """
     changed = ask(path, lambda source: source.set_pause(site, paused=True))["changed"]
-    click.echo(f"{site} is paused" if changed else f"{site} was paused already")
+    click.echo(f"{site} is paused" if changed else f"{site} was already paused")

@@ -12,6 +12,6 @@ from daemon.cli.group import config_option, site_argument
 @site_argument
 @config_option
 def resume(path: Path | None, site: str) -> None:
-    """Make calls for SITE again: waiting changes are worked on, and a full sync on its way goes on."""
+    """Resume the calls for SITE: waiting changes are synced, and a running full sync continues."""
     changed = ask(path, lambda source: source.set_pause(site, paused=False))["changed"]
     click.echo(f"{site} is resumed" if changed else f"{site} was not paused")

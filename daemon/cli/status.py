@@ -92,7 +92,7 @@ def _summary(status: Any) -> str:
     sites = [f"{site}: {', '.join(words)}" for site, words in attention(status).items()]
     parts = [
         connections,
-        *([] if _runs(status) else ["no daemon runs"]),
+        *([] if _runs(status) else ["no daemon is running"]),
         *(["look at " + "; ".join(sites)] if sites else []),
     ]
     return "; ".join(parts if len(parts) > 1 else [connections, "all is well"])

@@ -115,7 +115,7 @@ def follow(daemon: Daemon, site: str, kind: str, *, run_id: int, shown: Progress
             blocked = block(status, site, kind)
             # An API that fails for a second is blocked at one look, and works at the next.
             if blocked and blocked == blocked_before:
-                more = "it continues when that is mended; look at: ignite-sync status"
+                more = "it continues once that is fixed; look at: ignite-sync status"
                 raise Stop(f"full sync {run_id} of {kind} at {site} is blocked ({blocked}); {more}")
             blocked_before = blocked
         pause()

@@ -24,19 +24,20 @@ _LISTED = ("create", "change", "remove")
 @click.command()
 @site_argument
 @click.argument("kind", type=click.Choice(KINDS), required=False, metavar="[KIND]")
-@click.option("--all", "everything", is_flag=True, help="Name every entity, not only the first 20 of each sort.")
+@click.option("--all", "everything", is_flag=True, help="Name every entity, not only the first 20 of each list.")
 @json_option
 @config_option
 @click.pass_context
 def verify(
     ctx: click.Context, path: Path | None, site: str, kind: str | None, *, everything: bool, as_json: bool
 ) -> None:
-    """Say what a full sync of SITE would write, remove and hold, of KIND or of all kinds.
+    """Show what a full sync of SITE would write, remove and hold, of KIND or of all kinds.
 
     Both sides are read, and nothing is written: neither in the store, nor in SparkLayer, nor in the database. The
-    running daemon does it behind its live work. If none answers, this process does it, also before the first start.
+    running daemon does it behind its live work. If none answers, the command does it itself, even before the first
+    start.
 
-    Like diff, the exit code is 0 if a full sync would do nothing, else 1; 1 also if something could not be read.
+    As with diff, the exit code is 0 if a full sync would do nothing, and 1 otherwise or if something could not be read.
     """
     settings = load_settings(path)
     with progress(f"Dry run of {site}", sys.stderr) as shown:
@@ -99,7 +100,7 @@ def _lines(answer: Any) -> Iterator[str]:
         yield f"Calls that would write: {calls}"
     yield from (f"Not known before a sync: {text}" for text in answer["unknown"])
     if answer["trouble"]:
-        yield f"This is not complete: {answer['trouble']}"
+        yield f"This is incomplete: {answer['trouble']}"
     yield "Nothing was written."
 
 

@@ -48,10 +48,10 @@ async def _dry_run(
         stored = await registry.active(site)
         if stored is None or not registry.is_wanted(stored):
             known = ", ".join(str(link.site) for link in settings.connections) or "none"
-            raise NotFound(f"no connection {site} that is to be worked on; the settings have: {known}")
+            raise NotFound(f"no active connection {site}; the settings have: {known}")
         kinds = [one for one in factory.kinds(stored.platform) if kind in {None, one.value}]
         if not kinds:
-            raise Invalid(f"kind: {kind} are not synced from such a store")
+            raise Invalid(f"kind: {kind} are not synced from this platform")
         connection = registry.decrypted(stored)
         # Another machine's daemon may be at work on a shared database.
         runner = factory.guest(connection) if shared else factory.runner(connection, scratch)

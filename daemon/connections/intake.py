@@ -110,7 +110,7 @@ class Intake:
         if await self.storage.read(connections.is_paused, endpoint.connection_id):
             raise Paused(site)
         if kind not in endpoint.kinds:
-            raise NotFound(f"{kind.value} are not synced from such a store")
+            raise NotFound(f"{kind.value} are not synced from this platform")
         call = Start(
             connection_id=endpoint.connection_id, kind=kind, mode=mode, now=self.now(), allow_removals=allow_removals
         )

@@ -1,6 +1,6 @@
 """The conditions of a connection that people are told of, read from its status. Pure.
 
-A condition carries numbers and codes only. So no text of a store, of a merchant or of an API gets into a notification.
+A condition carries numbers and codes only. So no text from a store, a merchant or an API gets into a notification.
 """
 
 from collections.abc import Iterator, Mapping
@@ -70,7 +70,7 @@ def _number(event: Event, kind: Kind, number: int) -> Condition:
 
 
 def _full_sync(kind: Kind, run: Mapping[str, Any] | None) -> Condition:
-    """Return the condition of the latest full sync. One that is on its way says nothing yet."""
+    """Return the condition of the latest full sync. A running one says nothing yet."""
     holds = False if run is None else None if run["succeeded"] is None else not run["succeeded"]
     counts = {name: run[name] for name in ("done", "failed", "held_removals")} if run else {}
     return Condition(event=Event.FULL_SYNC_FAILED, kind=kind, holds=holds, counts=counts)

@@ -122,16 +122,28 @@ def _kind(message: Message) -> str:
 
 
 def _blocked(message: Message) -> str:
-    what = f"{_kind(message)} are" if message.condition.kind else "the connection is"
-    return f"{what} blocked ({message.condition.cause}), so nothing of it is synced."
+    cause = message.condition.cause
+    if message.condition.kind:
+        return f"{_kind(message)} are blocked ({cause}), so they are not synced."
+    return f"the connection is blocked ({cause}), so nothing is synced."
 
 
 def _unblocked(message: Message) -> str:
     return f"{_kind(message)} are synced again." if message.condition.kind else "the connection works again."
 
 
-def _number(message: Message) -> int:
-    return message.condition.counts["entities"]
+def _held(message: Message) -> str:
+    number = message.condition.counts["entities"]
+    if number == 1:
+        return f"the removal of 1 entity of {_kind(message)} is held until a person allows it."
+    return f"removals of {number} {_kind(message)} are held until a person allows them."
+
+
+def _parked(message: Message) -> str:
+    number = message.condition.counts["entities"]
+    if number == 1:
+        return f"1 change of {_kind(message)} has used up its retries and is parked."
+    return f"{number} changes of {_kind(message)} have used up their retries and are parked."
 
 
 def _failed(message: Message) -> str:
@@ -142,24 +154,20 @@ def _failed(message: Message) -> str:
 
 def _missing(message: Message) -> str:
     counts = message.condition.counts
-    return f"webhooks are not registered: {counts['registered']} are, {counts['missing']} are missing."
+    return f"not all webhooks are registered: {counts['registered']} registered, {counts['missing']} missing."
 
 
 def _issues(message: Message) -> str:
-    new = ", ".join(f"{number} of {NAMES[Kind(name)]}" for name, number in message.new.items())
+    new = ", ".join(f"{number} for {NAMES[Kind(name)]}" for name, number in message.new.items())
     total = sum(message.condition.counts.values())
-    return f"new issues that the merchant must fix: {new}; {total} are open."
+    return f"new issues that the merchant must fix: {new}; {total} open in all."
 
 
 OPENED: Mapping[Event, Callable[[Message], str]] = MappingProxyType(
     {
         Event.BLOCKED: _blocked,
-        Event.REMOVALS_HELD: lambda message: (
-            f"removals of {_number(message)} {_kind(message)} are held until a person allows them."
-        ),
-        Event.PARKED: lambda message: (
-            f"{_number(message)} changes of {_kind(message)} have used up their retries and are parked."
-        ),
+        Event.REMOVALS_HELD: _held,
+        Event.PARKED: _parked,
         Event.FULL_SYNC_FAILED: _failed,
         Event.WEBHOOKS_MISSING: _missing,
         Event.ISSUES: _issues,

@@ -1,7 +1,7 @@
-"""The operators' web page, at `/` of the listener: see every connection, look into one, act.
+"""The operators' web page, at `/` of the listener: see every connection, look into one, act on it.
 
     routes -> page (handlers) -> operations of the admin service -> views (values for templates) -> rendering
 
 It does nothing itself: it shows the answers of the admin operations, and asks for the same actions as the commands. It
-is rendered by the server, and works without JavaScript. Nothing of it is loaded before a browser asks for it.
+is rendered by the server, and works without JavaScript. No part of it is loaded before a browser asks for a page.
 """

@@ -6,9 +6,9 @@ from daemon.listener.openapi import About, Access, Answer, page, problems
 
 REFUSED = {
     "s400": "A refusal in words.",
-    "s403": "The form was not sent from this page, or the token may read, not act.",
+    "s403": "The form was not sent from this page, or the token may read but not act.",
     "s404": "No such connection.",
-    "s409": "It cannot be done now.",
+    "s409": "This cannot be done now.",
     "s503": "The database cannot be used now.",
 }
 
@@ -20,8 +20,8 @@ def _opened(summary: str, *, form: bool = False) -> About:
 OVERVIEW = _opened("Every connection")
 CONNECTION = _opened("One connection")
 SEARCH_FORM = _opened("The form of the search")
-SEARCH = _opened("Entities that people mean by a text", form=True)
-AUDIT = _opened("What operators did")
+SEARCH = _opened("Entities that match a text", form=True)
+AUDIT = _opened("Actions of operators")
 EVENTS = About(
     summary="Changes of what the page shows, as server-sent events",
     access="session",
@@ -30,7 +30,7 @@ EVENTS = About(
         **problems(s401="Not logged in.", s503="Too many pages are open."),
     },
 )
-HISTORY = _opened("What happened to a connection lately")
+HISTORY = _opened("The recent history of a connection")
 ISSUES_FILE = About(
     summary="The issues of a connection as CSV",
     access="session",
@@ -40,7 +40,7 @@ ISSUES_FILE = About(
 SHARED_ISSUES = page(
     "The issues of one site, for its merchant",
     "none",
-    s404="The link is over, or incomplete.",
+    s404="The link has expired, or is incomplete.",
     s503="The database cannot be used now.",
 )
 ACT = _opened("An action on a connection", form=True)

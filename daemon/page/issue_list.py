@@ -1,4 +1,4 @@
-"""The issues of a site as a list that can be narrowed down, and as a CSV file. Pure."""
+"""The issues of a site as a list that can be filtered, and as a CSV file. Pure."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from daemon.page.rendering import web_link
 COLUMNS = ("site", "kind", "id", "name", "since", "code", "problem", "link")
 
 FORMULA = re.compile(r"^\s*[=+\-@|%\t\r\n]")
-"""The beginning of a cell that a spreadsheet may take for a formula, whose text a merchant's data decides."""
+"""The beginning of a cell that a spreadsheet may take for a formula; a merchant's data decides the text."""
 
 Issues = Sequence[Mapping[str, Any]]
 

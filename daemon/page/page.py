@@ -32,7 +32,7 @@ ACTIONS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
     "sync": ("/admin/sync", {}, "A full sync was started."),
     "refresh": ("/admin/sync", {"refresh": True}, "A full sync that writes everything was started."),
     "cancel": ("/admin/sync/cancel", {}, "The full sync was cancelled."),
-    "retry": ("/admin/parked", {"action": "retry"}, "The parked changes are tried again."),
+    "retry": ("/admin/parked", {"action": "retry"}, "The parked changes will be retried."),
     "drop": ("/admin/parked", {"action": "drop"}, "The parked changes were dropped."),
     "allow": ("/admin/removals", {}, "The removals were allowed."),
     "pause": ("/admin/pause", {}, "The connection is paused: no calls are made for it."),
@@ -49,7 +49,7 @@ READER = Operator("page", Role.READ)
 UNLISTED = ((b"x-robots-tag", b"noindex"),)
 
 NO_COOKIE = (
-    "This form is too old, or your browser has sent no cookie. Off this machine the page needs https. Try again."
+    "This form has expired, or your browser sent no cookie. From another machine the page needs https. Try again."
 )
 WRONG = "This token is not known."
 NO_DATABASE = "The database cannot be used now. Try again."
@@ -330,7 +330,7 @@ class Page:
     async def _link(self, session: Session, site: str) -> Response:
         """Make a link for a site's merchant, and show it once: it is not kept."""
         link = await self.operations["POST", "/admin/issues/link"]({"site": site}, session.operator)
-        return await self._show_connection(session, site, 200, "A link for the merchant was made.", link=link)
+        return await self._show_connection(session, site, 200, "A link for the merchant was created.", link=link)
 
 
 async def _static(_request: Request, name: str) -> Response:

@@ -1,8 +1,8 @@
 """Sessions of the page: signed cookies, so that every node knows them and none stores them.
 
 A session names the token that it was opened with, by a keyed hash. It ends after `LASTS` seconds, at a logout in that
-browser, and everywhere when the token or the first of `secret_keys` is replaced. A login always makes a session with an
-id of its own, so one that was planted in a browser before is never taken over.
+browser, and everywhere when the token is replaced or the key that signed it leaves `secret_keys`. A login always makes
+a session with an id of its own, so one that was planted in a browser before is never taken over.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """Values for the templates, from the answers of the admin operations. Pure: no clock, no call.
 
 A connection's level says how urgently it needs a person: `bad`, `warn` or `good`. A word always says it too, since not
-everybody sees colours.
+everyone can tell the colours apart.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ def card(connection: Mapping[str, Any]) -> Card:
     running = [name for name, kind in kinds.items() if is_running(kind["full_sync"])]
     parked, held = (sum(kind["outbox"]["parked"] for kind in kinds.values()), _sum(kinds, "held_removals"))
     webhooks = _webhooks(connection["webhooks"])
-    level, word = "good", "works"
+    level, word = "good", "working"
     if connection["state"] != "active":
         level, word, since = "warn", connection["state"], connection["paused_since"]
     elif causes:
@@ -59,7 +59,7 @@ def card(connection: Mapping[str, Any]) -> Card:
     elif late is not None and late > LATE:
         level, word = "bad", "late"
     elif parked or held or (connection["webhooks"] and webhooks != "registered"):
-        level, word = "warn", "needs a look"
+        level, word = "warn", "needs attention"
     elif running:
         word = "full sync"
     return Card(
@@ -132,12 +132,12 @@ def rates(throttles: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, st
     for throttle in throttles:
         rate, ceiling = throttle.get("rate"), throttle.get("ceiling")
         learnt = [f"{rate:.1f} requests/s"] if rate is not None else []
-        learnt += [f"at most {ceiling:.1f}/s were taken"] if ceiling is not None else []
+        learnt += [f"at most {ceiling:.1f}/s accepted"] if ceiling is not None else []
         if throttle.get("quota") is not None:
             learnt.append(f"{throttle.get('remaining', 0)} of {throttle['quota']} left in the window")
         now = [f"{throttle['in_flight']} in flight", f"{throttle['waiting']} waiting"]
         now += [f"breaker {throttle['breaker']}"] if throttle["breaker"] != "closed" else []
-        now += [f"pauses for {throttle['pause']:.0f} s"] if throttle.get("pause") else []
+        now += [f"paused for {throttle['pause']:.0f} s"] if throttle.get("pause") else []
         yield throttle["api"], ", ".join(learnt) or "nothing yet", ", ".join(now)
 
 
@@ -163,7 +163,7 @@ def _webhooks(registration: Mapping[str, Any] | None) -> str:
     if registration is None:
         return "not registered"
     if registration["trouble"]:
-        return "cannot be looked at"
+        return "cannot be checked"
     return f"{len(registration['missing'])} missing" if registration["missing"] else "registered"
 
 

@@ -1,4 +1,4 @@
-"""The history of entities: one row for each settlement that changed something, refused, held or removed.
+"""The history of entities: one row for each settlement that wrote, refused, held, removed or parked.
 
 Rows are written in the settling transaction, so what happened and what is said of it never differ. An entity keeps its
 latest `MOST` rows, and a row lasts `KEPT` seconds. There is no customer data: ids, results, fixed words, times.

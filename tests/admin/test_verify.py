@@ -54,7 +54,7 @@ async def test_a_connection_has_one_at_a_time(autojump_clock: MockClock, harness
         await state(harness)
     begun = await harness.admin.verify(SITE)
     assert (begun["running"], begun["kinds"].keys()) == (True, {"products"})
-    with pytest.raises(Conflict, match="a dry run of test/a is on its way already"):
+    with pytest.raises(Conflict, match="a dry run of test/a is already running"):
         await harness.admin.verify(SITE | {"kind": "products"})
     assert (await state(harness))["running"]
     await harness.admin.cancel_verify(SITE)
@@ -68,7 +68,7 @@ async def test_what_cannot_be_asked_for_is_refused(autojump_clock: MockClock, ha
         await harness.admin.verify({"site": "test/other"})
     with pytest.raises(Invalid, match="kind: must be one of"):
         await harness.admin.verify(SITE | {"kind": "dogs"})
-    with pytest.raises(Invalid, match="kind: orders are not synced from such a store"):
+    with pytest.raises(Invalid, match="kind: orders are not synced from this platform"):
         await harness.admin.verify(SITE | {"kind": "orders"})
 
 
@@ -90,7 +90,7 @@ async def test_it_ends_when_its_connection_stops(autojump_clock: MockClock, harn
     await trio.sleep(1)
     await harness.supervisor.stop(harness.runner("a").context.connection.id)
     await trio.sleep(5)
-    assert (await state(harness))["trouble"] == "the connection was started again or stopped meanwhile; try again"
+    assert (await state(harness))["trouble"] == "the connection was restarted or stopped meanwhile; try again"
 
 
 async def test_a_failing_store_is_named(autojump_clock: MockClock, harness: LifecycleHarness) -> None:

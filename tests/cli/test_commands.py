@@ -69,7 +69,7 @@ def test_what_operators_did_is_listed() -> None:
     done = AUDIT | {"action": "backup", "site": None, "outcome": "done", "parameters": {}, "error": None}
     with admin((200, {"audit": [AUDIT, done]}), (200, {"audit": []})) as server:
         result = call("audit", "live/x", "--config", "s.toml")
-        assert call("audit", "--config", "s.toml").stdout == "no operator did anything\n"
+        assert call("audit", "--config", "s.toml").stdout == "no operator has done anything in the last 90 days\n"
     assert [path for _, path, *_ in server.asked] == ["/admin/audit?site=live/x", "/admin/audit"]
     assert result.stdout.splitlines() == [
         "1970-01-01 00:00 UTC anna: parked live/x action=drop: refused: no connection live/x",
@@ -95,7 +95,7 @@ def test_a_connection_is_paused_and_resumed() -> None:
         answers = [call(name, "live/x", "--config", "s.toml") for name in ("pause", "pause", "resume", "resume")]
     assert [answer.stdout for answer in answers] == [
         "live/x is paused\n",
-        "live/x was paused already\n",
+        "live/x was already paused\n",
         "live/x is resumed\n",
         "live/x was not paused\n",
     ]
@@ -164,7 +164,7 @@ def test_an_explanation_says_what_each_side_says_and_what_would_be_sent() -> Non
     assert lines[-5:] == [
         "Would be sent now:",
         "  PATCH the product: it differs",
-        "Lately:",
+        "In the last 7 days:",
         "  1970-01-01 00:00 UTC: rejected (no_sku), full sync 4",
         "  1970-01-01 00:00 UTC: written",
     ]

@@ -50,7 +50,7 @@ def test_sync_asks_the_running_daemon() -> None:
     assert server.asked == [("POST", "/admin/sync", "Bearer t0p", order)]
 
 
-UNDER_WAY = (409, {"title": "Conflict", "detail": "a full sync of products is on its way already"})
+UNDER_WAY = (409, {"title": "Conflict", "detail": "a full sync of products is already running"})
 
 
 def test_all_kinds_are_started_but_for_what_is_on_its_way_already() -> None:
@@ -221,7 +221,7 @@ def test_a_watched_run_that_is_blocked_ends_the_command() -> None:
     with admin((201, {"run": 7}), (200, blocked), (200, status()), (200, blocked), (200, blocked)):
         result = sync("--watch")
     assert result.exit_code == 1
-    line = "full sync 7 of products at live/x is blocked (platform: credentials); it continues when that is mended"
+    line = "full sync 7 of products at live/x is blocked (platform: credentials); it continues once that is fixed"
     assert line in result.stderr
 
 
@@ -249,7 +249,7 @@ def test_a_full_sync_is_cancelled() -> None:
 
 
 def test_cancelling_what_does_not_run_says_so() -> None:
-    with admin((409, {"title": "Conflict", "detail": "no full sync of products is on its way"})):
+    with admin((409, {"title": "Conflict", "detail": "no full sync of products is running"})):
         result = sync("--cancel")
     assert (result.exit_code, result.stdout) == (1, "no full sync of products at live/x is running\n")
 

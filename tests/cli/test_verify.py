@@ -85,7 +85,7 @@ def test_everything_that_was_found_is_told() -> None:
         "Before that: make the price list",
         "Calls that would write: 21 createProduct",
         "Not known before a sync: groups",
-        "This is not complete: BigCommerce: 401",
+        "This is incomplete: BigCommerce: 401",
         "Nothing was written.",
     ]
     with admin((200, whole)):
@@ -93,8 +93,8 @@ def test_everything_that_was_found_is_told() -> None:
 
 
 def test_refusals_are_one_line() -> None:
-    with admin((409, {"detail": "a dry run of live/x is on its way already"})):
-        line = "the daemon refused this (409): a dry run of live/x is on its way already"
+    with admin((409, {"detail": "a dry run of live/x is already running"})):
+        line = "the daemon refused this (409): a dry run of live/x is already running"
         assert_one_line(call(*SITE, "--config", "s.toml"), 1, line)
     with admin((200, state(running=True)), (404, {"detail": "there is no dry run of live/x"})):
         result = call(*SITE, "--config", "s.toml")
@@ -127,5 +127,5 @@ def test_without_a_daemon_an_unknown_site_is_one_line(*, makes_database: bool) -
         trio.run(make)
     result = call("verify", "live/none", "--config", "s.toml")
     assert (result.exit_code, result.stdout) == (1, "")
-    line = "ignite-sync: no connection live/none that is to be worked on; the settings have: none"
+    line = "ignite-sync: no active connection live/none; the settings have: none"
     assert result.stderr.splitlines()[1:] == [line]

@@ -51,7 +51,7 @@ async def test_every_operation_reads_or_is_an_action_that_a_reader_may_not_do(au
         reading = {place for place in operations if place[0] == "GET"}
         assert operations.keys() == reading | READING_ONE_SITE | ACTIONS.keys()
         for place, params in ACTIONS.items():
-            with pytest.raises(NotAllowed, match="the token ben may read, not act"):
+            with pytest.raises(NotAllowed, match="the token ben may read but not act"):
                 await operations[place](dict(params), BEN)
         for place in reading - READING_ONE_SITE:
             await operations[place]({}, BEN)
@@ -84,7 +84,8 @@ async def test_an_action_is_kept_with_its_result_and_without_secrets(autojump_cl
             "error": None,
             "request_id": "of-a-proxy",
         }
-        assert (again["outcome"], again["error"][:29]) == ("refused", "a full sync of products is on")
+        assert again["outcome"] == "refused"
+        assert again["error"].startswith("a full sync of products is already running")
         assert (parked["action"], parked["parameters"]) == ("parked", {"action": "drop", "ids": ["7"]})
         assert (connect["site"], connect["kind"], connect["outcome"]) == ("test/b", "5", "refused")
         assert await rows(harness, site="test/a") == [again, sync]

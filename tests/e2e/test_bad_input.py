@@ -252,7 +252,7 @@ async def test_sync_and_status_ask_the_running_daemon_or_the_database(harness: O
         nobody = f"ignite-sync: no daemon answers at 127.0.0.1:{h.process.port} (Connection refused)"
         note = f"{nobody}; this is from {h.process.database}\n"
         code, output, errors = await h.process.command("status")
-        lead = "1 connection; no daemon runs\n"
+        lead = "1 connection; no daemon is running\n"
         assert (code, _without_ids_and_times(output), errors) == (1, f"{lead}{SAID}", note)
         line = f"{nobody}; start it with: ignite-sync run\n"
         assert await h.process.command("sync", SITE, "products") == (1, "", line)

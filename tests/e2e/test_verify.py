@@ -127,7 +127,7 @@ async def test_refusals_are_told_and_block_nothing(harness: OpenHarness) -> None
         code, output, _ = await h.process.command("verify", SITE)
         assert code == 1
         assert "0 with issues; not read to the end\n" in output
-        assert "\nThis is not complete: BigCommerce: BigCommerce answered 401" in output
+        assert "\nThis is incomplete: BigCommerce: BigCommerce answered 401" in output
         assert (await h.process.connection())["blocked"] is None
         code, _, errors = await h.process.command("verify", "test/another")
         assert code == 1

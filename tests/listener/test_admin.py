@@ -49,7 +49,7 @@ class AdminHarness:
 
     async def sync(self, parameters: dict[str, Any], operator: Operator) -> Any:
         if operator.role is not Role.ACT:
-            raise NotAllowed(f"the token {operator.name} may read, not act")
+            raise NotAllowed(f"the token {operator.name} may read but not act")
         if "kind" not in parameters:
             raise Refused(400, "Say which kind.")
         return {"started": parameters["kind"]}
@@ -151,7 +151,7 @@ async def test_each_token_is_known_by_its_name_and_role() -> None:
     assert (await harness.ask("GET", "/metrics", authorization=reader)).status == 200
     refused = await harness.ask("POST", "/admin/sync", authorization=reader)
     assert refused.status == 403
-    assert b"the token grafana may read, not act" in refused.body
+    assert b"the token grafana may read but not act" in refused.body
 
 
 def test_every_known_token_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ async def test_an_act_by_a_reader_is_403_and_in_the_audit_log() -> None:
             fields = {"csrf": csrf, "kind": "products", "id": "8"}
             answer = await reader.ask("POST", f"{PAGE}/{action}", fields)
             assert answer.status_code == 403, action
-            assert "The token ben may read, not act." in answer.text
+            assert "The token ben may read but not act." in answer.text
         assert await counts(page) == (2, 2)
         log = (await page.harness.admin.audit.listed({}))["audit"]
         assert [row["outcome"] for row in log] == ["refused"] * len(ACTIONS) + ["done"]

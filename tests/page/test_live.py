@@ -82,7 +82,7 @@ async def test_what_changes_arrives_on_an_open_page_and_nothing_else() -> None:
         browser = await page.operator(BEN)
         async with following(page, browser, "/events?site=test/a") as events:
             first = await events.event()
-            assert first["spots"]["test/a"]["word"] == "works"
+            assert first["spots"]["test/a"]["word"] == "working"
             assert first["spots"]["test/a"]["parked"] == "0"
             await fill(page.harness)
             second = await events.event()

@@ -60,11 +60,12 @@ async def test_an_operator_sees_every_connection_and_looks_into_one() -> None:
         page.harness.intake.taken(page.harness.lifecycle.endpoints[site("a")])
         browser = await page.operator()
         overview = Reader((await browser.get("/")).text)
-        assert "test/a fake needs a look" in overview.shown()
+        assert "test/a fake needs attention" in overview.shown()
         assert re.search(r"none \d+ (s|min) ago not registered 1 2 2", overview.shown())
         assert PAGE in overview.links
         connection = Reader((await browser.get(PAGE)).text)
-    for text in ("Mug has no SKU.", "Parked changes (2)", "400 tries since 1970-01-01 00:00:01 UTC", "Mug was refused"):
+    attempts = "400 attempts since 1970-01-01 00:00:01 UTC"
+    for text in ("Mug has no SKU.", "Parked changes (2)", attempts, "Mug was refused"):
         assert text in connection.shown()
     assert "Held removals (2)" in connection.shown()
     assert "https://shop.test/7" in connection.links
@@ -124,7 +125,7 @@ async def test_the_history_has_full_syncs_and_settlements_of_all_entities_or_of_
         entity = Reader((await browser.get(f"{PAGE}/history?kind=products&id=7")).text).shown()
         assert ("products 7 rejected" in entity, "products 8" in entity, "normal" in entity) == (True, False, False)
         nothing = await browser.get(f"{PAGE}/history?kind=products&id=x")
-        assert "Nothing was written, refused, held or removed" in nothing.text
+        assert "Nothing was written, refused, held, removed or parked" in nothing.text
         for path, status in ((f"{PAGE}/history?kind=cars&id=7", 400), ("/sites/test/b/history", 404)):
             assert (await browser.get(path)).status_code == status
 
@@ -136,7 +137,7 @@ async def test_a_full_sync_is_cancelled_and_a_refusal_is_shown_where_it_was_aske
         await browser.send(shown, f"{PAGE}/sync", kind="products")
         again = await browser.send(shown, f"{PAGE}/sync", kind="products")
         assert (again.status_code, 'role="alert"' in again.text) == (409, True)
-        assert "A full sync of products is on its way already" in again.text
+        assert "A full sync of products is already running" in again.text
         running = await browser.get(PAGE)
         assert "enumerating" in running.text
         await browser.send(running, f"{PAGE}/cancel", kind="products")
@@ -223,7 +224,7 @@ async def test_a_search_explains_one_entity_or_lists_several_and_puts_no_text_in
         everywhere = await browser.send(search, "/search", site="", kind="products", text="SKU-7")
         assert "test/a: products 7: Mug" in Reader(everywhere.text).shown()
         nothing = await browser.send(search, "/search", site="test/a", kind="", text="x")
-        assert "Neither the store nor SparkLayer has x." in nothing.text
+        assert "Nothing was found for x in the store or in SparkLayer." in nothing.text
         empty = await browser.send(search, "/search", site="test/a", kind="", text=" ")
         assert empty.status_code == 400
 

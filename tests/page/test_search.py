@@ -20,7 +20,7 @@ async def test_all_sites_are_asked_and_those_that_give_no_answer_are_named(autoj
         if asked["site"] == "test/c":
             await trio.sleep_forever()
         if asked["site"] == "test/d" and asked["kind"] == "orders":
-            raise Invalid("kind: orders are not synced from such a store")
+            raise Invalid("kind: orders are not synced from this platform")
         return (asked["site"], asked["kind"], asked["text"])
 
     began = trio.current_time()

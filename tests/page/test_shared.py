@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import pytest
 
@@ -51,6 +52,7 @@ async def test_an_operator_makes_a_link_on_the_page_and_the_audit_log_does_not_h
         assert "Mug has no SKU." in (await page.browser().get(path)).text
         log = (await browser.get("/audit")).text
         assert ("link" in log, path.rpartition("/")[2][:20] in log) == (True, False)
+        assert re.search(r"until: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", log)
         reader = await page.operator(BEN)
         refused = await reader.ask(
             "POST", f"{PAGE}/link", {"csrf": Reader((await reader.get("/")).text).forms[0][1]["csrf"]}

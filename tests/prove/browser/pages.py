@@ -38,7 +38,7 @@ def search(visitor: Visitor, site: str, text: str, kind: str = "all kinds") -> N
 def _follow_link(visitor: Visitor) -> None:
     """Make a link for the merchant, and open it without a session."""
     visitor.go("/sites/test/bikes")
-    visitor.press("Make a link for the merchant")
+    visitor.press("Create a link for the merchant")
     address = visitor.page.get_by_label("Link to the issues").input_value()
     visitor.context.clear_cookies()
     visitor.go(address)
@@ -51,7 +51,7 @@ PAGES: Mapping[str, ShownPage] = {
     "history": ShownPage(
         route="/sites/{env}/{site_id}/history", show=_at("/sites/test/bikes/history"), heading="History of test/bikes"
     ),
-    "merchant": ShownPage(route="/shared/issues/{link}", show=_follow_link, heading="What to mend in your store"),
+    "merchant": ShownPage(route="/shared/issues/{link}", show=_follow_link, heading="What to fix in your store"),
     "search": ShownPage(
         route="/search", show=lambda visitor: search(visitor, "test/bikes", "SO-B909-L", "products"), heading="Search"
     ),

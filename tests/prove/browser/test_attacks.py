@@ -118,7 +118,7 @@ def test_a_planted_login_form_opens_nothing(visit: OpenVisitor) -> None:
     victim.page.locator("input[name=csrf]").evaluate("(field, text) => { field.value = text }", planted)
     victim.page.get_by_label("Your token").fill(ANNA)
     victim.press("Log in")
-    expect(victim.page.get_by_role("alert")).to_contain_text("This form is too old")
+    expect(victim.page.get_by_role("alert")).to_contain_text("This form has expired")
     victim.go("/")
     expect(victim.page).to_have_url(re.compile(r"/login$"))
 
@@ -139,7 +139,7 @@ def test_a_reader_has_no_action_and_makes_none(visit: OpenVisitor, ben: StorageS
     visitor = visit(ben)
     visitor.refusals.add(403)
     visitor.go("/sites/test/bikes")
-    expect(visitor.page.get_by_role("button")).to_have_text(["Log out", "Narrow down"])
+    expect(visitor.page.get_by_role("button")).to_have_text(["Log out", "Filter"])
     expect(visitor.page.get_by_role("checkbox")).to_have_count(0)
     visitor.go(BOOKS)
     before = actions(site)

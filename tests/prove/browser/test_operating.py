@@ -53,8 +53,8 @@ def test_every_state_is_seen_at_a_glance_the_most_urgent_first(visit: OpenVisito
     expect(sites).to_have_text([re.compile(f"test/{name}") for name in ("garden", "bikes", "kitchen", "toys", "books")])
     for name, texts in {
         "test/garden": ("blocked", "platform: credentials", "since"),
-        "test/bikes": ("needs a look", "full sync of products", "1 missing"),
-        "test/books": ("works", "registered"),
+        "test/bikes": ("needs attention", "full sync of products", "1 missing"),
+        "test/books": ("working", "registered"),
     }.items():
         for text in texts:
             expect(row(visitor, name)).to_contain_text(text)
@@ -93,7 +93,7 @@ def test_a_parked_change_is_retried_and_another_dropped(visit: OpenVisitor, anna
     visitor = visit(anna)
     visitor.go(TOYS)
     visitor.press("Retry 10")
-    expect(visitor.page.get_by_role("status").filter(has_text="The parked changes are tried again.")).to_be_visible()
+    expect(visitor.page.get_by_role("status").filter(has_text="The parked changes will be retried.")).to_be_visible()
     site.until_sparklayer("toys", "customers", lambda customers: "Renamed" in str(customers["10"]))
     visitor.press("Drop 11")
     expect(visitor.page.get_by_role("status").filter(has_text="The parked changes were dropped.")).to_be_visible()
@@ -109,7 +109,7 @@ def test_removals_are_allowed_by_name(visit: OpenVisitor, anna: StorageState, si
     chosen = [visitor.page.get_by_label(name) for name in ("Riders Company", "Nationwide Supply")]
     for box in chosen:
         box.check()
-    visitor.press("Allow the chosen removals of customers")
+    visitor.press("Allow the selected removals of customers")
     expect(visitor.page.get_by_role("status").filter(has_text="The removals were allowed.")).to_be_visible()
     site.until_sparklayer("toys", "customers", lambda customers: not customers.keys() & {"3", "5"})
     site.until_sparklayer("toys", "customers", lambda customers: customers.keys() >= {"1", "2", "6", "7", "8"})
@@ -126,7 +126,7 @@ def test_the_keyboard_alone_is_enough(visit: OpenVisitor, site: Site) -> None:
     keyboard.press("Enter")
     page.get_by_role("heading", name="Connections").wait_for()
     keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     keyboard.press("Enter")
     tab_to(visitor, page.get_by_role("link", name="test/toys"))
     keyboard.press("Enter")
@@ -136,7 +136,7 @@ def test_the_keyboard_alone_is_enough(visit: OpenVisitor, site: Site) -> None:
     expect(page.get_by_role("status").filter(has_text="A full sync was started.")).to_be_visible()
     tab_to(visitor, page.get_by_label("The Bike Mechanics"))
     keyboard.press("Space")
-    tab_to(visitor, page.get_by_role("button", name="Allow the chosen removals of customers"))
+    tab_to(visitor, page.get_by_role("button", name="Allow the selected removals of customers"))
     keyboard.press("Enter")
     expect(page.get_by_role("status").filter(has_text="The removals were allowed.")).to_be_visible()
     site.until_sparklayer("toys", "customers", lambda customers: "4" not in customers)
@@ -167,5 +167,7 @@ def test_a_search_says_why_a_variant_is_missing_and_that_nothing_is_known(
     visitor.page.get_by_text('Variant "62" (id 78) has no SKU, so it was not synced. Add a SKU').wait_for()
     search(visitor, "test/bikes", "no-such-sku")
     expect(
-        visitor.page.get_by_role("status").filter(has_text="Neither the store nor SparkLayer has no-such-sku.")
+        visitor.page.get_by_role("status").filter(
+            has_text="Nothing was found for no-such-sku in the store or in SparkLayer."
+        )
     ).to_be_visible()

@@ -91,7 +91,7 @@ async def test_a_full_sync_that_cannot_end_is_cancelled_and_started_again(harnes
             assert cancelled.raise_for_status().json() == {"run": run}
             again = await h.process.request("POST", "/admin/sync/cancel", json=order)
             assert again.status_code == 409
-            assert again.json()["detail"] == "no full sync of products is on its way"
+            assert again.json()["detail"] == "no full sync of products is running"
         log = h.state.sync_log.logs
         await h.until(lambda: any(one.last_full_sync_succeeded is False for one in log.values()))
         assert (await h.process.full_sync("products"))["succeeded"]

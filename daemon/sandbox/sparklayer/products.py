@@ -49,6 +49,16 @@ class Products:
         """Return a product by internal or external id."""
         return self.products.get(product_id) or self.products.get(self._ids.get(product_id, ""))
 
+    def remove(self, product_id: str) -> None:
+        """Let a person delete a product, with its variants. Raises KeyError for an unknown one."""
+        product = self.products.pop(self._ids.get(product_id, product_id))
+        gone = {product.id, *(variant.id for variant in product.variants)}
+        for index in (self._ids, self._variant_ids, self._skus):
+            for key in [key for key, owner in index.items() if owner in gone]:
+                del index[key]
+        for variant in product.variants:
+            del self._owners[variant.id]
+
     @route("POST", "/api/v1/products")
     def create(self, request: Request) -> Response:
         """Create a product; answers 200 with it."""

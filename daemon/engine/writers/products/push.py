@@ -3,6 +3,7 @@
 An entity that fails stops itself only: see `bulk_calls` for those that share a call.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
@@ -43,20 +44,21 @@ class Pusher:
         if before is None or not before.ours:
             await self._introduce(write, lane)
             return
-        products = self.sparklayer.products
         try:
             await self._update(write, lane)
         except Duplicate:
             if not plan.job.adopted:
                 raise
             # One just adopted may wait for a SKU of a product that in turn waits for one of this one's.
-            await products.update(_giving_way(write, before), lane)
+            await self.give_way(plan, product, lane)
             raise Retry("a SKU of it is not free yet", reason="sku_first") from None
 
     async def give_way(self, plan: Plan, product: Product, lane: Lane) -> None:
         """Free the SKUs that a refused product is to give up. Raises the failures of SparkLayer."""
         if plan.job.before is not None:
-            await self.sparklayer.products.update(_giving_way(_write_of(plan, product), plan.job.before), lane)
+            # One that SparkLayer no longer has has no SKUs there.
+            with contextlib.suppress(Missing):
+                await self.sparklayer.products.update(_giving_way(_write_of(plan, product), plan.job.before), lane)
 
     def is_slow(self, product: ExternalId) -> bool:
         """Return True if a product's rows would delay those of others."""

@@ -1,6 +1,7 @@
 """Two products exchange their SKUs, and the writes fail between the claim and the end."""
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from daemon.sandbox.faults import html
@@ -19,6 +20,27 @@ async def test_an_exchange_that_failed_halfway_ends(autojump_clock: MockClock, b
     await bench.once()
     bench.site.faults.clear()
     bench.shop.batch_size = size
+    await bench.work()
+    assert bench.skus() == {"A": "2", "B": "1"}
+    assert await bench.issues() == {}
+
+
+async def test_an_exchange_ends_though_sparklayer_lost_one_of_the_products(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    await bench.change("1", "2")
+    await bench.work()
+    bench.shop.put(product("1", {"11": "B"}), product("2", {"21": "A"}))
+    bench.site.faults.add("PATCH */products/*", html(404))
+    await bench.change("1", "2")
+    await bench.once()
+    bench.site.faults.clear()
+    bench.shop.batch_size = 1
+    await trio.sleep(60)
+    await bench.once()
+    [waiting] = await bench.issues()
+    bench.site.state.products.remove("2" if waiting == "1" else "1")
     await bench.work()
     assert bench.skus() == {"A": "2", "B": "1"}
     assert await bench.issues() == {}

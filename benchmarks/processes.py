@@ -9,9 +9,10 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -161,17 +162,20 @@ async def open_daemon(
     *,
     debounce: float = 1.0,
     webhooks: bool = False,
+    sync: Mapping[str, float] = MappingProxyType({}),
     beside: Sequence[Told] = (),
     prepare: Callable[[], None] | None = None,
     url: Secret | None = None,
 ) -> AsyncIterator[Daemon]:
     """Run the daemon between the stand-ins of `told`, with its database in `folder` or at `url`.
 
-    With `webhooks` it registers them. `beside` has the stand-ins of other connections, whose sites share one URL.
+    With `webhooks` it registers them. `sync` has more settings of that table. `beside` has the stand-ins of other
+    connections, whose sites share one URL.
     """
     port = free_port()
     config = folder / "bench.toml"
     text = _config(url.reveal() if url else f"sqlite:///{folder / 'bench.db'}", port, told, debounce)
+    text = text.replace("[sync]", "\n".join(["[sync]", *(f"{name} = {value}" for name, value in sync.items())]))
     if webhooks:
         text = text.replace("[listener]", f'[listener]\npublic_url = "http://127.0.0.1:{port}"')
     config.write_text("".join([text, *map(_connection, [told, *beside])]), encoding="utf-8")

@@ -8,17 +8,19 @@ stored them lately.
 from collections.abc import Mapping
 from typing import Any
 
+import trio
 from attrs import asdict
 
 from daemon.admin.status_shapes import (
     CensusStatus,
     ConnectionStatus,
     KindStatus,
+    RefusalStatus,
     RetryingEntity,
     RunStatus,
     WebhooksStatus,
 )
-from daemon.engine.context import SYNCED_KINDS, ConnectionContext
+from daemon.engine.context import SYNCED_KINDS, ConnectionContext, KindState
 from daemon.engine.pause import Pause
 from daemon.model import Lane
 from daemon.storage import registrations
@@ -66,6 +68,7 @@ async def connection_status(
                 **_kind(kind, now, vault),
                 "blocked": own.get("kinds", {}).get(kind.kind.value),
                 "blocked_since": own.get("kinds_since", {}).get(kind.kind.value),
+                "refused": own.get("refused", {}).get(kind.kind.value),
             }
             for kind in kinds
         },
@@ -80,6 +83,7 @@ def owner_view(context: ConnectionContext) -> dict[str, Any]:
         "blocked_since": context.pause.began_at,
         "kinds": {kind.value: _cause(state.pause) for kind, state in context.kind_states.items()},
         "kinds_since": {kind.value: state.pause.began_at for kind, state in context.kind_states.items()},
+        "refused": {kind.value: _refusal(state) for kind, state in context.kind_states.items()},
         "throttles": [_shown(throttle) for throttle in _throttles(context)],
     }
 
@@ -102,6 +106,12 @@ def registration_status(found: Found, vault: Vault) -> WebhooksStatus:
 
 def _cause(pause: Pause) -> str | None:
     return f"{pause.cause.side.value}: {pause.cause.reason}" if pause.cause else None
+
+
+def _refusal(state: KindState) -> RefusalStatus | None:
+    if state.refused_since is None:
+        return None
+    return {"reason": state.refusal, "seconds": round(trio.current_time() - state.refused_since, 1)}
 
 
 def _kind(kind: KindOverview, now: float, vault: Vault) -> KindStatus:

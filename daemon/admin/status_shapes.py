@@ -69,6 +69,13 @@ class GapStatus(TypedDict):
     due_at: float
 
 
+class RefusalStatus(TypedDict):
+    """The platform does not answer what the full sync asks for: the reason of its latest refusal."""
+
+    reason: str
+    seconds: float
+
+
 class KindStatus(TypedDict):
     """The state of one kind."""
 
@@ -81,6 +88,7 @@ class KindStatus(TypedDict):
     gap: GapStatus | None
     blocked: NotRequired[str | None]
     blocked_since: NotRequired[float | None]
+    refused: NotRequired[RefusalStatus | None]
 
 
 class ThrottleStatus(TypedDict):

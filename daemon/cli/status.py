@@ -12,6 +12,9 @@ from daemon.cli.group import config_option, json_option, moment
 _LONG_WAIT = 10.0
 """Seconds. Shorter waits for an API are its usual pace and not shown."""
 
+_TOO_LONG = 60.0
+"""Seconds after which a wait for an API is something to look at."""
+
 
 @click.command()
 @json_option
@@ -54,6 +57,8 @@ def describe(status: Any) -> Iterator[str]:
             if now["full_sync"]:
                 yield f"    {describe_run(now['full_sync'])}"
                 yield from _held_up(now["full_sync"])
+            if refused := now.get("refused"):
+                yield f"      the store has refused its next page for {refused['seconds']:.0f} s: {refused['reason']}"
 
 
 def _runs(status: Any) -> bool:
@@ -72,18 +77,28 @@ def _attention(connection: Any) -> Iterator[str]:
         yield "paused"
     if connection["blocked"]:
         yield "blocked"
+    for throttle in connection["throttles"]:
+        if max(throttle.get("pause", 0.0), throttle["held_seconds"]) >= _TOO_LONG:
+            yield f"{throttle['api']} asked for a long wait"
     webhooks = connection["webhooks"] or {}
     if webhooks.get("missing") or webhooks.get("trouble"):
         yield "webhooks not registered"
     for kind, now in connection["kinds"].items():
         if now["blocked"] and not connection["blocked"]:
             yield f"{kind} blocked"
-        if parked := now["outbox"]["parked"]:
-            yield f"{parked} {kind} parked"
-        if held := now["held_removals"]:
-            yield f"{held} removals of {kind} held"
-        if now["full_sync"] and now["full_sync"]["succeeded"] is False:
-            yield f"the last full sync of {kind} did not succeed"
+        yield from _attention_of_kind(kind, now)
+
+
+def _attention_of_kind(kind: str, now: Any) -> Iterator[str]:
+    refused = now.get("refused")
+    if refused and refused["seconds"] >= _TOO_LONG:
+        yield f"the full sync of {kind} cannot go on"
+    if parked := now["outbox"]["parked"]:
+        yield f"{parked} {kind} parked"
+    if held := now["held_removals"]:
+        yield f"{held} removals of {kind} held"
+    if now["full_sync"] and now["full_sync"]["succeeded"] is False:
+        yield f"the last full sync of {kind} did not succeed"
 
 
 def _summary(status: Any) -> str:

@@ -83,6 +83,8 @@ class KindState:
     """Entities that a sweep has put into the outbox; at most `MOST_SWEPT`."""
     refused_since: float | None = None
     """Time of trio's clock since which the platform has refused what the present run asks for; None: it does not."""
+    refusal: str = ""
+    """Reason of the latest such refusal, without personal data."""
     pause: Pause
     """Lasts while a right is missing that only this kind needs; the connection's own pause is for the rest."""
     reasons: dict[ExternalId, str] = field(factory=dict)

@@ -235,7 +235,8 @@ class FullSyncs:
         kind_state = self._kind_state
         try:
             answer = await ask()
-        except REFUSALS:
+        except REFUSALS as error:
+            kind_state.refusal = error.reason
             if kind_state.refused_since is None:
                 kind_state.refused_since, self._refused_page = trio.current_time(), number
             raise

@@ -19,7 +19,7 @@ from daemon.errors import Blocked, Failure, Rejected, Retry, Side
 from daemon.model import Lane
 from daemon.sparklayer.empty_refusals import EMPTY_SITE, Call, Control, EmptyRefusals
 from daemon.sparklayer.failures import Operation, entities_of, failure_of, words_of
-from daemon.sparklayer.own_words import UNSEEN, is_doubtful
+from daemon.sparklayer.own_words import is_doubtful, is_undocumented
 from daemon.sparklayer.token import Token, Tokens
 from daemon.transport.client import ThrottledApi
 from daemon.transport.http import Answer, shortly
@@ -117,7 +117,7 @@ class Client:
         answer = await self._authorized(operation, path, lane, body, before)
         failure, call = failure_of(operation, answer), _call(operation, path, body)
         if failure is None:
-            self._expect_no_body(operation, answer)
+            self._expect_documented(operation, answer)
             if operation.method == "DELETE":
                 self._empty.forget(operation.control, path)
             else:
@@ -137,11 +137,14 @@ class Client:
         words = f"{operation.name} was refused {how}, with HTTP status {answer.status}"
         return answer, Retry(words, reason=reason, effect_unknown=True)
 
-    def _expect_no_body(self, operation: Operation, answer: Answer) -> None:
-        if operation.answers != UNSEEN or not answer.body.strip():
-            return
-        if not self._empty.believes_body(operation.name, trio.current_time()):
-            words = f"{operation.name} was answered with an undocumented body"
+    def _expect_documented(self, operation: Operation, answer: Answer) -> None:
+        """Raise Retry for a success that is not as documented, until it is believed."""
+        empty, now = self._empty, trio.current_time()
+        if not is_undocumented(operation.answers, answer):
+            if operation.answers.empty:
+                empty.note_documented(operation.name, now)
+        elif not empty.believes_undocumented(operation.name, now):
+            words = f"{operation.name} was answered with HTTP status {answer.status}, but not as documented"
             raise Retry(words, reason="undocumented_answer", effect_unknown=True)
 
     def expect(self, control: Control, ids: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Decides if an answer comes from SparkLayer itself: a refusal without a body, or an undocumented body.
+"""Decides if an answer comes from SparkLayer itself: a refusal without a body, or an undocumented success.
 
 SparkLayer documents that some of its refusals have no body, but a proxy's may lack one too. An empty 404 is believed
 once a control question has shown that the API answers like that: a read of an existing id succeeds, and a read of an
@@ -7,12 +7,14 @@ the price lists are read instead of an existing id. If the missing id is the onl
 with, and the 404 is treated like other empty refusals.
 
 Other empty refusals are believed, for an hour too, at the fourth try, at least ten minutes after the first, if other
-calls succeeded meanwhile. A success with an undocumented body is believed in the same way, from then on. Until then
-each of these answers means: try again.
+calls succeeded meanwhile. A success that is not as documented is believed in the same way, until SparkLayer answers the
+operation as documented; within a day after such an answer it is not believed at all. Until then each of these answers
+means: try again.
 
 It asks nothing itself. Its memory belongs to one client and ends with the process. Times are those of trio's clock.
 """
 
+import math
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -27,6 +29,9 @@ CONTROL_PAUSE_SECONDS = 10.0
 """Seconds before an inconclusive control question is repeated for an operation."""
 MOST_TRIALS = 10_000
 """Calls whose empty refusals are counted. Further calls wait until some of these succeed or stop coming."""
+
+DOCUMENTED_SECONDS = 86_400.0
+"""Seconds in which an operation that answered as documented is believed to answer in no other way."""
 
 MOST_KNOWN = 10
 SEARCH_PAUSE_SECONDS = 10.0
@@ -101,8 +106,10 @@ class EmptyRefusals:
     """Quoted ids that a control should find, the newest last, by the control's path."""
     _succeeded_at: float = field(init=False, default=float("-inf"))
     _full_until: float = field(init=False, default=float("-inf"))
-    _wordy: set[str] = field(init=False, factory=set)
-    """Operations that succeed with an undocumented body."""
+    _undocumented: set[str] = field(init=False, factory=set)
+    """Operations that succeed in an undocumented way."""
+    _documented_at: dict[str, float] = field(init=False, factory=dict)
+    """Time of each operation's latest success as documented."""
 
     def note_success(self, call: Call, control: Control, now: float, *, bulk: bool) -> None:
         """Record a success. It voids earlier refusals of the same call, except for a `bulk` call."""
@@ -165,11 +172,19 @@ class EmptyRefusals:
             trial.believed_until = now + BELIEVED_SECONDS
         return now < trial.believed_until
 
-    def believes_body(self, operation: str, now: float) -> bool:
-        """Count a success with an undocumented body; return True if it is believed by now."""
-        if operation not in self._wordy and self.believes(Call(operation=operation, path=""), HTTPStatus.OK, now):
-            self._wordy.add(operation)
-        return operation in self._wordy
+    def note_documented(self, operation: str, now: float) -> None:
+        """Record a success as documented: the API does not answer in two ways, so any other is a proxy's."""
+        self._documented_at[operation] = now
+        self._undocumented.discard(operation)
+        self._trials.pop(Call(operation=operation, path=""), None)
+
+    def believes_undocumented(self, operation: str, now: float) -> bool:
+        """Count an undocumented success; return True if it is believed by now."""
+        if now - self._documented_at.get(operation, -math.inf) < DOCUMENTED_SECONDS:
+            return False
+        if self.believes(Call(operation=operation, path=""), HTTPStatus.OK, now):
+            self._undocumented.add(operation)
+        return operation in self._undocumented
 
     def _forget_old(self, now: float) -> None:
         if len(self._trials) < MOST_TRIALS or now < self._full_until:

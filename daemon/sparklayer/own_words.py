@@ -47,14 +47,18 @@ class Shape:
     """Shape of an operation's success: no body, an object, or a list; each object has at least one of `names`."""
 
     empty: bool = False
+    any_status: bool = False
+    """Without a body, any status of success may be SparkLayer's, since none is documented."""
     one: bool = False
     many: bool = False
     names: frozenset[str] = frozenset()
 
 
 NOTHING = Shape(empty=True)
-UNSEEN = Shape(empty=True, one=True, many=True)
-"""Shape for undocumented answers, or those of old pages only: no body; JSON if the operation always sends it."""
+OF_OLD_PAGES = Shape(empty=True, one=True, many=True)
+"""Shape for answers that only old pages document: 204 without a body; JSON if the operation always sends it."""
+UNSEEN = Shape(empty=True, one=True, many=True, any_status=True)
+"""Shape for undocumented answers: no body; JSON if the operation always sends it."""
 
 
 def one_with(*names: str) -> Shape:
@@ -87,6 +91,16 @@ def is_doubtful(answer: Answer) -> bool:
         return False
     content = content_of(answer)
     return _is_empty(answer) or (isinstance(content, dict) and not content.keys() <= MEMBERS)
+
+
+def is_undocumented(shape: Shape, answer: Answer) -> bool:
+    """Return True for a success of `shape` that may be a proxy's as well: a body, or a status other than 204.
+
+    It is the API's own only if the operation always answers like that. JSON of a documented shape speaks for itself.
+    """
+    if not shape.empty:
+        return False
+    return not _is_empty(answer) or not (shape.any_status or answer.status == HTTPStatus.NO_CONTENT)
 
 
 def content_of(answer: Answer) -> Any:

@@ -17,7 +17,7 @@ from daemon.model import Lane, Sku
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CLEARED
-from daemon.sparklayer.own_words import UNSEEN, many_with, one_with
+from daemon.sparklayer.own_words import OF_OLD_PAGES, many_with, one_with
 
 PRICE_LISTS = "/api/v1/price-lists"
 
@@ -29,7 +29,7 @@ READ = Operation(name="getPriceListPricing", method="GET", answers=many_with("sk
 SET = Operation(
     name="updatePriceListPricing",
     method="PATCH",
-    answers=UNSEEN,
+    answers=OF_OLD_PAGES,
     concurrent=True,
     by_line=True,
     bulk=True,

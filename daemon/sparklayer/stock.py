@@ -23,11 +23,11 @@ from daemon.model import Lane, Sku
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
 from daemon.sparklayer.failures import About, Operation
-from daemon.sparklayer.own_words import NOTHING, UNSEEN, many_with, one_with
+from daemon.sparklayer.own_words import NOTHING, OF_OLD_PAGES, many_with, one_with
 from daemon.sparklayer.replacement import replaced
 from daemon.transport.second_answer import SECOND_AFTER, confirmed
 
-SET = Operation(name="updateBatchStock", method="POST", answers=UNSEEN, bulk=True, about=About.BODY)
+SET = Operation(name="updateBatchStock", method="POST", answers=OF_OLD_PAGES, bulk=True, about=About.BODY)
 FETCH = Operation(name="getBatchStock", method="POST", answers=many_with("sku"), bulk=True, about=About.BODY)
 DELETE = Operation(name="deleteBatchStock", method="POST", answers=NOTHING, bulk=True, about=About.BODY)
 LIST_LOCATIONS = Operation(name="getStockLocations", method="GET", answers=many_with("id"), control=CONTROL)

@@ -191,6 +191,7 @@ def test_status_names_what_blocks() -> None:
 
 
 PARKED = {"live": 0, "backfill": 0, "parked": 3, "oldest_seconds": 1.0}
+WAITING = {"api": "bigcommerce", "waiting": 0, "in_flight": 0, "breaker": "closed", "held_back": 1, "held_seconds": 0.0}
 MISSING = {"registered": 1, "missing": [{"scope": "store/order/*", "why": "no"}], "trouble": None}
 MISSING |= {"looked_at": 1.0, "well_at": None, "mended": None}
 
@@ -202,8 +203,12 @@ MISSING |= {"looked_at": 1.0, "well_at": None, "mended": None}
         ({}, {"held_removals": 9}, "9 removals of products held"),
         ({}, {"outbox": PARKED}, "3 products parked"),
         ({"webhooks": MISSING}, {}, "webhooks not registered"),
+        ({"throttles": [WAITING | {"held_seconds": 842.0}]}, {}, "bigcommerce asked for a long wait"),
+        ({"throttles": [WAITING | {"pause": 842.0}]}, {}, "bigcommerce asked for a long wait"),
+        ({}, {"refused": {"reason": "foreign_answer", "seconds": 75.0}}, "the full sync of products cannot go on"),
     ],
 )
+@pytest.mark.holds("E01", "C9")
 def test_status_leads_with_what_a_person_must_look_at(
     of_connection: dict[str, Any], of_kind: dict[str, Any], words: str
 ) -> None:

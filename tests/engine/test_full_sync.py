@@ -145,6 +145,26 @@ async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, 
         assert len(await bench.harness.rows()) == 3, "they go on without the run"
 
 
+@pytest.mark.holds("C9")
+async def test_status_says_that_the_store_refuses_what_a_run_asks_for(autojump_clock: MockClock, bench: Bench) -> None:
+    fill(bench, 3)
+    bench.shop.failures["page"] = [Retry("a web page", reason="foreign_answer")] * 8
+    async with running(bench):
+        await trio.sleep(90)
+        (stored,) = await bench.context.storage.read(connections.everyone)
+        context = bench.context
+        status = await connection_status(context.storage, context.vault, stored, context, context.now())
+        first, *lines = describe({"connections": [status]})
+        assert "the full sync of products cannot go on" in first
+        assert f"the store has refused its next page for {trio.current_time():.0f} s: foreign_answer" in map(
+            str.strip, lines
+        )
+        bench.shop.failures.clear()
+        await until(bench)
+        status = await connection_status(context.storage, context.vault, stored, context, context.now())
+        assert next(iter(describe({"connections": [status]}))) == "1 connection; all is well"
+
+
 @pytest.mark.holds("C9", "E03")
 async def test_status_and_log_name_what_a_run_waits_for(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 13)

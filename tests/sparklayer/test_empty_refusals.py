@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.client import Client
-from daemon.sparklayer.empty_refusals import BELIEVED_SECONDS, NOBODY
+from daemon.sparklayer.empty_refusals import BELIEVED_SECONDS, DOCUMENTED_SECONDS, NOBODY
 from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.token import TOKEN, Tokens
 from daemon.transport.client import ThrottledApi, ignore
@@ -45,7 +45,7 @@ class Service:
         if path == "/api/auth/token":
             return httpx.Response(200, json={"access_token": "token"})
         if path == "/any":
-            return self.refusal or httpx.Response(200, content=self.page)
+            return self.refusal or httpx.Response(200 if self.page else 204, content=self.page)
         self.asked.append(path)
         return self.nobody if NOBODY in path or "no-such" in path else self.known
 
@@ -195,12 +195,30 @@ async def test_a_success_between_makes_empty_refusals_odd_ones_unless_it_is_abou
     assert type(await _fail(client, operation)) is (Rejected if operation.bulk and not removes else Retry)
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"updated": 1}'])
-@pytest.mark.parametrize("name", sorted(UNDOCUMENTED))
-async def test_a_body_where_none_was_seen_is_believed_only_when_it_goes_on(
-    autojump_clock: MockClock, name: str, body: bytes
+ODD_SUCCESSES = [
+    (name, status, body)
+    for name, operation in sorted(CALLED.items())
+    if operation.answers.empty
+    for status, body in [
+        *([(200, b"[]"), (200, b"{}"), (204, b'{"updated": 1}')] if name in UNDOCUMENTED else []),
+        *([] if operation.answers.any_status else [(200, b""), (201, b""), (202, b"")]),
+    ]
+]
+"""Successes of operations that should have no body: with one, or with a status that is not documented."""
+odd_successes = pytest.mark.parametrize(("name", "status", "body"), ODD_SUCCESSES)
+
+
+def test_every_operation_without_a_body_is_in_the_table() -> None:
+    without = {name for name, operation in CALLED.items() if operation.answers.empty}
+    assert {name for name, *_ in ODD_SUCCESSES} == without
+
+
+@odd_successes
+@pytest.mark.holds("A1")
+async def test_a_success_that_is_not_as_documented_is_believed_only_when_it_goes_on(
+    autojump_clock: MockClock, name: str, status: int, body: bytes
 ) -> None:
-    service = Service(refusal=None, page=body)
+    service = Service(refusal=httpx.Response(status, content=body))
     client, operation = _client(service), CALLED[name]
     for _ in range(2):
         assert (await _fail(client, operation)).reason == "undocumented_answer"
@@ -210,3 +228,29 @@ async def test_a_body_where_none_was_seen_is_believed_only_when_it_goes_on(
     assert await client.call(operation, "/any", Lane.LIVE) == body
     await trio.sleep(10 * BELIEVED_SECONDS)
     assert await client.call(operation, "/any", Lane.LIVE) == body, "it is the API's way"
+    service.refusal = httpx.Response(204)
+    await client.call(operation, "/any", Lane.LIVE)
+    service.refusal = httpx.Response(status, content=body)
+    assert (await _fail(client, operation)).reason == "undocumented_answer", "the API's way is another"
+
+
+@odd_successes
+@pytest.mark.holds("A1")
+async def test_an_api_that_answered_as_documented_is_not_believed_to_answer_otherwise_for_a_day(
+    autojump_clock: MockClock, name: str, status: int, body: bytes
+) -> None:
+    service = Service(refusal=httpx.Response(204))
+    client, operation = _client(service), CALLED[name]
+    await client.call(operation, "/any", Lane.LIVE)
+    service.refusal = httpx.Response(status, content=body)
+    service.known = httpx.Response(200, json={"currency_code": "GBP"})
+    for _ in range(20):
+        await trio.sleep(4000)
+        assert (await _fail(client, operation)).reason == "undocumented_answer"
+        await client.call(CALLED["getStoreCurrency"], "/other", Lane.LIVE)
+    await trio.sleep(DOCUMENTED_SECONDS)
+    for _ in range(2):
+        await _fail(client, operation)
+        await client.call(CALLED["getStoreCurrency"], "/other", Lane.LIVE)
+        await trio.sleep(400)
+    assert await client.call(operation, "/any", Lane.LIVE) == body

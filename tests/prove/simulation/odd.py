@@ -35,6 +35,7 @@ _JSON: Mapping[int, bytes] = {
 _PROBLEM = b'{"type": "https://tools.ietf.org/html/rfc9110", "title": "Not Found", "status": 404, "traceId": "00-1"}'
 """A problem of RFC 7807 as a framework sends it, with a member of its own."""
 _CONTENTS: Mapping[str, tuple[str, bytes]] = {
+    "200 empty": ("", b""),
     "200 html": ("text/html", _HTML),
     "200 list": ("application/json", b"[]"),
     "200 row": ("application/json", b'[{"message": "no Route matched with those values"}]'),

@@ -1,13 +1,13 @@
 """Reads customers: pages, changes, and customers by id, with their membership in the B2B roles.
 
-A customer's record shows only the first of its roles, so the lists by role decide who is B2B. The lists have no dates:
-a sweep reads every B2B role whole. An enumeration leaves out customers that an earlier list had already.
+A customer's record shows only the first of its roles, so the lists by role decide who is B2B (see `members`). The lists
+have no dates: a sweep reads every B2B role whole. An enumeration leaves out customers that an earlier list had already.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TypeVar
 
+from attrs import frozen
 from msgspec import Raw
 
 from daemon.entities import Customer, Mapped, StoreFacts
@@ -19,21 +19,32 @@ from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id
 from daemon.platforms.woocommerce.client import RAW, Client, Listed
 from daemon.platforms.woocommerce.customers import mapping
 from daemon.platforms.woocommerce.customers.mapping import RawCustomer
+from daemon.platforms.woocommerce.customers.members import FIRST_ROLE, Members, Membership, first_role
 from daemon.platforms.woocommerce.customers.roles import ANY, PATH, Roles
 from daemon.platforms.woocommerce.customers.schema import FIELDS, read_customer
 from daemon.platforms.woocommerce.customers.schema import Customer as Read
-from daemon.platforms.woocommerce.ids import MOST_INCLUDED, is_id, listed
-from daemon.platforms.woocommerce.included import read_included
+from daemon.platforms.woocommerce.ids import MOST_INCLUDED, is_id
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
 from daemon.platforms.woocommerce.walk import Ask, Place, step
 from daemon.transport.http import shortly
 
-T = TypeVar("T")
-
 _FIELDS = {"_fields": FIELDS}
-_ID = {"_fields": "id"}
 SEPARATOR = "/"
 """Between the role and the place in a cursor. A role's name has no slash (inferred)."""
+
+
+@frozen(kw_only=True)
+class _RoleStep:
+    """The customers of one page of a role's list, and the cursor of the next page."""
+
+    role: str
+    rows: list[Raw]
+    refuted: frozenset[int]
+    following: str | None
+
+    @property
+    def membership(self) -> Membership:
+        return Membership(members=frozenset(map(read_id, self.rows)) - self.refuted, refuted=self.refuted)
 
 
 class CustomerReader:
@@ -45,32 +56,32 @@ class CustomerReader:
         self._client = client
         self._prefix = settings.attribute_prefix
         self._roles = roles
+        self._members = Members(client, roles)
         self._size = PageSize(MOST_INCLUDED)
-        self._parts = PageSize(MOST_INCLUDED)
 
     async def page(self, cursor: str | None) -> Page:
         """Read the B2B customers that follow `cursor`: one role after the other, each customer once."""
         if cursor is None:
             await self._roles.refresh()
-        role, rows, following = await self._step(cursor, _FIELDS)
-        seen = await self._in_earlier_roles(role, [read_id(raw) for raw in rows])
-        new = [raw for raw in rows if read_id(raw) not in seen]
-        return Page(entities=self._entities(new, frozenset(map(read_id, new))), cursor=following)
+        step = await self._step(cursor, _FIELDS)
+        seen = await self._in_earlier_roles(step.role, step.rows)
+        new = [raw for raw in step.rows if read_id(raw) not in seen]
+        return Page(entities=self._entities(new, step.membership), cursor=step.following)
 
     async def changed_since(self, _since: float, cursor: str | None) -> Page:
         """Read a page of every B2B customer: their lists do not tell who has changed."""
-        _, rows, following = await self._step(cursor, _FIELDS)
-        return Page(entities=self._entities(rows, frozenset(map(read_id, rows))), cursor=following)
+        step = await self._step(cursor, _FIELDS)
+        return Page(entities=self._entities(step.rows, step.membership), cursor=step.following)
 
     async def ids(self, cursor: str | None) -> IdPage:
         """Read a page of the ids of B2B customers; one with two B2B roles comes twice."""
-        _, rows, following = await self._step(cursor, _ID)
-        return IdPage(ids=[ExternalId(str(read_id(raw))) for raw in rows], cursor=following)
+        step = await self._step(cursor, FIRST_ROLE)
+        return IdPage(ids=[ExternalId(str(read_id(raw))) for raw in step.rows], cursor=step.following)
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read customers by id, B2B or not."""
         wanted = [id_ for id_ in ids if is_id(id_)]
-        rows = await self._included(ANY, wanted, _FIELDS, lane)
+        rows = await self._members.included(ANY, wanted, _FIELDS, lane)
         entities = self._entities(rows, await self._b2b(rows, lane))
         return {entity.external_id: entity for entity in entities}
 
@@ -93,76 +104,71 @@ class CustomerReader:
             return mapping.unread(entity.content, facts)
         return mapping.customer(entity.content, facts)
 
-    async def _step(self, cursor: str | None, fields: Mapping[str, str]) -> tuple[str, list[Raw], str | None]:
-        """Read a page of one role; return the role, the rows, and the cursor of the next page."""
+    async def _step(self, cursor: str | None, fields: Mapping[str, str]) -> _RoleStep:
+        """Read a page of one role."""
         roles = await self._roles.b2b()
         role, _, place = (cursor or "").rpartition(SEPARATOR)
         if not cursor:
             role = roles[0] if roles else ""
         if role not in roles:
             # The role has been removed during the walk; a later walk sees what is left of it.
-            return role, [], None
-        found = await self._of_role(role, partial(step, self._asks(role, fields), Place.read(place), self._size))
-        if found.following:
-            return role, with_ids(found.rows), f"{role}{SEPARATOR}{found.following.text}"
+            return _RoleStep(role=role, rows=[], refuted=frozenset(), following=None)
+        refuted = set[int]()
+        ask = self._asks(role, fields, refuted)
+        found = await self._members.of_role(role, partial(step, ask, Place.read(place), self._size))
+        if len(refuted) > 1:
+            # Then it is the list that ignores the role, not a customer that has all of them.
+            raise Retry(f'WooCommerce lists customers without the role "{role}"', reason=OUT_OF_FILTER)
         rest = roles[roles.index(role) + 1 :]
-        return role, with_ids(found.rows), f"{rest[0]}{SEPARATOR}" if rest else None
+        following = f"{rest[0]}{SEPARATOR}" if rest else None
+        if found.following:
+            following = f"{role}{SEPARATOR}{found.following.text}"
+        return _RoleStep(role=role, rows=with_ids(found.rows), refuted=frozenset(refuted), following=following)
 
-    def _asks(self, role: str, fields: Mapping[str, str]) -> Ask:
+    def _asks(self, role: str, fields: Mapping[str, str], refuted: set[int]) -> Ask:
+        """Return the function that asks for a page of a role's list, and puts customers of other roles in `refuted`."""
+
         async def ask(place: dict[str, str]) -> Listed:
-            return await self._client.page(PATH, lane=Lane.BACKFILL, query={**fields, "role": role, **place})
+            async def page(role: str) -> Listed:
+                return await self._client.page(PATH, lane=Lane.BACKFILL, query={**fields, "role": role, **place})
+
+            async def ids(role: str) -> list[int]:
+                return [*_firsts((await page(role)).rows)]
+
+            found = await page(role)
+            hidden = {id_: first for id_, first in _firsts(found.rows).items() if not self._roles.is_b2b(first)}
+            refuted.update(await self._members.contradicted(hidden, ids))
+            return found
 
         return ask
 
-    async def _in_earlier_roles(self, role: str, ids: Sequence[int]) -> frozenset[int]:
-        """Return those of `ids` that have a role whose list comes before that of `role`."""
+    async def _in_earlier_roles(self, role: str, rows: Sequence[Raw]) -> frozenset[int]:
+        """Return the customers among rows that have a role whose list comes before that of `role`."""
         roles = await self._roles.b2b()
         earlier = roles[: roles.index(role)] if role in roles else ()
-        return await self._members(earlier, ids, Lane.BACKFILL)
+        return (await self._members.of(earlier, _firsts(rows), Lane.BACKFILL, omissions=False)).members
 
-    async def _b2b(self, rows: Sequence[Raw], lane: Lane) -> frozenset[int]:
-        """Return the ids of B2B customers among rows; the first role is proof, but others may be hidden behind it."""
-        customers = [(read_id(raw), read_customer(raw)) for raw in rows]
-        known = {id_ for id_, read in customers if isinstance(read, Read) and self._roles.is_b2b(read.role)}
-        rest = [id_ for id_, _ in customers if id_ not in known]
-        return await self._members(await self._roles.b2b(), rest, lane) | known
+    async def _b2b(self, rows: Sequence[Raw], lane: Lane) -> Membership:
+        """Return the B2B customers among rows; the first role is proof, but others may be hidden behind it."""
+        firsts = _firsts(rows)
+        known = {id_ for id_, first in firsts.items() if self._roles.is_b2b(first)}
+        hidden = {id_: first for id_, first in firsts.items() if id_ not in known}
+        membership = await self._members.of(await self._roles.b2b(), hidden, lane, omissions=True)
+        return Membership(members=membership.members | known, refuted=membership.refuted)
 
-    async def _members(self, roles: Iterable[str], ids: Sequence[int], lane: Lane) -> frozenset[int]:
-        """Return those of `ids` that have one of `roles`."""
-        found = frozenset[int]()
-        for role in roles:
-            rest = [ExternalId(str(id_)) for id_ in ids if id_ not in found]
-            found |= {read_id(raw) for raw in await self._included(role, rest, _ID, lane)}
-        return found
+    def _entities(self, rows: Sequence[Raw], membership: Membership) -> list[Entity]:
+        return [Entity(ExternalId(str(read_id(raw))), self._content(raw, membership)) for raw in rows]
 
-    async def _included(self, role: str, ids: Sequence[ExternalId], fields: Mapping[str, str], lane: Lane) -> list[Raw]:
-        """Read those of `ids` that have a role. Raises Retry if the answer has other customers."""
-
-        async def ask(some: Sequence[ExternalId]) -> list[Raw]:
-            query = {**fields, "role": role, "include": listed(some), "per_page": str(MOST_INCLUDED)}
-            rows = with_ids((await self._client.page(PATH, lane=lane, query=query)).rows)
-            if not {str(read_id(raw)) for raw in rows} <= set(some):
-                raise Retry("WooCommerce lists customers that were not asked for", reason=OUT_OF_FILTER)
-            return rows
-
-        return await self._of_role(role, partial(read_included, ask, ids, self._parts))
-
-    async def _of_role(self, role: str, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask with a role. If the shop has no such role any more, the roles are read again."""
-        try:
-            return await ask()
-        except Rejected as refused:
-            if "role" not in refused.properties:
-                raise
-            self._roles.forget()
-            raise Retry(f'WooCommerce has no role "{role}" any more', reason="role_unknown") from None
-
-    def _entities(self, rows: Sequence[Raw], b2b: frozenset[int]) -> list[Entity]:
-        return [Entity(ExternalId(str(read_id(raw))), self._content(raw, b2b)) for raw in rows]
-
-    def _content(self, raw: Raw, b2b: frozenset[int]) -> RawCustomer | Unreadable | Odd:
+    def _content(self, raw: Raw, membership: Membership) -> RawCustomer | Unreadable | Odd:
         read = read_customer(raw)
+        if read.id in membership.refuted:
+            return Unreadable(read.id, "the lists of its roles contradict each other", reason=OUT_OF_FILTER)
         if isinstance(read, Read):
-            return RawCustomer(customer=read, is_b2b=read.id in b2b, prefix=self._prefix)
+            return RawCustomer(customer=read, is_b2b=read.id in membership.members, prefix=self._prefix)
         # Odd fields of a retail customer concern no one.
-        return Odd(read.id, (), read.rest) if isinstance(read, Odd) and read.id not in b2b else read
+        return Odd(read.id, (), read.rest) if isinstance(read, Odd) and read.id not in membership.members else read
+
+
+def _firsts(rows: Sequence[Raw]) -> dict[int, str]:
+    """Return the first roles of customers, by id."""
+    return {read_id(raw): first_role(raw) for raw in with_ids(rows)}

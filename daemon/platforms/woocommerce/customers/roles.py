@@ -52,6 +52,15 @@ class Roles:
             return await self.refresh()
         return tuple(role for role in every if self.is_b2b(role))
 
+    async def every(self) -> tuple[str, ...]:
+        """Return the shop's roles."""
+        await self.b2b()
+        return self._every or ()
+
+    async def others(self) -> tuple[str, ...]:
+        """Return the roles outside B2B."""
+        return tuple(role for role in await self.every() if not self.is_b2b(role))
+
     async def unmatched(self) -> tuple[str, ...]:
         """Read the shop's roles; return the patterns without any role."""
         await self.refresh()

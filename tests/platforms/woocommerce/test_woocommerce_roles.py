@@ -158,3 +158,16 @@ async def test_a_role_that_the_shop_no_longer_has_proves_nothing(autojump_clock:
     entity = await shop.adapter.read_one(Kind.CUSTOMERS, ExternalId(str(RETAIL)), Lane.LIVE)
     assert entity is not None
     assert not entity.content.is_b2b
+
+
+async def test_a_sweep_asks_again_only_about_customers_that_it_has_not_seen_as_members(
+    autojump_clock: MockClock,
+) -> None:
+    shop = ProxiedShop()
+    assert {int(entity.external_id) async for entity in walk(shop)} == MEMBERS
+    shop.asked.clear()
+    assert {int(entity.external_id) async for entity in sweep(shop)} == MEMBERS
+    assert {query["role"] for query in shop.queries("/customers")} == {ROLE, SECOND_ROLE}
+    shop.proxy = with_role("all")
+    with pytest.raises(Retry):
+        _ = [entity async for entity in sweep(shop)]

@@ -4,8 +4,10 @@ A customer's record shows only the first of its roles, so the lists by role deci
 have no dates: a sweep reads every B2B role whole. An enumeration leaves out customers that an earlier list had already.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
+from typing import TypeAlias
 
 from attrs import frozen
 from msgspec import Raw
@@ -31,6 +33,11 @@ from daemon.transport.http import shortly
 _FIELDS = {"_fields": FIELDS}
 SEPARATOR = "/"
 """Between the role and the place in a cursor. A role's name has no slash (inferred)."""
+
+_Member: TypeAlias = tuple[str, int]
+"""A role, and the id of a customer."""
+
+MOST_CONFIRMED = 20_000
 
 
 @frozen(kw_only=True)
@@ -58,24 +65,26 @@ class CustomerReader:
         self._roles = roles
         self._members = Members(client, roles)
         self._size = PageSize(MOST_INCLUDED)
+        self._confirmed = set[_Member]()
+        """Hidden members that the list of another role left out. Sweeps believe that until the next walk asks again."""
 
     async def page(self, cursor: str | None) -> Page:
         """Read the B2B customers that follow `cursor`: one role after the other, each customer once."""
         if cursor is None:
             await self._roles.refresh()
-        step = await self._step(cursor, _FIELDS)
+        step = await self._step(cursor, _FIELDS, believed=frozenset())
         seen = await self._in_earlier_roles(step.role, step.rows)
         new = [raw for raw in step.rows if read_id(raw) not in seen]
         return Page(entities=self._entities(new, step.membership), cursor=step.following)
 
     async def changed_since(self, _since: float, cursor: str | None) -> Page:
         """Read a page of every B2B customer: their lists do not tell who has changed."""
-        step = await self._step(cursor, _FIELDS)
+        step = await self._step(cursor, _FIELDS, believed=self._confirmed)
         return Page(entities=self._entities(step.rows, step.membership), cursor=step.following)
 
     async def ids(self, cursor: str | None) -> IdPage:
         """Read a page of the ids of B2B customers; one with two B2B roles comes twice."""
-        step = await self._step(cursor, FIRST_ROLE)
+        step = await self._step(cursor, FIRST_ROLE, believed=self._confirmed)
         return IdPage(ids=[ExternalId(str(read_id(raw))) for raw in step.rows], cursor=step.following)
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
@@ -104,8 +113,8 @@ class CustomerReader:
             return mapping.unread(entity.content, facts)
         return mapping.customer(entity.content, facts)
 
-    async def _step(self, cursor: str | None, fields: Mapping[str, str]) -> _RoleStep:
-        """Read a page of one role."""
+    async def _step(self, cursor: str | None, fields: Mapping[str, str], believed: AbstractSet[_Member]) -> _RoleStep:
+        """Read a page of one role. No second list is asked about members in `believed`."""
         roles = await self._roles.b2b()
         role, _, place = (cursor or "").rpartition(SEPARATOR)
         if not cursor:
@@ -114,7 +123,7 @@ class CustomerReader:
             # The role has been removed during the walk; a later walk sees what is left of it.
             return _RoleStep(role=role, rows=[], refuted=frozenset(), following=None)
         refuted = set[int]()
-        ask = self._asks(role, fields, refuted)
+        ask = self._asks(role, fields, believed, refuted)
         found = await self._members.of_role(role, partial(step, ask, Place.read(place), self._size))
         if len(refuted) > 1:
             # Then it is the list that ignores the role, not a customer that has all of them.
@@ -125,7 +134,7 @@ class CustomerReader:
             following = f"{role}{SEPARATOR}{found.following.text}"
         return _RoleStep(role=role, rows=with_ids(found.rows), refuted=frozenset(refuted), following=following)
 
-    def _asks(self, role: str, fields: Mapping[str, str], refuted: set[int]) -> Ask:
+    def _asks(self, role: str, fields: Mapping[str, str], believed: AbstractSet[_Member], refuted: set[int]) -> Ask:
         """Return the function that asks for a page of a role's list, and puts customers of other roles in `refuted`."""
 
         async def ask(place: dict[str, str]) -> Listed:
@@ -136,11 +145,24 @@ class CustomerReader:
                 return [*_firsts((await page(role)).rows)]
 
             found = await page(role)
-            hidden = {id_: first for id_, first in _firsts(found.rows).items() if not self._roles.is_b2b(first)}
-            refuted.update(await self._members.contradicted(hidden, ids))
+            hidden = {
+                id_: first
+                for id_, first in _firsts(found.rows).items()
+                if not self._roles.is_b2b(first) and (role, id_) not in believed
+            }
+            contradicted = await self._members.contradicted(hidden, ids)
+            refuted.update(contradicted)
+            self._confirmed.difference_update((role, id_) for id_ in contradicted)
+            self._confirm((role, id_) for id_ in hidden.keys() - contradicted)
             return found
 
         return ask
+
+    def _confirm(self, members: Iterable[_Member]) -> None:
+        self._confirmed.update(members)
+        if len(self._confirmed) > MOST_CONFIRMED:
+            # Memory must not grow with the shop. The next sweep asks again.
+            self._confirmed.clear()
 
     async def _in_earlier_roles(self, role: str, rows: Sequence[Raw]) -> frozenset[int]:
         """Return the customers among rows that have a role whose list comes before that of `role`."""

@@ -22,13 +22,14 @@ from daemon.admin.issue_links import MOST_DAYS, USUAL_DAYS, IssueLinks
 from daemon.admin.lists import held_removals, open_issues, parked_changes
 from daemon.admin.status import connection_status, owner_view
 from daemon.admin.status_shapes import ConnectionStatus, StatusAnswer
-from daemon.admin.verify import Verifications
+from daemon.admin.verify import MOST_NAMES, Verifications
 from daemon.connections.cluster import SURE_SECONDS
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
 from daemon.connections.wakeups import Way
 from daemon.engine.context import SYNCED_KINDS
+from daemon.engine.dry_run import NAMED
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.http.messages import Response, problem
@@ -273,14 +274,19 @@ class AdminService:
             return await explained(runner, kind, asked)
 
     async def verify(self, params: Params) -> Params:
-        """Start a dry run: {"site", "kind"?, "all"?}; `all` asks for every name. For the answer see `verify_state`."""
-        stored = await self._connection(params)
+        """Start a dry run: {"site", "kind"?, "names"?, "all"?}. For the answer see `verify_state`.
+
+        Each list has `names` entities, or `all`.
+        """
+        stored, names = await self._connection(params), params.get("names", NAMED)
+        if not isinstance(names, int) or isinstance(names, bool) or not 0 <= names <= MOST_NAMES:
+            raise Invalid(f"names: must be a whole number from 0 to {MOST_NAMES}")
         kinds = self.lifecycle.factory.kinds(stored.platform)
         if params.get("kind") is not None:
             kinds = tuple(kind for kind in kinds if kind is _kind(params))
             if not kinds:
                 raise Invalid(f"kind: {params['kind']} are not synced from this platform")
-        return self.verifications.start(stored, kinds, everything=params.get("all") is True)
+        return self.verifications.start(stored, kinds, named=None if params.get("all") is True else names)
 
     async def verify_state(self, params: Params) -> Params:
         """Return what the latest dry run has found so far: {"site"}; see `daemon.admin.verify`."""

@@ -8,6 +8,7 @@ memory of one process, and in a scratch database that is deleted with it. The an
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ from daemon.engine.dry_run import NAMED, Action, DryRun, KindRehearsal, dry_cont
 from daemon.engine.leftovers import UNKNOWABLE
 from daemon.engine.supervisor import Supervisor, close
 from daemon.engine.unique_keys import by_age
-from daemon.errors import Blocked, ConfigError, Conflict, Failure, NotFound, Side, StorageTrouble, first_inside
+from daemon.errors import Blocked, ConfigError, Conflict, Failure, NotFound, Paused, Side, StorageTrouble, first_inside
 from daemon.model import ConnectionId, Kind
 from daemon.observability.logging import DRY_RUN
 from daemon.sparklayer.dry_run import SET_UP
-from daemon.storage import ledger
+from daemon.storage import connections, ledger
 from daemon.storage.adapter_state import StoredAdapterState
 from daemon.storage.connections import Stored
 from daemon.storage.database import Database, Storage, open_database
@@ -42,6 +43,9 @@ KEPT_SECONDS = 3600.0
 """Time without a question after which a result is forgotten."""
 
 LOOK_SECONDS = 1.0
+
+MOST_NAMES = 1000
+"""Most names of a list that may be asked for, apart from all."""
 
 UNKNOWN: Mapping[Kind, str] = {
     Kind.STORE: "SparkLayer does not say in advance whether these credentials may set the base currency",
@@ -61,10 +65,12 @@ class Verification:
     label: str
     """The platform's name for people."""
     kinds: Sequence[Kind]
-    everything: bool
+    named: int | None = NAMED
+    """Names of each list; None for all."""
     asked_at: float = field(factory=trio.current_time)
     dry: DryRun | None = None
     running: bool = True
+    ended_at: float = inf
     trouble: str | None = None
     held: list[RemovalShown] = field(factory=list)
     issues: list[IssueShown] = field(factory=list)
@@ -80,7 +86,7 @@ class Verification:
         platform = factory.platform(connection, StoredAdapterState(scratch, connection.id))
         platform.limiter.stay_behind(live.platform.limiter)
         context, writes = dry_context(live, storage=scratch, platform=platform)
-        self.dry = DryRun(context, writes, named=None if self.everything else NAMED)
+        self.dry = DryRun(context, writes, named=self.named)
         try:
             self.unknown = await self._unknown(scratch)
             with structlog.contextvars.bound_contextvars(**{DRY_RUN: True}):
@@ -111,6 +117,7 @@ class Verification:
         return {
             "site": str(self.stored.site),
             "running": self.running,
+            "ended_ago": None if self.running else max(0.0, trio.current_time() - self.ended_at),
             "trouble": self.trouble,
             "kinds": kinds,
             "set_up": [text for name, text in SET_UP.items() if name in writes],
@@ -133,16 +140,15 @@ class Verification:
             for action in Action
             if action is not Action.UNCHANGED
         }
-        most = None if self.everything else NAMED
         failing = [{"id": key, "error": error} for key, error in found.failing.items()]
         return {
             "over": found.over,
             "seen": found.seen,
             "counts": counts,
             **named,
-            "held": held[:most],
-            "issues": issues[:most],
-            "failing": failing[:most],
+            "held": held[: self.named],
+            "issues": issues[: self.named],
+            "failing": failing[: self.named],
             "leftovers": found.leftovers,
         }
 
@@ -169,15 +175,17 @@ class Verifications:
                 await trio.sleep(FORGET_SECONDS)
                 self._forget()
 
-    def start(self, stored: Stored, kinds: Sequence[Kind], *, everything: bool) -> Params:
-        """Start a dry run. Raises Conflict while there is one of the connection."""
+    def start(self, stored: Stored, kinds: Sequence[Kind], *, named: int | None) -> Params:
+        """Start a dry run. Raises Conflict while there is one of the connection, Paused."""
+        if stored.paused_at is not None:
+            raise Paused(stored.site)
         present = self._present.get(stored.id)
         if present is not None and present.running:
             raise Conflict(f"a dry run of {stored.site} is already running")
         if self._nursery is None:
             raise Conflict("the daemon is starting or stopping; try again")
         label = self.factory.registry.platforms[stored.platform].label
-        verification = Verification(stored=stored, label=label, kinds=kinds, everything=everything)
+        verification = Verification(stored=stored, label=label, kinds=kinds, named=named)
         self._present[stored.id] = verification
         self._nursery.start_soon(self._carry_out, verification)
         return verification.answer()
@@ -221,20 +229,32 @@ class Verifications:
                 log.exception("dry run crashed", site=str(verification.stored.site))
                 verification.trouble = "the dry run crashed; see the daemon's log"
         finally:
-            verification.running = False
+            verification.running, verification.ended_at = False, trio.current_time()
             verification.trouble = verification.trouble or (
                 "it was cancelled" if verification.scope.cancelled_caught else None
             )
             log.info("dry run ended", site=str(verification.stored.site), complete=verification.trouble is None)
 
     async def _watch(self, verification: Verification, runner: object) -> None:
-        """End a dry run that no one asks for, or whose connection is restarted or stopped."""
+        """End a dry run that no one asks for, or whose connection is restarted, paused or stopped."""
         while trio.current_time() - verification.asked_at < FORGET_SECONDS:
             await trio.sleep(LOOK_SECONDS)
-            if self.supervisor.find(verification.stored.id) is not runner:
-                verification.trouble = "the connection was restarted or stopped meanwhile; try again"
+            if self.supervisor.find(verification.stored.id) is not runner or await self._is_over(verification.stored):
+                verification.trouble = "the connection was restarted, paused or stopped meanwhile; try again"
                 break
         verification.scope.cancel()
+
+    async def _is_over(self, stored: Stored) -> bool:
+        """Return whether a connection was paused or disconnected: on another node, no runner here shows it."""
+        with contextlib.suppress(StorageTrouble):
+            present = await self.storage.read(connections.find, stored.site)
+            return (
+                present is None
+                or present.id != stored.id
+                or present.state != stored.state
+                or present.paused_at is not None
+            )
+        return False
 
     @contextlib.asynccontextmanager
     async def _live(self, stored: Stored) -> AsyncIterator[ConnectionContext]:

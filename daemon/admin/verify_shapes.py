@@ -6,10 +6,11 @@ from daemon.admin.shapes import IssueShown, KindName, RemovalShown
 
 
 class VerifyOrder(TypedDict):
-    """A dry run of all kinds, or of one; with the names of `all` entities, or of the first ones."""
+    """A dry run of all kinds, or of one; with the names of `all` entities, or of the first `names` of each list."""
 
     site: str
     kind: NotRequired[KindName]
+    names: NotRequired[int]
     all: NotRequired[bool]
 
 
@@ -43,10 +44,11 @@ class KindVerified(TypedDict):
 
 
 class VerifyAnswer(TypedDict):
-    """The findings so far. `unknown` is what no read of SparkLayer tells."""
+    """The findings so far. `unknown` is what no read of SparkLayer tells, `ended_ago` in seconds."""
 
     site: str
     running: bool
+    ended_ago: float | None
     trouble: str | None
     kinds: dict[KindName, KindVerified]
     set_up: list[str]

@@ -16,8 +16,9 @@ from daemon.admin.verify import Verification, scratch_database
 from daemon.app import compose
 from daemon.cli.offline import run_offline
 from daemon.config import Settings
+from daemon.engine.dry_run import NAMED
 from daemon.engine.supervisor import close
-from daemon.errors import Invalid, NoDatabaseYet, NotFound
+from daemon.errors import Invalid, NoDatabaseYet, NotFound, Paused
 from daemon.listener.ignite import site_named
 from daemon.model import Site
 from daemon.observability.logging import configure
@@ -49,6 +50,8 @@ async def _dry_run(
         if stored is None or not registry.is_wanted(stored):
             known = ", ".join(str(link.site) for link in settings.connections) or "none"
             raise NotFound(f"no active connection {site}; the settings have: {known}")
+        if stored.paused_at is not None:
+            raise Paused(site)
         kinds = [one for one in factory.kinds(stored.platform) if kind in {None, one.value}]
         if not kinds:
             raise Invalid(f"kind: {kind} are not synced from this platform")
@@ -56,7 +59,7 @@ async def _dry_run(
         # Another machine's daemon may be at work on a shared database.
         runner = factory.guest(connection) if shared else factory.runner(connection, scratch)
         label = registry.platforms[stored.platform].label
-        verification = Verification(stored=stored, label=label, kinds=kinds, everything=everything)
+        verification = Verification(stored=stored, label=label, kinds=kinds, named=None if everything else NAMED)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_keep_telling, verification, tell)

@@ -37,6 +37,8 @@ ISSUES_FILE = About(
     answers={200: Answer("The file.", None, "text/csv; charset=utf-8")}
     | {status: answer for status, answer in CONNECTION.answers.items() if status != HTTPStatus.OK},
 )
+DRY_RUN_FORM = _opened("The form of a dry run, and the latest one that this node knows")
+DRY_RUN = _opened("A dry run, from its start to its end", form=True)
 SHARED_ISSUES = page(
     "The issues of one site, for its merchant",
     "none",

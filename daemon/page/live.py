@@ -5,6 +5,7 @@ long makes the next one wait. A stream sends what has changed since its last eve
 no queue grows. With several nodes each reads the database, so the page lives on every one of them.
 """
 
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from math import inf
 
@@ -36,7 +37,7 @@ class Live:
 
     _read: Callable[[], Awaitable[Mapping[str, Spots]]]
     streams: int = field(init=False, default=0)
-    """Open streams."""
+    """Open streams of this node's page, of dry runs too."""
     _reading: trio.Lock = field(init=False, factory=trio.Lock)
     _shown: Mapping[str, Spots] = field(init=False, factory=dict)
     _due: float = field(init=False, default=-inf)
@@ -45,23 +46,29 @@ class Live:
         """Yield the events of one stream: of a site, or of all."""
         sent: dict[str, Spots] = {}
         ends = trio.current_time() + LASTS
+        yield b"retry: 5000\n\n"
+        last = trio.current_time()
+        while trio.current_time() < ends:
+            shown = await self._present()
+            chosen = {name: spots for name, spots in shown.items() if site in {"", name}}
+            news = {name: spots for name, spots in chosen.items() if sent.get(name) != spots}
+            gone = [name for name in sent if name not in chosen]
+            if news or gone:
+                yield b"data: %s\n\n" % msgspec.json.encode({"spots": news, "gone": gone})
+                sent = dict(chosen)
+                last = trio.current_time()
+            elif trio.current_time() - last >= BEAT:
+                yield b":\n\n"
+                last = trio.current_time()
+            await trio.sleep_until(self._due)
+
+    async def counted(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """Yield what `stream` yields, and count it as open meanwhile."""
         self.streams += 1
         try:
-            yield b"retry: 5000\n\n"
-            last = trio.current_time()
-            while trio.current_time() < ends:
-                shown = await self._present()
-                chosen = {name: spots for name, spots in shown.items() if site in {"", name}}
-                news = {name: spots for name, spots in chosen.items() if sent.get(name) != spots}
-                gone = [name for name in sent if name not in chosen]
-                if news or gone:
-                    yield b"data: %s\n\n" % msgspec.json.encode({"spots": news, "gone": gone})
-                    sent = dict(chosen)
-                    last = trio.current_time()
-                elif trio.current_time() - last >= BEAT:
-                    yield b":\n\n"
-                    last = trio.current_time()
-                await trio.sleep_until(self._due)
+            async with contextlib.aclosing(stream):
+                async for piece in stream:
+                    yield piece
         finally:
             self.streams -= 1
 

@@ -9,13 +9,13 @@ from urllib.parse import parse_qs
 
 from attrs import field, frozen
 
-from daemon.errors import CallerError, Invalid, NotFound, StorageTrouble
+from daemon.errors import CallerError, Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.access import Entrance, TooManyGuesses
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, problem
 from daemon.listener.routes import STATUSES, Route
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
-from daemon.page import cookies, described, rendering
+from daemon.page import cookies, described, dry_run, rendering
 from daemon.page.issue_list import as_csv, choices, file_name, narrowed
 from daemon.page.live import MOST_STREAMS, Live
 from daemon.page.search import Found, all_sites, one_site
@@ -101,6 +101,8 @@ class Page:
             Route("GET", site, self._opened(self._connection), about=described.CONNECTION),
             Route("GET", f"{site}/history", self._opened(self._history), about=described.HISTORY),
             Route("GET", f"{site}/issues.csv", self._opened(self._issues_file), about=described.ISSUES_FILE),
+            Route("GET", f"{site}/verify", self._opened(self._show_dry_run), about=described.DRY_RUN_FORM),
+            Route("POST", f"{site}/verify", self._sent(self._dry_run), about=described.DRY_RUN),
             Route("POST", f"{site}/{{action}}", self._sent(self._act), about=described.ACT),
             Route("GET", "/shared/issues/{link}", self._shared_issues, about=described.SHARED_ISSUES),
             Route("GET", "/static/{name}", _static, about=described.STATIC),
@@ -116,7 +118,7 @@ class Page:
             try:
                 return await handler(session, request, **words)
             except CallerError as error:
-                return self._failed(session, STATUSES.get(type(error), 400), str(error))
+                return self._failed(session, STATUSES.get(type(error), 400), _sentence(error))
             except StorageTrouble:
                 return self._failed(session, 503, NO_DATABASE)
 
@@ -254,7 +256,7 @@ class Page:
             return problem(401, "Log in first.")
         if self._live.streams >= MOST_STREAMS:
             return problem(503, "Too many pages are open; this one is not live.", RETRY_LATER)
-        return rendering.events(self._live.events(request.query.get("site", "")))
+        return rendering.growing(self._live.counted(self._live.events(request.query.get("site", ""))), rendering.EVENTS)
 
     async def _history(self, session: Session, request: Request, env: str, site_id: str) -> Response:
         site, kind, id_ = f"{env}/{site_id}", request.query.get("kind", ""), request.query.get("id", "").strip()
@@ -263,6 +265,36 @@ class Page:
         answer = await self.operations["GET", "/admin/history"](asked, session.operator)
         values = {"site": site, "kind": kind, "id": id_, "kinds": list(connection["kinds"]), **answer}
         return rendering.page("history.html", {**_shared(session), **values})
+
+    async def _show_dry_run(self, session: Session, _request: Request, env: str, site_id: str) -> Response:
+        site = f"{env}/{site_id}"
+        values = {**_shared(session), "site": site, "kinds": list((await self._found(session, site))["kinds"])}
+        try:
+            verified = await self.operations["GET", "/admin/verify"]({"site": site}, session.operator)
+        except NotFound:
+            verified = None
+        return rendering.finished(dry_run.page({**values, "running": verified and verified["running"]}, verified))
+
+    async def _dry_run(self, session: Session, _request: Request, form: Form, env: str, site_id: str) -> Response:
+        """Start a dry run, or join the one that is running on this node, and follow it to its end."""
+        if self._live.streams >= MOST_STREAMS:
+            return self._failed(session, 503, "Too many pages are open. Close some, then try again.")
+        site, kind, joined = f"{env}/{site_id}", _one(form, "kind"), False
+        asked: dict[str, Any] = {"site": site, "names": MOST_SHOWN} | ({"kind": kind} if kind else {})
+
+        async def ask() -> Any:
+            return await self.operations["GET", "/admin/verify"]({"site": site}, session.operator)
+
+        try:
+            await self.operations["POST", "/admin/verify"](asked, session.operator)
+        except Conflict as conflict:
+            try:
+                await ask()
+            except NotFound:  # none is running: the daemon starts or stops
+                raise conflict from None
+            joined = True
+        values = {**_shared(session), "site": site, "kind": kind, "joined": joined}
+        return rendering.growing(self._live.counted(dry_run.growing(values, ask)), rendering.HTML)
 
     async def _show_search(self, session: Session, request: Request) -> Response:
         return await self._answer_search(session, request.query.get("site", ""), "", "", None)
@@ -321,10 +353,9 @@ class Page:
         try:
             await self.operations["POST", path](params, session.operator)
         except CallerError as error:
-            status = STATUSES.get(type(error), 400)
             if isinstance(error, NotFound):
                 raise
-            return await self._show_connection(session, site, status, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+            return await self._show_connection(session, site, STATUSES.get(type(error), 400), _sentence(error))
         return rendering.redirect(f"{rendering.site_path(site)}?done={action}")
 
     async def _link(self, session: Session, site: str) -> Response:
@@ -338,6 +369,12 @@ async def _static(_request: Request, name: str) -> Response:
     if response is None:
         raise NotFound("There is no such file.")
     return response
+
+
+def _sentence(error: CallerError) -> str:
+    """Return the words of a refusal as a sentence; commands show the same words after a colon."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def _shared(session: Session) -> dict[str, Any]:

@@ -37,6 +37,12 @@ HEADERS: Headers = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 
+HTML = b"text/html; charset=utf-8"
+EVENTS = b"text/event-stream"
+
+MARK = "<!--piece-->"
+"""Parts a page that is sent in pieces. No value has it, since all are escaped."""
+
 UNBUFFERED = (b"x-accel-buffering", b"no")
 
 STATIC: Mapping[str, bytes] = {
@@ -51,14 +57,23 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 def page(template: str, values: Mapping[str, Any], status: int = 200, more: Headers = ()) -> Response:
     """Return the response of a template."""
-    text = _environment().get_template(template).render(values)
-    return Response(status, text.encode(), b"text/html; charset=utf-8", (*HEADERS, *more))
+    return finished(rendered(template, values), status, more)
 
 
-def events(stream: AsyncGenerator[bytes, None]) -> Response:
-    """Return a response that never ends by itself: server-sent events."""
+def rendered(template: str, values: Mapping[str, Any]) -> str:
+    """Return the text of a template."""
+    return _environment().get_template(template).render(values)
+
+
+def finished(text: str, status: int = 200, more: Headers = ()) -> Response:
+    """Return the response of a page that is complete."""
+    return Response(status, text.encode(), HTML, (*HEADERS, *more))
+
+
+def growing(stream: AsyncGenerator[bytes, None], content_type: bytes) -> Response:
+    """Return a response that grows while it is read: a page in pieces, or server-sent events."""
     # nginx keeps answers back until they end, unless it is told.
-    return Response(200, content_type=b"text/event-stream", headers=(*HEADERS, UNBUFFERED), stream=stream)
+    return Response(200, content_type=content_type, headers=(*HEADERS, UNBUFFERED), stream=stream)
 
 
 def download(content: bytes, content_type: bytes, name: str) -> Response:

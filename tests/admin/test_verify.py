@@ -12,8 +12,8 @@ import trio
 from trio.testing import MockClock
 
 from daemon.admin import verify
-from daemon.admin.verify import FORGET_SECONDS, KEPT_SECONDS
-from daemon.errors import Conflict, Invalid, NotFound, Retry
+from daemon.admin.verify import FORGET_SECONDS, KEPT_SECONDS, MOST_NAMES
+from daemon.errors import Conflict, Invalid, NotFound, Paused, Retry
 from daemon.storage.database import InlineDatabase
 from tests.connections.harness import LifecycleHarness, link, open_harness
 from tests.databases import new_database
@@ -70,6 +70,12 @@ async def test_what_cannot_be_asked_for_is_refused(autojump_clock: MockClock, ha
         await harness.admin.verify(SITE | {"kind": "dogs"})
     with pytest.raises(Invalid, match="kind: orders are not synced from this platform"):
         await harness.admin.verify(SITE | {"kind": "orders"})
+    for names in (-1, MOST_NAMES + 1, "7", True):
+        with pytest.raises(Invalid, match="names: must be a whole number from 0 to 1000"):
+            await harness.admin.verify(SITE | {"names": names})
+    await harness.admin.pause(SITE)
+    with pytest.raises(Paused):
+        await harness.admin.verify(SITE)
 
 
 async def test_it_ends_soon_after_the_last_question(autojump_clock: MockClock, harness: LifecycleHarness) -> None:
@@ -90,7 +96,7 @@ async def test_it_ends_when_its_connection_stops(autojump_clock: MockClock, harn
     await trio.sleep(1)
     await harness.supervisor.stop(harness.runner("a").context.connection.id)
     await trio.sleep(5)
-    assert (await state(harness))["trouble"] == "the connection was restarted or stopped meanwhile; try again"
+    assert (await state(harness))["trouble"] == "the connection was restarted, paused or stopped meanwhile; try again"
 
 
 async def test_a_failing_store_is_named(autojump_clock: MockClock, harness: LifecycleHarness) -> None:

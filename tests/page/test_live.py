@@ -153,7 +153,7 @@ async def test_nothing_is_read_while_no_page_is_open_and_many_pages_share_one_re
     shared, got = Live(read), list[bytes]()
 
     async def page() -> None:
-        async for event in shared.events():
+        async for event in shared.counted(shared.events()):
             got.append(event)
 
     await trio.sleep(1000)

@@ -1,0 +1,99 @@
+"""A dry run as one page that grows: lines of progress, then what a full sync would write, remove and hold.
+
+The answer lasts as long as the dry run. So the page needs no script, and with several nodes all of it comes from the
+node that does the work. A reader who leaves ends nothing at once: the dry run ends a minute later, and until then
+another page on that node joins it.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any
+
+import trio
+from attrs import define, field
+
+from daemon.errors import CallerError, StorageTrouble
+from daemon.page import rendering
+
+POLL = 0.5
+"""Seconds between two looks at a dry run."""
+
+SHARE = 0.1
+"""A line of progress waits for this part of the time since the beginning, so that a long dry run has few."""
+
+BEAT = 15.0
+"""Seconds of silence after which a comment is sent: proxies give up silent answers, and it finds readers that left."""
+
+Verified = Mapping[str, Any]
+"""The answer of the operation `verify_state`."""
+
+
+def page(values: Mapping[str, Any], verified: Verified | None) -> str:
+    """Return the page with the latest dry run, if there is one and it is over."""
+    head, log_ends, tail = _pieces(values, following=False)
+    return head + log_ends + (_result(verified) if verified is not None and not verified["running"] else "") + tail
+
+
+async def growing(values: Mapping[str, Any], ask: Callable[[], Awaitable[Verified]]) -> AsyncGenerator[bytes, None]:
+    """Yield the page of a dry run piece by piece; `ask` returns its state."""
+    head, log_ends, tail = _pieces(values, following=True)
+    yield head.encode()
+    progress = _Progress()
+    while True:
+        try:
+            verified = await ask()
+        except CallerError as error:  # a command ended it, or the connection left
+            yield (log_ends + _result({"site": values["site"], "gone": str(error)}) + tail).encode()
+            return
+        except StorageTrouble:
+            verified = progress.latest  # the next look may succeed
+        if piece := progress.piece(verified):
+            yield piece
+        if not verified["running"]:
+            break
+        await trio.sleep(POLL)
+    yield (log_ends + _result(verified) + tail).encode()
+
+
+@define
+class _Progress:
+    """The lines of one page."""
+
+    latest: Verified = field(init=False, factory=lambda: {"running": True, "kinds": {}})
+    _began: float = field(init=False, factory=trio.current_time)
+    _line: str = field(init=False, default="")
+    _line_at: float = field(init=False, factory=trio.current_time)
+    _sent_at: float = field(init=False, factory=trio.current_time)
+
+    def piece(self, verified: Verified) -> bytes:
+        """Return what is to be sent now; empty for nothing."""
+        self.latest, now = verified, trio.current_time()
+        line = _words(verified)
+        due = not verified["running"] or now - self._line_at >= SHARE * (now - self._began)
+        if line != self._line and due:
+            self._line, self._line_at, self._sent_at = line, now, now
+            return (rendering.rendered("_dry_run_line.html", {"line": line}) + "\n").encode()
+        if now - self._sent_at >= BEAT:
+            self._sent_at = now
+            return b"<!-- -->\n"
+        return b""
+
+
+def _words(verified: Verified) -> str:
+    """Return what was read so far in words."""
+    read = [
+        f"{found['seen']} {name}{'' if found['over'] else ' so far'}"
+        for name, found in verified["kinds"].items()
+        if found["over"] or found["seen"]
+    ]
+    return f"Read {', '.join(read)}" if read else "Preparing"
+
+
+def _pieces(values: Mapping[str, Any], *, following: bool) -> tuple[str, str, str]:
+    """Return the page up to the end of the progress, then up to the result, and the rest."""
+    text = rendering.rendered("dry_run.html", {**values, "following": following})
+    head, log_ends, tail = text.split(rendering.MARK)
+    return head, log_ends, tail
+
+
+def _result(verified: Verified) -> str:
+    return rendering.rendered("_dry_run_result.html", {"gone": None, "ended_ago": None, **verified})

@@ -118,6 +118,12 @@ async def test_beside_a_running_daemon_that_has_not_synced_yet(harness: OpenHarn
         assert status["kinds"]["products"]["full_sync"] is None
         assert status["kinds"]["products"]["ledger"] == 0
         assert "full sync" not in h.process.output
+        assert (await h.process.command("pause", SITE))[0] == 0
+        for running in (True, False):
+            if not running:
+                assert await h.process.terminate() == 0
+            code, _, errors = await h.process.command("verify", SITE)
+            assert (code, f"the connection {SITE} is paused" in errors) == (1, True)
 
 
 async def test_refusals_are_told_and_block_nothing(harness: OpenHarness) -> None:

@@ -6,14 +6,12 @@ from typing import Any
 
 import click
 
+from daemon.admin.attention import attention
 from daemon.cli.client import ask, show
 from daemon.cli.group import config_option, json_option, moment
 
 _LONG_WAIT = 10.0
 """Seconds. Shorter waits for an API are its usual pace and not shown."""
-
-_TOO_LONG = 60.0
-"""Seconds after which a wait for an API is something to look at."""
 
 
 @click.command()
@@ -28,7 +26,7 @@ def status(ctx: click.Context, path: Path | None, *, as_json: bool) -> None:
     """
     answer = ask(path, lambda source: source.status())
     show(answer, describe(answer), as_json=as_json)
-    ctx.exit(0 if _runs(answer) and not attention(answer) else 1)
+    ctx.exit(0 if _runs(answer) and not _sites(answer) else 1)
 
 
 def describe(status: Any) -> Iterator[str]:
@@ -66,51 +64,22 @@ def _runs(status: Any) -> bool:
     return bool(status.get("running", True))
 
 
-def attention(status: Any) -> dict[str, list[str]]:
-    """Return what a person should look at, in words, by site. Issues are the merchants' and do not count."""
-    found = {connection["site"]: list(_attention(connection)) for connection in status["connections"]}
-    return {site: words for site, words in found.items() if words}
-
-
-def _attention(connection: Any) -> Iterator[str]:
-    if connection["paused_since"]:
-        yield "paused"
-    if connection["blocked"]:
-        yield "blocked"
-    for throttle in connection["throttles"]:
-        if max(throttle.get("pause", 0.0), throttle["held_seconds"]) >= _TOO_LONG:
-            yield f"{throttle['api']} asked for a long wait"
-    webhooks = connection["webhooks"] or {}
-    if webhooks.get("missing") or webhooks.get("trouble"):
-        yield "webhooks not registered"
-    for kind, now in connection["kinds"].items():
-        if now["blocked"] and not connection["blocked"]:
-            yield f"{kind} blocked"
-        yield from _attention_of_kind(kind, now)
-
-
-def _attention_of_kind(kind: str, now: Any) -> Iterator[str]:
-    refused = now.get("refused")
-    if refused and refused["seconds"] >= _TOO_LONG:
-        yield f"the full sync of {kind} cannot go on"
-    if parked := now["outbox"]["parked"]:
-        yield f"{parked} {kind} parked"
-    if held := now["held_removals"]:
-        yield f"{held} removals of {kind} held"
-    if now["full_sync"] and now["full_sync"]["succeeded"] is False:
-        yield f"the last full sync of {kind} did not succeed"
-
-
 def _summary(status: Any) -> str:
     number = len(status["connections"])
     connections = f"{number} connection{'s' if number != 1 else ''}" if number else "no connections"
-    sites = [f"{site}: {', '.join(words)}" for site, words in attention(status).items()]
+    sites = _sites(status)
     parts = [
         connections,
         *([] if _runs(status) else ["no daemon is running"]),
         *(["look at " + "; ".join(sites)] if sites else []),
     ]
     return "; ".join(parts if len(parts) > 1 else [connections, "all is well"])
+
+
+def _sites(status: Any) -> list[str]:
+    """Return the sites that a person should look at, each with the reasons."""
+    reasons = {connection["site"]: ", ".join(attention(connection)) for connection in status["connections"]}
+    return [f"{site}: {words}" for site, words in reasons.items() if words]
 
 
 def _webhooks(webhooks: Any) -> Iterator[str]:

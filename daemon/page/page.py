@@ -5,28 +5,25 @@ The operations decide what a role may do, and keep the audit log; a refusal of t
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs
 
 from attrs import field, frozen
 
 from daemon.errors import CallerError, Conflict, Invalid, NotFound, StorageTrouble
-from daemon.listener.access import Entrance, TooManyGuesses
+from daemon.listener.access import Entrance
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, problem
 from daemon.listener.routes import STATUSES, Route
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.page import cookies, described, dry_run, rendering
+from daemon.page.forms import Form, fields, value
 from daemon.page.issue_list import as_csv, choices, file_name, narrowed
 from daemon.page.live import MOST_STREAMS, Live
+from daemon.page.login import NO_DATABASE, Login
 from daemon.page.search import Found, all_sites, one_site
-from daemon.page.session import LASTS, LOGIN_LASTS, Session, Sessions, is_same
-from daemon.page.views import MOST_SHOWN, card, in_order, is_running, progress, rates, shape, spots
+from daemon.page.session import Session, Sessions, is_same
+from daemon.page.views import MOST_SHOWN, PLACES, card, in_order, is_running, progress, rates, shape, spots
 
-Form = Mapping[str, list[str]]
 Operation = Callable[[dict[str, Any], Operator], Awaitable[Any]]
-
-FIELDS = 1000
-"""Most fields of a form: a person ticks removals one by one."""
 
 ACTIONS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
     "sync": ("/admin/sync", {}, "A full sync was started."),
@@ -48,13 +45,6 @@ READER = Operator("page", Role.READ)
 
 UNLISTED = ((b"x-robots-tag", b"noindex"),)
 
-NO_COOKIE = (
-    "This form has expired, or your browser sent no cookie. From another machine the page needs https. Try again."
-)
-WRONG = "This token is not known."
-NO_DATABASE = "The database cannot be used now. Try again."
-TOO_MANY = "Too many wrong tokens were tried. Wait a few seconds, then try again."
-
 
 @frozen(kw_only=True)
 class Page:
@@ -68,13 +58,9 @@ class Page:
     shared: Callable[[str], Awaitable[Any]]
     """Returns what a merchant's link shows. Raises NotFound."""
     now: Callable[[], float]
-    _entrance: Entrance = field(init=False)
     _sessions: Sessions = field(init=False)
+    _login: Login = field(init=False)
     _live: Live = field(init=False)
-
-    @_entrance.default
-    def _make_entrance(self) -> Entrance:
-        return Entrance(self.tokens, "page")
 
     @_live.default
     def _make_live(self) -> Live:
@@ -84,6 +70,10 @@ class Page:
     def _make_sessions(self) -> Sessions:
         return Sessions(self.secret_keys, self.tokens, self.now)
 
+    @_login.default
+    def _make_login(self) -> Login:
+        return Login(sessions=self._sessions, entrance=Entrance(self.tokens, "page"), entered=self.entered)
+
     def routes(self) -> list[Route]:
         """Return the routes; none without a token, so that the page is 404."""
         if not self.tokens:
@@ -91,9 +81,9 @@ class Page:
         site = "/sites/{env}/{site_id}"
         return [
             Route("GET", "/", self._opened(self._overview), about=described.OVERVIEW),
-            Route("GET", "/login", self._show_login, about=described.LOGIN_FORM),
-            Route("POST", "/login", self._login, about=described.LOGIN),
-            Route("POST", "/logout", self._sent(self._logout), about=described.LOGOUT),
+            Route("GET", "/login", self._login.show, about=described.LOGIN_FORM),
+            Route("POST", "/login", self._login.send, about=described.LOGIN),
+            Route("POST", "/logout", self._sent(self._login.log_out), about=described.LOGOUT),
             Route("GET", "/search", self._opened(self._show_search), about=described.SEARCH_FORM),
             Route("POST", "/search", self._sent(self._search), about=described.SEARCH),
             Route("GET", "/audit", self._opened(self._audit), about=described.AUDIT),
@@ -128,8 +118,8 @@ class Page:
         """Return a handler of a form: it must come from a page of the same session."""
 
         async def sent(session: Session, request: Request, **words: str) -> Response:
-            form = _form(request)
-            if cookies.is_cross_site(request) or not is_same(session, _one(form, "csrf")):
+            form = fields(request)
+            if cookies.is_cross_site(request) or not is_same(session, value(form, "csrf")):
                 return self._failed(session, 403, "This form was not sent from this page. Open the page again.")
             return await handler(session, request, form, **words)
 
@@ -137,43 +127,6 @@ class Page:
 
     def _failed(self, session: Session, status: int, message: str) -> Response:
         return rendering.page("message.html", {**_shared(session), "message": message}, status)
-
-    # Logging in and out
-
-    async def _show_login(self, request: Request) -> Response:
-        return self._login_form(request, 200, "")
-
-    def _login_form(self, request: Request, status: int, message: str) -> Response:
-        cookie, csrf = self._sessions.new_login()
-        values = {"session": None, "csrf": csrf, "message": message}
-        return rendering.page(
-            "login.html", values, status, [cookies.header(request, cookies.LOGIN, cookie, LOGIN_LASTS)]
-        )
-
-    async def _login(self, request: Request) -> Response:
-        form = _form(request)
-        of_this_page = self._sessions.is_login(cookies.read(request, cookies.LOGIN), _one(form, "csrf"))
-        if cookies.is_cross_site(request) or not of_this_page:
-            return self._login_form(request, 403, NO_COOKIE)
-        try:
-            holder = await self._entrance.holder(_one(form, "token").strip().encode())
-        except TooManyGuesses:
-            return self._login_form(request, 429, TOO_MANY)
-        if holder is None:
-            return self._login_form(request, 401, WRONG)
-        try:
-            await self.entered(holder.operator, "login")
-        except StorageTrouble:
-            return self._login_form(request, 503, NO_DATABASE)
-        set_cookies = [
-            cookies.header(request, cookies.SESSION, self._sessions.open(holder), LASTS),
-            cookies.header(request, cookies.LOGIN, "", 0),
-        ]
-        return rendering.redirect("/", set_cookies)
-
-    async def _logout(self, session: Session, request: Request, _form: Form) -> Response:
-        await self.entered(session.operator, "logout")
-        return rendering.redirect("/login", [cookies.header(request, cookies.SESSION, "", 0)])
 
     # Looking
 
@@ -279,7 +232,7 @@ class Page:
         """Start a dry run, or join the one that is running on this node, and follow it to its end."""
         if self._live.streams >= MOST_STREAMS:
             return self._failed(session, 503, "Too many pages are open. Close some, then try again.")
-        site, kind, joined = f"{env}/{site_id}", _one(form, "kind"), False
+        site, kind, joined = f"{env}/{site_id}", value(form, "kind"), False
         asked: dict[str, Any] = {"site": site, "names": MOST_SHOWN} | ({"kind": kind} if kind else {})
 
         async def ask() -> Any:
@@ -301,10 +254,10 @@ class Page:
 
     async def _search(self, session: Session, _request: Request, form: Form) -> Response:
         """Explain what a text names. The text may be a person's name, so it is never in an address."""
-        site, kind, text = _one(form, "site"), _one(form, "kind"), _one(form, "text").strip()
+        site, kind, text = value(form, "site"), value(form, "kind"), value(form, "text").strip()
         if not text:
             raise Invalid("Enter a SKU, a name, an e-mail address, an order number or an id.")
-        what = {"id" if _one(form, "by") == "id" else "text": text}
+        what = {"id" if value(form, "by") == "id" else "text": text}
 
         async def explain(asked: dict[str, Any]) -> Any:
             return await self.operations["POST", "/admin/explain"](asked, session.operator)
@@ -330,6 +283,7 @@ class Page:
             "answers": known,
             "unasked": found.unasked if found else {},
             "searched": found is not None,
+            "places": PLACES,
         }
         return rendering.page("search.html", {**_shared(session), **values})
 
@@ -348,7 +302,7 @@ class Page:
             raise NotFound("There is no such action.")
         site, (path, fixed, _) = f"{env}/{site_id}", ACTIONS[action]
         params: dict[str, Any] = {"site": site, **fixed}
-        params |= {"kind": kind} if (kind := _one(form, "kind")) else {}
+        params |= {"kind": kind} if (kind := value(form, "kind")) else {}
         params |= {"ids": list(dict.fromkeys(form["id"]))} if form.get("id") else {}
         try:
             await self.operations["POST", path](params, session.operator)
@@ -380,20 +334,3 @@ def _sentence(error: CallerError) -> str:
 def _shared(session: Session) -> dict[str, Any]:
     """Return the values that every page needs."""
     return {"session": session, "may_act": session.operator.role is Role.ACT, "message": ""}
-
-
-def _form(request: Request) -> Form:
-    """Return the fields of a form; none if the body is not one."""
-    content_type = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if content_type != b"application/x-www-form-urlencoded":
-        return {}
-    try:
-        return parse_qs(request.body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS)
-    except ValueError:
-        return {}
-
-
-def _one(form: Form, name: str) -> str:
-    """Return the value of a field; empty if it is missing or there are several."""
-    values = form.get(name, [])
-    return values[0] if len(values) == 1 else ""

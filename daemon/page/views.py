@@ -7,8 +7,9 @@ everyone can tell the colours apart.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
+from daemon.admin.attention import attention, remedy
 from daemon.page.rendering import counts, waiting
 
 LATE = 300.0
@@ -20,7 +21,10 @@ MOST_SHOWN = 200
 
 @frozen(kw_only=True)
 class Card:
-    """A connection at a glance. `since` and `last_webhook` are seconds since the epoch, None if not known."""
+    """A connection at a glance: its level and word, and the causes of these.
+
+    `since` and `last_webhook` are seconds since the epoch, None if not known.
+    """
 
     site: str
     platform: str
@@ -34,33 +38,40 @@ class Card:
     issues: int = 0
     parked: int = 0
     held: int = 0
-    running: Sequence[str] = field(factory=list)
+    running: str = ""
+    """The full syncs on their way in words."""
 
-    @property
-    def running_text(self) -> str:
-        """Return the full syncs on their way in words."""
-        return ", ".join(f"full sync of {kind}" for kind in self.running)
+
+PLACES: Mapping[str, str] = {
+    "blocked": "",
+    "held": "#removals",
+    "parked": "#parked",
+    "must_fix": "#issues",
+    "unsent": "#kinds",
+}
+"""Parts of a connection's page where a person acts on a reason of `explain`, by its code."""
 
 
 def card(connection: Mapping[str, Any]) -> Card:
     """Return a connection of the status at a glance."""
     kinds: Mapping[str, Any] = connection["kinds"]
-    causes, since = _causes(connection)
+    blocks, since = _blocks(connection)
     waits = [kind["outbox"]["oldest_seconds"] for kind in kinds.values()]
     late = max((seconds for seconds in waits if seconds is not None), default=None)
-    running = [name for name, kind in kinds.items() if is_running(kind["full_sync"])]
-    parked, held = (sum(kind["outbox"]["parked"] for kind in kinds.values()), _sum(kinds, "held_removals"))
-    webhooks = _webhooks(connection["webhooks"])
+    causes = list(attention(connection))
     level, word = "good", "working"
     if connection["state"] != "active":
-        level, word, since = "warn", connection["state"], connection["paused_since"]
-    elif causes:
+        level, word, causes, since = "warn", connection["state"], [], connection["paused_since"]
+    elif blocks:
         level, word = "bad", "blocked"
-    elif late is not None and late > LATE:
+        causes = [*blocks, *(cause for cause in causes if "blocked" not in cause)]
+    elif _is_late(kinds):
         level, word = "bad", "late"
-    elif parked or held or (connection["webhooks"] and webhooks != "registered"):
+        causes = [*_slow(connection["throttles"]), *causes]
+    elif causes:
         level, word = "warn", "needs attention"
-    elif running:
+    running = "" if blocks else ", ".join(_running(kinds))
+    if running and word == "working":
         word = "full sync"
     return Card(
         site=connection["site"],
@@ -71,10 +82,10 @@ def card(connection: Mapping[str, Any]) -> Card:
         since=since,
         late_seconds=late,
         last_webhook=connection["last_webhook"],
-        webhooks=webhooks,
+        webhooks=_webhooks(connection["webhooks"]),
         issues=_sum(kinds, "issues"),
-        parked=parked,
-        held=held,
+        parked=sum(kind["outbox"]["parked"] for kind in kinds.values()),
+        held=_sum(kinds, "held_removals"),
         running=running,
     )
 
@@ -94,7 +105,7 @@ def spots(connection: Mapping[str, Any]) -> dict[str, str]:
         "issues": str(shown.issues),
         "parked": str(shown.parked),
         "held": str(shown.held),
-        "running": shown.running_text,
+        "running": shown.running,
     }
     for name, kind in connection["kinds"].items():
         outbox, run = kind["outbox"], kind["full_sync"]
@@ -147,16 +158,37 @@ def in_order(cards: Sequence[Card]) -> list[Card]:
     return sorted(cards, key=lambda card: (levels.index(card.level), card.site))
 
 
-def _causes(connection: Mapping[str, Any]) -> tuple[list[str], float | None]:
-    """Return the causes of pauses, the connection's first, and the time of the earliest."""
-    whole = [(connection["blocked"], connection["blocked_since"])] if connection["blocked"] else []
-    kinds = [
-        (f"{name}: {kind['blocked']}", kind["blocked_since"])
-        for name, kind in connection["kinds"].items()
-        if kind["blocked"]
-    ]
-    times = [since for _, since in (*whole, *kinds) if since is not None]
-    return [cause for cause, _ in (*whole, *kinds)], min(times, default=None)
+def _is_late(kinds: Mapping[str, Any]) -> bool:
+    """Return whether changes wait for too long. Those of a full sync may: it feeds the outbox faster than it drains."""
+    return any(
+        (outbox["oldest_seconds"] or 0) > LATE
+        for outbox, run in ((kind["outbox"], kind["full_sync"]) for kind in kinds.values())
+        if outbox["live"] or not is_running(run)
+    )
+
+
+def _slow(throttles: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the APIs that keep changes waiting."""
+    for throttle in throttles:
+        if throttle.get("pause"):
+            yield f"{throttle['api']} asked for a wait"
+        elif throttle["waiting"]:
+            yield f"requests wait for {throttle['api']}"
+
+
+def _running(kinds: Mapping[str, Any]) -> Iterator[str]:
+    for name, kind in kinds.items():
+        if is_running(kind["full_sync"]):
+            percent = progress(kind["full_sync"])
+            yield f"full sync of {name}{'' if percent is None else f' ({percent} %)'}"
+
+
+def _blocks(connection: Mapping[str, Any]) -> tuple[list[str], float | None]:
+    """Return what blocks a connection, then its kinds, each with the way out; and the time of the earliest."""
+    paused = {"": connection, **connection["kinds"]}
+    blocks = [(name, each["blocked"], each["blocked_since"]) for name, each in paused.items() if each["blocked"]]
+    words = [f"{name}{name and ': '}{remedy(cause)} ({cause})" for name, cause, _ in blocks]
+    return words, min((since for _, _, since in blocks if since is not None), default=None)
 
 
 def _webhooks(registration: Mapping[str, Any] | None) -> str:

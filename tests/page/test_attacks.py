@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from daemon.listener import access
-from daemon.page.page import ACTIONS, NO_COOKIE, WRONG
+from daemon.page.login import NO_COOKIE, WRONG
+from daemon.page.page import ACTIONS
 from tests.page.browser import ANNA, BEN, Browser, Reader, open_page
 from tests.page.test_page import PAGE, counts, explained, fill
 

@@ -12,7 +12,7 @@ from daemon.model import ConnectionId, ExternalId, Kind, RunId, Secret
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.model.outcome import Result
 from daemon.page import rendering
-from daemon.page.page import NO_DATABASE
+from daemon.page.login import NO_DATABASE
 from daemon.storage import connections
 from daemon.storage import settle as settling
 from daemon.storage.history import HistoryEntry

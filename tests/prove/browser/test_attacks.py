@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Route, StorageState, expect
 
 from daemon.listener.access import DELAY, FREE
-from daemon.page.page import ACTIONS, WRONG
+from daemon.page.login import WRONG
+from daemon.page.page import ACTIONS
 from tests.prove.browser.conftest import OpenVisitor
 from tests.prove.browser.pages import search
 from tests.prove.browser.site import ANNA, HOSTILE, Site

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, StorageState, expect
 
-from daemon.page.page import WRONG
+from daemon.page.login import WRONG
 from tests.prove.browser.conftest import OpenVisitor
 from tests.prove.browser.pages import search
 from tests.prove.browser.site import ANNA, Site

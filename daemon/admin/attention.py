@@ -1,0 +1,65 @@
+"""The reasons why a person should look at a connection, and the way out of each cause of a block. Pure.
+
+They are made of a status as JSON values, so a command and the page say the same. Open issues are the merchant's to
+fix, and are no reason.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+TOO_LONG = 60.0
+"""Seconds after which a wait for an API is something to look at."""
+
+SIDES: Mapping[str, str] = {"platform": "The store", "sparklayer": "SparkLayer"}
+
+REMEDIES: Mapping[str, str] = {
+    "credentials": "{side} refuses the credentials. Renew them there, put them into the settings, and reload.",
+    "scope_missing": "{side} does not allow this. The command `ignite-sync check` names the right that is missing.",
+    "forbidden": "{side} refuses this. The site may be suspended, or its credentials may lack a right: ask SparkLayer.",
+    "breaker_open": "{side} failed too many times in a row. It is tried again by itself; nothing is lost.",
+    "foreign_401": "A server in front of the store asks for a password. Let requests to the store's API pass there.",
+    "api_restricted": "A plugin or a firewall of the store restricts its API. Allow requests with our keys there.",
+    "api_missing": "The store has no WooCommerce API. Activate WooCommerce there, and update it.",
+    "stock_location_unknown": "The setting stock_location is not a location of the site. Correct it, and reload.",
+    "site_refuses_set_up": "{side} refuses the price list or the stock location of the site. Look at the daemon's log.",
+    "customer_read_unknown": "{side} has a customer that it does not show. Look for a newer version of Ignite Sync.",
+}
+"""The way out, by the reason of a `Blocked`."""
+
+OTHER = "{side} refuses this ({reason}). The daemon tries again by itself; its log may say more."
+
+
+def attention(connection: Any) -> Iterator[str]:
+    """Yield the reasons, in a few words each."""
+    if connection["paused_since"]:
+        yield "paused"
+    if connection["blocked"]:
+        yield "blocked"
+    for throttle in connection["throttles"]:
+        if max(throttle.get("pause", 0.0), throttle["held_seconds"]) >= TOO_LONG:
+            yield f"{throttle['api']} asked for a long wait"
+    webhooks = connection["webhooks"] or {}
+    if webhooks.get("missing") or webhooks.get("trouble"):
+        yield "webhooks not registered"
+    for kind, now in connection["kinds"].items():
+        if now["blocked"] and not connection["blocked"]:
+            yield f"{kind} blocked"
+        yield from _of_kind(kind, now)
+
+
+def _of_kind(kind: str, now: Any) -> Iterator[str]:
+    refused = now.get("refused")
+    if refused and refused["seconds"] >= TOO_LONG:
+        yield f"the full sync of {kind} cannot go on"
+    if parked := now["outbox"]["parked"]:
+        yield f"{parked} {kind} parked"
+    if held := now["held_removals"]:
+        yield f"{held} removals of {kind} held"
+    if now["full_sync"] and now["full_sync"]["succeeded"] is False:
+        yield f"the last full sync of {kind} did not succeed"
+
+
+def remedy(blocked: str) -> str:
+    """Return the way out of a block: `blocked` is its side and reason, as the status has them."""
+    side, _, reason = blocked.partition(": ")
+    return REMEDIES.get(reason, OTHER).format(side=SIDES.get(side, side), reason=reason)

@@ -51,6 +51,7 @@ PYTHONS = ("PYTHON", "LC_", "LANG")
 SITE = "test/sandbox"
 ADMIN_TOKEN = "e2e-admin-token"
 WEBHOOK_SECRET = "e2e-webhook-secret"
+SECRET_KEY = "e2e-secret-key-of-32-characters!"
 QUICK: Mapping[str, Any] = {"debounce_seconds": 0.02, "debounce_max_seconds": 0.2}
 """For tests in which the debounce is not the subject."""
 
@@ -96,7 +97,7 @@ test_url = "{site.url}"
 [sync]
 {pace}
 [security]
-secret_keys = ["e2e-secret-key-of-32-characters!"]
+secret_keys = ["{SECRET_KEY}"]
 [[connections]]
 site_env = "test"
 site_id = "{site.site_id}"

@@ -1,5 +1,6 @@
 """The pages that a browser shows, one of each sort, on the site with every state."""
 
+import re
 from collections.abc import Callable, Mapping
 
 from attrs import frozen
@@ -44,12 +45,28 @@ def _follow_link(visitor: Visitor) -> None:
     visitor.go(address)
 
 
+def dry_run(visitor: Visitor, name: str, kind: str = "all kinds") -> None:
+    """Start a dry run of a connection, or join the one that is running."""
+    visitor.go(f"/sites/test/{name}/verify")
+    visitor.page.get_by_label("Kind").select_option(label=kind)
+    visitor.page.get_by_role("button", name=re.compile("dry run")).click()
+
+
+def _finish_dry_run(visitor: Visitor) -> None:
+    dry_run(visitor, "kitchen")
+    visitor.page.get_by_role("heading", name="Result").wait_for()
+    visitor.page.get_by_role("link", name="Start another dry run").wait_for()
+
+
 PAGES: Mapping[str, ShownPage] = {
     "login": ShownPage(route="/login", show=_at("/login"), heading="Log in", with_session=False),
     "connections": ShownPage(route="/", show=_at("/"), heading="Connections"),
     "connection": ShownPage(route="/sites/{env}/{site_id}", show=_at("/sites/test/bikes"), heading="test/bikes"),
     "history": ShownPage(
         route="/sites/{env}/{site_id}/history", show=_at("/sites/test/bikes/history"), heading="History of test/bikes"
+    ),
+    "dry-run": ShownPage(
+        route="/sites/{env}/{site_id}/verify", show=_finish_dry_run, heading="Dry run of test/kitchen"
     ),
     "merchant": ShownPage(route="/shared/issues/{link}", show=_follow_link, heading="What to fix in your store"),
     "search": ShownPage(

@@ -16,6 +16,7 @@ Tests drive a browser, which blocks their thread, so the stand-ins must live in 
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,14 +27,16 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import evolve, frozen
 
 from benchmarks.neighbours import Bench, open_neighbours
+from daemon.admin.issue_links import DAY, IssueLinks
 from daemon.engine.pipeline import MOST_ATTEMPTS
+from daemon.model import Secret
 from daemon.sandbox import Sandbox, answer, samples
 from daemon.sandbox.bigcommerce import Store
 from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
 from daemon.sandbox.bigcommerce.founding import found
-from daemon.sandbox.faults import Held
+from daemon.sandbox.faults import Faults, Held
 from daemon.sandbox.message import Request, Response
-from tests.e2e.process import GLANCE, TIMEOUT, Process, free_port, settings
+from tests.e2e.process import GLANCE, SECRET_KEY, TIMEOUT, Process, free_port, settings
 
 T = TypeVar("T")
 Connections = Mapping[str, Mapping[str, Any]]
@@ -78,6 +81,11 @@ class Site:
         """The page's address."""
         return f"http://127.0.0.1:{self.process.port}"
 
+    def link(self, name: str, seconds: float) -> str:
+        """Return the path of a merchant's link that works for another `seconds`: the daemon's own, made earlier."""
+        links = IssueLinks((Secret(SECRET_KEY),), lambda: time.time() - DAY + seconds)
+        return f"/shared/issues/{links.make(f'test/{name}', 1)[0]}"
+
     def run(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Run an async function in the thread of the stand-ins."""
         return self.portal.call(function, *arguments)
@@ -91,9 +99,10 @@ class Site:
         self.run(_until, self.process, lambda connections: holds(connections[name]["kinds"][kind]))
 
     @contextlib.contextmanager
-    def hold(self, name: str, pattern: str) -> Iterator[Held]:
-        """Let requests to the SparkLayer site of a connection wait until the block ends."""
-        held = self.portal.call(_hold, self.benches[name], pattern)
+    def hold(self, name: str, pattern: str, *, store: bool = False) -> Iterator[Held]:
+        """Let requests to the SparkLayer site of a connection, or to its `store`, wait until the block ends."""
+        bench = self.benches[name]
+        held = self.portal.call(_hold, bench.shop.faults if store else bench.site.faults, pattern)
         try:
             yield held
         finally:
@@ -180,12 +189,12 @@ async def _park(process: Process, benches: Mapping[str, Bench]) -> None:
 
 def _hold_products(bench: Bench) -> None:
     for product in WAITING:
-        _hold(bench, f"PATCH */products/*{product}")
+        _hold(bench.site.faults, f"PATCH */products/*{product}")
 
 
-def _hold(bench: Bench, pattern: str) -> Held:
+def _hold(faults: Faults, pattern: str) -> Held:
     held = Held()
-    bench.site.faults.add(pattern, held.act)
+    faults.add(pattern, held.act)
     return held
 
 

@@ -15,7 +15,7 @@ from daemon.listener.access import DELAY, FREE
 from daemon.page.login import WRONG
 from daemon.page.page import ACTIONS
 from tests.prove.browser.conftest import OpenVisitor
-from tests.prove.browser.pages import search
+from tests.prove.browser.pages import dry_run, search
 from tests.prove.browser.site import ANNA, HOSTILE, Site
 from tests.prove.browser.visitor import Visitor
 
@@ -140,7 +140,7 @@ def test_a_reader_has_no_action_and_makes_none(visit: OpenVisitor, ben: StorageS
     visitor = visit(ben)
     visitor.refusals.add(403)
     visitor.go("/sites/test/bikes")
-    expect(visitor.page.get_by_role("button")).to_have_text(["Log out", "Filter"])
+    expect(visitor.page.get_by_role("button")).to_have_text(["Log out", "Explain", "Filter"])
     expect(visitor.page.get_by_role("checkbox")).to_have_count(0)
     visitor.go(BOOKS)
     before = actions(site)
@@ -156,6 +156,21 @@ def test_a_reader_has_no_action_and_makes_none(visit: OpenVisitor, ben: StorageS
     assert [(operator, outcome) for operator, _, outcome in made] == [("ben", "refused")] * len(ACTIONS)
 
 
+def test_a_link_opens_no_other_site_and_no_page(visit: OpenVisitor, site: Site) -> None:
+    merchant = visit()
+    merchant.refusals.add(404)
+    own, other = (site.link(name, seconds=3600).rpartition("/")[2].partition(".") for name in ("bikes", "toys"))
+    for forged in (f"{other[0]}.{own[2]}", f"{own[0]}.{other[2]}", other[0], f"{other[0]}."):
+        assert merchant.go(f"/shared/issues/{forged}").status == 404, forged
+        expect(merchant.page.get_by_role("heading", level=1)).to_have_text("This link no longer works")
+    merchant.go(site.link("bikes", seconds=3600))
+    expect(merchant.page.get_by_role("main")).to_contain_text("For test/bikes")
+    expect(merchant.page.get_by_role("main")).not_to_contain_text("test/toys")
+    for path in ("/", "/sites/test/bikes", "/sites/test/bikes/issues.csv", "/sites/test/toys/verify"):
+        merchant.go(path)
+        expect(merchant.page).to_have_url(re.compile(r"/login$"))
+
+
 def hostile_pages(visitor: Visitor) -> dict[str, Callable[[], object]]:
     """Return the pages that show a merchant's texts, with the way to each."""
     kitchen = "test/kitchen"
@@ -165,11 +180,12 @@ def hostile_pages(visitor: Visitor) -> dict[str, Callable[[], object]]:
         "matches": lambda: search(visitor, kitchen, HOSTILE),
         "customer": lambda: search(visitor, kitchen, "gustavo0@adventure-works.com"),
         "order": lambda: search(visitor, kitchen, "101"),
+        "dry run": lambda: dry_run(visitor, "kitchen"),
         "unknown": lambda: search(visitor, "test/books", HOSTILE),
     }
 
 
-@pytest.mark.parametrize("name", ["connection", "product", "matches", "customer", "order", "unknown"])
+@pytest.mark.parametrize("name", ["connection", "product", "matches", "customer", "order", "dry run", "unknown"])
 def test_a_merchants_text_is_a_text(visit: OpenVisitor, anna: StorageState, name: str) -> None:
     visitor = visit(anna)
     hostile_pages(visitor)[name]()

@@ -1,13 +1,15 @@
 """An operator at work in a browser: logs in, sees which connection needs what, acts, and finds an entity."""
 
+import csv
 import re
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, StorageState, expect
 
 from daemon.page.login import WRONG
 from tests.prove.browser.conftest import OpenVisitor
-from tests.prove.browser.pages import search
+from tests.prove.browser.pages import dry_run, search
 from tests.prove.browser.site import ANNA, Site
 from tests.prove.browser.visitor import Visitor
 
@@ -52,13 +54,19 @@ def test_every_state_is_seen_at_a_glance_the_most_urgent_first(visit: OpenVisito
     sites = visitor.page.get_by_role("rowheader").get_by_role("link")
     expect(sites).to_have_text([re.compile(f"test/{name}") for name in ("garden", "bikes", "kitchen", "toys", "books")])
     for name, texts in {
-        "test/garden": ("blocked", "platform: credentials", "since"),
-        "test/bikes": ("needs attention", "full sync of products", "1 missing"),
+        "test/garden": ("blocked", "The store refuses the credentials. Renew them there", "since"),
+        "test/bikes": (
+            "needs attention",
+            "webhooks not registered; 3 customers parked; 8 removals of customers held",
+            "full sync of products (57 %)",
+            "1 missing",
+        ),
         "test/books": ("working", "registered"),
     }.items():
         for text in texts:
             expect(row(visitor, name)).to_contain_text(text)
-    row(visitor, "test/bikes").get_by_role("link").click()
+    row(visitor, "test/bikes").get_by_role("link", name="7 issues of test/bikes").click()
+    expect(visitor.page.get_by_role("heading", name="Issues (7)")).to_be_in_viewport()
     visitor.page.get_by_text("store/order/refund/created is missing: BigCommerce answered 422").wait_for()
     for heading in ("Issues (7)", "Parked changes (3)", "Held removals (8)"):
         visitor.page.get_by_role("heading", name=heading).wait_for()
@@ -78,15 +86,99 @@ def test_a_full_sync_is_started_seen_to_proceed_and_ends(visit: OpenVisitor, ann
             visitor.page.get_by_role("status").filter(has_text="A full sync that writes everything was started.")
         ).to_be_visible()
         site.run(held.arrived)
-        site.when("books", "products", lambda kind: kind["full_sync"]["done"] == 1)
-        visitor.go(BOOKS)
-        expect(progress).to_have_attribute("value", "50")
+        # From here on nothing is loaded: what changes comes as server-sent events.
+        visitor.page.evaluate("window.loaded = true")
+        expect(progress).to_have_js_property("value", 50)
         expect(products).to_contain_text("2 seen, 1 done, 0 failed")
         expect(products.get_by_role("button")).to_have_text(["Cancel products"])
-    site.when("books", "products", lambda kind: kind["full_sync"]["state"] == "ended")
-    visitor.go(BOOKS)
+        expect(visitor.page.get_by_text("full sync of products (50 %)")).to_be_visible()
+    expect(products).to_contain_text("2 seen, 2 done, 0 failed")
+    expect(visitor.page.get_by_text("This page is out of date.")).to_be_visible()
+    assert visitor.page.evaluate("window.loaded")
+    visitor.page.get_by_role("link", name="Reload it").click()
     expect(products).to_contain_text("(refresh): succeeded")
     expect(progress).to_have_count(0)
+
+
+def test_a_pause_is_seen_refuses_reads_and_keeps_what_comes_until_it_ends(
+    visit: OpenVisitor, anna: StorageState, site: Site
+) -> None:
+    visitor, watcher = visit(anna), visit(anna)
+    visitor.refusals.add(400)
+    watcher.go("/")
+    books = site.benches["books"]
+    visitor.go(BOOKS)
+    visitor.press("Pause this connection")
+    expect(visitor.page.get_by_role("status").filter(has_text="no calls are made for it")).to_be_visible()
+    expect(visitor.page.get_by_role("button", name="Sync products")).to_have_count(0)
+    expect(row(watcher, "test/books")).to_contain_text("paused")
+    before = site.portal.call(books.site.state.comparable)["products"]["1"]
+    site.portal.call(books.store.set_title, 1, "Written while it was paused")
+    site.when("books", "products", lambda kind: kind["outbox"]["live"] == 1)
+    search(visitor, "test/books", "1")
+    expect(visitor.page.get_by_role("alert")).to_contain_text("The connection test/books is paused")
+    dry_run(visitor, "books")
+    expect(visitor.page.get_by_role("alert")).to_contain_text("The connection test/books is paused")
+    assert site.portal.call(books.site.state.comparable)["products"]["1"] == before
+    visitor.go(BOOKS)
+    visitor.press("Resume this connection")
+    expect(visitor.page.get_by_role("status").filter(has_text="The connection is resumed.")).to_be_visible()
+    site.until_sparklayer("books", "products", lambda products: "while it was paused" in str(products["1"]))
+    expect(row(watcher, "test/books")).to_contain_text("working")
+
+
+def test_a_dry_run_grows_is_joined_and_names_what_a_full_sync_would_do(
+    visit: OpenVisitor, ben: StorageState, site: Site
+) -> None:
+    visitor, other = visit(ben), visit(ben)
+    with site.hold("toys", "GET */v3/customers*", store=True) as held:
+        dry_run(visitor, "toys")
+        log = visitor.page.get_by_role("log", name="Progress")
+        expect(log).to_contain_text("7 products")
+        site.run(held.arrived)
+        dry_run(other, "toys", "orders")
+        expect(other.page.get_by_text("A dry run of this site was running already.")).to_be_visible()
+    for each in (visitor, other):
+        expect(each.page.get_by_role("link", name="Start another dry run")).to_be_visible()
+        expect(row(each, "products")).to_contain_text("7")
+        expect(row(each, "customers")).to_be_visible()
+        expect(each.page.get_by_text('Variant "M" (id 54) has no SKU').first).to_be_visible()
+
+
+def test_a_dry_run_of_a_blocked_connection_says_what_it_could_not_read(visit: OpenVisitor, anna: StorageState) -> None:
+    visitor = visit(anna)
+    dry_run(visitor, "garden")
+    expect(visitor.page.get_by_role("alert")).to_contain_text(
+        "This is incomplete: BigCommerce: BigCommerce answered 401"
+    )
+    expect(row(visitor, "products")).to_contain_text("not read to the end")
+
+
+def test_the_issues_are_downloaded_as_they_are_filtered(visit: OpenVisitor, anna: StorageState) -> None:
+    visitor = visit(anna)
+    visitor.go("/sites/test/bikes")
+    visitor.page.get_by_label("Problem").select_option("variant_without_sku")
+    visitor.press("Filter")
+    with visitor.page.expect_download() as download:
+        visitor.page.get_by_role("link", name="Download as CSV").click()
+    assert download.value.suggested_filename == "issues-test-bikes.csv"
+    rows = list(csv.DictReader(Path(download.value.path()).read_text("utf-8-sig").splitlines()))
+    assert {row["code"] for row in rows} == {"variant_without_sku"}
+    [socks] = [row for row in rows if row["id"] == "3"]
+    assert (socks["site"], socks["kind"], socks["name"]) == ("test/bikes", "products", "Mountain Bike Socks")
+    assert socks["link"] == "https://store-bikes.example/manage/products/edit/3"
+    expect(visitor.page.locator("#issues ~ ul.rows").first.get_by_role("listitem").first).to_be_visible()
+
+
+def test_a_merchants_link_shows_what_to_mend_until_it_expires(visit: OpenVisitor, site: Site) -> None:
+    merchant = visit()
+    merchant.refusals.add(404)
+    merchant.go(site.link("bikes", seconds=3600))
+    merchant.page.get_by_text('Variant "M" (id 54) has no SKU, so it was not synced. Add a SKU').wait_for()
+    expect(merchant.page.get_by_role("button")).to_have_count(0)
+    assert merchant.go(site.link("bikes", seconds=0)).status == 404
+    expect(merchant.page.get_by_role("heading", level=1)).to_have_text("This link no longer works")
+    expect(merchant.page.get_by_text("SKU")).to_have_count(0)
 
 
 def test_a_parked_change_is_retried_and_another_dropped(visit: OpenVisitor, anna: StorageState, site: Site) -> None:
@@ -128,7 +220,7 @@ def test_the_keyboard_alone_is_enough(visit: OpenVisitor, site: Site) -> None:
     keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     keyboard.press("Enter")
-    tab_to(visitor, page.get_by_role("link", name="test/toys"))
+    tab_to(visitor, page.get_by_role("link", name="test/toys", exact=True))
     keyboard.press("Enter")
     page.get_by_role("heading", name="test/toys").wait_for()
     tab_to(visitor, page.get_by_role("button", name="Sync orders", exact=True))

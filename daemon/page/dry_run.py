@@ -51,7 +51,7 @@ async def growing(values: Mapping[str, Any], ask: Callable[[], Awaitable[Verifie
         if not verified["running"]:
             break
         await trio.sleep(POLL)
-    yield (log_ends + _result(verified) + tail).encode()
+    yield (log_ends + _result({**verified, "ended_ago": None}) + tail).encode()
 
 
 @define

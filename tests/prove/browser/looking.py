@@ -6,10 +6,10 @@ TARGETS = "a[href], button, input:not([type=hidden]), select, textarea, summary,
 CUT_OFF = """
 () => [...document.querySelectorAll('body *')].filter(element => {
   const box = element.getBoundingClientRect()
-  return box.width && box.right > innerWidth + 1 && !element.closest('.scroll, pre')
+  return box.width && box.right > innerWidth + 1 && !element.closest('pre')
 }).map(element => `${element.tagName} ${element.textContent.trim().slice(0, 40)}`)
 """
-"""Elements beyond the right edge. Tables and JSON scroll in a box of their own."""
+"""Elements beyond the right edge. Only JSON scrolls, in a box of its own."""
 
 SMALL_TARGETS = f"""
 () => [...document.querySelectorAll('{TARGETS}')]

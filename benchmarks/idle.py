@@ -1,4 +1,4 @@
-"""The daemon at rest: its memory, and the CPU time of `ignite-sync status` and of a scrape of /metrics.
+"""The daemon at rest: its memory, and the CPU time of open pages, of `ignite-sync status` and of a scrape of /metrics.
 
 A store of 5,000 products (15,000 variants) is synced first, so that the counts behind /metrics have rows. Then the
 daemon is started again, since memory that a full sync has freed stays with the process. The sizes are the kernel's.
@@ -8,15 +8,23 @@ import resource
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import trio
 
-from benchmarks.processes import Daemon, open_daemon, open_sandbox
+from benchmarks.processes import ADMIN_TOKEN, SECRET_KEY, Daemon, open_daemon, open_sandbox
 from benchmarks.table import Figure
+from daemon.model import Secret
+from daemon.model.operators import NamedToken, Role
+from daemon.page.cookies import SESSION
+from daemon.page.session import Sessions
 
 PRODUCTS = 5_000
 REST_SECONDS = 5.0
+PAGES = (0, 1, 50)
+"""Open pages of an operator, which live texts keep up to date."""
+PAGES_SECONDS = 30.0
 SCRAPES = 50
 STATUSES = 5
 MEGABYTE = 2**20
@@ -34,15 +42,47 @@ async def measure() -> list[Figure]:
             async with open_daemon(folder, sandbox.told) as daemon:
                 await trio.sleep(REST_SECONDS)
                 again = daemon.process.memory_info().rss
+                pages = [
+                    Figure(f"  CPU, ms a second with {number} open pages", f"{await _with_pages(daemon, number):.1f}")
+                    for number in PAGES
+                ]
                 scrape = await _scrape_seconds(daemon)
                 status = [await _status_seconds(folder / "bench.toml") for _ in range(STATUSES)]
     return [
         Figure(f"at rest, one connection, {PRODUCTS:,} products"),
         Figure("  memory, MB", f"{again / MEGABYTE:.1f}", "75"),
         Figure("  memory of a start with a new database, MB", f"{first / MEGABYTE:.1f}"),
+        *pages,
         Figure("  the daemon's CPU, ms a scrape of /metrics", f"{1000 * scrape:.1f}"),
         Figure("  CPU s of the command status", f"{statistics.median(status):.2f}", "0.4"),
     ]
+
+
+async def _with_pages(daemon: Daemon, number: int) -> float:
+    """Return the CPU time that the daemon takes with this number of open pages, in ms a second."""
+    holder = NamedToken(name="admin", token=Secret(ADMIN_TOKEN), role=Role.ACT)
+    session = Sessions((Secret(SECRET_KEY),), (holder,), time.time).open(holder)
+
+    async def follow(task_status: trio.TaskStatus[None]) -> None:
+        async with await trio.open_tcp_stream("127.0.0.1", daemon.port) as stream:
+            await stream.send_all(f"GET /events HTTP/1.1\r\nHost: x\r\nCookie: {SESSION}={session}\r\n\r\n".encode())
+            answer = b""
+            while b"data: " not in answer:
+                if not (piece := await stream.receive_some()):
+                    raise RuntimeError(f"there are no live texts: {answer!r}")
+                answer += piece
+            task_status.started()
+            while await stream.receive_some():
+                pass
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(number):
+            await nursery.start(follow)
+        before = daemon.cpu_seconds()
+        await trio.sleep(PAGES_SECONDS)
+        used = daemon.cpu_seconds() - before
+        nursery.cancel_scope.cancel()
+    return 1000 * used / PAGES_SECONDS
 
 
 async def _scrape_seconds(daemon: Daemon) -> float:

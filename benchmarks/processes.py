@@ -26,6 +26,7 @@ from daemon.model import Secret
 from daemon.transport.http import Api
 
 ADMIN_TOKEN = "the-operator's"  # noqa: S105  it opens a daemon that lives for a minute on loopback
+SECRET_KEY = "a text of thirty-two characters."  # noqa: S105  the same
 WEBHOOK_SECRET = "the-secret-header's-value"  # noqa: S105  the same
 POLL_SECONDS = 0.05
 
@@ -214,7 +215,7 @@ test_url = "{told["sparklayer"]["url"]}"
 debounce_seconds = {debounce}
 debounce_max_seconds = {10 * debounce}
 [security]
-secret_keys = ["a text of thirty-two characters."]
+secret_keys = ["{SECRET_KEY}"]
 [logging]
 level = "warning"
 """

@@ -1,6 +1,6 @@
 """The reasons why a person should look at a connection, and the way out of each cause of a block. Pure.
 
-They are made of a status as JSON values, so a command and the page say the same. Open issues are the merchant's to
+They are made of a status as JSON values, and are a part of it. Open issues are the merchant's to
 fix, and are no reason.
 """
 
@@ -59,7 +59,9 @@ def _of_kind(kind: str, now: Any) -> Iterator[str]:
         yield f"the last full sync of {kind} did not succeed"
 
 
-def remedy(blocked: str) -> str:
-    """Return the way out of a block: `blocked` is its side and reason, as the status has them."""
+def remedy(blocked: str | None) -> str | None:
+    """Return the way out of a block, if there is one: `blocked` is its side and reason, as the status has them."""
+    if blocked is None:
+        return None
     side, _, reason = blocked.partition(": ")
     return REMEDIES.get(reason, OTHER).format(side=SIDES.get(side, side), reason=reason)

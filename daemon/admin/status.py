@@ -11,6 +11,7 @@ from typing import Any
 import trio
 from attrs import asdict
 
+from daemon.admin.attention import attention, remedy
 from daemon.admin.status_shapes import (
     CensusStatus,
     ConnectionStatus,
@@ -54,13 +55,14 @@ async def connection_status(
         await storage.read(overview, stored.id, kind) for kind in (context.kind_states if context else SYNCED_KINDS)
     ]
     webhooks = await storage.read(registrations.found, stored.id)
-    return {
+    status: ConnectionStatus = {
         "site": str(stored.site),
         "platform": stored.platform,
         "state": stored.state if stored.paused_at is None else "paused",
         "paused_since": stored.paused_at,
         "blocked": own.get("blocked"),
         "blocked_since": own.get("blocked_since"),
+        "remedy": remedy(own.get("blocked")),
         "last_webhook": last_webhook,
         "webhooks": registration_status(webhooks, vault) if webhooks else None,
         "kinds": {
@@ -69,11 +71,15 @@ async def connection_status(
                 "blocked": own.get("kinds", {}).get(kind.kind.value),
                 "blocked_since": own.get("kinds_since", {}).get(kind.kind.value),
                 "refused": own.get("refused", {}).get(kind.kind.value),
+                "remedy": remedy(own.get("kinds", {}).get(kind.kind.value)),
             }
             for kind in kinds
         },
         "throttles": own.get("throttles", []),
+        "attention": [],
     }
+    status["attention"] = list(attention(status))
+    return status
 
 
 def owner_view(context: ConnectionContext) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class RefusalStatus(TypedDict):
 
 
 class KindStatus(TypedDict):
-    """The state of one kind."""
+    """The state of one kind. `remedy` is the way out of what blocks it."""
 
     outbox: OutboxStatus
     full_sync: RunStatus | None
@@ -89,6 +89,7 @@ class KindStatus(TypedDict):
     blocked: NotRequired[str | None]
     blocked_since: NotRequired[float | None]
     refused: NotRequired[RefusalStatus | None]
+    remedy: NotRequired[str | None]
 
 
 class ThrottleStatus(TypedDict):
@@ -108,13 +109,18 @@ class ThrottleStatus(TypedDict):
 
 
 class ConnectionStatus(TypedDict):
-    """The state of one connection; `node` only with several nodes."""
+    """The state of one connection; `node` only with several nodes.
+
+    `remedy` is the way out of what blocks it, `attention` the reasons why a person should look at it.
+    """
 
     site: str
     platform: str
     state: str
     blocked: str | None
     blocked_since: float | None
+    remedy: str | None
+    attention: list[str]
     paused_since: float | None
     last_webhook: float | None
     webhooks: WebhooksStatus | None

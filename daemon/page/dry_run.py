@@ -29,13 +29,13 @@ Verified = Mapping[str, Any]
 
 def page(values: Mapping[str, Any], verified: Verified | None) -> str:
     """Return the page with the latest dry run, if there is one and it is over."""
-    head, log_ends, tail = _pieces(values, following=False)
+    head, log_ends, tail = _parts(values, following=False)
     return head + log_ends + (_result(verified) if verified is not None and not verified["running"] else "") + tail
 
 
 async def growing(values: Mapping[str, Any], ask: Callable[[], Awaitable[Verified]]) -> AsyncGenerator[bytes, None]:
     """Yield the page of a dry run piece by piece; `ask` returns its state."""
-    head, log_ends, tail = _pieces(values, following=True)
+    head, log_ends, tail = _parts(values, following=True)
     yield head.encode()
     progress = _Progress()
     while True:
@@ -88,8 +88,8 @@ def _words(verified: Verified) -> str:
     return f"Read {', '.join(read)}" if read else "Preparing"
 
 
-def _pieces(values: Mapping[str, Any], *, following: bool) -> tuple[str, str, str]:
-    """Return the page up to the end of the progress, then up to the result, and the rest."""
+def _parts(values: Mapping[str, Any], *, following: bool) -> tuple[str, str, str]:
+    """Return the page in three: up to the end of the progress, up to the result, and the rest."""
     text = rendering.rendered("dry_run.html", {**values, "following": following})
     head, log_ends, tail = text.split(rendering.MARK)
     return head, log_ends, tail

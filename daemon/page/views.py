@@ -9,7 +9,6 @@ from typing import Any
 
 from attrs import frozen
 
-from daemon.admin.attention import attention, remedy
 from daemon.page.rendering import counts, waiting
 
 LATE = 300.0
@@ -58,7 +57,7 @@ def card(connection: Mapping[str, Any]) -> Card:
     blocks, since = _blocks(connection)
     waits = [kind["outbox"]["oldest_seconds"] for kind in kinds.values()]
     late = max((seconds for seconds in waits if seconds is not None), default=None)
-    causes = list(attention(connection))
+    causes = list(connection["attention"])
     level, word = "good", "working"
     if connection["state"] != "active":
         level, word, causes, since = "warn", connection["state"], [], connection["paused_since"]
@@ -186,9 +185,10 @@ def _running(kinds: Mapping[str, Any]) -> Iterator[str]:
 def _blocks(connection: Mapping[str, Any]) -> tuple[list[str], float | None]:
     """Return what blocks a connection, then its kinds, each with the way out; and the time of the earliest."""
     paused = {"": connection, **connection["kinds"]}
-    blocks = [(name, each["blocked"], each["blocked_since"]) for name, each in paused.items() if each["blocked"]]
-    words = [f"{name}{name and ': '}{remedy(cause)} ({cause})" for name, cause, _ in blocks]
-    return words, min((since for _, _, since in blocks if since is not None), default=None)
+    blocks = {name: each for name, each in paused.items() if each["blocked"]}
+    words = [f"{name}{name and ': '}{each['remedy']} ({each['blocked']})" for name, each in blocks.items()]
+    times = [each["blocked_since"] for each in blocks.values() if each["blocked_since"] is not None]
+    return words, min(times, default=None)
 
 
 def _webhooks(registration: Mapping[str, Any] | None) -> str:

@@ -36,5 +36,6 @@ def test_every_cause_of_a_block_has_its_way_out_and_none_is_left_over() -> None:
 
 def test_the_way_out_names_the_side_and_an_unknown_reason_is_shown() -> None:
     for side, name in ((Side.PLATFORM, "The store"), (Side.SPARKLAYER, "SparkLayer")):
-        assert remedy(f"{side.value}: credentials").startswith(f"{name} refuses the credentials.")
+        assert str(remedy(f"{side.value}: credentials")).startswith(f"{name} refuses the credentials.")
         assert remedy(f"{side.value}: new") == OTHER.format(side=name, reason="new")
+    assert remedy(None) is None

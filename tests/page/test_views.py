@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from daemon.admin.attention import attention, remedy
 from daemon.page.views import LATE, card, spots
 
 RUN = {"id": 3, "finished_at": None, "seen": 8, "done": 2, "failed": 0, "total_hint": 8, "succeeded": None}
@@ -12,13 +13,14 @@ RUN = {"id": 3, "finished_at": None, "seen": 8, "done": 2, "failed": 0, "total_h
 def kind(**others: Any) -> dict[str, Any]:
     outbox = {"live": 0, "backfill": 0, "parked": 0, "oldest_seconds": None} | others.pop("outbox", {})
     status = {"outbox": outbox, "full_sync": None, "issues": 0, "ledger": 0, "held_removals": 0}
-    return {**status, "blocked": None, "blocked_since": None, **others}
+    return {**status, "blocked": None, "blocked_since": None, **others, "remedy": remedy(others.get("blocked"))}
 
 
 def connection(*, products: dict[str, Any] | None = None, **others: Any) -> dict[str, Any]:
     status: dict[str, Any] = {"site": "test/a", "platform": "fake", "state": "active", "throttles": []}
     status |= dict.fromkeys(("blocked", "blocked_since", "paused_since", "last_webhook", "webhooks"))
-    return {**status, "kinds": {"store": kind(), "products": products or kind()}, **others}
+    status |= {"kinds": {"store": kind(), "products": products or kind()}, **others}
+    return {**status, "remedy": remedy(status["blocked"]), "attention": list(attention(status))}
 
 
 def old(**waiting: int) -> dict[str, Any]:

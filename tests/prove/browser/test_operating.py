@@ -58,7 +58,7 @@ def test_every_state_is_seen_at_a_glance_the_most_urgent_first(visit: OpenVisito
         "test/bikes": (
             "needs attention",
             "webhooks not registered; 3 customers parked; 8 removals of customers held",
-            "full sync of products (57 %)",
+            "full sync of products (71 %)",
             "1 missing",
         ),
         "test/books": ("working", "registered"),
@@ -71,7 +71,7 @@ def test_every_state_is_seen_at_a_glance_the_most_urgent_first(visit: OpenVisito
     for heading in ("Issues (7)", "Parked changes (3)", "Held removals (8)"):
         visitor.page.get_by_role("heading", name=heading).wait_for()
     visitor.page.get_by_text('Variant "M" (id 54) has no SKU, so it was not synced.').wait_for()
-    expect(visitor.page.get_by_role("progressbar", name="Full sync of products")).to_have_attribute("value", "57")
+    expect(visitor.page.get_by_role("progressbar", name="Full sync of products")).to_have_attribute("value", "71")
     issue = visitor.page.get_by_role("link", name="Open Mountain Bike Socks in the store")
     expect(issue).to_have_attribute("href", "https://store-bikes.example/manage/products/edit/3")
 

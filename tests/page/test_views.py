@@ -27,7 +27,11 @@ def old(**waiting: int) -> dict[str, Any]:
     return {"outbox": {"oldest_seconds": LATE + 1, **waiting}}
 
 
-SLOW = [{"api": "Fake", "waiting": 0, "pause": 30.0}, {"api": "SparkLayer", "waiting": 2}]
+SLOW = [
+    {"api": "Fake", "waiting": 0, "pause": 90.0, "held_seconds": 0.0},
+    {"api": "SparkLayer", "waiting": 2, "held_seconds": 0.0},
+    {"api": "Idle", "waiting": 0, "held_seconds": 0.0},
+]
 REFUSED = "The store refuses the credentials. Renew them there, put them into the settings, and reload."
 NO_RIGHT = "SparkLayer refuses this. The site may be suspended, or its credentials may lack a right: ask SparkLayer."
 
@@ -55,7 +59,7 @@ NO_RIGHT = "SparkLayer refuses this. The site may be suspended, or its credentia
             connection(products=kind(**old(live=1), full_sync=RUN), throttles=SLOW),
             "bad",
             "late",
-            ["Fake asked for a wait", "requests wait for SparkLayer"],
+            ["requests wait for Fake", "requests wait for SparkLayer", "Fake asked for a long wait"],
         ),
         # A full sync feeds the outbox faster than it drains.
         (connection(products=kind(**old(backfill=9), full_sync=RUN)), "good", "full sync", []),

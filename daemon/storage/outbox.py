@@ -71,7 +71,8 @@ class Record:
 class Claim:
     """A row as it was when an actor took it, before anything was read.
 
-    A `doubted` entity is written even if the ledger says that SparkLayer has it (see `daemon.storage.last_word`).
+    A `doubted` entity is written even if the ledger says that SparkLayer has it (see `daemon.storage.last_word`), and
+    first gets its `stale_parts` back (see `daemon.storage.stale_parts`).
     """
 
     external_id: ExternalId
@@ -80,6 +81,7 @@ class Claim:
     attempts: int
     first_queued_at: float
     doubted: bool = False
+    stale_parts: bytes | None = None
 
 
 def active(conn: Connection, ids: Iterable[ConnectionId], *, alone: bool = False) -> set[ConnectionId]:
@@ -292,7 +294,7 @@ _OF_A_LANE = (
     outbox.c.state == RowState.PENDING,
     outbox.c.lane == bindparam("lane"),
 )
-_CLAIMED = ("external_id", "revision", "full_sync_id", "attempts", "first_queued_at", "doubted")
+_CLAIMED = ("external_id", "revision", "full_sync_id", "attempts", "first_queued_at", "doubted", "stale_parts")
 _OLDEST = (
     select(*(outbox.c[name] for name in _CLAIMED))
     .where(*_OF_A_LANE)

@@ -1,11 +1,13 @@
 """PostgreSQL: the storage's promises on a real server, with real threads and the real clock."""
 
 import contextlib
+import math
 import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -170,7 +172,11 @@ async def test_ids_are_sorted_by_code_point(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", ["a\0b", "\0", "\ud800", "\udfff!", "\ufdd0", "\ufdd00000", "\N{PILE OF POO}", "%s %(a)s"]
+    "odd",
+    [
+        *("a\0b", "\0", "\ud800", "\udfff!", "\ufdd0", "\ufdd00000", "\N{PILE OF POO}", "%s %(a)s", "e\u0301", "\x7f"),
+        *('"', "\\", '\\"', "'", "a,b", "{}", "NULL", "", " ", "\n"),
+    ],
 )
 async def test_every_text_is_an_id(database: Database, odd: str) -> None:
     """PostgreSQL refuses NUL, and UTF-8 half of a surrogate pair; a platform's JSON may have both."""
@@ -182,6 +188,23 @@ async def test_every_text_is_an_id(database: Database, odd: str) -> None:
     assert await harness.owners() == {odd: odd}
     await harness.settle(done=[settled(claim) for claim in claims])
     assert (await harness.rows(), set(await harness.ledger())) == ({}, {odd})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *([], [1], [-1, 2**62], [True, False], [0.1, -1e300, 1e-300], [math.inf, -math.inf], [1, None]),
+        *(["plain", "too ~!#$&()*+-./:;<=>?@[]^_`|"], ["a", None, ""], ["NULL", "{", '"', "\\"], [b"\0\xff"]),
+    ],
+)
+async def test_every_array_arrives_as_it_is(database: Database, column: list[Any]) -> None:
+    types = {bool: "boolean", int: "bigint", float: "float8", str: "text", bytes: "bytea"}
+    kind = types[type(column[0])] if column else "text"
+
+    def echo(conn: Connection, calls: Sequence[list[Any]]) -> list[Any]:
+        return [conn.exec_driver_sql(f"SELECT %(column)s::{kind}[]", {"column": call}).scalar() for call in calls]
+
+    assert await database.write(echo, column) == column
 
 
 async def test_an_earlier_release_works_on_until_the_floor_is_above_it(postgres_url: Secret) -> None:

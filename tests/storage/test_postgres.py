@@ -236,6 +236,11 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
     "no such user": (lambda url: url.replace("//daemon", "//mallory"), "correct user and password"),
     "unknown parameter": (lambda url: url + "&colour=red", "colour is no parameter of PostgreSQL"),
     "no such sslmode": (lambda url: url + "&sslmode=some", "correct sslmode"),
+    "no such port": (lambda url: url.replace("@/", "@:abc/"), "correct the URL"),
+    "port out of range": (lambda url: url.replace("@/", "@:99999/"), "correct the port"),
+    "a standby wanted": (lambda url: url + "&target_session_attrs=standby", "remove target_session_attrs"),
+    "a reader wanted": (lambda url: url + "&target_session_attrs=read-only", "remove target_session_attrs"),
+    "no such session": (lambda url: url + "&target_session_attrs=some", "correct target_session_attrs"),
     "password not encoded": (lambda url: url.replace("a%20pass%2Fword%3A", "a/hidden?pass"), "percent-encode"),
     "no rights": (lambda url: url.replace(url.split("@/")[1].split("?")[0], "postgres"), "may not create tables"),
     "other encoding": (lambda url: url.replace(url.split("@/")[1].split("?")[0], "latin"), "its encoding is LATIN1"),
@@ -258,6 +263,14 @@ async def test_bad_input_is_explained_in_one_line_without_the_password(
     assert PASSWORD not in line
 
 
+@pytest.mark.parametrize("table", ["alembic_version", "connections", "ledger"])
+async def test_tables_of_another_application_are_left_alone(postgres_url: Secret, table: str) -> None:
+    with psycopg.connect(postgres_url.reveal(), autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE TABLE {} (version_num text)").format(sql.Identifier(table)))
+    with pytest.raises(ConfigError, match="give the daemon a database of its own"):
+        await _open(postgres_url)
+
+
 @pytest.mark.parametrize(
     ("version", "standby", "words"),
     [(120022, False, "is PostgreSQL 12; use release 13 or later"), (150018, True, "is a standby")],
@@ -268,7 +281,7 @@ def test_a_server_that_the_daemon_cannot_use_is_named(version: int, standby: boo
             return self
 
         def one(self) -> tuple[object, ...]:
-            return version, "UTF8", standby, True, True
+            return version, "UTF8", standby, True, True, ["alembic_version", "meta"]
 
     with pytest.raises(ConfigError, match=words):
         postgres.refuse_server(Answering(), "x")  # type: ignore[arg-type]

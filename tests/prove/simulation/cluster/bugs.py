@@ -39,7 +39,7 @@ def _last_word_without_doubt() -> Patch:
 
     def trusting(conn: Connection, calls: Any) -> Any:
         result = say(conn, calls)
-        conn.execute(update(outbox).values(doubted=False))
+        conn.execute(update(outbox).values(doubted=False, stale_parts=None))
         return result
 
     return mock.patch.object(last_word, "say", trusting)

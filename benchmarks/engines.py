@@ -9,13 +9,15 @@ import contextlib
 import random
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import trio
 from attrs import frozen
 
 from benchmarks.isolation import DEBOUNCE, Lateness, edit_all, in_step
 from benchmarks.neighbours import open_neighbours
-from benchmarks.processes import open_daemon
+from benchmarks.processes import Daemon, open_daemon
 from benchmarks.sync import Life, live
 from benchmarks.table import Figure
 from benchmarks.webhooks import Durable, durable, figures
@@ -29,6 +31,10 @@ CONNECTIONS = 10
 EDITED = 5
 """Products of each connection whose edits are timed."""
 
+FAIR = "SELECT node_id FROM leases GROUP BY node_id HAVING count(*) >= ?"
+SHARING = 60.0
+"""Seconds in which nodes have shared the connections."""
+
 SQLITE, POSTGRES = "SQLite", "PostgreSQL"
 
 
@@ -38,7 +44,8 @@ class Measured:
 
     rounds: list[Durable]
     life: Life
-    delays: Lateness
+    delays: dict[int, Lateness]
+    """By the number of nodes; on SQLite there is one."""
 
     @property
     def per_second(self) -> float:
@@ -68,23 +75,37 @@ async def both(
         for engine, results in found.items():
             with _place(server, engine) as url:
                 life = await live(products, url)
-            with _place(server, engine) as url:
-                delays = await _delays(url, edits, connections)
+            delays = {}
+            for nodes in (1,) if engine == SQLITE else (1, 2):
+                with _place(server, engine) as url:
+                    delays[nodes] = await _delays(url, edits, connections, nodes)
             results.sort(key=lambda one: one.result.per_second)
             measured[engine] = Measured(rounds=results, life=life, delays=delays)
     return measured
 
 
-async def _delays(url: Secret | None, seconds: float, connections: int) -> Lateness:
-    """Edit products of many connections, and time each until its site has it."""
-    with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with open_neighbours([synthetic(EDITED) for _ in range(connections)]) as neighbours:
-            first, *others = [harness.told for harness in neighbours.harnesses]
-            async with open_daemon(
-                Path(folder), first, beside=others, webhooks=True, debounce=DEBOUNCE, url=url
-            ) as daemon:
-                await in_step(neighbours, daemon)
-                return await edit_all(neighbours.harnesses, seconds, random.Random(0))
+async def _delays(url: Secret | None, seconds: float, connections: int, nodes: int) -> Lateness:
+    """Edit products of many connections, and time each until its site has it.
+
+    The first node takes all webhooks. With two, half of them are for connections that the other one works on, as behind
+    a load balancer.
+    """
+    async with (
+        open_neighbours([synthetic(EDITED) for _ in range(connections)]) as neighbours,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        first, *others = [harness.told for harness in neighbours.harnesses]
+        run = partial(open_daemon, told=first, beside=others, webhooks=True, debounce=DEBOUNCE, url=url)
+        daemons: list[Daemon] = []
+        for _ in range(nodes):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ignite-sync-bench-")))
+            port = daemons[0].port if daemons else None
+            daemons.append(await stack.enter_async_context(run(folder, public_port=port)))
+        await in_step(neighbours, daemons[0])
+        with trio.fail_after(SHARING):
+            while nodes > 1 and len(daemons[0].query(FAIR, connections // nodes)) < nodes:  # noqa: ASYNC110  another process
+                await trio.sleep(0.1)
+        return await edit_all(neighbours.harnesses, seconds, random.Random(0))
 
 
 async def measure(seconds: float = 4.0, edits: float = 20.0) -> list[Figure]:
@@ -110,7 +131,14 @@ def _of_engine(engine: str, found: Measured, goal: str, floor: str) -> list[Figu
     middle = rounds[len(rounds) // 2]
     slowest, fastest = (rounds[place].result.per_second for place in (0, -1))
     cpu = [f"{cost.cpu_seconds / per:.2f}" for cost in (found.life.first, found.life.second)]
-    times = ", ".join(f"{found.delays.at(share) * 1e3:.0f}" for share in (0.5, 0.99))
+    words = {1: "one node", 2: "two nodes"}
+    delays = [
+        Figure(
+            f"  {engine}: p50, p99 from webhook to push, {words[nodes]}, ms",
+            ", ".join(f"{late.at(share) * 1e3:.0f}" for share in (0.5, 0.99)),
+        )
+        for nodes, late in found.delays.items()
+    ]
     return [
         Figure(f"  {engine}: durable signed webhooks/s, the median", f"{found.per_second:,.0f}", goal, floor),
         Figure(f"  {engine}: slowest and fastest round", f"{slowest:,.0f}, {fastest:,.0f}"),
@@ -120,5 +148,5 @@ def _of_engine(engine: str, found: Measured, goal: str, floor: str) -> list[Figu
         Figure(f"  {engine}: webhooks in a commit", f"{middle.group:.1f}"),
         Figure(f"  {engine}: the daemon's CPU, us a webhook", f"{middle.cpu_seconds / middle.acknowledged * 1e6:.0f}"),
         Figure(f"  {engine}: first, unchanged sync: CPU s per 1,000 products", ", ".join(cpu)),
-        Figure(f"  {engine}: p50, p99 from webhook to push, one node, ms", times),
+        *delays,
     ]

@@ -167,18 +167,19 @@ async def open_daemon(
     beside: Sequence[Told] = (),
     prepare: Callable[[], None] | None = None,
     url: Secret | None = None,
+    public_port: int | None = None,
 ) -> AsyncIterator[Daemon]:
     """Run the daemon between the stand-ins of `told`, with its database in `folder` or at `url`.
 
-    With `webhooks` it registers them. `sync` has more settings of that table. `beside` has the stand-ins of other
-    connections, whose sites share one URL.
+    With `webhooks` it registers them, at `public_port` or at its own. `sync` has more settings of that table. `beside`
+    has the stand-ins of other connections, whose sites share one URL.
     """
     port = free_port()
     config = folder / "bench.toml"
     text = _config(url.reveal() if url else f"sqlite:///{folder / 'bench.db'}", port, told, debounce)
     text = text.replace("[sync]", "\n".join(["[sync]", *(f"{name} = {value}" for name, value in sync.items())]))
     if webhooks:
-        text = text.replace("[listener]", f'[listener]\npublic_url = "http://127.0.0.1:{port}"')
+        text = text.replace("[listener]", f'[listener]\npublic_url = "http://127.0.0.1:{public_port or port}"')
     config.write_text("".join([text, *map(_connection, [told, *beside])]), encoding="utf-8")
     async with _program("daemon", "run", "--config", str(config), prepare=prepare) as process:
         await _listens(port, process)

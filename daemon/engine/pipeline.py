@@ -31,6 +31,7 @@ from daemon.storage.history import IN_HISTORY, HistoryEntry
 from daemon.storage.outbox import Claim
 from daemon.storage.removals import SECOND_LOOK, WHOLE, Decided, Removal
 from daemon.storage.settle import RetryLater, Settlement, settle
+from daemon.storage.stale_parts import Restore, restore, unpacked
 from daemon.storage.states import RemovalCause
 
 MOST_ATTEMPTS = 400
@@ -91,6 +92,7 @@ class Pipeline:
                 batch.fail(external_id, error)
         else:
             await self._reader.read(batch, contents, facts)
+            await self._restore(batch)
             await self._brake(batch)
             await self._writer.write(batch)
         await self._settle(batch)
@@ -147,11 +149,32 @@ class Pipeline:
         claims = {external_id: batch.claims[external_id]}
         alone = Batch(claims, batch.lane, batch.nursery, batch.refreshing & claims.keys())
         await self._reader.map(alone, external_id, entity, facts)
+        await self._restore(alone)
         await self._brake(alone)
         await self._writer.write(alone)
         while alone.late:
             await alone.came_in.wait()
         batch.take_over(alone)
+
+    async def _restore(self, batch: Batch) -> None:
+        """List in the ledger again what an earlier owner's late writes may have brought back."""
+        context, where = self._context, (self._context.connection.id, self.kind)
+        doubted = {key: claim for key in batch.mapped if (claim := batch.claims[key]).stale_parts is not None}
+        if not doubted:
+            return
+        rows = await context.storage.read(ledger.look_up, *where, list(doubted))
+        restored = {
+            claim: self._writer.with_stale(key, rows.get(key), unpacked(claim.stale_parts))
+            for key, claim in doubted.items()
+        }
+        call = Restore(
+            connection_id=context.connection.id,
+            kind=self.kind,
+            now=context.now(),
+            rows={claim: row for claim, (row, _) in restored.items()},
+            keys={claim.external_id: keys for claim, (_, keys) in restored.items()},
+        )
+        await context.storage.write(restore, call)
 
     async def _brake(self, batch: Batch) -> None:
         """Look up the ledger's rows of a batch, and hold removals that must not happen now."""

@@ -17,7 +17,7 @@
 | settle, dependencies | the outcomes of a batch: rows, ledger, issues and counts; entities that wait for others |
 | ledger, leftovers | what SparkLayer was last told, the owners of keys, the rest of a lost database |
 | adapter_state | an adapter's entries |
-| leases, last_word, second_looks | several nodes: who works on what, and what a lost one may have sent |
+| leases, last_word, second_looks, stale_parts | several nodes: who works on what, and what a lost one may have sent |
 | full_syncs | runs over every entity of a kind, with their life |
 | sweeps, censuses, gaps | the time since a kind was swept, and times in which webhooks were missing |
 | issues, sync_log | what the merchant must fix, and what SparkLayer has not been told yet |

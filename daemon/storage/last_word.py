@@ -4,7 +4,8 @@ SparkLayer knows no leases. A node that was suspended between its look at the le
 after the next owner's newer one. So it says what it may have sent, which needs no lease:
 
 * entities that it has marked and not settled: their rows become `doubted`. A claim of a doubted row writes the entity
-  even if the ledger says that SparkLayer has it. The row's revision grows, so no settlement in flight deletes it.
+  even if the ledger says that SparkLayer has it. The row's revision grows, so no settlement in flight deletes it. The
+  marked parts go with the doubt (`stale_parts`), because the next owner may have removed them meanwhile.
 * reports that it has taken and not confirmed: a PUT is owed for each, which has the whole state.
 """
 
@@ -13,17 +14,17 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from attrs import field, frozen
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
-from daemon.model import Change, ConnectionId, ExternalId, Kind
-from daemon.storage import sync_log, tables
+from daemon.model import ConnectionId, ExternalId, Kind
+from daemon.storage import sync_log
 from daemon.storage.ledger import Mark, mark
 from daemon.storage.operation import one_by_one
-from daemon.storage.outbox import Record, active, record
+from daemon.storage.outbox import active
 from daemon.storage.resync import Remap, remap
 from daemon.storage.settle import Settlement, settle
+from daemon.storage.stale_parts import Doubted, doubt
 from daemon.storage.sync_log import Report
-from daemon.storage.tables import in_parts, of_kind
 from daemon.storage.writer import Operation
 
 
@@ -33,7 +34,7 @@ class LastWord:
 
     connection_id: ConnectionId
     now: float
-    doubted: Mapping[Kind, Collection[ExternalId]]
+    doubted: Mapping[Kind, Doubted]
     reported: Collection[Kind] = ()
 
 
@@ -42,12 +43,8 @@ def say(conn: Connection, call: LastWord) -> None:
     """Store a last word. That about a connection which is no longer active is dropped."""
     if not active(conn, [call.connection_id]):
         return
-    for kind, ids in sorted(call.doubted.items()):  # in the order of kinds, as all lock rows
-        changes = [Change(kind, external_id) for external_id in sorted(ids)]
-        record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now)])
-        for part in in_parts(sorted(ids)):
-            rows = (*of_kind(tables.outbox, call.connection_id, kind), tables.outbox.c.external_id.in_(part))
-            conn.execute(update(tables.outbox).where(*rows).values(doubted=True))
+    for kind, doubted in sorted(call.doubted.items()):  # in the order of kinds, as all lock rows
+        doubt(conn, call.connection_id, kind, doubted, call.now)
     for kind in sorted(call.reported):
         sync_log.owe_one_more(conn, call.connection_id, kind)
 
@@ -56,7 +53,8 @@ def say(conn: Connection, call: LastWord) -> None:
 class Unsettled:
     """Things that the owner of a connection is sending: marked and not settled, or taken and not confirmed."""
 
-    entities: dict[Kind, set[ExternalId]] = field(init=False, factory=lambda: defaultdict(set))
+    entities: dict[Kind, dict[ExternalId, bytes]] = field(init=False, factory=lambda: defaultdict(dict))
+    """The marked parts of each; a later mark lists those of an earlier one."""
     reports: set[Kind] = field(init=False, factory=set)
 
     def note(self, operation: Operation[Any, Any], call: Any, result: Any) -> None:
@@ -66,7 +64,7 @@ class Unsettled:
 
     def marked(self, call: Mark[Any], _result: object) -> None:
         """Note a batch that is about to be sent."""
-        self.entities[call.kind].update(row.external_id for row in call.rows)
+        self.entities[call.kind].update((row.external_id, row.parts) for row in call.rows)
 
     def remapped(self, call: Remap, result: object) -> None:
         """Note a batch that is about to be sent, as `marked` does."""
@@ -75,7 +73,8 @@ class Unsettled:
     def settled(self, call: Settlement, _result: object) -> None:
         """Note that nothing more is sent for the entities of a batch."""
         claims = (*call.done, *(retry.claim for retry in call.again))
-        self.entities[call.kind].difference_update(claim.external_id for claim in claims)
+        for claim in claims:
+            self.entities[call.kind].pop(claim.external_id, None)
 
     def taken(self, call: tuple[ConnectionId, Kind], report: Report | None) -> None:
         """Note a report that is about to be sent."""
@@ -88,7 +87,9 @@ class Unsettled:
 
     def last_word(self, connection_id: ConnectionId, now: float) -> LastWord | None:
         """Return what may have been sent in vain; None when there is nothing."""
-        doubted = {kind: sorted(ids) for kind, ids in self.entities.items() if ids}
+        doubted = {
+            kind: {key: (parts,) for key, parts in marked.items()} for kind, marked in self.entities.items() if marked
+        }
         if not doubted and not self.reports:
             return None
         return LastWord(connection_id=connection_id, now=now, doubted=doubted, reported=sorted(self.reports))

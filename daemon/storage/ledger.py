@@ -104,12 +104,17 @@ def _mark(conn: Connection, call: Mark[Any]) -> frozenset[Key]:
     if refused:
         return refused
     # An upsert writes even what is the same already.
-    taken = [(key, claimant) for key, claimant in call.claims.items() if present.get(key) != claimant]
-    if taken:
-        fixed = {"connection_id": call.connection_id, "kind": call.kind.value}
-        _TAKE(conn, [{**fixed, "key": key, "external_id": claimant} for key, claimant in taken])
+    taken = {key: claimant for key, claimant in call.claims.items() if present.get(key) != claimant}
+    take(conn, call.connection_id, call.kind, taken)
     store(conn, call.connection_id, call.kind, call.rows)
     return frozenset()
+
+
+def take(conn: Connection, connection_id: ConnectionId, kind: Kind, taken: Mapping[Any, ExternalId]) -> None:
+    """Give keys to new owners."""
+    if taken:
+        fixed = {"connection_id": connection_id, "kind": kind.value}
+        _TAKE(conn, [{**fixed, "key": key, "external_id": claimant} for key, claimant in taken.items()])
 
 
 def store(conn: Connection, connection_id: ConnectionId, kind: Kind, rows: Sequence[Row]) -> None:

@@ -71,7 +71,8 @@ class Record:
 class Claim:
     """A row as it was when an actor took it, before anything was read.
 
-    A `doubted` entity is written even if the ledger says that SparkLayer has it (see `daemon.storage.last_word`).
+    A `doubted` entity is written even if the ledger says that SparkLayer has it (see `daemon.storage.last_word`), and
+    first gets its `stale_parts` back (see `daemon.storage.stale_parts`).
     """
 
     external_id: ExternalId
@@ -80,6 +81,7 @@ class Claim:
     attempts: int
     first_queued_at: float
     doubted: bool = False
+    stale_parts: bytes | None = None
 
 
 def active(conn: Connection, ids: Iterable[ConnectionId], *, alone: bool = False) -> set[ConnectionId]:
@@ -170,7 +172,7 @@ def next_due(conn: Connection, connection_id: ConnectionId, kind: Kind, after: f
     """Return when the next row that is not due at `after` will be; None when there is none."""
     asked = {"connection": connection_id, "kind": kind.value, "after": after}
     # One look at the index for each lane: without its lane, SQLite reads every pending row.
-    times = [_NEXT(conn, [{**asked, "lane": int(lane)}]).scalar() for lane in Lane]
+    times = [_NEXT(conn, [{**asked, "lane": int(lane), "most": 1}]).scalar() for lane in Lane]
     return min((time for time in times if time is not None), default=None)
 
 
@@ -292,7 +294,7 @@ _OF_A_LANE = (
     outbox.c.state == RowState.PENDING,
     outbox.c.lane == bindparam("lane"),
 )
-_CLAIMED = ("external_id", "revision", "full_sync_id", "attempts", "first_queued_at", "doubted")
+_CLAIMED = ("external_id", "revision", "full_sync_id", "attempts", "first_queued_at", "doubted", "stale_parts")
 _OLDEST = (
     select(*(outbox.c[name] for name in _CLAIMED))
     .where(*_OF_A_LANE)
@@ -301,7 +303,13 @@ _OLDEST = (
 )
 _DUE = Prepared(_OLDEST.where(outbox.c.due_at <= bindparam("now")))
 _DUE_BY_A_JUMP = Prepared(_OLDEST.where(outbox.c.due_at > bindparam("now") + MAX_BACKOFF))
-_NEXT = Prepared(select(func.min(outbox.c.due_at)).where(*_OF_A_LANE, outbox.c.due_at > bindparam("after")))
+# Not min(): without statistics, as of a young table, PostgreSQL reads every waiting row for that.
+_NEXT = Prepared(
+    select(outbox.c.due_at)
+    .where(*_OF_A_LANE, outbox.c.due_at > bindparam("after"))
+    .order_by(outbox.c.due_at)
+    .limit(bindparam("most"))
+)
 
 _KEYS = ["connection_id", "kind", "external_id"]
 # Plain texts: the driver takes longer over a member of an enum, in each row.

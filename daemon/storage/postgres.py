@@ -32,6 +32,7 @@ from daemon.model import Secret
 from daemon.model.identifiers import without_password
 from daemon.storage.migrate import upgrade
 from daemon.storage.prepared import UNREAD
+from daemon.storage.tables import metadata
 from daemon.storage.writer import closed
 
 R = TypeVar("R")
@@ -87,6 +88,11 @@ _WRONG = {
     "server does not support SSL": "remove sslmode from the URL, or have the server offer TLS",
     "certificate": "correct sslmode and the certificates",
     "sslmode": "correct sslmode",
+    "for connection option": "correct the URL",
+    "invalid port number": "correct the port",
+    "invalid target_session_attrs": "correct target_session_attrs",
+    "not in hot standby mode": "remove target_session_attrs from the URL: the daemon writes",
+    "session is not read-only": "remove target_session_attrs from the URL: the daemon writes",
     "permission denied": "give the user the rights on the database and its schema",
 }
 """The remedy of an error at the start that no waiting helps, by its words: libpq gives it no code."""
@@ -317,15 +323,19 @@ def prepare(conn: Connection, name: str, make: bool = True) -> None:  # noqa: FB
 
 def refuse_server(conn: Connection, name: str) -> bool:
     """Raise ConfigError when the daemon cannot use this server or database; return whether it has tables yet."""
-    version, encoding, standby, tables, may_create = conn.exec_driver_sql(
+    version, encoding, standby, tables, may_create, present = conn.exec_driver_sql(
         "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(),"
-        " to_regclass('alembic_version') IS NOT NULL, has_schema_privilege(current_schema(), 'CREATE')"
+        " to_regclass('alembic_version') IS NOT NULL, has_schema_privilege(current_schema(), 'CREATE'),"
+        " ARRAY(SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema())"
     ).one()
+    # Steps run in one transaction, so ours are all there or none is.
+    theirs = metadata.tables["meta"].name not in present if tables else bool(metadata.tables.keys() & set(present))
     faults = {
         f"the server is PostgreSQL {version // 10000}; use release {OLDEST} or later": version < OLDEST * 10000,
         f"its encoding is {encoding}; create the database with ENCODING 'UTF8'": encoding != "UTF8",
         "the server is a standby, which takes no writes; name the primary": standby,
         "its user may not create tables; grant CREATE on the schema": not (tables or may_create),
+        "another application has tables of our names in it; give the daemon a database of its own": theirs,
     }
     for fault, applies in faults.items():
         if applies:

@@ -15,10 +15,12 @@ a person's e-mail address, use others.
 """
 
 import contextlib
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import psycopg
+from psycopg.types.array import ListDumper
 from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from daemon.model import Secret
@@ -121,6 +123,27 @@ class OddTextLoader(TextLoader):
         return unescaped(text) if isinstance(text, str) else text
 
 
+class ColumnDumper(ListDumper):
+    """Writes an array of plain texts or numbers, as most columns of an upsert are, without a step for each member.
+
+    For a group of 32 webhooks, psycopg's own steps take a quarter of the daemon's time in the database's thread.
+    """
+
+    def dump(self, obj: list[Any]) -> Any:
+        """Return the array as the server takes it."""
+        kinds = set(map(type, obj))
+        if kinds == {str} and not _NOT_PLAIN.search("".join(obj)):
+            return ('{"' + '","'.join(obj) + '"}').encode()
+        if kinds == {int}:
+            return f"{{{','.join(map(str, obj))}}}".encode()
+        if kinds == {float}:
+            return f"{{{','.join(map(repr, obj))}}}".encode()
+        return super().dump(obj)
+
+
+_NOT_PLAIN = re.compile(r"""[^ !#-\[\]-~]""")
+
+
 def connect(url: Secret, *, together: bool, seconds: int) -> psycopg.Connection[Any]:
     """Connect within `seconds`; `together`: a `Session`. Raises psycopg's errors."""
     # In psycopg's autocommit mode BEGIN is ours, and goes together with the limits.
@@ -134,6 +157,7 @@ def connect(url: Secret, *, together: bool, seconds: int) -> psycopg.Connection[
         cursor_factory=TogetherCursor if together else psycopg.Cursor,
     )
     connection.adapters.register_dumper(str, OddTextDumper)
+    connection.adapters.register_dumper(list, ColumnDumper)
     for name in ("text", "varchar"):
         connection.adapters.register_loader(name, OddTextLoader)
     return connection

@@ -162,6 +162,8 @@ outbox = Table(
     Column("parked_run", Integer),
     # A node that had lost its lease may have sent an older state of the entity.
     Column("doubted", Boolean, nullable=False, server_default=false()),
+    # The parts that it may have sent; see `daemon.storage.stale_parts`.
+    Column("stale_parts", LargeBinary),
     CheckConstraint(f"state <> '{RowState.PARKED}' or full_sync_id is null", name="parked_rows_leave_their_run"),
     Index("outbox_due", "connection_id", "kind", "state", "lane", "due_at"),
     # Partial: most rows belong to no run.
@@ -193,6 +195,7 @@ second_looks = Table(
     Column("kind", String, primary_key=True),
     Column("external_id", String, primary_key=True),
     Column("due_at", Float, nullable=False),
+    Column("stale_parts", LargeBinary),
     sqlite_with_rowid=False,
 )
 

@@ -198,6 +198,7 @@ async def test_both_engines_are_measured_in_one_run() -> None:
     for measured in found.values():
         assert measured.rounds[0].missing == 0 < measured.rounds[0].acknowledged
         assert (measured.life.first.writes, measured.life.second.writes) == (PRODUCTS + 3, 0)
-        assert measured.delays.seconds
+        assert all(late.seconds for late in measured.delays.values())
+    assert [list(measured.delays) for measured in found.values()] == [[1], [1, 2]]
     shown = engines.rendered(found)
     assert [figure.floor for figure in shown if figure.floor] == ["3,500"]

@@ -88,7 +88,7 @@ def _reported(conn: Any, calls: Sequence[ConnectionId]) -> list[None]:
 
 async def _word(guest: LifecycleHarness) -> None:
     [stored] = await guest.rows("a")
-    word = LastWord(connection_id=stored.id, now=0.0, doubted={Kind.PRODUCTS: [CHANGE.external_id]})
+    word = LastWord(connection_id=stored.id, now=0.0, doubted={Kind.PRODUCTS: {CHANGE.external_id: ()}})
     await guest.database.write(_reported, stored.id)
     await guest.database.write(say, evolve(word, reported=[Kind.PRODUCTS]))
     ConnectionWork(guest.lifecycle).said(stored.id)

@@ -303,7 +303,7 @@ async def test_a_doubted_entity_is_written_once_more_and_no_other(autojump_clock
     await bench.work()
     before = bench.writes
     harness = bench.harness
-    doubted = {Kind.PRODUCTS: [ExternalId("1")]}
+    doubted = {Kind.PRODUCTS: {ExternalId("1"): ()}}
     word = LastWord(connection_id=harness.connection_id, now=bench.context.now(), doubted=doubted)
     await harness.storage.write(say, word)
     await bench.change("2")

@@ -11,11 +11,12 @@ from daemon.storage.last_word import LastWord, Unsettled, say
 from daemon.storage.ledger import Mark
 from daemon.storage.resync import Remap, remap
 from daemon.storage.settle import RetryLater, Settlement, settle
+from daemon.storage.stale_parts import Doubted
 from tests.storage.harness import PRODUCTS, StorageHarness, id_, row, settled
 
 
 async def doubt(harness: StorageHarness, *ids: str, now: float = 0.0, reported: Sequence[Kind] = ()) -> None:
-    doubted = {PRODUCTS: [id_(one) for one in ids]} if ids else {}
+    doubted: dict[Kind, Doubted] = {PRODUCTS: {id_(one): () for one in ids}} if ids else {}
     call = LastWord(connection_id=harness.connection_id, now=now, doubted=doubted, reported=reported)
     await harness.storage.write(say, call)
 
@@ -94,7 +95,10 @@ async def test_what_is_under_way_is_marked_and_not_settled_or_taken_and_not_conf
     sending.note(settle, settlement(harness, again=[RetryLater(claim=two, due_at=1.0, error=b"")]), None)
     sending.note(sync_log.take, key, None)
     assert sending.last_word(key[0], 7.0) == LastWord(
-        connection_id=key[0], now=7.0, doubted={PRODUCTS: [id_("3")], Kind.STORE: [id_("s")]}, reported=[]
+        connection_id=key[0],
+        now=7.0,
+        doubted={PRODUCTS: {id_("3"): (b"parts",)}, Kind.STORE: {id_("s"): (b"parts",)}},
+        reported=[],
     )
     await harness.ended_run("9")
     await harness.started()

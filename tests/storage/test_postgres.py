@@ -1,11 +1,13 @@
 """PostgreSQL: the storage's promises on a real server, with real threads and the real clock."""
 
 import contextlib
+import math
 import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -170,7 +172,11 @@ async def test_ids_are_sorted_by_code_point(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", ["a\0b", "\0", "\ud800", "\udfff!", "\ufdd0", "\ufdd00000", "\N{PILE OF POO}", "%s %(a)s"]
+    "odd",
+    [
+        *("a\0b", "\0", "\ud800", "\udfff!", "\ufdd0", "\ufdd00000", "\N{PILE OF POO}", "%s %(a)s", "e\u0301", "\x7f"),
+        *('"', "\\", '\\"', "'", "a,b", "{}", "NULL", "", " ", "\n"),
+    ],
 )
 async def test_every_text_is_an_id(database: Database, odd: str) -> None:
     """PostgreSQL refuses NUL, and UTF-8 half of a surrogate pair; a platform's JSON may have both."""
@@ -182,6 +188,23 @@ async def test_every_text_is_an_id(database: Database, odd: str) -> None:
     assert await harness.owners() == {odd: odd}
     await harness.settle(done=[settled(claim) for claim in claims])
     assert (await harness.rows(), set(await harness.ledger())) == ({}, {odd})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        *([], [1], [-1, 2**62], [True, False], [0.1, -1e300, 1e-300], [math.inf, -math.inf], [1, None]),
+        *(["plain", "too ~!#$&()*+-./:;<=>?@[]^_`|"], ["a", None, ""], ["NULL", "{", '"', "\\"], [b"\0\xff"]),
+    ],
+)
+async def test_every_array_arrives_as_it_is(database: Database, column: list[Any]) -> None:
+    types = {bool: "boolean", int: "bigint", float: "float8", str: "text", bytes: "bytea"}
+    kind = types[type(column[0])] if column else "text"
+
+    def echo(conn: Connection, calls: Sequence[list[Any]]) -> list[Any]:
+        return [conn.exec_driver_sql(f"SELECT %(column)s::{kind}[]", {"column": call}).scalar() for call in calls]
+
+    assert await database.write(echo, column) == column
 
 
 async def test_an_earlier_release_works_on_until_the_floor_is_above_it(postgres_url: Secret) -> None:
@@ -213,6 +236,11 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
     "no such user": (lambda url: url.replace("//daemon", "//mallory"), "correct user and password"),
     "unknown parameter": (lambda url: url + "&colour=red", "colour is no parameter of PostgreSQL"),
     "no such sslmode": (lambda url: url + "&sslmode=some", "correct sslmode"),
+    "no such port": (lambda url: url.replace("@/", "@:abc/"), "correct the URL"),
+    "port out of range": (lambda url: url.replace("@/", "@:99999/"), "correct the port"),
+    "a standby wanted": (lambda url: url + "&target_session_attrs=standby", "remove target_session_attrs"),
+    "a reader wanted": (lambda url: url + "&target_session_attrs=read-only", "remove target_session_attrs"),
+    "no such session": (lambda url: url + "&target_session_attrs=some", "correct target_session_attrs"),
     "password not encoded": (lambda url: url.replace("a%20pass%2Fword%3A", "a/hidden?pass"), "percent-encode"),
     "no rights": (lambda url: url.replace(url.split("@/")[1].split("?")[0], "postgres"), "may not create tables"),
     "other encoding": (lambda url: url.replace(url.split("@/")[1].split("?")[0], "latin"), "its encoding is LATIN1"),
@@ -235,6 +263,14 @@ async def test_bad_input_is_explained_in_one_line_without_the_password(
     assert PASSWORD not in line
 
 
+@pytest.mark.parametrize("table", ["alembic_version", "connections", "ledger"])
+async def test_tables_of_another_application_are_left_alone(postgres_url: Secret, table: str) -> None:
+    with psycopg.connect(postgres_url.reveal(), autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE TABLE {} (version_num text)").format(sql.Identifier(table)))
+    with pytest.raises(ConfigError, match="give the daemon a database of its own"):
+        await _open(postgres_url)
+
+
 @pytest.mark.parametrize(
     ("version", "standby", "words"),
     [(120022, False, "is PostgreSQL 12; use release 13 or later"), (150018, True, "is a standby")],
@@ -245,7 +281,7 @@ def test_a_server_that_the_daemon_cannot_use_is_named(version: int, standby: boo
             return self
 
         def one(self) -> tuple[object, ...]:
-            return version, "UTF8", standby, True, True
+            return version, "UTF8", standby, True, True, ["alembic_version", "meta"]
 
     with pytest.raises(ConfigError, match=words):
         postgres.refuse_server(Answering(), "x")  # type: ignore[arg-type]

@@ -1,7 +1,9 @@
 """Second looks at the entities that were unsure at a takeover: stored until they are due, whatever is settled since."""
 
 import pytest
+from attrs import evolve
 
+from daemon.model import Kind
 from daemon.storage import second_looks
 from daemon.storage.second_looks import LookAgain, Owe, look_again, owe
 from tests.storage.harness import StorageHarness, row
@@ -69,3 +71,11 @@ async def test_there_is_a_limit_for_each_kind(harness: StorageHarness, monkeypat
     await owed(harness, 30.0)
     await look(harness, 30.0)
     assert len(await harness.claim(now=31.0)) == 1
+
+
+async def test_the_store_is_looked_at_though_it_is_sure(harness: StorageHarness) -> None:
+    store = evolve(harness, kind=Kind.STORE)
+    await store.mark(row("store"))
+    await owed(store, 30.0)
+    await look(store, 30.0)
+    assert [(claim.external_id, claim.doubted) for claim in await store.claim(now=31.0)] == [("store", True)]

@@ -19,7 +19,8 @@ from daemon.model.outcome import Row
 V = TypeVar("V")
 P = TypeVar("P")
 
-_encode = msgspec.msgpack.Encoder().encode
+encoded = msgspec.msgpack.Encoder().encode
+"""Returns parts as the ledger keeps them."""
 
 
 class Task(Protocol):
@@ -63,7 +64,7 @@ class Job(Generic[V, P]):
 
     def row(self, parts: P, *, sure: bool = True) -> Row:
         """Return the ledger's row once SparkLayer has the value, or while that is unsure."""
-        return Row(self.external_id, self.fingerprint if sure else None, _encode(parts))
+        return Row(self.external_id, self.fingerprint if sure else None, encoded(parts))
 
 
 @frozen(kw_only=True)

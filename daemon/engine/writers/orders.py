@@ -7,6 +7,7 @@ purchase has things that only SparkLayer knows, and they could not be brought ba
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 from attrs import evolve, frozen
@@ -41,8 +42,28 @@ class Parts:
         """All of them."""
         return frozenset({self.cart, *self.former})
 
+    @property
+    def keys(self) -> Collection[CartId]:
+        """The unique keys among the parts."""
+        return self.carts
+
+    def joined(self, other: "Parts") -> "Parts":
+        """Return parts that list the carts of either."""
+        return Parts(self.cart, tuple(sorted((self.carts | other.carts) - {self.cart})))
+
 
 OrderJob = Job[Order, Parts]
+
+
+@frozen(kw_only=True)
+class OrderPlan(BatchPlan[OrderJob]):
+    """First removals and `freeing` orders, which leave a cart for another order of the batch; then all others.
+
+    Only these leave their former carts in a stage of their own. One whose leaving takes long, as a second answer does,
+    would never reach its second stage.
+    """
+
+    freeing: AbstractSet[ExternalId]
 
 
 class OrderWriter(Writer[OrderJob, OrderJob]):
@@ -69,7 +90,7 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
         """Return the carts that orders name."""
         return {job.value.cart_id for job in jobs if job.value is not None}
 
-    async def plan(self, jobs: Sequence[OrderJob], owners: Mapping[CartId, ExternalId]) -> BatchPlan[OrderJob]:
+    async def plan(self, jobs: Sequence[OrderJob], owners: Mapping[CartId, ExternalId]) -> OrderPlan:
         """Leave former purchases first, then write the present ones.
 
         An order that loses its cart keeps its former one. If it then names that one again, it must look as before.
@@ -77,12 +98,17 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
         wanted = {job.external_id: {job.value.cart_id} for job in jobs if job.value is not None}
         ownership = decide_owners(wanted, owners, {job.external_id for job in jobs}, all_or_nothing=True)
         tasks = by_id(job for job in jobs if job.external_id not in ownership.lost)
-        stages = [
-            [job for job in tasks.values() if _left(job)],
-            [job for job in tasks.values() if job.value is not None],
-        ]
-        return BatchPlan(
-            tasks=tasks, stages=stages, claims=ownership.claims, given_up=ownership.given_up, lost=ownership.lost
+        freeing = {owner for cart, owner in ownership.given_up.items() if ownership.claims[cart] != owner}
+        return OrderPlan(
+            tasks=tasks,
+            stages=[
+                [job for job in tasks.values() if job.value is None or job.external_id in freeing],
+                [job for job in tasks.values() if job.value is not None],
+            ],
+            claims=ownership.claims,
+            given_up=ownership.given_up,
+            lost=ownership.lost,
+            freeing=freeing,
         )
 
     def marked(self, task: OrderJob) -> Row:
@@ -103,11 +129,14 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
         return None if lost else value
 
     async def send(self, sending: Sending[OrderJob], task: OrderJob, *, last: bool) -> Outcome:
-        """Leave the former purchases, or read and write the present one."""
+        """Leave the former purchases, then read and write the present one."""
         lane = sending.batch.lane
         if task.value is None or not last:
             await self._leave(task, lane)
             return Outcome(result=Result.REMOVED, released=frozenset(_left(task)))
+        assert isinstance(sending.plan, OrderPlan)  # it is planned here
+        if task.external_id not in sending.plan.freeing:
+            await self._leave(task, lane)
         cart, purchases = task.value.cart_id, self._context.sparklayer.purchases
         # The cancellation of a former order may arrive after this order's PUT, and undo it.
         if cart in self._leaving:

@@ -6,7 +6,7 @@ not start another.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import frozen
 
@@ -34,6 +34,12 @@ class Parts:
     """The ledger's parts of the store: a fingerprint of what products depend on, as of the last full sync started."""
 
     mapping: bytes
+    keys: ClassVar[Collection[Key]] = ()
+
+    def joined(self, other: "Parts") -> "Parts":
+        """Return these: a site has one store, which is always written whole."""
+        del other
+        return self
 
 
 StoreJob = Job[StoreFacts, Parts]
@@ -61,6 +67,8 @@ class StoreWriter(Writer[StoreJob, StoreJob]):
 
     async def find_jobs(self, batch: Batch) -> list[StoreJob]:
         """Return the store, if its settings differ."""
+        if batch.refreshing:
+            self._terms.forget()  # the price list's currency is written with the store's
         return self.changed(batch, self._context.fingerprint)
 
     async def plan(self, jobs: Sequence[StoreJob], owners: Mapping[Key, ExternalId]) -> BatchPlan[StoreJob]:

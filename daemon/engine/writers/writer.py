@@ -12,6 +12,7 @@ One slow entity delays no other: late writes go on in the background and are fin
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import reduce
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -22,7 +23,7 @@ from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.signal import Signal
 from daemon.engine.stragglers import work_off
-from daemon.engine.writers.job import BatchPlan, Job, T
+from daemon.engine.writers.job import BatchPlan, Job, T, encoded
 from daemon.errors import Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import ExternalId, Key, Kind, Sku
@@ -107,6 +108,17 @@ class Writer(ABC, Generic[J, T]):
     def key_of(self, text: str) -> Key | None:
         """Return the unique key that a person may mean by a text."""
         return text if self.key_name else None
+
+    def with_stale(
+        self, external_id: ExternalId, row: Row | None, stale: Sequence[bytes]
+    ) -> tuple[Row, Collection[Key]]:
+        """Return a ledger row, unsure, that also lists parts which SparkLayer may hold again; and the keys of these.
+
+        `stale` must have one member at least.
+        """
+        late = reduce(lambda parts, other: parts.joined(other), map(self._decoder.decode, stale))
+        parts = late if row is None else self._decoder.decode(row.parts).joined(late)
+        return Row(external_id, None, encoded(parts)), late.keys
 
     @abstractmethod
     async def explain(self, batch: Batch) -> Sequence[Step]:

@@ -277,3 +277,13 @@ async def test_an_order_that_comes_back_before_its_removal_is_confirmed_is_writt
     bench.site.faults.clear()
     await put(bench, order("1"))
     assert [package["type"] for package in purchase(bench)["packages"]] == ["incoming"]
+
+
+async def test_an_order_is_written_though_its_former_purchase_is_gone(autojump_clock: MockClock, bench: Bench) -> None:
+    """A second answer says so, and takes longer than a batch waits for its first stage."""
+    carts = [f"4217ba4f-7618-4e3b-b1af-9055639b18e{n}" for n in range(2)]
+    await put(bench, order("1", carts[0]))
+    bench.site.state.purchases.purchases.clear()
+    await put(bench, order("1", carts[1]))
+    assert await bench.harness.rows() == {}
+    assert purchase(bench, carts[1])["purchase_identifiers"]["platform"] == "1"

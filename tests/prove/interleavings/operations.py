@@ -32,6 +32,7 @@ from daemon.storage import (
     rotation,
     second_looks,
     settle,
+    stale_parts,
     stock_locations,
     sweeps,
     sync_log,
@@ -256,7 +257,10 @@ INTAKE: Mapping[str, Make] = {
     "say a last word": lambda day, _: (
         last_word.say,
         last_word.LastWord(
-            connection_id=day.shop, now=9.0, doubted={PRODUCTS: ids("8", "4", "1", "9")}, reported=[PRODUCTS]
+            connection_id=day.shop,
+            now=9.0,
+            doubted={PRODUCTS: dict.fromkeys(ids("8", "4", "1", "9"), (b"parts",))},
+            reported=[PRODUCTS],
         ),
     ),
     "owe second looks": lambda day, _: (second_looks.owe, second_looks.Owe(day.shop, 39.0)),
@@ -284,6 +288,16 @@ OWNER: Mapping[str, Make] = {
     "close if drained": lambda day, _: (full_syncs.close_if_drained, (day.run, 9.0)),
     "note a wait": lambda day, _: (full_syncs.note_wait, (day.run, 9.0)),
     "give up": lambda day, _: (full_syncs.give_up, day.run),
+    "restore stale parts": lambda day, _: (
+        stale_parts.restore,
+        stale_parts.Restore(
+            connection_id=day.shop,
+            kind=PRODUCTS,
+            now=9.0,
+            rows={claim: Row(claim.external_id, None, b"parts") for claim in day.live},
+            keys={claim.external_id: [Sku("sku-1"), Sku("sku-9")] for claim in day.live},
+        ),
+    ),
     "decide removals": lambda day, _: (removals.decide, _decided(day)),
     "judge removals": lambda day, _: (removals.judge, (day.run, 9.0)),
     "take a report": lambda day, _: (sync_log.take, (day.shop, PRODUCTS)),

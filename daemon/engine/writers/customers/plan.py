@@ -5,9 +5,9 @@ to another one is first written with a placeholder, before any claim is made. Pa
 children, wave by wave. A child whose parent cannot be written is written without one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Literal
+from typing import Literal, TypeVar
 
 from attrs import field, frozen
 
@@ -15,6 +15,8 @@ from daemon.engine.unique_keys import decide_owners
 from daemon.engine.writers.job import BatchPlan, Job, by_id
 from daemon.entities import Customer
 from daemon.model import AddressId, EmailKey, ExternalId
+
+T = TypeVar("T")
 
 Standing = Literal["told", "missing", "circle", "coming"]
 
@@ -43,6 +45,19 @@ class Parts:
     emails: tuple[EmailKey, ...] = ()
     addresses: tuple[AddressId, ...] = ()
     sent: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> Collection[EmailKey]:
+        """The unique keys among the parts."""
+        return self.emails
+
+    def joined(self, other: "Parts") -> "Parts":
+        """Return parts that list what is in either."""
+        return Parts(
+            emails=_both(self.emails, other.emails),
+            addresses=_both(self.addresses, other.addresses),
+            sent=_both(self.sent, other.sent),
+        )
 
 
 @frozen(kw_only=True)
@@ -91,3 +106,7 @@ def _depth(key: ExternalId, members: Mapping[ExternalId, Customer]) -> int:
     while (parent := members[ancestry[-1]].parent) is not None and parent in members and parent not in ancestry:
         ancestry.append(parent)
     return len(ancestry) - 1
+
+
+def _both(before: tuple[T, ...], after: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*before, *after)))

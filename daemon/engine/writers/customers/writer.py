@@ -120,12 +120,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         """Return a row with all that SparkLayer may hold of the former and the present state."""
         before = task.before or Parts()
         after = self._parts(task.value, before) if task.value else Parts()
-        parts = Parts(
-            emails=_both(before.emails, after.emails),
-            addresses=_both(before.addresses, after.addresses),
-            sent=_both(before.sent, after.sent),
-        )
-        return task.row(parts, sure=False)
+        return task.row(before.joined(after), sure=False)
 
     async def send(self, sending: Sending[CustomerJob], task: CustomerJob, *, last: bool) -> Outcome:
         """Remove a customer, have it give up its e-mail address, or write it."""
@@ -352,7 +347,3 @@ def _with_parent_issue(outcome: Outcome, link: Link) -> Outcome:
         return evolve(outcome, issues=(*outcome.issues, issue), circles=link.parent)
     issue = IssueType.PARENT_MISSING.issue(parent=link.parent)
     return evolve(outcome, issues=(*outcome.issues, issue), awaits=frozenset({link.parent}))
-
-
-def _both(before: tuple[T, ...], after: tuple[T, ...]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys((*before, *after)))

@@ -6,7 +6,7 @@ is never kept. Until SparkLayer has heard of the product from the keeper of this
 is listed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 from attrs import evolve, field, frozen
@@ -39,6 +39,26 @@ class Entry:
     def forgotten(self) -> "Entry":
         """Return this entry with everything unsure, as a refresh run sees it."""
         return evolve(self, product=None, stock=dict.fromkeys(self.stock), prices=dict.fromkeys(self.prices))
+
+    @property
+    def keys(self) -> Collection[Sku]:
+        """The unique keys among the parts."""
+        return self.skus
+
+    def joined(self, other: "Entry") -> "Entry":
+        """Return an entry that lists what is in either, unsure."""
+        variants = {
+            variant: tuple(dict.fromkeys((*self.variants.get(variant, ()), *other.variants.get(variant, ()))))
+            for variant in {**self.variants, **other.variants}
+        }
+        return evolve(
+            self,
+            product=None,
+            variants=variants,
+            stock=dict.fromkeys({**self.stock, **other.stock}),
+            prices=dict.fromkeys({**self.prices, **other.prices}),
+            extras=tuple(sorted({*self.extras, *other.extras})),
+        )
 
     def encoded(self) -> bytes:
         """Return the bytes that the ledger keeps."""

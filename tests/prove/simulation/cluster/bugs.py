@@ -20,6 +20,7 @@ import daemon.connections.cluster
 import daemon.connections.owned
 from daemon.connections.cluster import Cluster
 from daemon.connections.owned import OwnedConnection
+from daemon.engine.pipeline import Pipeline
 from daemon.storage import last_word, leases, second_looks
 from daemon.storage.tables import outbox
 from daemon.storage.tables import second_looks as looks
@@ -38,7 +39,7 @@ def _last_word_without_doubt() -> Patch:
 
     def trusting(conn: Connection, calls: Any) -> Any:
         result = say(conn, calls)
-        conn.execute(update(outbox).values(doubted=False))
+        conn.execute(update(outbox).values(doubted=False, stale_parts=None))
         return result
 
     return mock.patch.object(last_word, "say", trusting)
@@ -47,6 +48,15 @@ def _last_word_without_doubt() -> Patch:
 def _no_second_look() -> Patch:
     """Look only once at what the last owner may have been sending."""
     return mock.patch.object(second_looks, "owe", lambda _conn, calls: [None] * len(calls))
+
+
+def _stale_parts_forgotten() -> Patch:
+    """Write doubted entities again, and forget what a late write may have brought back of them."""
+
+    async def nothing(_pipeline: Pipeline, _batch: object) -> None:
+        pass
+
+    return mock.patch.object(Pipeline, "_restore", nothing)
 
 
 def _second_look_by_one_owner() -> Patch:
@@ -86,6 +96,7 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
         _no_fence,
         _last_word_without_doubt,
         _no_second_look,
+        _stale_parts_forgotten,
         _second_look_by_one_owner,
         _expels_while_blind,
         _exit_on_crashes,

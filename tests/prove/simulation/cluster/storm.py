@@ -11,12 +11,12 @@ import trio
 
 from tests.prove.simulation.cluster.link import REFUSED, SILENT
 from tests.prove.simulation.cluster.node import Machine, Trap
+from tests.prove.simulation.cluster.outdating import LEADING, outdate
 from tests.prove.simulation.cluster.wires import LONGEST
 from tests.prove.simulation.cluster.world import ClusterWorld
 from tests.prove.simulation.events import DATA_TYPES, ignite, name_of
 from tests.prove.simulation.faults import DRIZZLE, SIDES
 from tests.prove.simulation.network import Call
-from tests.prove.simulation.traffic import written
 
 Act = Callable[[ClusterWorld], Awaitable[None]]
 
@@ -120,7 +120,7 @@ async def _kill_twice(world: ClusterWorld) -> None:
     """Kill a node amid a write, and the next one soon after it has taken over: the write is still under way."""
     first = _working(world)
     first.restart_after = 20.0
-    await _trap(world, first, world.kill, parts=["/v1/products"], delay=world.chance.uniform(2 * TAKEN_OVER, LONGEST))
+    await _trap(world, first, world.kill, delay=world.chance.uniform(2 * TAKEN_OVER, LONGEST))
     await trio.sleep(TAKEN_OVER + world.chance.uniform(1.0, 4.0))
     second = _working(world)
     second.restart_after = 20.0
@@ -164,7 +164,7 @@ async def _trap(
     world: ClusterWorld,
     machine: Machine,
     spring: Callable[[Machine], None],
-    parts: Sequence[str] = ("/v1/products", "/v1/products", "/sync-log", "/"),
+    parts: Sequence[str] = (*LEADING, "/sync-log"),
     delay: float | None = None,
 ) -> None:
     """Set a trap, and change what the write is about once it is sprung."""
@@ -175,7 +175,7 @@ async def _trap(
     with trio.move_on_after(PATIENCE):
         while not trap.sprung:
             if part != "/sync-log":
-                world.merchant.goods.retitle(silent=False)
+                LEADING[part](world.merchant)
             await trio.sleep(0.5)
     if not trap.sprung:
         machine.trap = None
@@ -186,10 +186,8 @@ async def _trap(
 
 
 async def _change_again(world: ClusterWorld, call: Call) -> None:
-    kind, external_id = written(call) or ("", "")
-    if kind == "products" and external_id.isdecimal():
-        await trio.sleep(world.chance.uniform(1.0, TAKEN_OVER))
-        world.merchant.goods.retitle_one_of([int(external_id)])
+    await trio.sleep(world.chance.uniform(1.0, TAKEN_OVER))
+    outdate(world, call)
 
 
 async def _cut_off(world: ClusterWorld) -> None:

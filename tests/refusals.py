@@ -61,6 +61,7 @@ patchGlobalSetting           x   b   b   x   m   x   x   x   x   x   r   r   r  
 updateFullLoggingStatus      x   b   b   f   r   x   x   x   x   x   r   r   r   r   r    x    x    x
 updatePartialLoggingStatus   x   b   b   f   m   x   x   x   x   x   r   r   r   r   r    x    x    x
 deleteAllLoggingStatus       x   b   b   f   r   x   x   x   x   x   r   r   r   r   r    x    x    x
+getLoggingStatus             x   b   b   f   m   x   x   x   x   x   r   r   r   r   r    x    x    x
 """
 
 # Rights are the account's scopes, and the refusal of one names it; registering webhooks needs none, so that nothing

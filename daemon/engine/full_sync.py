@@ -90,6 +90,8 @@ class FullSyncs:
         """The run that is worked on."""
         self._page = self._refused_page = 0
         """Number of the page that was read last, and of the last refused one; the first page is 1."""
+        self._seen = 0
+        """Entities on the pages of the present run so far."""
 
     async def cancel(self) -> RunId | None:
         """End the present run as failed, and return it; None if there is none. Raises StorageTrouble."""
@@ -179,13 +181,25 @@ class FullSyncs:
         self._page, self._kind_state.refused_since = 0, None  # of a run before
         begin = partial(self._kind_state.writer.begin_run, refresh=run.refresh, since=taken_up)
         await self.patiently(partial(self._ask, 0, begin))
-        if not await self.read_pages(partial(self._read_page, run), run.cursor):
+        if not await self._read_every_page(run):
             self._kind_state.progress.set()  # it was replaced, and others may wait for its end
             return
         held = await context.storage.write(full_syncs.finish_enumeration, (run.id, context.now()))
         context.removals_held(self._kind, held)
         self._kind_state.wake()
         self._kind_state.progress.set()
+
+    async def _read_every_page(self, run: Run) -> bool:
+        """Read all pages of a run; return False if it was replaced meanwhile.
+
+        One empty list would hide every entity of the store until the next run, so a second one decides.
+        """
+        read, self._seen = partial(self._read_page, run), run.seen
+        finished = await self.read_pages(read, run.cursor)
+        if finished and not self._seen:
+            await trio.sleep(SECOND_LOOK)
+            finished = await self.read_pages(read)
+        return finished
 
     async def read_pages(
         self, read: Callable[[str | None], Awaitable[Page | IdPage | None]], cursor: str | None = None
@@ -249,6 +263,7 @@ class FullSyncs:
     async def _take(self, run: Run, page: Page) -> bool:
         """Put a page into the outbox, and its contents beside it; False if the run was replaced meanwhile."""
         ids = [entity.external_id for entity in page.entities]
+        self._seen += len(ids)
         self._kind_state.writer.page_read(page)
         call = PageRead(run=run.id, ids=ids, cursor=page.cursor, now=self._context.now())
         write = partial(self._context.storage.write, full_syncs.take_page, call)

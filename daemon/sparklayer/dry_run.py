@@ -61,11 +61,13 @@ class DryClient(Client):
         self._locations: list[Body] = []
         self._emails: dict[str, str | None] = {}
         """E-mail addresses of the customers written here, in lower case; None: deleted."""
+        self._without_stock: set[str] = set()
+        """SKUs whose stock was deleted here."""
         self._rehearsed: Mapping[str, Callable[[str, Body], Awaitable[Answer]]] = {
             products.CREATE.name: self._create_product,
             products.UPDATE.name: self._update_product,
-            stock.SET.name: _done,
-            stock.DELETE.name: _done,
+            stock.SET.name: self._set_stock,
+            stock.DELETE.name: self._delete_stock,
             stock.CREATE_LOCATION.name: self._create_location,
             pricing.CREATE_LIST.name: self._create_list,
             pricing.UPDATE_LIST.name: self._update_list,
@@ -101,7 +103,8 @@ class DryClient(Client):
         if operation is customers.READ:
             return await self._read_customer(path)
         if operation is stock.FETCH:
-            return await self._live.answer(operation, path, Lane.BACKFILL, body)
+            rows = msgspec.json.decode((await self._live.answer(operation, path, Lane.BACKFILL, body)).body)
+            return _json([row for row in rows if row["sku"] not in self._without_stock])
         answer = await self._show(operation, path)
         if answer is None:
             raise _missing()
@@ -140,6 +143,14 @@ class DryClient(Client):
         ):
             raise _missing()
         return _json(body)
+
+    async def _set_stock(self, path: str, body: Body) -> Answer:
+        self._without_stock.difference_update(row["sku"] for row in body)
+        return await _done(path, body)
+
+    async def _delete_stock(self, path: str, body: Body) -> Answer:
+        self._without_stock.update(body["skus"])
+        return await _done(path, body)
 
     async def _create_list(self, _path: str, body: Body) -> Answer:
         self._lists[quote(body["slug"], safe="")] = body

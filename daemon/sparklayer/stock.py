@@ -142,6 +142,10 @@ class Stock:
         """Remove the SKUs' rows at all locations. Raises Rejected."""
         await self._client.call(DELETE, DELETE_PATH, lane, encode_json({"skus": skus}))
 
+    async def having(self, skus: Sequence[Sku], lane: Lane) -> frozenset[Sku]:
+        """Return the SKUs that have a row at any location."""
+        return frozenset(sku for sku, places in (await self._locations_of(skus, lane)).items() if places)
+
     async def _locations_of(self, skus: Sequence[Sku], lane: Lane) -> dict[Sku, frozenset[str]]:
         """Return the location ids of each SKU's rows; empty for SKUs that the answer omits."""
         held = await self._fetch(skus, lane)

@@ -8,17 +8,21 @@ writer per data type.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+import trio
 from attrs import astuple, frozen
 
-from daemon.model import Lane
+from daemon.errors import Retry
+from daemon.model import LOGGED_KINDS, Lane
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import SYNC_LOG as CONTROL
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import SYNC_ERROR_NAMES
-from daemon.sparklayer.own_words import NOTHING, UNSEEN
+from daemon.sparklayer.own_words import NOTHING, UNSEEN, one_with
+from daemon.transport.second_answer import SECOND_AFTER, finds
 
 PUT = Operation(
     name="updateFullLoggingStatus",
@@ -33,6 +37,12 @@ PATCH = Operation(
     name="updatePartialLoggingStatus", method="PATCH", answers=UNSEEN, bulk=True, control=CONTROL, about=About.BODY
 )
 DELETE = Operation(name="deleteAllLoggingStatus", method="DELETE", answers=NOTHING, names_nothing=True, control=CONTROL)
+READ = Operation(
+    name="getLoggingStatus",
+    method="GET",
+    answers=one_with("started_full_sync", "last_full_sync", "last_full_sync_succeeded"),
+    control=CONTROL,
+)
 PATH = "/api/v1/sync-log"
 
 
@@ -95,8 +105,16 @@ class SyncLog:
         await self._client.call(PATCH, self._path(data_type), Lane.LIVE, _body(content))
 
     async def delete_all(self) -> None:
-        """Wipe the log of all integrations and data types of the site: the API has no smaller deletion."""
+        """Wipe the log of all integrations and data types of the site: the API has no smaller deletion.
+
+        Raises Retry if a log of this integration is still there two seconds later.
+        """
         await self._client.call(DELETE, PATH, Lane.LIVE)
+        # The answer to a deletion has no body, so it may be a proxy's.
+        await trio.sleep(SECOND_AFTER)
+        for kind in sorted(LOGGED_KINDS):
+            if await finds(partial(self._client.call, READ, self._path(kind.value), Lane.LIVE)):
+                raise Retry("SparkLayer still has the sync-log after its deletion", reason="not_deleted")
 
     def _path(self, data_type: str) -> str:
         return f"{PATH}/{quote(self._integration, safe='')}/{quote(data_type, safe='')}"

@@ -134,6 +134,32 @@ async def test_a_page_that_was_overtaken_is_not_believed(autojump_clock: MockClo
     assert bench.writes[0] == 1, "the old state was never written"
 
 
+@pytest.mark.holds("A4")
+@pytest.mark.parametrize("known", [True, False])
+async def test_one_empty_list_hides_nothing_from_a_run(autojump_clock: MockClock, bench: Bench, *, known: bool) -> None:
+    """It would wait for the next run, a day later."""
+    fill(bench, 3)
+    async with running(bench) as syncs:
+        if known:
+            await until(bench)
+            bench.shop.change("2", title="Renamed")
+            await syncs.start(RunMode.NORMAL)
+        bench.shop.unlisted = {*bench.shop.products}
+        pages = bench.shop.calls["page"]
+
+        async def list_all_after_one(method: str) -> None:
+            if method == "page":
+                bench.shop.unlisted.clear()
+
+        bench.shop.before = list_all_after_one
+        await trio.sleep(30)
+        await until(bench)
+        assert bench.shop.calls["page"] == pages + 1 + 2, "the second list has two pages"
+        assert (await bench.harness.newest()).seen == 3
+        titles = {key: held["title"] for key, held in bench.site.state.comparable()["products"].items()}
+        assert titles == {key: product.title for key, product in bench.shop.products.items()}
+
+
 async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 3)
     bench.site.faults.add("POST */products", answer(409, '{"title": "try later", "detail": "try later"}'))

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 import trio.testing
 from attrs import evolve
+from trio.testing import MockClock
 
 from daemon.entities import Money, Option, OrderRules, Status, Stock, Variant
 from daemon.errors import Duplicate, Missing, Rejected, Retry
@@ -327,6 +328,22 @@ async def test_a_price_list_says_whether_its_prices_include_tax_when_that_is_kno
     assert await sparklayer.pricing.get_list("trade") == PriceList(**there, tax_inclusive_display=said)
 
 
-async def test_the_sync_log_of_a_site_is_wiped_in_one_call(sparklayer: SparkLayer, fake: Any) -> None:
+@pytest.mark.holds("A6")
+async def test_the_sync_log_of_a_site_is_wiped_in_one_call_that_two_reads_confirm(
+    autojump_clock: MockClock, sparklayer: SparkLayer, fake: Any
+) -> None:
+    gone = httpx.Response(404, json={"title": "No", "detail": "No"})
+    fake.answers = [httpx.Response(204), gone, gone]
     await sparklayer.sync_log.delete_all()
-    assert [(request.method, request.url.path) for request in fake.requests] == [("DELETE", "/api/v1/sync-log")]
+    calls = [(request.method, request.url.path.removeprefix("/api/v1/sync-log")) for request in fake.requests]
+    assert calls == [("DELETE", ""), ("GET", "/bigcommerce/customers"), ("GET", "/bigcommerce/products")]
+
+
+@pytest.mark.holds("A6")
+async def test_a_sync_log_that_is_still_there_was_not_deleted(
+    autojump_clock: MockClock, sparklayer: SparkLayer, fake: Any
+) -> None:
+    fake.answers = [httpx.Response(204), httpx.Response(200, json={"last_full_sync": None, "errors_count": 0})]
+    with pytest.raises(Retry) as caught:
+        await sparklayer.sync_log.delete_all()
+    assert caught.value.reason == "not_deleted"

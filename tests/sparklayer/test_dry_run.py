@@ -110,6 +110,17 @@ async def test_what_is_made_is_shown_to_later_reads(autojump_clock: MockClock, s
     assert await sites.live.pricing.get_list("a-price") is None
 
 
+async def test_deleted_stock_is_shown_no_more_until_it_is_set_again(autojump_clock: MockClock, sites: Sites) -> None:
+    place = (await sites.live.stock.locations())[0].id
+    await sites.live.stock.set(place, [StockRow(Sku("S"), Level(1)), StockRow(Sku("T"), Level(1))], BACKFILL)
+    both = frozenset({Sku("S"), Sku("T")})
+    await sites.dry.stock.delete([Sku("S")], BACKFILL)
+    assert await sites.dry.stock.having([*both], BACKFILL) == {"T"}
+    assert await sites.live.stock.having([*both], BACKFILL) == both
+    await sites.dry.stock.set(place, [StockRow(Sku("S"), Level(2))], BACKFILL)
+    assert await sites.dry.stock.having([*both], BACKFILL) == both
+
+
 async def test_an_email_address_has_one_customer(autojump_clock: MockClock, sites: Sites) -> None:
     api, far = sites.dry.customers, float("inf")
     assert await sites.live.customers.put(ExternalId("1"), customer("1", "one@example.com"), BACKFILL, far)

@@ -103,6 +103,7 @@ PAGES = {
     "updateFullLoggingStatus": b"",
     "updatePartialLoggingStatus": b"",
     "deleteAllLoggingStatus": b"",
+    "getLoggingStatus": b'{"last_full_sync": null}',
     "getCustomer": b'{"id": "cu_1"}',
     "upsertCustomer": b'{"email": "jo@shop.test"}',
     "deleteCustomer": b"",

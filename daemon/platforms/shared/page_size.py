@@ -11,6 +11,9 @@ from daemon.errors import Retry
 SMALLEST = 10
 STEP = 25
 
+OF_ROWS = frozenset({"php_error", "php_warning", "not_json", "truncated", "timeout"})
+"""Reasons of failures, besides HTTP statuses from 500, that one row may cause in each list that has it."""
+
 
 class PageSize:
     """The present page size of one store and kind; starts with the largest."""
@@ -23,6 +26,10 @@ class PageSize:
         """Grow after an answer with `count` entities, unless it was smaller than the present size."""
         if count >= self.value:
             self.value = min(self._largest, self.value + STEP)
+
+    def blames_a_row(self, trouble: Retry) -> bool:
+        """Return True for a failure that may be due to one row, and that no smaller page avoids."""
+        return self.value <= SMALLEST and (trouble.reason.startswith("http_5") or trouble.reason in OF_ROWS)
 
     def failed(self, count: int, trouble: Retry) -> None:
         """Shrink to half of the size that failed, so that concurrent failures shrink it only once.

@@ -28,6 +28,29 @@ async def read_included(ask: Ask, ids: Sequence[ExternalId], size: PageSize) -> 
     return rows
 
 
+async def read_readable(ask: Ask, ids: Sequence[ExternalId], size: PageSize) -> list[Raw]:
+    """Return the rows that `ask` returns for parts of `ids`, without those of one part that fails at any size.
+
+    A plugin that crashes on one row fails its whole list. The caller reads what is left out one by one. Raises as `ask`
+    does if a second part fails, or all: then the trouble is the shop's.
+    """
+    rows: list[Raw] = []
+    failure: Retry | None = None
+    start = 0
+    while start < len(ids):
+        try:
+            count, some = await shortly(partial(_part, ask, ids[start:], size))
+        except Retry as trouble:
+            if failure is not None or not size.blames_a_row(trouble):
+                raise
+            failure, count, some = trouble, size.value, []
+        rows += some
+        start += count
+    if failure is not None and not rows and len(ids) > size.value:
+        raise failure
+    return rows
+
+
 async def _part(ask: Ask, ids: Sequence[ExternalId], size: PageSize) -> tuple[int, list[Raw]]:
     """Ask for as many ids as the server is believed to take; return their number, and the rows."""
     asked = ids[: size.value]

@@ -7,7 +7,7 @@ Rows with lower ids were seen already and are left out. So are rows that were re
 changed, so the next sweep brings them.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Self
@@ -22,6 +22,8 @@ from daemon.platforms.woocommerce.client import Listed
 from daemon.transport.http import shortly
 
 ORDER = {"orderby": "id", "order": "asc"}
+
+ONLY_IDS = {"_fields": "id"}
 
 OVERLAP = 1
 """Rows of a page that the next one begins with."""
@@ -57,13 +59,16 @@ class Step:
     following: Place | None
 
 
-async def step(ask: Ask, place: Place, size: PageSize) -> Step:
-    """Read the page at `place`. Raises Retry for a page that contradicts itself."""
-    first = reading = await _read(ask, place.offset, size)
+async def step(ask: Ask, place: Place, size: PageSize, least: Mapping[str, str] = ONLY_IDS) -> Step:
+    """Read the page at `place`. Raises Retry for a page that contradicts itself.
+
+    `least` asks for no more fields than every row has; its rows stand for those of a page that cannot be read.
+    """
+    first = reading = await _read(ask, place.offset, size, least)
     back = 1
     while reading.offset and not _joins(reading, place):
         # One row fewer than a page, so that the page still reaches the row at which it should have begun.
-        reading = await _read(ask, max(0, reading.offset - back * (reading.asked - 1)), size)
+        reading = await _read(ask, max(0, reading.offset - back * (reading.asked - 1)), size, least)
         back *= 4
     reached = reading.end is None or reading.end >= first.offset
     hides = len(reading.ids) < reading.asked
@@ -96,9 +101,18 @@ def _joins(reading: _Reading, place: Place) -> bool:
     return bool(reading.ids) and reading.ids[0] <= place.last
 
 
-async def _read(ask: Ask, offset: int, size: PageSize) -> _Reading:
+async def _read(ask: Ask, offset: int, size: PageSize, least: Mapping[str, str]) -> _Reading:
     """Read one page, several times at most, each time smaller."""
-    listed, asked = await shortly(partial(_page, ask, offset, size))
+    try:
+        listed, asked = await shortly(partial(_page, ask, offset, size, {}))
+    except Retry as trouble:
+        if not size.blames_a_row(trouble):
+            raise
+        # A plugin that crashes on one row fails its page. Rows without their fields are read again one by one.
+        try:
+            listed, asked = await _page(ask, offset, size, least)
+        except Retry:
+            raise trouble from None
     rows = with_ids(listed.rows)
     ids = [read_id(raw) for raw in rows]
     if any(second <= first for first, second in pairwise(ids)):
@@ -111,11 +125,11 @@ async def _read(ask: Ask, offset: int, size: PageSize) -> _Reading:
     return _Reading(offset, asked, ids, rows, offset + asked if listed.total > offset + asked else None)
 
 
-async def _page(ask: Ask, offset: int, size: PageSize) -> tuple[Listed, int]:
+async def _page(ask: Ask, offset: int, size: PageSize, query: Mapping[str, str]) -> tuple[Listed, int]:
     """Read one page; return it and the number of rows asked for."""
     asked = size.value
     try:
-        listed = await ask({**ORDER, "offset": str(offset), "per_page": str(asked)})
+        listed = await ask({**ORDER, "offset": str(offset), "per_page": str(asked), **query})
     except Retry as trouble:
         size.failed(asked, trouble)
         raise

@@ -89,6 +89,8 @@ class FakeShop:
         self.longest = 1000
         self.broken: dict[str, httpx.Response] = {}
         """Answers by path, instead of the shop's own."""
+        self.crashes_on: int | None = None
+        """The id at which a plugin crashes, wherever more than an entity's id, role and meta data is asked for."""
         self.ignores_include = False
         """True: as a cache that leaves parameters out of its key."""
         self.adapter = WooCommerce(settings(**changes), httpx.MockTransport(self.answer))
@@ -168,6 +170,8 @@ class FakeShop:
         if rest:
             every = {**rows, **self.variations} if name == "products" else rows
             found = every.get(int(rest[0]))
+            if int(rest[0]) == self.crashes_on:
+                return crash()
             return missing() if found is None else httpx.Response(200, json=found)
         found_rows = [row for row in rows.values() if self._fits(name, row, query)]
         return self._page(found_rows, query)
@@ -175,7 +179,12 @@ class FakeShop:
     def _page(self, rows: list[Row], query: httpx.QueryParams) -> httpx.Response:
         rows = sorted(rows, key=lambda row: row["id"])
         offset, size = int(query.get("offset", "0")), int(query.get("per_page", "10"))
-        return httpx.Response(200, json=rows[offset : offset + size], headers={"X-WP-Total": str(len(rows))})
+        page, names = rows[offset : offset + size], query.get("_fields", "").split(",")
+        if {*names} <= {"id", "role", "meta_data"}:
+            page = [{name: row[name] for name in names if name in row} for row in page]
+        elif self.crashes_on in {row["id"] for row in page}:
+            return crash()
+        return httpx.Response(200, json=page, headers={"X-WP-Total": str(len(rows))})
 
     def _fits(self, name: str, row: Row, query: httpx.QueryParams) -> bool:
         if "include" in query and not self.ignores_include and str(row["id"]) not in query["include"].split(","):
@@ -224,6 +233,11 @@ def refund(id_: int, *lines: tuple[int, int]) -> Row:
 def own(status: int, code: str, message: str = "No.", **data: Any) -> httpx.Response:
     """Return a refusal of WordPress's own."""
     return httpx.Response(status, json={"code": code, "message": message, "data": {"status": status, **data}})
+
+
+def crash() -> httpx.Response:
+    """Return WordPress's page for a crash of PHP."""
+    return httpx.Response(500, html="<p>There has been a critical error on this website.</p>")
 
 
 def missing() -> httpx.Response:

@@ -71,7 +71,7 @@ async def variable(count: int = 2, product: Any = None, **changes: Any) -> str:
         ({"regular_price": None}, "nothing; field_unreadable"),
         ({"manage_stock": False, "stock_quantity": None}, "SKU-1 live untracked @5.00"),
         ({"manage_stock": False, "stock_quantity": 4}, "SKU-1 live untracked @5.00"),
-        ({"stock_quantity": None}, "SKU-1 live untracked @5.00"),
+        ({"stock_quantity": None}, "nothing; field_unreadable"),
         ({"stock_quantity": -3}, "SKU-1 live -3 @5.00"),
         ({"stock_quantity": "12"}, "SKU-1 live 12 @5.00"),
         ({"stock_quantity": 2.0}, "SKU-1 live 2 @5.00"),
@@ -87,6 +87,7 @@ async def variable(count: int = 2, product: Any = None, **changes: Any) -> str:
         ({"slug": "x" * 300}, "SKU-1 live 7 @5.00; slug_too_long"),
     ],
 )
+@pytest.mark.holds("D7")
 async def test_simple_products(changes: dict[str, Any], expected: str) -> None:
     assert await product(**changes) == expected
 
@@ -121,6 +122,8 @@ REST = "SKU-100101 100101 live untracked @6.50"
             f"SKU-100100 100100 live 40 @6.50, {REST}; stock_of_product",
         ),
         ({"manage_stock": "other"}, "nothing; field_unreadable"),
+        ({"manage_stock": True, "stock_quantity": None}, "nothing; field_unreadable"),
+        ({"manage_stock": "parent", "stock_quantity": None}, "nothing; field_unreadable"),
         ({"regular_price": "x"}, "nothing; field_unreadable"),
         ({"stock_quantity": []}, "nothing; field_unreadable"),
         ({"parent_id": 2}, "Retry out_of_filter"),
@@ -134,6 +137,7 @@ REST = "SKU-100101 100101 live untracked @6.50"
         ),
     ],
 )
+@pytest.mark.holds("D7")
 async def test_variations(changes: dict[str, Any], expected: str) -> None:
     assert await variable(**changes) == expected
 

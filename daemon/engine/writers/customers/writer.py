@@ -6,6 +6,7 @@ customer that SparkLayer has and the ledger does not, after a lost database, nee
 An edit by hand in SparkLayer between the two calls is lost. They are less than two seconds apart, also after a failure.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -34,6 +35,12 @@ T = TypeVar("T")
 EMPTY_REFUSAL = "empty_refusal"
 EMPTY_REFUSALS = 10
 """Tries, over more than ten minutes, after which an empty 404 to a deletion is believed, with two reads that agree."""
+
+MOST_SHOWN, SHOWN_AGAIN = 3, 200.0
+"""Deletions, and seconds between them, after which a further one is believed though SparkLayer shows the customer.
+
+It archives a company's primary customer instead (sparklayer.md section 5), and may show it.
+"""
 
 PARENT_RETRIES = 5
 """Retries of a customer while another one may be about to give up its e-mail address."""
@@ -64,6 +71,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
     def __init__(self, context: ConnectionContext) -> None:
         super().__init__(context)
         self._exchange = Exchange(context)
+        self._still_shown = Counter[ExternalId]()
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Return what would be sent, or the parent that the customer waits for."""
@@ -180,10 +188,24 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             return Outcome(result=Result.REJECTED, issues=(IssueType.SALES_AGENT.issue(),))
         # A 404 may be the path's own. Believing it would leave the customer its access.
         is_gone = held is None and await self._exchange.shows_another(job.external_id, lane, began)
-        if not is_gone and not await self._deletes(job, lane):
-            await agreed(None, partial(api.read, job.external_id, lane))
+        if not is_gone:
+            if await self._deletes(job, lane):
+                # Its 204 may be a proxy's: forgetting the customer takes a second answer.
+                await self._expect_gone(job, lane)
+            else:
+                await agreed(None, partial(api.read, job.external_id, lane))
         self._exchange.take_replaced(job.external_id)
         return Outcome(result=Result.REMOVED, released=_emails(job) | NOTED)
+
+    async def _expect_gone(self, job: CustomerJob, lane: Lane) -> None:
+        """Raise Retry if SparkLayer still has a customer that it says it has deleted."""
+        ask = partial(self._context.sparklayer.customers.read, job.external_id, lane)
+        if await confirmed(ask, lambda held: held is None) is not None:
+            self._still_shown[job.external_id] += 1
+            if self._still_shown[job.external_id] <= MOST_SHOWN:
+                words = "SparkLayer still has the customer after its deletion"
+                raise Retry(words, reason="not_deleted", after=SHOWN_AGAIN)
+        self._still_shown.pop(job.external_id, None)
 
     async def _deletes(self, job: CustomerJob, lane: Lane) -> bool:
         """Delete a customer; False if SparkLayer does not have it."""

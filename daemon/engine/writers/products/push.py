@@ -178,8 +178,25 @@ class Pusher:
         bulk.undone.update((sku, answers_differ()) for sku in unclear)
         bulk.stock |= looked - alone - shared - unclear - (absent & sure)
         rows = [row for row in removed if row.sku in alone]
-        await self._stock_calls.send(push.rows(rows, "remove", delete, bulk.stock))
+        deleted = set[Sku]()
+        await self._stock_calls.send(push.rows(rows, "remove", delete, deleted))
+        bulk.stock |= await self._gone(push, [row for row in rows if row.sku in deleted])
         return [row for row in removed if row.sku in shared]
+
+    async def _gone(self, push: "_Push", deleted: Sequence[StockRow]) -> set[Sku]:
+        """Return the deleted SKUs that SparkLayer no longer shows; note the others as not done.
+
+        The answer to a deletion has no body, so it may be a proxy's.
+        """
+        stock, looked, shown = self.sparklayer.stock, set[Sku](), set[Sku]()
+
+        async def look(part: Sequence[StockRow]) -> None:
+            shown.update(await stock.having([row.sku for row in part], push.lane))
+
+        await self._stock_calls.send(push.rows(deleted, None, look, looked))
+        words = "SparkLayer still has the stock of a SKU after its deletion"
+        push.bulk.undone.update((sku, Retry(words, reason="not_deleted", after=LOOK_AGAIN)) for sku in looked & shown)
+        return looked - shown
 
     async def _push_prices(self, push: "_Push") -> None:
         bulk = push.bulk

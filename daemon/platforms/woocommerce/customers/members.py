@@ -25,9 +25,9 @@ from daemon.model import ExternalId, Lane
 from daemon.platforms.shared.page_size import PageSize
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Unreadable, read_id, read_row, with_ids
 from daemon.platforms.woocommerce.client import Client
-from daemon.platforms.woocommerce.customers.roles import PATH, Roles
+from daemon.platforms.woocommerce.customers.roles import ANY, PATH, Roles
 from daemon.platforms.woocommerce.ids import MOST_INCLUDED, listed
-from daemon.platforms.woocommerce.included import read_included
+from daemon.platforms.woocommerce.included import read_included, read_readable
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ class Members:
         async def ask(role: str) -> frozenset[int]:
             # Always the whole question: a cache may have its answer under everything but the role.
             if role not in answers:
-                answers[role] = frozenset(map(read_id, await self.included(role, ids, FIRST_ROLE, lane)))
+                answers[role] = frozenset(map(read_id, await self.included(role, ids, lane)))
             return answers[role]
 
         found = {id_: firsts[id_] for role in roles for id_ in await ask(role)}
@@ -87,17 +87,21 @@ class Members:
                 contradicted |= {id_ for id_, first in omitted.items() if first == role} - await ask(role)
         return Membership(members=frozenset(found) - contradicted, refuted=contradicted)
 
-    async def included(self, role: str, ids: Sequence[ExternalId], fields: Mapping[str, str], lane: Lane) -> list[Raw]:
-        """Read those of `ids` that have a role. Raises Retry if the answer has other customers."""
-
-        async def ask(some: Sequence[ExternalId]) -> list[Raw]:
-            query = {**fields, "role": role, "include": listed(some), "per_page": str(MOST_INCLUDED)}
-            rows = with_ids((await self._client.page(PATH, lane=lane, query=query)).rows)
-            if not {str(read_id(raw)) for raw in rows} <= set(some):
-                raise Retry("WooCommerce lists customers that were not asked for", reason=OUT_OF_FILTER)
-            return rows
-
+    async def included(self, role: str, ids: Sequence[ExternalId], lane: Lane) -> list[Raw]:
+        """Read the first roles of those of `ids` that have a role. Raises Retry if the answer has other customers."""
+        ask = partial(self._ask, role, FIRST_ROLE, lane)
         return await self.of_role(role, partial(read_included, ask, ids, self._size))
+
+    async def readable(self, ids: Sequence[ExternalId], fields: Mapping[str, str], lane: Lane) -> list[Raw]:
+        """Read customers of any role, as `read_readable` does. Raises Retry if the answer has other customers."""
+        return await read_readable(partial(self._ask, ANY, fields, lane), ids, self._size)
+
+    async def _ask(self, role: str, fields: Mapping[str, str], lane: Lane, ids: Sequence[ExternalId]) -> list[Raw]:
+        query = {**fields, "role": role, "include": listed(ids), "per_page": str(MOST_INCLUDED)}
+        rows = with_ids((await self._client.page(PATH, lane=lane, query=query)).rows)
+        if not {str(read_id(raw)) for raw in rows} <= set(ids):
+            raise Retry("WooCommerce lists customers that were not asked for", reason=OUT_OF_FILTER)
+        return rows
 
     async def of_role(self, role: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask with a role. If the shop has no such role any more, the roles are read again."""

@@ -22,7 +22,7 @@ from daemon.platforms.woocommerce.client import RAW, Client, Listed
 from daemon.platforms.woocommerce.customers import mapping
 from daemon.platforms.woocommerce.customers.mapping import RawCustomer
 from daemon.platforms.woocommerce.customers.members import FIRST_ROLE, Members, Membership, first_role
-from daemon.platforms.woocommerce.customers.roles import ANY, PATH, Roles
+from daemon.platforms.woocommerce.customers.roles import PATH, Roles
 from daemon.platforms.woocommerce.customers.schema import FIELDS, read_customer
 from daemon.platforms.woocommerce.customers.schema import Customer as Read
 from daemon.platforms.woocommerce.ids import MOST_INCLUDED, is_id
@@ -90,7 +90,7 @@ class CustomerReader:
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read customers by id, B2B or not."""
         wanted = [id_ for id_ in ids if is_id(id_)]
-        rows = await self._members.included(ANY, wanted, _FIELDS, lane)
+        rows = await self._members.readable(wanted, _FIELDS, lane)
         entities = self._entities(rows, await self._b2b(rows, lane))
         return {entity.external_id: entity for entity in entities}
 
@@ -124,7 +124,7 @@ class CustomerReader:
             return _RoleStep(role=role, rows=[], refuted=frozenset(), following=None)
         refuted = set[int]()
         ask = self._asks(role, fields, believed, refuted)
-        found = await self._members.of_role(role, partial(step, ask, Place.read(place), self._size))
+        found = await self._members.of_role(role, partial(step, ask, Place.read(place), self._size, FIRST_ROLE))
         if len(refuted) > 1:
             # Then it is the list that ignores the role, not a customer that has all of them.
             raise Retry(f'WooCommerce lists customers without the role "{role}"', reason=OUT_OF_FILTER)

@@ -23,7 +23,7 @@ from daemon.platforms.shared.secondary import of_each
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.platforms.woocommerce.client import RAW, Client, Listed
 from daemon.platforms.woocommerce.ids import MOST_INCLUDED, is_id, listed
-from daemon.platforms.woocommerce.included import read_included
+from daemon.platforms.woocommerce.included import read_readable
 from daemon.platforms.woocommerce.orders import mapping
 from daemon.platforms.woocommerce.orders.mapping import RawOrder
 from daemon.platforms.woocommerce.orders.schema import (
@@ -89,7 +89,7 @@ class OrderReader:
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read orders by id; those of other channels are returned without content, those in the trash are not."""
         wanted = [id_ for id_ in ids if is_id(id_)]
-        rows = await read_included(partial(self._some, lane=lane), wanted, self._included)
+        rows = await read_readable(partial(self._some, lane=lane), wanted, self._included)
         return {entity.external_id: entity for entity in await self._entities(rows, lane)}
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
@@ -119,7 +119,8 @@ class OrderReader:
         return [raw for raw in with_ids(rows) if str(read_id(raw)) in ids]
 
     async def _page(self, narrowed: Mapping[str, str], place: str) -> Page:
-        found = await step(self._asks({**self._fields, **narrowed}), Place.read(place), self._size)
+        least = {"_fields": "id,meta_data"}
+        found = await step(self._asks({**self._fields, **narrowed}), Place.read(place), self._size, least)
         entities = await self._entities(with_ids(found.rows), Lane.BACKFILL)
         ours = [entity for entity in entities if entity.content is not None]
         return Page(entities=ours, cursor=found.following.text if found.following else None)

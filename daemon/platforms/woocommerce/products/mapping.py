@@ -128,7 +128,7 @@ def _units(source: RawProduct) -> list[Sellable]:
 
 
 def _faults_of(units: Sequence[Sellable]) -> Iterator[str]:
-    """Yield paths of amounts that are not numbers, and of an undocumented `manage_stock`."""
+    """Yield paths of amounts that are not numbers, of an undocumented `manage_stock`, and of tracked null stock."""
     for unit in units:
         where = f"variation {unit.id}: " if isinstance(unit, schema.Variation) else ""
         for name in ("regular_price", "weight"):
@@ -137,6 +137,9 @@ def _faults_of(units: Sequence[Sellable]) -> Iterator[str]:
                 yield f"{where}{name}"
         if unit.manage_stock not in {True, False, SHARED}:
             yield f"{where}manage_stock"
+        elif unit.manage_stock is not False and unit.stock_quantity is None:
+            # Without stock it would sell without end.
+            yield f"{where}stock_quantity"
 
 
 def _why_not_shown(raw: schema.Product, kept: Sequence[Kept]) -> Iterator[str]:
@@ -248,7 +251,7 @@ def _prices(kept: Sequence[Kept], issues: list[Issue]) -> Iterator[tuple[Sku, De
 
 
 def _stock(kept: Sequence[Kept]) -> Iterator[tuple[Sku, Stock]]:
-    """Yield the stock of each unit that has its own or shares its product's; without a number it is not tracked."""
+    """Yield the stock of each unit that has its own or shares its product's."""
     for sku, unit in kept:
         if unit.manage_stock is not False and unit.stock_quantity is not None:
             yield sku, Stock(unit.stock_quantity)

@@ -20,7 +20,7 @@ from daemon.platforms.shared.secondary import of_lists
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.platforms.woocommerce.client import RAW, Client, Listed
 from daemon.platforms.woocommerce.ids import MOST_INCLUDED, is_id, listed
-from daemon.platforms.woocommerce.included import read_included
+from daemon.platforms.woocommerce.included import read_readable
 from daemon.platforms.woocommerce.products import mapping
 from daemon.platforms.woocommerce.products.mapping import TRASH, RawProduct, is_variable
 from daemon.platforms.woocommerce.products.schema import (
@@ -75,7 +75,7 @@ class ProductReader:
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read products by id, also those in the trash."""
         wanted = [id_ for id_ in ids if is_id(id_)]
-        rows = await read_included(partial(self._some, lane=lane), wanted, self._included)
+        rows = await read_readable(partial(self._some, lane=lane), wanted, self._included)
         return {entity.external_id: entity for entity in await self._entities(rows, lane)}
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:

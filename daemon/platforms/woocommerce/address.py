@@ -7,7 +7,9 @@ shop's own host (woocommerce.md, Webhooks 15). A shop on loopback is a stand-in,
 import ipaddress
 import re
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+import idna
 
 from daemon.model.identifiers import trimmed
 
@@ -17,6 +19,12 @@ DELIVERED_PORTS = frozenset({80, 443, 8080})
 
 _INSIDE_WORDPRESS = re.compile(r"/(?:wp-json|wp-admin|wp-login\.php|index\.php)(?:/.*)?$")
 _URL = re.compile(r"https?://[^/\s?#@]+(?:/[^\s?#]*)?")
+_OF_A_PATH = "/%:@!$&'()*+,;=~"
+"""Characters of a path that need no escape, beside letters and digits (RFC 3986, section 3.3)."""
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
+_NAME = re.compile(r"(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.|$))+(?<!\.)")
+_NUMBERS = re.compile(r"[0-9.]+")
 
 
 class HasAddress(Protocol):
@@ -31,23 +39,25 @@ class HasAddress(Protocol):
 def shop_address(text: str) -> str:
     """Return the one spelling of a shop's address: https unless http is given, lower case, no slash at the end.
 
-    A path into WordPress, such as /wp-admin, is left out, and so are a query and a fragment. A text that is no address
-    is returned as it is; `address_fault` names its fault.
+    A host in letters beyond ASCII is spelt as DNS has it, `xn--...`. A path into WordPress, such as /wp-admin, is left
+    out, and so are a query and a fragment. A text that is no address is returned as it is; `address_fault` names its
+    fault.
     """
     text = trimmed(text)
-    if "://" not in text:
+    if not _SCHEME.match(text):
         text = f"https://{text}"
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         return text
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
+    scheme, host = parts.scheme.lower(), _in_ascii(parts.hostname or "").rstrip(".")
     if "@" in parts.netloc or not host:
         return text
     host = f"[{host}]" if ":" in host else host
     at = "" if port in {None, DEFAULT_PORTS.get(scheme)} else f":{port}"
     path = _INSIDE_WORDPRESS.sub("", re.sub(r"/{2,}", "/", parts.path)).rstrip("/")
+    path = quote(path, safe=_OF_A_PATH)
     return f"{scheme}://{host}{at}{path}"
 
 
@@ -74,6 +84,8 @@ def address_fault(address: str) -> str | None:
         _ = parts.port
     except ValueError:
         return "must have a number as its port"
+    if not _is_host(parts.hostname or ""):
+        return NO_ADDRESS
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         return "must begin with https:// because the keys are sent with every request"
     return None
@@ -92,6 +104,27 @@ def public_url_fault(store: HasAddress, public_url: str) -> str | None:
     else:
         return None
     return f"{wrong}; set the https address at which the reverse proxy is reached from the internet"
+
+
+def _in_ascii(host: str) -> str:
+    """Return a host as DNS has it; one that DNS cannot have is returned as it is."""
+    try:
+        return host if host.isascii() else idna.encode(host, uts46=True).decode()
+    except idna.IDNAError:
+        return host
+
+
+def _is_host(host: str) -> bool:
+    """Return True for an IP address, and for a name that DNS can have: no other host can be called."""
+    try:
+        if ":" in host or _NUMBERS.fullmatch(host):
+            return "%" not in host and bool(ipaddress.ip_address(host))
+        for part in host.split("."):
+            if part.startswith("xn--"):
+                idna.decode(part)
+    except ValueError:  # that of idna is one too
+        return False
+    return bool(_NAME.fullmatch(host))
 
 
 def is_loopback(host: str) -> bool:

@@ -9,8 +9,7 @@ import re
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
-import idna
-
+from daemon.model.hosts import in_ascii, is_host
 from daemon.model.identifiers import trimmed
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -23,8 +22,6 @@ _OF_A_PATH = "/%:@!$&'()*+,;=~"
 """Characters of a path that need no escape, beside letters and digits (RFC 3986, section 3.3)."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
-_NAME = re.compile(r"(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.|$))+(?<!\.)")
-_NUMBERS = re.compile(r"[0-9.]+")
 
 
 class HasAddress(Protocol):
@@ -51,7 +48,7 @@ def shop_address(text: str) -> str:
         port = parts.port
     except ValueError:
         return text
-    scheme, host = parts.scheme.lower(), _in_ascii(parts.hostname or "").rstrip(".")
+    scheme, host = parts.scheme.lower(), in_ascii(parts.hostname or "").rstrip(".")
     if "@" in parts.netloc or not host:
         return text
     host = f"[{host}]" if ":" in host else host
@@ -84,7 +81,7 @@ def address_fault(address: str) -> str | None:
         _ = parts.port
     except ValueError:
         return "must have a number as its port"
-    if not _is_host(parts.hostname or ""):
+    if not is_host(parts.hostname or ""):
         return NO_ADDRESS
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         return "must begin with https:// because the keys are sent with every request"
@@ -104,27 +101,6 @@ def public_url_fault(store: HasAddress, public_url: str) -> str | None:
     else:
         return None
     return f"{wrong}; set the https address at which the reverse proxy is reached from the internet"
-
-
-def _in_ascii(host: str) -> str:
-    """Return a host as DNS has it; one that DNS cannot have is returned as it is."""
-    try:
-        return host if host.isascii() else idna.encode(host, uts46=True).decode()
-    except idna.IDNAError:
-        return host
-
-
-def _is_host(host: str) -> bool:
-    """Return True for an IP address, and for a name that DNS can have: no other host can be called."""
-    try:
-        if ":" in host or _NUMBERS.fullmatch(host):
-            return "%" not in host and bool(ipaddress.ip_address(host))
-        for part in host.split("."):
-            if part.startswith("xn--"):
-                idna.decode(part)
-    except ValueError:  # that of idna is one too
-        return False
-    return bool(_NAME.fullmatch(host))
 
 
 def is_loopback(host: str) -> bool:

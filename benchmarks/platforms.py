@@ -7,7 +7,8 @@ of ids costs a call too.
     BigCommerce    pages of 250, one list of metafields for products, for variants and for orders; the groups and the
                    names of attributes before customers; a read for the shipments of each shipped order
     WooCommerce    pages of 100, each of which begins one row early; variations by 100 of their ids; the roles before
-                   customers. An order brings its tracking along
+                   customers. Half of these show another role first, so each page of them is asked for by another role
+                   too. An order brings its tracking along
 """
 
 import base64
@@ -162,7 +163,7 @@ def _least_of_woocommerce(size: Size) -> Mapping[str, int]:
     return {
         "store": facts,
         "products": facts + _pages(size.products) + math.ceil(size.variations / MOST_INCLUDED),
-        "customers": roles + _pages(size.customers),
+        "customers": roles + 2 * _pages(size.customers),
         "orders": _pages(size.orders),
     }
 

@@ -93,13 +93,14 @@ power: $(READY)
 systemd: $(READY)
 	$(BIN)/python -m tests.prove.systemd
 
+# With PLATFORM=woocommerce, the stores are WooCommerce's.
 bench: $(READY)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(if $(PLATFORM),--platform $(PLATFORM))
 
-# Steady edits over several connections for MINUTES=30. Fails when memory, files, threads or the database have grown.
+# Steady edits over several connections for MINUTES=30, of stores of PLATFORM=woocommerce or of BigCommerce's. Fails when memory, files, threads or the database have grown.
 .PHONY: soak
 soak: $(READY)
-	$(BIN)/python -m benchmarks.soak $(or $(MINUTES),30)
+	$(BIN)/python -m benchmarks.soak $(or $(MINUTES),30) $(PLATFORM)
 
 format: $(READY)
 	$(BIN)/ruff check --fix-only .

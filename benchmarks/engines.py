@@ -16,13 +16,13 @@ import trio
 from attrs import frozen
 
 from benchmarks.isolation import DEBOUNCE, Lateness, edit_all, in_step
-from benchmarks.neighbours import open_neighbours
+from benchmarks.neighbours import open_stores
+from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
 from benchmarks.processes import Daemon, open_daemon
 from benchmarks.sync import Life, live
 from benchmarks.table import Figure
 from benchmarks.webhooks import Durable, durable, figures
 from daemon.model import Secret
-from daemon.sandbox import synthetic
 from tests.postgres import DURABLE, REMEDY, Server, binaries, running
 
 ROUNDS = 5
@@ -61,7 +61,13 @@ def _place(server: Server, engine: str) -> Iterator[Secret | None]:
 
 
 async def both(
-    *, seconds: float, rounds: int, products: int, edits: float, connections: int = CONNECTIONS
+    platform: BenchPlatform = BIGCOMMERCE,
+    *,
+    seconds: float,
+    rounds: int,
+    products: int,
+    edits: float,
+    connections: int = CONNECTIONS,
 ) -> dict[str, Measured]:
     """Measure both engines in turns: `seconds` of webhooks in each round, `edits` seconds of edits."""
     found: dict[str, list[Durable]] = {SQLITE: [], POSTGRES: []}
@@ -69,32 +75,34 @@ async def both(
         for _ in range(rounds):
             for engine, results in found.items():
                 with _place(server, engine) as url:
-                    results.append(await durable(seconds, url))
+                    results.append(await durable(seconds, url, platform=platform))
                     figures(results[-1], results[-1].result)  # raises if a webhook was lost
         measured: dict[str, Measured] = {}
         for engine, results in found.items():
             with _place(server, engine) as url:
-                life = await live(products, url)
+                life = await live(products, url, platform)
             delays = {}
             for nodes in (1,) if engine == SQLITE else (1, 2):
                 with _place(server, engine) as url:
-                    delays[nodes] = await _delays(url, edits, connections, nodes)
+                    delays[nodes] = await _delays(platform, url, edits, connections, nodes)
             results.sort(key=lambda one: one.result.per_second)
             measured[engine] = Measured(rounds=results, life=life, delays=delays)
     return measured
 
 
-async def _delays(url: Secret | None, seconds: float, connections: int, nodes: int) -> Lateness:
+async def _delays(
+    platform: BenchPlatform, url: Secret | None, seconds: float, connections: int, nodes: int
+) -> Lateness:
     """Edit products of many connections, and time each until its site has it.
 
     The first node takes all webhooks. With two, half of them are for connections that the other one works on, as behind
     a load balancer.
     """
     async with (
-        open_neighbours([synthetic(EDITED) for _ in range(connections)]) as neighbours,
+        open_stores(connections, EDITED, platform) as neighbours,
         contextlib.AsyncExitStack() as stack,
     ):
-        first, *others = [harness.told for harness in neighbours.harnesses]
+        first, *others = [neighbour.told for neighbour in neighbours]
         run = partial(open_daemon, told=first, beside=others, webhooks=True, debounce=DEBOUNCE, url=url)
         daemons: list[Daemon] = []
         for _ in range(nodes):
@@ -105,14 +113,14 @@ async def _delays(url: Secret | None, seconds: float, connections: int, nodes: i
         with trio.fail_after(SHARING):
             while nodes > 1 and len(daemons[0].query(FAIR, connections // nodes)) < nodes:  # noqa: ASYNC110  another process
                 await trio.sleep(0.1)
-        return await edit_all(neighbours.harnesses, seconds, random.Random(0))
+        return await edit_all(neighbours, seconds, random.Random(0))
 
 
-async def measure(seconds: float = 4.0, edits: float = 20.0) -> list[Figure]:
+async def measure(platform: BenchPlatform = BIGCOMMERCE, seconds: float = 4.0, edits: float = 20.0) -> list[Figure]:
     """Measure both engines. Raises RuntimeError where there is no PostgreSQL server."""
     if binaries() is None:
         raise RuntimeError(REMEDY)
-    found = await both(seconds=seconds, rounds=ROUNDS, products=PRODUCTS, edits=edits)
+    found = await both(platform, seconds=seconds, rounds=ROUNDS, products=PRODUCTS, edits=edits)
     return [Figure(f"both engines in turns, {ROUNDS} rounds"), *rendered(found)]
 
 

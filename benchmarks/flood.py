@@ -1,8 +1,8 @@
 """Floods one connection with webhooks at a steady rate, from a process of its own.
 
-    python -m benchmarks.flood PORT SITE PER_SECOND SECONDS
+    python -m benchmarks.flood PLATFORM PORT SITE PER_SECOND SECONDS
 
-Every webhook is for a different product, carries the secret header, and is answered before its connection sends the
+Every webhook is for a different product, is as the platform sends it, and is answered before its connection sends the
 next. If the daemon is slower than the rate, late webhooks are sent as soon as a connection is free. Prints the number
 of 200 answers, and of others.
 """
@@ -13,26 +13,15 @@ import socket
 import sys
 import time
 
-from benchmarks.processes import WEBHOOK_SECRET
+from benchmarks.platforms import PLATFORMS, BenchPlatform
 
 CONNECTIONS = 32
 FIRST_ID = 1_000_000
 
 
-def request(site: str, number: int) -> bytes:
-    """Return a webhook of a product."""
-    data = {"type": "product", "id": FIRST_ID + number}
-    body = json.dumps({"scope": "store/product/updated", "data": data}).encode()
-    head = (
-        f"POST /webhooks/{site} HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nx-ignite-sync-secret: {WEBHOOK_SECRET}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-def flood(port: int, site: str, per_second: float, seconds: float) -> tuple[int, int]:
+def flood(platform: BenchPlatform, port: int, site: str, per_second: float, seconds: float) -> tuple[int, int]:
     """Send until the time is over; return the number of 200 answers, and of others."""
-    poll, sockets = select.epoll(), {}
+    poll, sockets, stamp = select.epoll(), {}, str(int(time.time())).encode()
     for _ in range(CONNECTIONS):
         client = socket.create_connection(("127.0.0.1", port))
         poll.register(client, select.EPOLLIN)
@@ -45,11 +34,11 @@ def flood(port: int, site: str, per_second: float, seconds: float) -> tuple[int,
             taken, refused = taken + ok, refused + (not ok)
             idle.append(number)
         while idle and sent < passed * per_second:
-            sockets[idle.pop()].sendall(request(site, sent))
+            sockets[idle.pop()].sendall(platform.delivery(site, FIRST_ID + sent, stamp))
             sent += 1
     return taken, refused
 
 
 if __name__ == "__main__":
-    place, whose, rate, duration = sys.argv[1:]
-    print(json.dumps(flood(int(place), whose, float(rate), float(duration))))
+    name, place, whose, rate, duration = sys.argv[1:]
+    print(json.dumps(flood(PLATFORMS[name], int(place), whose, float(rate), float(duration))))

@@ -21,6 +21,7 @@ import msgspec
 import trio
 from attrs import field, frozen
 
+from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
 from benchmarks.processes import POLL_SECONDS, Daemon, open_daemon
 from benchmarks.table import Figure
 from daemon.platforms.bigcommerce.webhooks import REGISTERED
@@ -37,9 +38,6 @@ from daemon.sandbox.message import Request, Response
 from daemon.sandbox.opening import whereabouts
 
 PRODUCTS, CUSTOMERS, ORDERS = 500, 500, 200
-QUOTA = 150
-"""Requests in 30 s: BigCommerce's Standard plan (bigcommerce.md section 10)."""
-
 RATE = 20.0
 """Requests per second that SparkLayer is assumed to allow; it publishes no number."""
 
@@ -98,7 +96,7 @@ class Journal:
 
 async def close_gaps() -> list[Closed]:
     """Edit a shop in both gaps, and wait each time until SparkLayer equals the store."""
-    shop, site = BigCommerceOptions(quota=QUOTA), SparkLayerOptions(rate=RATE, settings_writable=True)
+    shop, site = BigCommerceOptions(quota=BIGCOMMERCE.quota), SparkLayerOptions(rate=RATE, settings_writable=True)
     store, journal = synthetic(PRODUCTS, customers=CUSTOMERS, orders=ORDERS), Journal()
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as name:
         async with open_sandbox(store=store, bigcommerce=shop, sparklayer=site) as sandbox:
@@ -173,7 +171,7 @@ async def _closed(daemon: Daemon) -> None:
             await trio.sleep(POLL_SECONDS)
 
 
-async def measure() -> list[Figure]:
+async def measure(_platform: BenchPlatform = BIGCOMMERCE) -> list[Figure]:
     """Measure both gaps."""
     registering, lost = await close_gaps()
     return [

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import trio
 
+from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
 from benchmarks.processes import ADMIN_TOKEN, SECRET_KEY, Daemon, open_daemon, open_sandbox
 from benchmarks.table import Figure
 from daemon.model import Secret
@@ -30,11 +31,11 @@ STATUSES = 5
 MEGABYTE = 2**20
 
 
-async def measure() -> list[Figure]:
+async def measure(platform: BenchPlatform = BIGCOMMERCE) -> list[Figure]:
     """Measure a daemon with one connection."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as name:
         folder = Path(name)
-        async with open_sandbox(PRODUCTS) as sandbox:
+        async with open_sandbox(PRODUCTS, platform) as sandbox:
             async with open_daemon(folder, sandbox.told) as daemon:
                 await trio.sleep(REST_SECONDS)
                 first = daemon.process.memory_info().rss

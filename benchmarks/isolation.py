@@ -13,17 +13,19 @@ import json
 import random
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import trio
 from attrs import field, frozen
 
-from benchmarks.neighbours import Bench, Neighbours, open_neighbours
+from benchmarks.neighbours import Neighbour, open_stores
+from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
 from benchmarks.processes import Daemon, open_daemon
 from benchmarks.seats import LOADING, MEASURED, seat
 from benchmarks.table import Figure
-from daemon.sandbox import call, synthetic
+from daemon.sandbox import call
 
 CONNECTIONS = 20
 PRODUCTS = 5
@@ -64,15 +66,21 @@ class Measured:
 
 
 async def isolation(
-    *, connections: int, per_second: float, seconds: float, rounds: int, after_reads: bool = True
+    platform: BenchPlatform = BIGCOMMERCE,
+    *,
+    connections: int,
+    per_second: float,
+    seconds: float,
+    rounds: int,
+    after_reads: bool = True,
 ) -> Measured:
     """Alternate both phases, each for `seconds` in total; with `after_reads`, begin after registration's reads."""
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     alone, beside = [], []
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with open_neighbours([synthetic(PRODUCTS) for _ in range(connections)]) as neighbours:
-            first, *others = [harness.told for harness in neighbours.harnesses]
+        async with open_stores(connections, PRODUCTS, platform) as neighbours:
+            first, *others = [neighbour.told for neighbour in neighbours]
             daemon_of = partial(open_daemon, Path(folder), first, beside=others, webhooks=True)
             async with daemon_of(debounce=DEBOUNCE, prepare=seat(MEASURED)) as daemon:
                 await in_step(neighbours, daemon)
@@ -80,17 +88,17 @@ async def isolation(
                     await _reads_over(daemon)
                 gc.freeze()  # the stores share this process with the clock of the edits
                 for _ in range(rounds):
-                    alone.append(await edit_all(neighbours.harnesses[2:], seconds / rounds, chance))
-                    beside.append(await _beside(neighbours, daemon, per_second, seconds / rounds, chance))
+                    alone.append(await edit_all(neighbours[2:], seconds / rounds, chance))
+                    beside.append(await _beside(neighbours, daemon, platform, per_second, seconds / rounds, chance))
     return Measured(alone=_sum(alone), beside=_sum(beside), seed=seed)
 
 
-async def in_step(neighbours: Neighbours, daemon: Daemon) -> None:
+async def in_step(neighbours: Sequence[Neighbour], daemon: Daemon) -> None:
     """Sync every connection, and wait for its webhooks."""
-    for harness in neighbours.harnesses:
-        await daemon.full_sync(site=f"test/{harness.site.site_id}")
+    for neighbour in neighbours:
+        await daemon.full_sync(site=f"test/{neighbour.site.site_id}")
     with trio.fail_after(REGISTERING):
-        while not all(harness.shop.hooks.registered for harness in neighbours.harnesses):  # noqa: ASYNC110  nobody tells
+        while not all(len(neighbour.hooks) for neighbour in neighbours):  # noqa: ASYNC110  nobody tells
             await trio.sleep(0.1)
 
 
@@ -102,13 +110,18 @@ async def _reads_over(daemon: Daemon) -> None:
 
 
 async def _beside(
-    neighbours: Neighbours, daemon: Daemon, per_second: float, seconds: float, chance: random.Random
+    neighbours: Sequence[Neighbour],
+    daemon: Daemon,
+    platform: BenchPlatform,
+    per_second: float,
+    seconds: float,
+    chance: random.Random,
 ) -> Lateness:
-    flooded, hanging, *others = neighbours.harnesses
-    words = (daemon.port, f"test/{flooded.site.site_id}", per_second, seconds)
+    flooded, hanging, *others = neighbours
+    words = (platform.name, daemon.port, f"test/{flooded.site.site_id}", per_second, seconds)
     command = [sys.executable, "-m", "benchmarks.flood", *map(str, words)]
     async with hanging.site.faults.hold("*") as held, trio.open_nursery() as nursery:
-        hanging.store.set_title(1, f"Hangs {chance.random()}")
+        hanging.set_title(hanging.ids[0], f"Hangs {chance.random()}")
         await held.arrived()
         run = partial(trio.run_process, capture_stdout=True, preexec_fn=seat(LOADING))
         done: list[bytes] = []
@@ -122,31 +135,31 @@ async def _beside(
     return Lateness(seconds=found.seconds, taken=taken, refused=refused)
 
 
-async def edit_all(harnesses: list[Bench], seconds: float, chance: random.Random) -> Lateness:
+async def edit_all(neighbours: Sequence[Neighbour], seconds: float, chance: random.Random) -> Lateness:
     """Edit a product of every connection again and again for this many seconds; return the times to its arrival."""
     found = Lateness()
     over = trio.current_time() + seconds
     async with trio.open_nursery() as nursery:
-        for harness in harnesses:
-            nursery.start_soon(_edit, harness, over, chance, found.seconds)
+        for neighbour in neighbours:
+            nursery.start_soon(_edit, neighbour, over, chance, found.seconds)
     return found
 
 
-async def _edit(harness: Bench, over: float, chance: random.Random, took: list[float]) -> None:
+async def _edit(neighbour: Neighbour, over: float, chance: random.Random, took: list[float]) -> None:
     """Edit a product and wait until its site has it, repeatedly."""
     arrived = trio.lowlevel.ParkingLot()
-    rule = harness.site.faults.add("PATCH */products/*", call(lambda _: arrived.unpark_all()), after_effect=True)
-    products = harness.site.state.products
+    rule = neighbour.site.faults.add("PATCH */products/*", call(lambda _: arrived.unpark_all()), after_effect=True)
+    products, edited = neighbour.site.state.products, neighbour.ids[0]
     while trio.current_time() < over:
         await trio.sleep(chance.uniform(0, 2 * PAUSE))
         title = f"Edited {chance.random()}"
         began = trio.current_time()
-        harness.store.set_title(1, title)
+        neighbour.set_title(edited, title)
         with trio.fail_after(TIMEOUT):
-            while (held := products.find("1")) is None or held.title != title:
+            while (held := products.find(str(edited))) is None or held.title != title:
                 await arrived.park()
         took.append(trio.current_time() - began)
-    harness.site.faults.remove(rule)
+    neighbour.site.faults.remove(rule)
 
 
 def _sum(phases: list[Lateness]) -> Lateness:
@@ -157,9 +170,9 @@ def _sum(phases: list[Lateness]) -> Lateness:
     )
 
 
-async def measure(seconds: float = 30.0, rounds: int = 3) -> list[Figure]:
+async def measure(platform: BenchPlatform = BIGCOMMERCE, seconds: float = 30.0, rounds: int = 3) -> list[Figure]:
     """Measure both phases."""
-    found = await isolation(connections=CONNECTIONS, per_second=PER_SECOND, seconds=seconds, rounds=rounds)
+    found = await isolation(platform, connections=CONNECTIONS, per_second=PER_SECOND, seconds=seconds, rounds=rounds)
     return figures(found, seconds)
 
 

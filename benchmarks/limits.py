@@ -1,7 +1,8 @@
 """A full sync with rate limits, or with random 429s: the throttle's reaction to them.
 
-BigCommerce allows 150 requests in 30 s and sends quota headers. SparkLayer allows 20 per second, after a burst of 20,
-and sends only 429s. The bound is the time that a client which knew both limits would need for the least possible calls.
+BigCommerce allows 150 requests in 30 s and sends quota headers; WooCommerce has no quota. SparkLayer allows 20 per
+second, after a burst of 20, and sends only 429s. The bound is the time that a client which knew both limits would need
+for the least possible calls.
 
 In the rows without a limit, a share of all requests is answered 429 at random, as shared gateways do: to slow down does
 not help. Other rows have both.
@@ -20,11 +21,12 @@ from pathlib import Path
 import trio
 from attrs import field, frozen
 
+from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
 from benchmarks.processes import Sandbox, open_daemon, open_sandbox
 from benchmarks.sync import least_shop_calls, least_site_calls
 from benchmarks.table import Figure
 
-QUOTA, WINDOW = 150, 30.0
+WINDOW = 30.0
 RATE, BURST = 20.0, 20
 
 SHARES = (0.01, 0.02)
@@ -65,10 +67,15 @@ class Race:
         return self.asked.share_since(self.first_minute)
 
 
-async def race(products: int, *, limits: bool = True, share: float = 0.0) -> Race:
+async def race(
+    products: int, platform: BenchPlatform = BIGCOMMERCE, *, limits: bool = True, share: float = 0.0
+) -> Race:
     """Let a new daemon sync a store of `products`."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with open_sandbox(products, limits=limits) as sandbox, open_daemon(Path(folder), sandbox.told) as daemon:
+        async with (
+            open_sandbox(products, platform, limits=limits) as sandbox,
+            open_daemon(Path(folder), sandbox.told) as daemon,
+        ):
             if share:
                 await sandbox.refuse(share)
             first_minute = Asked()
@@ -87,7 +94,7 @@ async def race(products: int, *, limits: bool = True, share: float = 0.0) -> Rac
             [(variants,)] = daemon.query("SELECT count(*) FROM owners WHERE kind = 'products'")
             return Race(
                 seconds=seconds,
-                bound=bound(products, variants),
+                bound=bound(products, variants, platform),
                 products=products,
                 asked=await _asked(sandbox),
                 first_minute=first_minute,
@@ -99,10 +106,11 @@ async def _asked(sandbox: Sandbox) -> Asked:
     return Asked(sum(answers.values()), sum(number for route, number in answers.items() if route.endswith(" 429")))
 
 
-def bound(products: int, variants: int) -> float:
+def bound(products: int, variants: int, platform: BenchPlatform = BIGCOMMERCE) -> float:
     """Return the seconds in which both limits allow the least possible calls."""
-    shop, site = least_shop_calls(products), least_site_calls(products, variants)
-    return max(WINDOW * ((shop - 1) // QUOTA), (site - BURST) / RATE)
+    shop, site = least_shop_calls(products, platform), least_site_calls(products, variants)
+    of_shop = WINDOW * ((shop - 1) // platform.quota) if platform.quota else 0.0
+    return max(of_shop, (site - BURST) / RATE)
 
 
 def slowdowns(rounds: Sequence[Sequence[float]]) -> list[list[float]]:
@@ -111,14 +119,17 @@ def slowdowns(rounds: Sequence[Sequence[float]]) -> list[list[float]]:
     return [[seconds / first for first, seconds in zip(free, other, strict=True)] for other in others]
 
 
-async def measure(products: int = 2_000, unlimited_products: int = 20_000) -> list[Figure]:
+async def measure(
+    platform: BenchPlatform = BIGCOMMERCE, products: int = 2_000, unlimited_products: int = 20_000
+) -> list[Figure]:
     """Measure full syncs without a limit, with a hidden one, and with one beside refusals at random."""
     rounds = [
-        [await race(unlimited_products, limits=False, share=share) for share in (0.0, *SHARES)] for _ in range(ROUNDS)
+        [await race(unlimited_products, platform, limits=False, share=share) for share in (0.0, *SHARES)]
+        for _ in range(ROUNDS)
     ]
     times = slowdowns([[each.seconds for each in races] for races in rounds])
-    run = await race(products)
-    both = [await race(products, share=share) for share in SHARES]
+    run = await race(products, platform)
+    both = [await race(products, platform, share=share) for share in SHARES]
     return [
         Figure(f"full sync of {run.products:,} products within rate limits"),
         Figure("  wall time over what the limits allow", f"{run.seconds / run.bound:.3f}", "", "1.1"),

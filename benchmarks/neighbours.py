@@ -5,13 +5,16 @@ delivers its own webhooks.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Sized
+from typing import TypeVar
 
 import trio
 from attrs import field, frozen
 
+from benchmarks.platforms import BIGCOMMERCE, SIGNING_KEY, BenchPlatform
 from benchmarks.processes import Told
-from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store
+from daemon.sandbox import woocommerce
+from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, synthetic
 from daemon.sandbox.faults import Faults
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.opening import whereabouts
@@ -19,6 +22,10 @@ from daemon.sandbox.router import Match
 from daemon.sandbox.server import listening, serve
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
 from daemon.sandbox.statistics import Statistics
+from daemon.sandbox.woocommerce import WooCommerce, WooCommerceOptions
+
+T = TypeVar("T")
+S = TypeVar("S", BigCommerce, WooCommerce)
 
 QUOTA = 150
 """Requests that a store allows in 30 s, as on BigCommerce's smallest plan."""
@@ -78,11 +85,84 @@ class Neighbours:
     harnesses: list[Bench] = field(factory=list)
 
 
+@frozen(kw_only=True)
+class Neighbour:
+    """A store of any platform with its site. `ids` are its products; the edits take one of them."""
+
+    told: Told
+    site: SparkLayer
+    ids: Sequence[int]
+    set_title: Callable[[int, str], None]
+    set_price: Callable[[int, float], None]
+    hooks: Sized
+    """The registered webhooks."""
+
+
 @contextlib.asynccontextmanager
 async def open_neighbours(
     stores: Sequence[Store], quota: int | None = QUOTA, names: Sequence[str] = ()
 ) -> AsyncIterator[Neighbours]:
     """Serve a harness for each of the stores; the sites have these `names`, or `site-0` and so on."""
+
+    def open_shop(store: Store, site: SparkLayer, url: str, nursery: trio.Nursery) -> BigCommerce:
+        # The benchmarks sign deliveries themselves, too.
+        options = BigCommerceOptions(store_hash=site.site_id, client_secret=SIGNING_KEY.decode(), quota=quota)
+        return BigCommerce(store, options, url, nursery)
+
+    async with _serving(stores, names, open_shop, lambda shop: shop.webhooks.aclose()) as harnesses:
+        opened = zip(stores, harnesses, strict=True)
+        yield Neighbours(harnesses=[Bench(store=store, shop=shop, site=site) for store, (shop, site) in opened])
+
+
+@contextlib.asynccontextmanager
+async def open_stores(
+    count: int, products: int, platform: BenchPlatform = BIGCOMMERCE
+) -> AsyncIterator[Sequence[Neighbour]]:
+    """Serve a number of stores of a platform, each with that many made-up products."""
+    if platform is BIGCOMMERCE:
+        async with open_neighbours([synthetic(products) for _ in range(count)]) as neighbours:
+            yield [_of_bigcommerce(harness) for harness in neighbours.harnesses]
+        return
+
+    def open_shop(shop: woocommerce.Shop, _site: SparkLayer, url: str, nursery: trio.Nursery) -> WooCommerce:
+        return WooCommerce(shop, WooCommerceOptions(), url, nursery)
+
+    shops = [woocommerce.synthetic(products) for _ in range(count)]
+    async with _serving(shops, (), open_shop, WooCommerce.aclose) as opened:
+        yield [_of_woocommerce(shop, site) for shop, site in opened]
+
+
+def _of_bigcommerce(harness: Bench) -> Neighbour:
+    return Neighbour(
+        told=harness.told,
+        site=harness.site,
+        ids=list(harness.store.entries),
+        set_title=harness.store.set_title,
+        set_price=harness.store.set_price,
+        hooks=harness.shop.hooks.registered,
+    )
+
+
+def _of_woocommerce(server: WooCommerce, site: SparkLayer) -> Neighbour:
+    shop = server.shop
+    return Neighbour(
+        told=whereabouts(server, site),
+        site=site,
+        ids=list(shop.tops),
+        set_title=shop.set_title,
+        set_price=shop.set_price,
+        hooks=server.webhooks.hooks.registered,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    stores: Sequence[T],
+    names: Sequence[str],
+    open_shop: Callable[[T, SparkLayer, str, trio.Nursery], S],
+    close: Callable[[S], Awaitable[None]],
+) -> AsyncIterator[Sequence[tuple[S, SparkLayer]]]:
+    """Serve each store beside a site; the sites share one URL."""
     async with contextlib.AsyncExitStack() as stack:
         listeners, url = await stack.enter_async_context(listening("127.0.0.1", 0))
         doors = [await stack.enter_async_context(listening("127.0.0.1", 0)) for _ in stores]
@@ -91,16 +171,15 @@ async def open_neighbours(
         names = names or [f"site-{number}" for number in range(len(stores))]
         sites = [SparkLayer(SparkLayerOptions(site_id=name), url) for name in names]
         nursery.start_soon(serve, _Sites({site.site_id: site for site in sites}), listeners)
-        neighbours = Neighbours()
+        opened = []
         for site, store, (door, shop_url) in zip(sites, stores, doors, strict=True):
-            options = BigCommerceOptions(store_hash=site.site_id, quota=quota)
-            shop = BigCommerce(store, options, shop_url, nursery)
+            shop = open_shop(store, site, shop_url, nursery)
             nursery.start_soon(serve, shop, door)
-            neighbours.harnesses.append(Bench(store=store, shop=shop, site=site))
+            opened.append((shop, site))
         try:
-            yield neighbours
+            yield opened
         finally:
             nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
-                for harness in neighbours.harnesses:
-                    await harness.shop.webhooks.aclose()
+                for shop, _ in opened:
+                    await close(shop)

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import trio
 
+from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
 from benchmarks.processes import ADMIN_TOKEN, Daemon
 from benchmarks.table import Figure
 from benchmarks.webhooks import durable
@@ -21,12 +22,14 @@ ROUNDS = 5
 READ_SIZE = 65_536
 
 
-async def measure(seconds: float = 4.0, rounds: int = ROUNDS, pages: int = PAGES) -> list[Figure]:
+async def measure(
+    platform: BenchPlatform = BIGCOMMERCE, seconds: float = 4.0, rounds: int = ROUNDS, pages: int = PAGES
+) -> list[Figure]:
     """Measure alternately, without pages and with them."""
     ratios, costs = [], []
     for _ in range(rounds):
-        closed = await durable(seconds)
-        opened = await durable(seconds, beside=lambda daemon: open_pages(daemon, pages))
+        closed = await durable(seconds, platform=platform)
+        opened = await durable(seconds, beside=lambda daemon: open_pages(daemon, pages), platform=platform)
         for found in (closed, opened):
             if found.missing:
                 raise RuntimeError(f"{found.missing} acknowledged webhooks are not in the outbox")

@@ -21,17 +21,17 @@ import psycopg
 import trio
 from attrs import frozen
 
+from benchmarks.platforms import BIGCOMMERCE, PLATFORMS, BenchPlatform
 from daemon.cli.demo import free_port
 from daemon.model import Secret
 from daemon.transport.http import Api
 
 ADMIN_TOKEN = "the-operator's"  # noqa: S105  it opens a daemon that lives for a minute on loopback
 SECRET_KEY = "a text of thirty-two characters."  # noqa: S105  the same
-WEBHOOK_SECRET = "the-secret-header's-value"  # noqa: S105  the same
 POLL_SECONDS = 0.05
 
 Told = dict[str, dict[str, str]]
-"""Addresses and credentials of two stand-ins: {"bigcommerce": {name: text}, "sparklayer": {name: text}}."""
+"""Addresses and credentials of two stand-ins: {platform: {name: text}, "sparklayer": {name: text}}."""
 
 
 @contextlib.asynccontextmanager
@@ -84,12 +84,17 @@ class Sandbox:
 
 @contextlib.asynccontextmanager
 async def open_sandbox(
-    products: int, *, customers: int = 0, orders: int = 0, limits: bool = False
+    products: int,
+    platform: BenchPlatform = BIGCOMMERCE,
+    *,
+    customers: int = 0,
+    orders: int = 0,
+    limits: bool = False,
 ) -> AsyncIterator[Sandbox]:
     """Run the sandbox with this number of synthetic products (three variants on average), customers and orders."""
     counts = {"--products": products, "--customers": customers, "--orders": orders}
     arguments = [word for name, count in counts.items() for word in (name, str(count))]
-    arguments += ["--limits", "on" if limits else "off"]
+    arguments += ["--limits", "on" if limits else "off", "--platform", platform.name]
     async with _program("daemon.sandbox", *arguments) as process:
         assert process.stdout is not None
         line = b""
@@ -223,19 +228,17 @@ level = "warning"
 
 
 def _connection(told: Told) -> str:
-    shop, site = told["bigcommerce"], told["sparklayer"]
+    site = told["sparklayer"]
+    platform = PLATFORMS[next(name for name in told if name != "sparklayer")]
+    section = "\n".join(f'{name} = "{text}"' for name, text in platform.section(told[platform.name]).items())
     return f"""
 [[connections]]
 site_env = "test"
 site_id = "{site["site_id"]}"
 client_id = "{site["client_id"]}"
 client_secret = "{site["client_secret"]}"
-platform = "bigcommerce"
+platform = "{platform.name}"
 full_sync_on_start = false
-[connections.bigcommerce]
-api_url = "{shop["url"]}"
-store_hash = "{shop["store_hash"]}"
-access_token = "{shop["access_token"]}"
-client_secret = "{shop["client_secret"]}"
-webhook_secret = "{WEBHOOK_SECRET}"
+[connections.{platform.name}]
+{section}
 """

@@ -1,6 +1,6 @@
 """Steady work for a long time, to find growth in the daemon's resources.
 
-    python -m benchmarks.soak MINUTES
+    python -m benchmarks.soak MINUTES [PLATFORM]
 
 Several connections edit titles and prices, each one product at a time, about every second. Meanwhile the process is
 measured from outside: memory, open files, threads, and the size of its database with its log. The report has the median
@@ -22,9 +22,9 @@ import psutil
 import trio
 from attrs import define, field, frozen
 
-from benchmarks.neighbours import Bench, open_neighbours
+from benchmarks.neighbours import Neighbour, open_stores
+from benchmarks.platforms import BIGCOMMERCE, PLATFORMS, BenchPlatform
 from benchmarks.processes import Daemon, open_daemon
-from daemon.sandbox import synthetic
 
 CONNECTIONS = 5
 PRODUCTS = 40
@@ -96,20 +96,20 @@ class Soak:
         return [statistics.median(values[start : start + size]) for start in range(0, size * TENTHS, size)]
 
 
-async def soak(minutes: float, *, connections: int = CONNECTIONS) -> Soak:
+async def soak(minutes: float, platform: BenchPlatform = BIGCOMMERCE, *, connections: int = CONNECTIONS) -> Soak:
     """Work for the given time, and take samples."""
     seed = random.randrange(2**32)
     print(f"seed {seed}", file=sys.stderr)
     chance, found = random.Random(seed), Soak()
     with tempfile.TemporaryDirectory(prefix="ignite-sync-soak-") as folder:
-        async with open_neighbours([synthetic(PRODUCTS) for _ in range(connections)]) as neighbours:
-            first, *others = [harness.told for harness in neighbours.harnesses]
+        async with open_stores(connections, PRODUCTS, platform) as neighbours:
+            first, *others = [neighbour.told for neighbour in neighbours]
             async with open_daemon(Path(folder), first, debounce=0.05, webhooks=True, beside=others) as daemon:
-                for harness in neighbours.harnesses:
-                    await daemon.full_sync(site=f"test/{harness.site.site_id}")
+                for neighbour in neighbours:
+                    await daemon.full_sync(site=f"test/{neighbour.site.site_id}")
                 async with trio.open_nursery() as nursery:
-                    for harness in neighbours.harnesses:
-                        nursery.start_soon(_edit, harness, chance, found)
+                    for neighbour in neighbours:
+                        nursery.start_soon(_edit, neighbour, chance, found)
                     await _look_on(daemon, minutes * 60, found)
                     nursery.cancel_scope.cancel()
     return found
@@ -122,16 +122,16 @@ async def _look_on(daemon: Daemon, seconds: float, found: Soak) -> None:
             await trio.sleep(LOOK_EVERY)
 
 
-async def _edit(harness: Bench, chance: random.Random, found: Soak) -> None:
+async def _edit(neighbour: Neighbour, chance: random.Random, found: Soak) -> None:
     """Edit an entity, and wait until the site equals the store."""
-    state = harness.site.state
+    state = neighbour.site.state
     while True:
         await trio.sleep(chance.uniform(0, 2 * PAUSE))
-        number = chance.randrange(1, PRODUCTS + 1)
+        number = chance.choice(neighbour.ids)
         title = f"Product {chance.random()}"
         if chance.random() < 0.5:  # noqa: PLR2004  half of the edits concern more than the product itself
-            harness.store.set_price(number, round(chance.uniform(1, 100), 2))
-        harness.store.set_title(number, title)
+            neighbour.set_price(number, round(chance.uniform(1, 100), 2))
+        neighbour.set_title(number, title)
         with trio.fail_after(TIMEOUT):
             while (held := state.products.find(str(number))) is None or held.title != title:  # noqa: ASYNC110
                 await trio.sleep(0.02)
@@ -157,9 +157,9 @@ def grown(found: Soak) -> list[str]:
     return lines
 
 
-async def main(minutes: float) -> int:
+async def main(minutes: float, platform: BenchPlatform) -> int:
     """Soak and report; return the exit code."""
-    found = await soak(minutes)
+    found = await soak(minutes, platform)
     print(report(found, minutes))
     failures = grown(found)
     for line in failures:
@@ -170,4 +170,4 @@ async def main(minutes: float) -> int:
 if __name__ == "__main__":
     if (wished := float(sys.argv[1])) < LEAST_MINUTES:
         sys.exit(f"a soak of less than {LEAST_MINUTES:g} minutes tells nothing")
-    sys.exit(trio.run(main, wished))
+    sys.exit(trio.run(main, wished, PLATFORMS[sys.argv[2]] if sys.argv[2:] else BIGCOMMERCE))

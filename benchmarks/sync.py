@@ -2,8 +2,8 @@
 
 The CPU is the daemon's alone; store and site are another process. The first full sync writes every product, the
 second one finds nothing to write. Memory is the peak of a daemon's whole life, for two sizes of the store. The least
-possible calls follow from the APIs' largest ones: 250 products per page, one product per write (SparkLayer has no bulk
-call for products), and `BULK_ROWS` rows of stock or prices (no maximum is published).
+possible calls follow from the APIs' largest ones: pages as `benchmarks.platforms` has them, one product per write
+(SparkLayer has no bulk call for products), and `BULK_ROWS` rows of stock or prices (no maximum is published).
 
 Findings of profiles, and their remedies (on two busy cores, CPU seconds per 1,000 products: 1.2 before and 1.0 after
 for a first sync; 0.26 before and 0.15 after without changes):
@@ -25,14 +25,11 @@ from pathlib import Path
 
 from attrs import frozen
 
+from benchmarks.platforms import BIGCOMMERCE, BenchPlatform, Size
 from benchmarks.processes import Daemon, Sandbox, open_daemon, open_sandbox
 from benchmarks.table import Figure
 from daemon.model import Secret
-from daemon.platforms.bigcommerce.page_size import LARGEST
 from daemon.sparklayer.client import BULK_ROWS
-
-SHOP_CALLS = 4
-"""Fixed calls of a full sync: the store's facts, its stock locations, metafields of products and of variants."""
 
 FIRST_CALLS = 6
 """Fixed calls: a token, two for the price list (read, created), the stock locations, two sync-log reports."""
@@ -59,23 +56,26 @@ class Life:
     peak_bytes: int
 
 
-async def live(products: int, url: Secret | None = None) -> Life:
+async def live(products: int, url: Secret | None = None, platform: BenchPlatform = BIGCOMMERCE) -> Life:
     """Let a new daemon sync a new store twice, with its database in a file or at `url`."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with open_sandbox(products) as sandbox, open_daemon(Path(folder), sandbox.told, url=url) as daemon:
-            first, second = await _full_sync(daemon, sandbox), await _full_sync(daemon, sandbox)
+        async with (
+            open_sandbox(products, platform) as sandbox,
+            open_daemon(Path(folder), sandbox.told, url=url) as daemon,
+        ):
+            first, second = await _full_sync(daemon, sandbox, platform), await _full_sync(daemon, sandbox, platform)
             [(variants,)] = daemon.query("SELECT count(*) FROM owners WHERE kind = 'products'")
             return Life(
                 products=products, variants=variants, first=first, second=second, peak_bytes=daemon.peak_bytes()
             )
 
 
-async def _full_sync(daemon: Daemon, sandbox: Sandbox) -> Cost:
+async def _full_sync(daemon: Daemon, sandbox: Sandbox, platform: BenchPlatform) -> Cost:
     await sandbox.count_anew()
     used = daemon.cpu_seconds()
     await daemon.full_sync()
     used = daemon.cpu_seconds() - used
-    shop, site = await sandbox.statistics("bigcommerce"), await sandbox.statistics("sparklayer")
+    shop, site = await sandbox.statistics(platform.name), await sandbox.statistics("sparklayer")
     return Cost(
         cpu_seconds=used, shop_calls=shop["total"], site_calls=site["total"], writes=writes_among(site["answers"])
     )
@@ -87,9 +87,9 @@ def writes_among(answers: dict[str, int]) -> int:
     return sum(n for route, n in answers.items() if "sync-log" not in route and not route.startswith(reads))
 
 
-def least_shop_calls(products: int) -> int:
+def least_shop_calls(products: int, platform: BenchPlatform = BIGCOMMERCE) -> int:
     """Return the least number of calls to the store for a full sync."""
-    return SHOP_CALLS + math.ceil(products / LARGEST)
+    return platform.least(Size(products=products))["products"]
 
 
 def least_site_calls(products: int, variants: int) -> int:
@@ -97,13 +97,13 @@ def least_site_calls(products: int, variants: int) -> int:
     return FIRST_CALLS + products + 2 * math.ceil(variants / BULK_ROWS)
 
 
-async def measure(small: int = 2_000, large: int = 20_000) -> list[Figure]:
+async def measure(platform: BenchPlatform = BIGCOMMERCE, small: int = 2_000, large: int = 20_000) -> list[Figure]:
     """Measure two sizes of store."""
-    before, life = await live(small), await live(large)
+    before, life = await live(small, platform=platform), await live(large, platform=platform)
     grown = (life.peak_bytes - before.peak_bytes) / 2**20
     per = life.products / 1_000
     first, second = life.first, life.second
-    shop, site = least_shop_calls(life.products), least_site_calls(life.products, life.variants)
+    shop, site = least_shop_calls(life.products, platform), least_site_calls(life.products, life.variants)
     return [
         Figure(f"full sync of {life.products:,} products, {life.variants:,} variants"),
         Figure("  first time: CPU s per 1,000 products", f"{first.cpu_seconds / per:.2f}", "0.9", "1.5"),

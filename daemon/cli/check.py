@@ -127,7 +127,7 @@ async def check_all(survey: Survey) -> list[CheckResult]:
     if "notifications" not in faulty:
         results += [await _receiver(name, url) for name, url in _receivers(settings.notifications)]
     for link in settings.connections:
-        results.append(await _platform(link))
+        results.append(await _platform(link, settings.listener.public_url))
         if "sparklayer" not in faulty:
             results.append(await _sparklayer(settings, link))
         if not faulty & {"listener", "database", "security"}:
@@ -227,11 +227,17 @@ def _is_ours(listener: ListenerSettings) -> bool:
     return True
 
 
-async def _platform(link: ConnectionSettings) -> CheckResult:
+async def _platform(link: ConnectionSettings, public_url: str | None) -> CheckResult:
     platform_type = load_platforms()[link.platform]
     platform = platform_type.connect(link.store, None, ignore, MemoryAdapterState())
+
+    async def ask() -> None:
+        await _read_a_little(platform, platform_type)
+        # A key that may only read syncs by sweeps, but registers no webhooks.
+        if public_url is not None and platform_type.typed_keys is not None:
+            await platform_type.typed_keys.attempt(link.store, None, ignore)
+
     try:
-        ask = partial(_read_a_little, platform, platform_type)
         return await _tried(f"{link.site} {platform_type.label}", ask, platform_type.remedies)
     finally:
         await platform.aclose()

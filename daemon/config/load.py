@@ -42,6 +42,7 @@ from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.config.texts import Untyped, holds_secret, substituted
 from daemon.errors import ConfigError
 from daemon.model import Secret, Site
+from daemon.model.hosts import in_ascii, is_host
 from daemon.model.identifiers import name_of, trimmed
 from daemon.model.operators import NamedToken
 
@@ -355,6 +356,8 @@ def _url_fault(url: str, *, plain: bool, signs: str) -> str | None:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return "must be a URL such as https://example.com"
+    if not is_host(in_ascii(host).removesuffix(".")):
+        return "must be a URL such as https://example.com; no server can have this host"
     if parts.scheme == "https" or plain or _is_loopback(host):
         return None
     return "must be https; http is allowed only on this machine, or with allow_http = true in the connection"

@@ -166,9 +166,8 @@ class Ignite:
     async def _connect(self, request: Request, site: Site) -> Response:
         given = json_object(request)
         store_id, client_id, client_secret = credentials(given, FIELDS)
-        extra_config = given.get("extra_config")
         key = ApiKey(client_id=client_id, client_secret=Secret(client_secret))
-        redirect = await self.connect(site, store_id, key, extra_config if isinstance(extra_config, dict) else {})
+        redirect = await self.connect(site, store_id, key, _extra_config(given))
         return Response(204) if redirect is None else json_response({"redirect_url": redirect}, 201)
 
     async def _disconnect(self, _request: Request, site: Site) -> Response:
@@ -214,6 +213,17 @@ def _reading(handler: Handler) -> Handler:
 def site_named(env: str, site_id: str) -> Site | None:
     """Return the site of that name; None when the name is invalid."""
     return Site(env, site_id) if env in ENVIRONMENTS and not segment_fault(site_id) else None
+
+
+def _extra_config(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of `extra_config`. Raises Refused if it is no object."""
+    value = given.get("extra_config")
+    # PHP writes an empty object as an empty list.
+    if value is None or value in ("", []):
+        return {}
+    if not isinstance(value, dict):
+        raise Refused(400, "extra_config: must be an object")
+    return value
 
 
 def credentials(given: Mapping[str, Any], names: Sequence[str]) -> list[str]:

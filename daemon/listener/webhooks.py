@@ -6,7 +6,7 @@ the log nothing of a delivery except the name of an unknown scope. The number of
 each connection and reason.
 
 A request that was too large, or was cut off before it was complete, may have been a delivery. Its sender is not known,
-so it changes nothing either; it only causes a sweep, and few of them.
+so it changes nothing either; it only causes a sweep, and few of them. So does a delivery that cannot be read.
 """
 
 from collections.abc import Collection, Sequence
@@ -137,6 +137,8 @@ class Webhooks:
             response = await self._take(site, endpoint, delivery)
         except Exception as error:  # noted as a possible gap, and raised again for the routes to answer
             if isinstance(error, ValueError) and delivery is None:
+                # Its sender has proven itself, and no repetition of it can be read either.
+                self._intake.lost(endpoint, for_good=True)
                 return self._refuse(site, "malformed", problem(400, str(error)))
             self._intake.failed(endpoint, {change.kind for change in delivery.changes} if delivery else ())
             raise

@@ -6,14 +6,18 @@ from attrs import evolve
 from benchmarks import __main__ as command
 from benchmarks import engines, isolation, kinds, limits, pages, soak, sync, webhooks
 from benchmarks.neighbours import open_neighbours
+from benchmarks.platforms import BIGCOMMERCE, PLATFORMS, WOOCOMMERCE, BenchPlatform, Size
 from benchmarks.table import Figure, misses, render
 from daemon.sandbox import synthetic
 
 PRODUCTS = 12
 
+each_platform = pytest.mark.parametrize("platform", PLATFORMS.values(), ids=PLATFORMS)
 
-async def test_every_acknowledged_webhook_is_found_in_the_database() -> None:
-    found = await webhooks.durable(seconds=0.3)
+
+@each_platform
+async def test_every_acknowledged_webhook_is_found_in_the_database(platform: BenchPlatform) -> None:
+    found = await webhooks.durable(seconds=0.3, platform=platform)
     assert found.acknowledged == sum(found.result.statuses.values()) > 0
     assert found.missing == 0
     assert found.group >= 1
@@ -23,7 +27,7 @@ async def test_every_acknowledged_webhook_is_found_in_the_database() -> None:
 
 
 async def test_webhooks_are_measured_with_open_pages_and_without() -> None:
-    figures = {figure.what.strip(): figure.measured for figure in await pages.measure(0.2, rounds=1, pages=2)}
+    figures = {figure.what.strip(): figure.measured for figure in await pages.measure(seconds=0.2, rounds=1, pages=2)}
     assert float(figures["durable webhooks/s with 2 open pages, of those without"]) > 0
 
 
@@ -33,11 +37,14 @@ async def test_a_webhook_that_was_lost_is_no_result() -> None:
         webhooks.figures(evolve(found, missing=1), found.result)
 
 
-async def test_full_syncs_cost_the_least_possible_calls_and_the_second_writes_nothing() -> None:
-    life = await sync.live(PRODUCTS)
+@each_platform
+async def test_full_syncs_cost_the_least_possible_calls_and_the_second_writes_nothing(
+    platform: BenchPlatform,
+) -> None:
+    life = await sync.live(PRODUCTS, platform=platform)
     assert life.products == PRODUCTS
     assert life.variants == sum(1 + number % 5 for number in range(1, PRODUCTS + 1))
-    shop, site = sync.least_shop_calls(PRODUCTS), sync.least_site_calls(PRODUCTS, life.variants)
+    shop, site = sync.least_shop_calls(PRODUCTS, platform), sync.least_site_calls(PRODUCTS, life.variants)
     assert life.first.writes == PRODUCTS + 3  # stock, prices, and the price list that was made
     assert life.second.writes == 0
     assert shop <= life.first.shop_calls <= shop + 1
@@ -52,14 +59,19 @@ async def test_a_full_sync_within_limits_is_compared_with_what_they_allow() -> N
     assert run.seconds > 0
 
 
-async def test_every_kind_costs_the_least_possible_calls_and_the_second_time_writes_nothing() -> None:
-    size = kinds.Size(products=3, customers=4, orders=8)
-    for kind, calls in (await kinds.twice(size)).items():
-        assert (calls.first, calls.second, calls.written) == (size.least[kind], size.least[kind], 0), kind
+@each_platform
+async def test_every_kind_costs_the_least_possible_calls_and_the_second_time_writes_nothing(
+    platform: BenchPlatform,
+) -> None:
+    size = Size(products=3, customers=4, orders=8)
+    least = platform.least(size)
+    for kind, calls in (await kinds.twice(size, platform)).items():
+        assert (calls.first, calls.second, calls.written) == (least[kind], least[kind], 0), kind
 
 
-async def test_edits_are_timed_beside_one_that_floods_and_one_that_hangs() -> None:
-    found = await isolation.isolation(connections=4, per_second=100, seconds=1.0, rounds=1, after_reads=False)
+@each_platform
+async def test_edits_are_timed_beside_one_that_floods_and_one_that_hangs(platform: BenchPlatform) -> None:
+    found = await isolation.isolation(platform, connections=4, per_second=100, seconds=1.0, rounds=1, after_reads=False)
     assert found.alone.seconds
     assert found.beside.seconds
     assert found.beside.taken > 0
@@ -93,7 +105,7 @@ def test_a_flood_that_was_refused_is_no_result() -> None:
 
 
 async def test_a_soak_looks_at_the_process_while_edits_arrive() -> None:
-    found = await soak.soak(0.1, connections=2)
+    found = await soak.soak(0.1, WOOCOMMERCE, connections=2)
     assert found.edits
     assert all(look.memory > 2**20 and look.files > 5 and look.threads and look.database for look in found.looks)
 
@@ -176,12 +188,26 @@ def test_a_figure_worse_than_its_floor_is_named(measured: str, goal: str, floor:
 async def test_the_command_ends_with_1_when_a_floor_is_missed(
     measured: str, exits: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def measure() -> list[Figure]:
+    async def measure(_platform: BenchPlatform) -> list[Figure]:
         return [Figure("a thing", measured, "", "1.5")]
 
     monkeypatch.setattr(command, "PARTS", {"isolation": measure})
     assert await command.main(["isolation"]) == exits
     assert ("missed: a thing: 1.51" in capsys.readouterr().err) is bool(exits)
+
+
+async def test_the_command_measures_the_platform_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def measure(platform: BenchPlatform) -> list[Figure]:
+        return [Figure(platform.name)]
+
+    monkeypatch.setattr(command, "PARTS", dict.fromkeys(command.PARTS, measure))
+    for platform in (BIGCOMMERCE, WOOCOMMERCE):
+        await command.main([*command.PARTS], platform)
+        lines = capsys.readouterr().out.splitlines()
+        lacking = 0 if platform is BIGCOMMERCE else len(command.OF_BIGCOMMERCE)
+        assert [line.strip() for line in lines].count(platform.name) == len(command.PARTS) - lacking
 
 
 def test_the_table_lines_up() -> None:

@@ -17,6 +17,9 @@ from daemon.errors import Blocked, Failure, Retry, Side
 from daemon.model import Kind, Secret
 from daemon.platforms import load_platforms
 from daemon.platforms.base import PlatformType
+from daemon.platforms.woocommerce.settings import WooCommerceSettings
+from daemon.sandbox import Shop as WooCommerceShop
+from daemon.sandbox import open_woocommerce
 from daemon.storage import connections
 from daemon.storage.connections import Begin, Leave, Wipe
 from daemon.storage.database import open_database
@@ -208,7 +211,32 @@ async def checked_platform(failures: dict[str, Exception], **fields: Any) -> tup
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("daemon.cli.check.load_platforms", lambda: {"fake": platform})
-        return await _platform(link), shop
+        return await _platform(link, None), shop
+
+
+@pytest.mark.parametrize(("public_url", "ok"), [(None, True), ("https://here.example", False)])
+async def test_a_key_that_may_only_read_is_found_where_webhooks_are_registered(
+    public_url: str | None, *, ok: bool
+) -> None:
+    async with open_woocommerce(shop=WooCommerceShop()) as shop:
+        for permissions, expected in (("read_write", True), ("read", ok)):
+            key = shop.keys.add(permissions)
+            link = ConnectionSettings(
+                site_env="live",
+                site_id="x",
+                client_id="c",
+                client_secret=Secret("s"),
+                platform="woocommerce",
+                store=WooCommerceSettings(
+                    store_url=shop.url,
+                    consumer_key=Secret(key.consumer_key),
+                    consumer_secret=Secret(key.consumer_secret),
+                ),
+            )
+            result = await _platform(link, public_url)
+            assert result.ok is expected, result.detail
+            assert expected or "set the key's permissions to Read/Write" in result.detail
+        assert not shop.webhooks.hooks.registered
 
 
 async def test_only_kinds_that_the_platform_has_are_read() -> None:

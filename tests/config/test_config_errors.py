@@ -229,6 +229,14 @@ BAD_FILES = {
         with_line("sparklayer", "live_url = 'https:///x'"),
         "sparklayer.live_url: must be a URL such as https://example.com",
     ),
+    "a host that DNS cannot have": (
+        with_line("sparklayer", "live_url = 'https://a..b'"),
+        "sparklayer.live_url: must be a URL such as https://example.com; no server can have this host",
+    ),
+    "a store's host that DNS cannot have": (
+        WHOLE + "api_url = 'https://xn--zzzzzzzzzzzzzz9999.com'",
+        "connections[0].bigcommerce.api_url: must be a URL such as https://example.com; no server can have this host",
+    ),
     "URL with a bad port": (
         with_line("sparklayer", "live_url = 'https://x:port'"),
         "sparklayer.live_url: must be a URL such as https://example.com",

@@ -17,6 +17,8 @@ from daemon.sandbox.woocommerce import failures
 from daemon.storage.full_syncs import newest
 from tests.connections.shop_harness import PUBLIC, SITE, open_shop, query_of
 
+PASSWORD = {"woocommerce_basic_user": "staging", "woocommerce_basic_pass": "the-password-of-the-site"}
+
 
 def word(response: Response) -> str:
     return response.body.decode()
@@ -65,8 +67,13 @@ async def test_other_keys_take_the_place_of_the_present_ones() -> None:
         ({"woocommerce_api_secret": "cs 1"}, "woocommerce_api_secret: must be 1 to 512 printable"),
         ({"woocommerce_api_key": "ck:1"}, "woocommerce_api_key: must be the key alone"),
         ({"woocommerce_api_key": "ck_1\nx"}, "woocommerce_api_key: must be 1 to 512"),
-        ({"woocommerce_basic_user": "u", "woocommerce_basic_pass": "p"}, "woocommerce_basic_user: a request with"),
-        ({"woocommerce_basic_pass": "p"}, "exempt /wp-json from the password, and leave this empty"),
+        *(
+            ({name: odd}, f"extra_config.{name}: must be a text")
+            for name in ("woocommerce_api_key", "woocommerce_api_secret", *PASSWORD)
+            for odd in (0, 7, False, True, [], ["x"], {}, {"a": "b"})
+        ),
+        (dict.fromkeys(("woocommerce_api_key", "woocommerce_api_secret"), False), "api_key: must be a text"),
+        ({"woocommerce_api_key": None, "woocommerce_api_secret": None, **PASSWORD}, "woocommerce_api_key: is missing"),
     ],
 )
 async def test_typed_keys_that_cannot_be_used_are_named_and_not_quoted(changes: Any, words: str) -> None:
@@ -75,6 +82,36 @@ async def test_typed_keys_that_cannot_be_used_are_named_and_not_quoted(changes: 
         assert words in detail
         assert "ck:1" not in detail
         assert h.shop.statistics.total == 0
+
+
+async def test_a_password_of_pages_alone_is_not_needed() -> None:
+    """It does not cover the REST API, so the keys work without it."""
+    async with open_shop() as h:
+        assert (await h.connect({**h.typed(), **PASSWORD})).status == 204
+        assert PASSWORD["woocommerce_basic_pass"] not in await h.plain()
+
+
+async def test_keys_of_a_shop_behind_a_password_are_refused_and_the_remedy_is_told() -> None:
+    """One header cannot carry both, and keys in a URL would be logged."""
+    async with open_shop() as h:
+        h.shop.faults.add("*", answer(401, "<h1>401</h1>", {"www-authenticate": 'Basic realm="staging"'}))
+        detail = await h.refused({**h.typed(), **PASSWORD})
+        assert "exempt /wp-json from the password" in detail
+        assert PASSWORD["woocommerce_basic_pass"] not in detail
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("https://a..example", f"https://{'a' * 64}.example", "https://-a.example", "https://999.1.1.1"),
+        *("https://xn--zzzzzzzzzzzzzz9999.example", "https://exa<mple.com", "https:/shop.example"),
+    ],
+)
+async def test_an_address_that_cannot_be_called_is_refused(address: str) -> None:
+    async with open_shop() as h:
+        for extra in (None, h.typed()):
+            response = await h.connect(extra, store_id=address)
+            assert (response.status, json.loads(response.body)["detail"][:8]) == (400, "store_id")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +171,7 @@ async def test_without_an_answer_of_the_shop_itself_keys_are_stored(act: Any) ->
         assert await h.key() == second["woocommerce_api_key"]
 
 
-@pytest.mark.parametrize("extra", [None, {}, {"woocommerce_api_key": "", "woocommerce_api_secret": None}, "text"])
+@pytest.mark.parametrize("extra", [None, {}, {"woocommerce_api_key": "", "woocommerce_api_secret": None}, "", []])
 async def test_without_keys_the_merchant_is_sent_to_the_shop(extra: Any) -> None:
     async with open_shop() as h:
         response = await h.connect(extra, store_id=f" {h.shop.url.replace('http', 'HTTP')}/wp-admin/ ")

@@ -113,7 +113,7 @@ async def test_connect_answers_204_or_the_address_of_the_install() -> None:
     assert (response.status, json.loads(response.body)) == (201, {"redirect_url": "https://login.test/install"})
 
 
-@pytest.mark.parametrize("extra", [{"woocommerce_api_key": "ck", "another": [1]}, {}, None, "text"])
+@pytest.mark.parametrize("extra", [{"woocommerce_api_key": "ck", "another": [1]}, {}, None, "", []])
 async def test_connect_ignores_fields_of_other_platforms_and_unknown_ones(extra: Any) -> None:
     body: Any = CONTRACT["paths"]["/v1/{siteEnv}/{siteId}"]["post"]["requestBody"]["content"]["application/json"]
     others = dict.fromkeys(body["schema"]["properties"].keys() - BODY.keys(), "x" * 501)
@@ -123,6 +123,14 @@ async def test_connect_ignores_fields_of_other_platforms_and_unknown_ones(extra:
     assert (response.status, response.body) == (204, b"")
     assert harness.asked == [(Site("live", "jones"), "abc123", ApiKey(client_id="id", client_secret=Secret("hunter2")))]
     assert harness.extra_config == (extra if isinstance(extra, dict) else {}), "the platform reads it"
+
+
+@pytest.mark.parametrize("extra", ["text", 7, 0, True, False, ["woocommerce_api_key"]])
+async def test_extra_config_that_is_no_object_is_refused(extra: Any) -> None:
+    harness = IgniteHarness()
+    response = await harness.ask("POST", SITE, BODY | {"extra_config": extra})
+    assert (response.status, harness.asked) == (400, [])
+    assert json.loads(response.body)["detail"] == "extra_config: must be an object"
 
 
 async def test_disconnect_answers_204() -> None:

@@ -7,8 +7,9 @@ shop's own host (woocommerce.md, Webhooks 15). A shop on loopback is a stand-in,
 import ipaddress
 import re
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+from daemon.model.hosts import in_ascii, is_host
 from daemon.model.identifiers import trimmed
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -17,6 +18,10 @@ DELIVERED_PORTS = frozenset({80, 443, 8080})
 
 _INSIDE_WORDPRESS = re.compile(r"/(?:wp-json|wp-admin|wp-login\.php|index\.php)(?:/.*)?$")
 _URL = re.compile(r"https?://[^/\s?#@]+(?:/[^\s?#]*)?")
+_OF_A_PATH = "/%:@!$&'()*+,;=~"
+"""Characters of a path that need no escape, beside letters and digits (RFC 3986, section 3.3)."""
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
 
 
 class HasAddress(Protocol):
@@ -31,23 +36,25 @@ class HasAddress(Protocol):
 def shop_address(text: str) -> str:
     """Return the one spelling of a shop's address: https unless http is given, lower case, no slash at the end.
 
-    A path into WordPress, such as /wp-admin, is left out, and so are a query and a fragment. A text that is no address
-    is returned as it is; `address_fault` names its fault.
+    A host in letters beyond ASCII is spelt as DNS has it, `xn--...`. A path into WordPress, such as /wp-admin, is left
+    out, and so are a query and a fragment. A text that is no address is returned as it is; `address_fault` names its
+    fault.
     """
     text = trimmed(text)
-    if "://" not in text:
+    if not _SCHEME.match(text):
         text = f"https://{text}"
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         return text
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
+    scheme, host = parts.scheme.lower(), in_ascii(parts.hostname or "").rstrip(".")
     if "@" in parts.netloc or not host:
         return text
     host = f"[{host}]" if ":" in host else host
     at = "" if port in {None, DEFAULT_PORTS.get(scheme)} else f":{port}"
     path = _INSIDE_WORDPRESS.sub("", re.sub(r"/{2,}", "/", parts.path)).rstrip("/")
+    path = quote(path, safe=_OF_A_PATH)
     return f"{scheme}://{host}{at}{path}"
 
 
@@ -74,6 +81,8 @@ def address_fault(address: str) -> str | None:
         _ = parts.port
     except ValueError:
         return "must have a number as its port"
+    if not is_host(parts.hostname or ""):
+        return NO_ADDRESS
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         return "must begin with https:// because the keys are sent with every request"
     return None

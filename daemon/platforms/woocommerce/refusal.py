@@ -26,6 +26,7 @@ from daemon.transport.http import Answer, retry_after
 LONGEST_WORDS: Final = 300
 SCOPE_MISSING: Final = "scope_missing"
 CREDENTIALS: Final = "credentials"
+BASIC_WALL: Final = "basic_wall"
 
 CANNOT_VIEW = "woocommerce_rest_cannot_view"
 KEY_ERROR = "woocommerce_rest_authentication_error"
@@ -37,8 +38,8 @@ _NAMED = {"wp_die": "maintenance", "internal_server_error": "php_error"}
 """Reasons of errors that WordPress itself names in JSON."""
 
 NAMED_REMEDIES = (
-    *(CREDENTIALS, SCOPE_MISSING, "api_missing", "api_restricted", "foreign_401", "no_rest_api", "redirect"),
-    *("challenge_page", "login_page", "maintenance", "database_down", "php_error", "php_warning"),
+    *(CREDENTIALS, SCOPE_MISSING, "api_missing", "api_restricted", "foreign_401", BASIC_WALL, "no_rest_api"),
+    *("redirect", "challenge_page", "login_page", "maintenance", "database_down", "php_error", "php_warning"),
 )
 """Reasons of failures whose text says what a person must do."""
 
@@ -135,9 +136,13 @@ def _foreign(answer: Answer) -> Failure:
     status, page = answer.status, page_of(answer)
     text = f"the shop's server answered {status}, not WooCommerce: {page.words}"
     if status == _UNAUTHORIZED:
-        walled = answer.headers.get("www-authenticate", "").lower().startswith("basic")
-        remedy = "; the whole site is behind a password, which must not cover /wp-json" if walled else ""
-        return Blocked(f"{text}{remedy}", reason="foreign_401", side=Side.PLATFORM)
+        if not answer.headers.get("www-authenticate", "").lower().startswith("basic"):
+            return Blocked(text, reason="foreign_401", side=Side.PLATFORM)
+        remedy = (
+            "the site is behind a password, which a request with WooCommerce's keys cannot carry too; "
+            "exempt /wp-json from the password"
+        )
+        return Blocked(f"{text}; {remedy}", reason=BASIC_WALL, side=Side.PLATFORM)
     if status in _REDIRECTS:
         return _redirected(answer)
     if status == _NOT_FOUND and is_page(answer):

@@ -19,7 +19,7 @@ TYPED_KEY, TYPED_SECRET = "woocommerce_api_key", "woocommerce_api_secret"
 """Fields of `extra_config` with the keys that a merchant types in SparkLayer's Dashboard (sparklayer.md section 9)."""
 
 TYPED_PASSWORD = ("woocommerce_basic_user", "woocommerce_basic_pass")
-"""Fields of `extra_config` with the password of a whole site."""
+"""Fields of `extra_config` with the password of a whole site; see `typed_store`."""
 
 
 def _is_shop(_: object, attribute: "Attribute[Any]", value: str) -> None:
@@ -82,22 +82,22 @@ class WooCommerceSettings:
 def typed_store(store_id: str, extra_config: Mapping[str, object]) -> WooCommerceSettings | None:
     """Return the settings of a shop with typed keys, as `TypedKeys.read` describes. Raises ValueError.
 
-    A shop whose REST API is behind a password of the site is refused. Both would have to be in the one `Authorization`
-    header of a request. WooCommerce takes keys from the URL too, but we send none there: servers log URLs, and the shop
-    repeats them in its `Link` header (woocommerce.md, REST).
+    The password of a whole site is read and not used: it and the keys would both have to be in the one `Authorization`
+    header of a request. So the keys work if the password does not cover the REST API. WooCommerce takes keys from the
+    URL too, but we send none there: servers log URLs, and the shop repeats them in its `Link` header (woocommerce.md,
+    REST).
     """
-    filled = {name: extra_config[name] for name in (TYPED_KEY, TYPED_SECRET, *TYPED_PASSWORD) if extra_config.get(name)}
+    given = {name: extra_config.get(name) for name in (TYPED_KEY, TYPED_SECRET, *TYPED_PASSWORD)}
+    filled = {name: value for name, value in given.items() if value is not None and value != ""}
     if not filled:
         return None
-    for name in TYPED_PASSWORD:
-        if name in filled:
-            wrong = "a request with WooCommerce's keys cannot also carry the site's password"
-            raise ValueError(f"extra_config.{name}: {wrong}; exempt /wp-json from the password, and leave this empty")
+    for name, value in filled.items():
+        fault = "must be a text" if not isinstance(value, str) else None
+        if fault := fault or (credential_fault(value) if name not in TYPED_PASSWORD else None):
+            raise ValueError(f"extra_config.{name}: {fault}")
     for name in (TYPED_KEY, TYPED_SECRET):
         if name not in filled:
             raise ValueError(f"extra_config.{name}: is missing")
-        if fault := credential_fault(filled[name]):
-            raise ValueError(f"extra_config.{name}: {fault}")
     key, secret = (Secret(trimmed(str(filled[name]))) for name in (TYPED_KEY, TYPED_SECRET))
     try:
         return WooCommerceSettings(store_url=store_id, consumer_key=key, consumer_secret=secret)

@@ -10,17 +10,22 @@ import hashlib
 import hmac
 from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
 from daemon.errors import ConfigError
 from daemon.model import Change, ExternalId, Kind, Secret
+from daemon.model.byte_order_mark import without_mark
 from daemon.platforms.base import Delivery
+from daemon.platforms.shared.rows import decode
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
 
 TOPIC, SIGNATURE = b"x-wc-webhook-topic", b"x-wc-webhook-signature"
+OF_DELIVERIES = b"x-wc-"
+"""Beginning of the names of headers that only deliveries have."""
+
 FORM = b"application/x-www-form-urlencoded"
 PING = b"webhook_id="
 LONGEST_PING = 40
@@ -49,12 +54,15 @@ _CONCERN_NOTHING = frozenset({"coupon", "action"})
 
 
 class _Body(Struct, frozen=True):
-    """The ids of a body. Only a variation has a product as its parent; orders have other parents."""
+    """The ids of a body. Only a variation has a product as its parent; orders have other parents.
+
+    A field beside the id may have any type: plugins change bodies, and a delivery that is refused is never sent again.
+    """
 
     id: Id | None = None
-    parent_id: int | None = None
-    type: str | None = None
-    code: str | None = None
+    parent_id: Any = None
+    type: Any = None
+    code: Any = None
 
 
 _BODY = msgspec.json.Decoder(_Body, strict=False)
@@ -80,9 +88,9 @@ class WooCommerceWebhooks:
         return hmac.compare_digest(b2a_base64(mac.digest(), newline=False), headers.get(SIGNATURE, b""))
 
     def is_ping(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
-        """Return True for the request by which a shop tries an address: `webhook_id=17` as a form, without a topic."""
+        """Return True for the request by which a shop tries an address: `webhook_id=17` as a form, without more."""
         form = headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == FORM
-        if not form or TOPIC in headers or SIGNATURE in headers or len(body) > LONGEST_PING:
+        if not form or len(body) > LONGEST_PING or any(name.startswith(OF_DELIVERIES) for name in headers):
             return False
         return body.startswith(PING) and body.removeprefix(PING).isdigit()
 
@@ -95,12 +103,12 @@ class WooCommerceWebhooks:
         if resource not in _KINDS:
             return Delivery(changes=(), scope=topic, known=resource in _CONCERN_NOTHING)
         try:
-            content = _BODY.decode(body)
+            content = decode(without_mark(body), _BODY)
         except RecursionError:
             raise ValueError("the body is nested too deeply") from None
         changes = _changes(_KINDS[resource], content)
         # The shop asks for its owner's rights when it builds a delivery: without them, all its deliveries are as empty.
-        broken = content.id is None and (content.code or "").endswith(CANNOT_VIEW)
+        broken = content.id is None and str(content.code).endswith(CANNOT_VIEW)
         return Delivery(changes=changes, scope=topic, registration_broken=broken)
 
 
@@ -110,5 +118,13 @@ def _changes(kind: Kind, content: _Body) -> tuple[Change, ...]:
             raise ValueError(f"the body names none of the {kind}")
         # The entity was deleted, or hidden from the webhook's owner, before the shop built the delivery.
         return ()
-    is_part = kind is Kind.PRODUCTS and content.type == "variation" and (content.parent_id or 0) > 0
-    return (Change(kind, ExternalId(str(content.parent_id if is_part else content.id))),)
+    parent = _parent(content) if kind is Kind.PRODUCTS and content.type == "variation" else None
+    return (Change(kind, ExternalId(str(parent or content.id))),)
+
+
+def _parent(variation: _Body) -> int | None:
+    """Return the id of a variation's product; None if there is none: reading the variation then leads to it."""
+    try:
+        return msgspec.convert(variation.parent_id, Id, strict=False)
+    except msgspec.ValidationError:
+        return None

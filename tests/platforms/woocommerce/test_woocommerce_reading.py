@@ -345,9 +345,11 @@ async def test_a_sweep_reads_open_and_trashed_orders_whatever_their_date() -> No
     shop.add_orders(2, status="completed")
     shop.add_orders(3, status="trash")
     shop.add_orders(4, status="on-hold", cart="")
+    shop.add_orders(5, status="on-hold")
+    shop.add_orders(6, status="pending")
     for order in shop.orders.values():
         order["date_modified_gmt"] = "2020-01-01T00:00:00"
-    assert ids(await sweep(shop, Kind.ORDERS)) == [1, 3]
+    assert ids(await sweep(shop, Kind.ORDERS)) == [1, 3, 5, 6]
 
 
 async def test_the_lines_of_a_refund_are_read_once_and_a_deleted_refund_is_noticed() -> None:

@@ -62,7 +62,12 @@ async def failure_of(response: httpx.Response) -> Failure:
         (answer(404, b"<html><title>Page not found</title>"), Retry, "no_rest_api", "permalinks other than Plain"),
         (answer(404, b'{"error":"no"}'), Retry, "foreign_json", ""),
         (answer(404), Retry, "empty", ""),
-        (answer(401, b"<h1>401</h1>", www_authenticate='Basic realm="x"'), Blocked, "foreign_401", "behind a password"),
+        (
+            answer(401, b"<h1>401</h1>", www_authenticate='Basic realm="x"'),
+            Blocked,
+            "basic_wall",
+            "behind a password",
+        ),
         (answer(401), Blocked, "foreign_401", "empty"),
         (own(401, "rest_not_logged_in"), Blocked, "api_restricted", "restricts the REST API"),
         (answer(400, b"<html>400 Request Header Or Cookie Too Large"), Retry, "web_page", ""),

@@ -32,3 +32,9 @@ async def test_every_recorded_ping_and_delivery_is_answered_200(autojump_clock: 
         assert whole.unequal == []
         kinds = (await whole.status())["kinds"]
         assert [kind["outbox"]["parked"] for kind in kinds.values()] == [0] * len(kinds)
+
+
+async def test_the_listener_takes_deliveries_of_8_mib(autojump_clock: MockClock) -> None:
+    """A product with the data of a page builder is over a MiB; what is refused counts as a failure in the shop."""
+    async with whole_daemon(trading_shop()) as whole:
+        assert whole.postman.routes().largest("/webhooks/test/sandbox") == 8 * 1024 * 1024

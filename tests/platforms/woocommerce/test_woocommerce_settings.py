@@ -23,6 +23,13 @@ from tests.platforms.woocommerce.recorded import settings
         ("https://example.com/?p=1", "https://example.com"),
         ("http://127.0.0.1:80/", "http://127.0.0.1"),
         ("http://[::1]:8080/", "http://[::1]:8080"),
+        ("https://MÜLLER.example/", "https://xn--mller-kva.example"),
+        ("https://xn--mller-kva.example", "https://xn--mller-kva.example"),
+        ("straße.example", "https://xn--strae-oqa.example"),
+        ("https://shop。example", "https://shop.example"),
+        ("https://shop_1.example", "https://shop_1.example"),
+        ("https://example.com/café/", "https://example.com/caf%C3%A9"),
+        ("https://example.com/caf%C3%A9", "https://example.com/caf%C3%A9"),
     ],
 )
 def test_the_address_has_one_spelling(text: str, address: str) -> None:
@@ -32,7 +39,12 @@ def test_the_address_has_one_spelling(text: str, address: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "http://shop.example.com", "ftp://x.com", "https://", "https://u:p@x.com", "https://x.com:y", "a b"],
+    [
+        *("", "http://shop.example.com", "ftp://x.com", "https://", "https://u:p@x.com", "https://x.com:y", "a b"),
+        *("https:/x.com", "https://a..com", f"https://{'a' * 64}.com", "https://-a.com", "https://a-.com"),
+        *("https://xn--zzzzzzzzzzzzzz9999.com", "https://999.1.1.1", "https://x.com\\y", "https://☃.com"),
+        *("https://[fe80::1%25eth0]", f"https://{'.'.join(['a' * 60] * 5)}"),
+    ],
 )
 def test_other_addresses_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^store_url: must"):

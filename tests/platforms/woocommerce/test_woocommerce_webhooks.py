@@ -90,6 +90,9 @@ LED_TO: Mapping[str, tuple[int, set[tuple[Kind, int]]]] = {
 NOT_DELIVERIES = {"webhooks/disable_trail", "webhooks/webhook_invalid_topic", "webhooks/webhook_object"}
 
 
+ODD: list[Any] = [0, None, "", -1, 3.5, [784], {}]
+
+
 def raw(headers: Mapping[str, str]) -> dict[bytes, bytes]:
     return {name.encode(): value.encode() for name, value in headers.items()}
 
@@ -164,6 +167,10 @@ def test_all_recorded_pings_are_pings() -> None:
             b"webhook_id=1",
         ),
         ({"content-type": FORM, "x-wc-webhook-signature": "AAAA"}, b"webhook_id=1"),
+        ({"content-type": FORM, "x-wc-webhook-source": "https://shop.example.com/"}, b"webhook_id=1"),
+        ({"content-type": FORM}, b"webhook_id=1\n"),
+        ({"content-type": FORM}, b"webhook_id=-1"),
+        ({"content-type": FORM}, "webhook_id=\u0661".encode()),
     ],
 )
 def test_anything_more_is_no_ping(headers: dict[str, str], body: bytes) -> None:
@@ -185,7 +192,15 @@ def test_a_signature_holds_for_the_raw_body_alone() -> None:
     [
         ("product.updated", {"id": "782"}, [(PRODUCT, "782")]),
         ("product.updated", {"id": 785, "type": "variation", "parent_id": 784}, [(PRODUCT, "784")]),
-        ("product.updated", {"id": 785, "type": "variation", "parent_id": 0}, [(PRODUCT, "785")]),
+        ("product.updated", {"id": 785, "type": "variation", "parent_id": "784"}, [(PRODUCT, "784")]),
+        # Reading the variation leads to its product.
+        *(
+            ("product.updated", {"id": 785, "type": "variation", "parent_id": parent}, [(PRODUCT, "785")])
+            for parent in ODD
+        ),
+        *(("product.updated", {"id": 5, "type": odd, "code": odd}, [(PRODUCT, "5")]) for odd in ODD),
+        ("product.updated", b'\xef\xbb\xbf{"id":5}', [(PRODUCT, "5")]),
+        ("product.updated", b'{"id":5,"name":"half of a character: \\ud83d"}', [(PRODUCT, "5")]),
         # A grouped product's parent is not its own product, and an order may have one.
         ("product.updated", {"id": 5, "type": "simple", "parent_id": 4}, [(PRODUCT, "5")]),
         ("order.updated", {"id": 5, "parent_id": 4}, [(ORDER, "5")]),
@@ -202,9 +217,10 @@ def test_bodies(topic: str, body: Any, led_to: list[tuple[Kind, str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "broken"), [("woocommerce_rest_cannot_view", True), ("woocommerce_rest_product_invalid_id", False)]
+    ("code", "broken"),
+    [("woocommerce_rest_cannot_view", True), ("woocommerce_rest_product_invalid_id", False), (7, False)],
 )
-def test_a_delivery_says_that_its_owner_has_lost_the_right(*, code: str, broken: bool) -> None:
+def test_a_delivery_says_that_its_owner_has_lost_the_right(*, code: Any, broken: bool) -> None:
     read = delivery("product.updated", {"code": code, "message": "", "data": {"status": 403}})
     assert (read.changes, read.registration_broken) == ((), broken)
     assert not delivery("product.updated", {"id": 1, "code": code}).registration_broken

@@ -88,7 +88,8 @@ def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
     unnamed = [line.name or line.id for line in raw.line_items if not (line.sku or "").strip()]
     issues += [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, line=line) for line in unnamed]
     placed = _moment(raw, "date_created_gmt", issues)
-    updated = _moment(raw, "date_modified_gmt", issues)
+    # Imported orders that were never saved again have no date of a change.
+    updated = placed if raw.date_modified_gmt is None else _moment(raw, "date_modified_gmt", issues)
     whole = None not in (cart, placed, updated) and not amiss
     value = Order(
         external_id=ExternalId(str(raw.id)),

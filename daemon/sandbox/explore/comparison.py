@@ -12,7 +12,7 @@ from daemon.sandbox.expectation.picture import Picture
 Row = dict[str, Any]
 
 ORDER = {"type": "State", "platform": "Order number", "pieces": "Pieces", "net": "Net total"}
-"""What of a purchase is shown, with its name."""
+"""The fields of a purchase that are shown, with their names."""
 
 
 def units_of(product_id: int, products: Picture) -> dict[int, str]:
@@ -59,9 +59,9 @@ def _row(what: str, store: str, sparklayer: str) -> Row:
 def _text(value: Any) -> str:
     """Return a value so that equal amounts are equal texts."""
     if isinstance(value, dict):
-        return "; ".join(f"{fate} {_pieces(parts)}" for fate, parts in value.items())
+        return "; ".join(f"{fate} {_quantities(parts)}" for fate, parts in value.items())
     return f"{value:.2f}" if isinstance(value, Decimal) else str(value)
 
 
-def _pieces(parts: dict[str, int]) -> str:
+def _quantities(parts: dict[str, int]) -> str:
     return ", ".join(f"{quantity} x {sku}" for sku, quantity in parts.items())

@@ -169,8 +169,8 @@ class Explorer(StandIn):
         customer = fields.known("customer", self._store.buyers(), "a trade customer")
         quantity = fields.whole("quantity", 1)
         fields.finish()
-        cart = str(uuid.uuid4())
-        self._site.state.purchases.place(cart, lines=[{"sku": sku, "quantity": quantity}])
+        cart, price = str(uuid.uuid4()), self._store.products()["prices"][sku] or 0
+        self._site.state.purchases.place(cart, lines=[{"sku": sku, "quantity": quantity, "price": str(price)}])
         self._store.place(customer, sku, quantity, cart)
         self._carts.append(cart)
         return Response(status=204)

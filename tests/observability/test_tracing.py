@@ -1,4 +1,4 @@
-"""Whether traces are on, and what keeps them off. `tests/e2e/test_tracing.py` has what they say."""
+"""The switch of the traces, and what keeps them off. `tests/e2e/test_tracing.py` has the spans."""
 
 import sys
 from collections.abc import Mapping

@@ -1,6 +1,5 @@
 """The demo as a person explores it: the real process, asked over HTTP, and commands beside it."""
 
-import json
 import re
 import signal
 import subprocess
@@ -84,7 +83,8 @@ async def test_edits_arrive_also_those_made_during_an_outage(demo: Demo) -> None
         await visitor.edit("/break", seconds=600)
         await visitor.edit("/edit/title", product=product, title="Renamed in the dark")
         await visitor.edit("/order", product=product, unit=unit, customer=customer, quantity=2)
-        await trio.to_thread.run_sync(until_it_waits, demo)
+        await until_it_waits(demo)
+        assert "blocked" in await trio.to_thread.run_sync(command, demo, "status")
         view = await visitor.view(product)
         assert (title(view)["sparklayer"], view["orders"][0]["rows"][1]["sparklayer"]) == ("Renamed by hand", "")
         assert view["down_seconds"] > 0
@@ -101,13 +101,17 @@ async def test_edits_arrive_also_those_made_during_an_outage(demo: Demo) -> None
     assert not demo.config.parent.exists()
 
 
-def until_it_waits(demo: Demo) -> None:
-    """Return when `status`, with the configuration of the demo, tells that changes wait for SparkLayer."""
-    while True:
-        connection = json.loads(command(demo, "status", "--json"))["connections"][0]
-        waiting = [connection["kinds"][kind]["outbox"]["live"] for kind in ("products", "orders")]
-        if connection["blocked"] and all(waiting):
-            return
+async def until_it_waits(demo: Demo) -> None:
+    """Return when the daemon says that changes wait for SparkLayer."""
+    headers = {"Authorization": f"Bearer {demo.token}"}
+    async with httpx.AsyncClient(base_url=demo.page, headers=headers, trust_env=False) as client:
+        with trio.fail_after(TIMEOUT):
+            while True:
+                connection = (await client.get("/admin/status")).json()["connections"][0]
+                waiting = [connection["kinds"][kind]["outbox"]["live"] for kind in ("products", "orders")]
+                if connection["blocked"] and all(waiting):
+                    return
+                await trio.sleep(GLANCE)
 
 
 def command(demo: Demo, *words: str) -> str:

@@ -117,6 +117,7 @@ class Intake:
     def __init__(self) -> None:
         endpoint = Endpoint(
             connection_id=ConnectionId(1),
+            site=Site("live", "bench"),
             reader=Reader(),
             kinds=tuple(Kind),
             max_delivery_bytes=0,

@@ -68,6 +68,7 @@ from daemon.observability.collector import freeze
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.observability.service_manager import keep_informed
+from daemon.observability.tracing import Tracing, open_tracing
 from daemon.page.page import Page
 from daemon.platforms import load_platforms
 from daemon.platforms.apps import App
@@ -156,11 +157,12 @@ async def serve(
     metrics = Metrics()
     metrics.build(__version__, "postgresql" if isinstance(settings.database.place, Secret) else "sqlite")
     async with (
+        open_tracing() as tracing,
         open_database(settings.database.place, metrics.storage_commit) as database,
         _open_wakeups(settings) as wakeups,
     ):
         daemon = await compose(
-            settings, database, metrics, tenure=_tenure(settings, database, metrics), wakeups=wakeups
+            settings, database, metrics, tenure=_tenure(settings, database, metrics), wakeups=wakeups, tracing=tracing
         )
         registry = daemon.lifecycle.registry
         if len(settings.security.secret_keys) > 1:
@@ -169,12 +171,8 @@ async def serve(
         routes = Routes.of(build_routes(daemon, settings), metrics)
         served = AccessLog(routes) if settings.logging.level == "debug" else routes
         server = Server(served.answer, served.refuse, largest=routes.largest, overrun=daemon.intake.overrun)
-        reloading = Reloading(
-            lifecycle=daemon.lifecycle,
-            routes=routes,
-            routes_of=partial(build_routes, daemon),
-            apps_of=partial(_apps, platforms=registry.platforms),
-        )
+        routes_of, apps_of = partial(build_routes, daemon), partial(_apps, platforms=registry.platforms)
+        reloading = Reloading(lifecycle=daemon.lifecycle, routes=routes, routes_of=routes_of, apps_of=apps_of)
         notifier = build_notifier(
             settings,
             storage=database,
@@ -272,6 +270,7 @@ async def compose(
     knows: Callable[[Site, ApiKey], Awaitable[bool | None]] | None = None,
     attempt: Callable[[Site, KnownStore], Awaitable[Failure | None]] | None = None,
     now: Callable[[], float] | None = None,
+    tracing: Tracing | None = None,
 ) -> Daemon:
     """Build the parts; no connection is started.
 
@@ -283,7 +282,9 @@ async def compose(
     fingerprint = await load_fingerprint(database, vault)
     tenure = tenure or Alone(database)
     now = now or tenure.now
-    factory = ConnectionFactory(registry=registry, fingerprint=fingerprint, metrics=metrics, now=tenure.now)
+    factory = ConnectionFactory(
+        registry=registry, fingerprint=fingerprint, metrics=metrics, tracing=tracing, now=tenure.now
+    )
     supervisor = Supervisor()
     teardown = Teardown(factory, supervisor, now)
     lifecycle = Lifecycle(
@@ -309,6 +310,7 @@ async def compose(
         last_webhooks=LastWebhooks(storage=database, now=now),
         reread=following.look_again,
         now=now,
+        tracing=tracing,
     )
     guests = Guests(factory=factory, supervisor=supervisor)
     events = Events(storage=database, supervisor=supervisor, following=following)

@@ -4,10 +4,10 @@ The store is one of BigCommerce or WooCommerce; see `daemon.cli.demo_shops` for 
 
 It runs over real HTTP and a real database file: full syncs of the AdventureWorks company, with its products, customers
 and orders; a second round that writes nothing; and a few edits that arrive by webhook. Code independent of the daemon
-checks every claim against both sides. A claim that fails ends the demo with exit code 1.
+checks every claim against both sides. A claim that fails ends the demo with exit code 1. Then a person may explore it:
+see `daemon.cli.demo_exploring` and `daemon.sandbox.explore`.
 """
 
-import secrets
 import signal
 import socket
 import sys
@@ -24,25 +24,17 @@ from attrs import frozen
 from daemon import app
 from daemon.cli import stopping
 from daemon.cli.client import Daemon, RefusedError, UnreachableError, latest_run
+from daemon.cli.demo_exploring import ENV, INVITATION, open_browser, welcome, write_settings
 from daemon.cli.demo_shops import SHOPS, DemoShop, open_demo_shop
 from daemon.cli.progress import progress
-from daemon.config import (
-    ConnectionSettings,
-    DatabaseSettings,
-    ListenerSettings,
-    SecuritySettings,
-    Settings,
-    SparkLayerSettings,
-)
 from daemon.errors import raise_config_error
-from daemon.model import Secret
 from daemon.observability.logging import configure
 from daemon.sandbox import SparkLayer, SparkLayerOptions
 from daemon.sandbox.expectation import all_differences, held
+from daemon.sandbox.explore import open_explorer
 
 T = TypeVar("T")
 
-ENV = "test"
 KINDS = ("store", "products", "customers", "orders")
 LOGGED = ("products", "customers")
 PACE = 100.0
@@ -53,11 +45,6 @@ TIMEOUT = 30.0
 
 LOOK_SECONDS = 0.02
 
-WHERE_TO_LOOK = """
-It keeps running; stop it with Ctrl-C. Meanwhile look at
-  {0}/metrics
-  curl -H "Authorization: Bearer {1}" {0}/admin/status"""
-
 
 class DemoFailedError(Exception):
     """A claim of the demo does not hold."""
@@ -65,27 +52,31 @@ class DemoFailedError(Exception):
 
 @click.command()
 @click.option("--exit", "exit_when_done", is_flag=True, help="End after the last change has arrived.")
+@click.option("--explore", is_flag=True, help="Leave out the figures: explore at once.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port.")
 @click.option(
     "--platform", type=click.Choice(SHOPS), default=SHOPS[0], show_default=True, help="Platform of the store."
 )
 @click.option("--few", is_flag=True, help="Only a few of the products, customers and orders.")
 @click.pass_context
-def demo(ctx: click.Context, port: int, platform: str, *, exit_when_done: bool, few: bool) -> None:
+def demo(ctx: click.Context, port: int, platform: str, *, exit_when_done: bool, explore: bool, few: bool) -> None:
     """Show everything on this machine: no account and no settings are needed.
 
-    Starts a sample store, a stand-in for SparkLayer, and the daemon between them. Runs until Ctrl-C.
+    Starts a sample store, a stand-in for SparkLayer, and the daemon between them. After the figures you can edit the
+    store yourself, until Ctrl-C.
     """
+    if exit_when_done and explore:
+        raise click.UsageError("--exit and --explore exclude each other.")
     with stopping.exiting():
-        code = main(exit_when_done=exit_when_done, port=port, platform=platform, few=few)
+        code = main(exit_when_done=exit_when_done, explore=explore, port=port, platform=platform, few=few)
     ctx.exit(code)
 
 
-def main(*, exit_when_done: bool, port: int, platform: str = SHOPS[0], few: bool = False) -> int:
+def main(*, exit_when_done: bool, explore: bool = False, port: int, platform: str = SHOPS[0], few: bool = False) -> int:
     """Run the demo; return 0 if every claim holds. Raises ConfigError if the port is in use."""
     configure("warning")
     try:
-        trio.run(partial(_demo, exit_when_done=exit_when_done, port=port, platform=platform, few=few))
+        trio.run(partial(_demo, exit_when_done=exit_when_done, explore=explore, port=port, platform=platform, few=few))
     except KeyboardInterrupt:
         return 0
     except BaseExceptionGroup as group:  # nurseries wrap the error that ends them; other errors are raised again
@@ -105,7 +96,7 @@ def _show(text: str) -> None:
     print(text, flush=True)
 
 
-async def _demo(*, exit_when_done: bool, port: int, platform: str, few: bool) -> None:
+async def _demo(*, exit_when_done: bool, explore: bool, port: int, platform: str, few: bool) -> None:
     with (
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
         stopping.announced(signal.SIGINT, signal.SIGTERM),
@@ -115,49 +106,37 @@ async def _demo(*, exit_when_done: bool, port: int, platform: str, few: bool) ->
             open_demo_shop(platform, SparkLayerOptions(rate=PACE, burst=20), few=few) as (shop, site),
             trio.open_nursery() as nursery,
         ):
-            token = Secret(secrets.token_urlsafe())
-            settings = _settings(shop, site, Path(folder) / "demo.db", port or free_port(), token)
+            file, settings = write_settings(Path(folder), shop, site, port or free_port())
             stop = trio.Event()
             host, bound = await nursery.start(app.serve, settings, stop)
             stage = _Stage(shop=shop, site=site, daemon=Daemon(settings.listener))
             async with trio.open_nursery() as show:  # it ends before the daemon, because it still calls it
                 show.start_soon(_end_at_signal, signals, show.cancel_scope)
-                _show(f"The daemon listens on http://{host}:{bound}, its database is {settings.database.path}.\n")
-                await stage.play()
+                page = f"http://{host}:{bound}"
+                _show(f"The daemon listens on {page}, its database is {settings.database.path}.\n")
                 if not exit_when_done:
-                    _show(WHERE_TO_LOOK.format(f"http://{host}:{bound}", token.reveal()))
-                    await trio.sleep_forever()
+                    _show(welcome(file, settings))
+                    show.start_soon(open_browser, page)
+                if not explore:
+                    await stage.play()
+                if not exit_when_done:
+                    await _explore(shop, site, page)
                 show.cancel_scope.cancel()
             stop.set()
+
+
+async def _explore(shop: DemoShop, site: SparkLayer, page: str) -> None:
+    """Let a person edit the store, until cancelled."""
+    # Not earlier: an edit during the acts would make their comparisons fail.
+    async with open_explorer(shop.explored, site, page=page) as url:
+        _show(INVITATION.format(url=url))
+        await open_browser(url)
+        await trio.sleep_forever()
 
 
 async def _end_at_signal(signals: AsyncIterator[int], show: trio.CancelScope) -> None:
     await anext(signals)
     show.cancel()
-
-
-def _settings(shop: DemoShop, site: SparkLayer, database: Path, port: int, token: Secret) -> Settings:
-    return Settings(
-        listener=ListenerSettings(
-            port=port,
-            public_url=f"http://127.0.0.1:{port}",
-            admin_token=token,
-            metrics_open=True,
-        ),
-        database=DatabaseSettings(url=f"sqlite:///{database}"),
-        sparklayer=SparkLayerSettings(test_url=site.url, live_url=site.url),
-        security=SecuritySettings(secret_keys=(Secret(secrets.token_urlsafe(32)),)),
-        connections=(
-            ConnectionSettings(
-                site_env=ENV,
-                site_id=site.site_id,
-                client_id=site.client_id,
-                client_secret=Secret(site.client_secret),
-                platform=shop.platform,
-                store=shop.settings,
-            ),
-        ),
-    )
 
 
 def free_port() -> int:
@@ -178,8 +157,6 @@ class _Stage:
     async def play(self) -> None:
         """Show all acts in order. Raises DemoFailedError."""
         carts = self.shop.carts()
-        for cart in carts:
-            self.site.state.purchases.place(cart)
         products, variants, customers, orders = self.shop.counts
         _show(
             f"The store has {products} products with {variants} variants, {customers}"

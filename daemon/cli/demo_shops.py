@@ -5,19 +5,18 @@ async with open_demo_shop("woocommerce", options, few=False) as (shop, site): ..
 
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from attrs import frozen
 
-from daemon.model import Secret
-from daemon.platforms import load_platforms
 from daemon.sandbox import BigCommerce, Shop, SparkLayer, SparkLayerOptions, Store, WooCommerce, open_sandbox, samples
 from daemon.sandbox.bigcommerce.founding import found as found_store
 from daemon.sandbox.bigcommerce.records import Variant
 from daemon.sandbox.company import WHOLESALE, Company
 from daemon.sandbox.expectation import woocommerce as of_woocommerce
 from daemon.sandbox.expectation.products import PRICE_LIST
+from daemon.sandbox.explore import BigCommerceStore, ExploredStore, WooCommerceStore
 from daemon.sandbox.opening import open_sparklayer, open_woocommerce
 from daemon.sandbox.woocommerce.founding import B2B_ROLE
 from daemon.sandbox.woocommerce.founding import found as found_shop
@@ -59,8 +58,13 @@ class DemoShop(Protocol):
         ...
 
     @property
-    def settings(self) -> Any:
-        """Settings that connect to it."""
+    def settings(self) -> Mapping[str, str]:
+        """Settings that connect to it, by name."""
+        ...
+
+    @property
+    def explored(self) -> ExploredStore:
+        """The shop as a person edits it."""
         ...
 
     def carts(self) -> Sequence[str]:
@@ -102,14 +106,19 @@ class BigCommerceDemo:
         return self.stand_in.statistics.total
 
     @property
-    def settings(self) -> Any:
-        """Settings that connect to it."""
-        return load_platforms()[self.platform].settings(
-            api_url=self.stand_in.url,
-            store_hash=self.stand_in.store_hash,
-            access_token=Secret(self.stand_in.access_token),
-            client_secret=Secret(self.stand_in.client_secret),
-        )
+    def settings(self) -> Mapping[str, str]:
+        """Settings that connect to it, by name."""
+        return {
+            "api_url": self.stand_in.url,
+            "store_hash": self.stand_in.store_hash,
+            "access_token": self.stand_in.access_token,
+            "client_secret": self.stand_in.client_secret,
+        }
+
+    @property
+    def explored(self) -> ExploredStore:
+        """The shop as a person edits it."""
+        return BigCommerceStore(self.state)
 
     def carts(self) -> Sequence[str]:
         """Return the carts of orders that came from SparkLayer."""
@@ -175,14 +184,19 @@ class WooCommerceDemo:
         return self.stand_in.statistics.total
 
     @property
-    def settings(self) -> Any:
-        """Settings that connect to it."""
-        return load_platforms()[self.platform].settings(
-            store_url=self.stand_in.url,
-            consumer_key=Secret(self.stand_in.key.consumer_key),
-            consumer_secret=Secret(self.stand_in.key.consumer_secret),
-            webhook_secret=Secret(uuid.uuid4().hex),
-        )
+    def settings(self) -> Mapping[str, str]:
+        """Settings that connect to it, by name."""
+        return {
+            "store_url": self.stand_in.url,
+            "consumer_key": self.stand_in.key.consumer_key,
+            "consumer_secret": self.stand_in.key.consumer_secret,
+            "webhook_secret": uuid.uuid4().hex,
+        }
+
+    @property
+    def explored(self) -> ExploredStore:
+        """The shop as a person edits it."""
+        return WooCommerceStore(self.state)
 
     def carts(self) -> Sequence[str]:
         """Return the carts of orders that came from SparkLayer."""
@@ -233,8 +247,18 @@ class WooCommerceDemo:
 async def open_demo_shop(
     platform: str, site: SparkLayerOptions, *, few: bool
 ) -> AsyncIterator[tuple[DemoShop, SparkLayer]]:
-    """Open a platform's shop, with `few` of an excerpt of the sample company, and a site beside it."""
+    """Open a platform's shop, with `few` of an excerpt of the sample company, and a site that has its carts."""
     company: Company = samples.excerpt() if few else samples.adventureworks()
+    async with _opened(platform, site, company) as (shop, sparklayer):
+        for cart in shop.carts():
+            sparklayer.state.purchases.place(cart)
+        yield shop, sparklayer
+
+
+@contextlib.asynccontextmanager
+async def _opened(
+    platform: str, site: SparkLayerOptions, company: Company
+) -> AsyncIterator[tuple[DemoShop, SparkLayer]]:
     if platform == "bigcommerce":
         async with open_sandbox(store=found_store(company), sparklayer=site) as sandbox:
             yield BigCommerceDemo(sandbox.bigcommerce), sandbox.sparklayer

@@ -22,6 +22,7 @@ from daemon.errors import Failure, Retry
 from daemon.listener.webhooks import Endpoint
 from daemon.model import ApiKey, Connection, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics
+from daemon.observability.tracing import Tracing
 from daemon.platforms.adapter_state import AdapterState, MemoryAdapterState
 from daemon.platforms.base import Platform
 from daemon.sparklayer import SparkLayer
@@ -64,6 +65,7 @@ class ConnectionFactory:
     registry: Registry
     fingerprint: Fingerprint
     metrics: Metrics
+    tracing: Tracing | None = None
     now: Callable[[], float] = time.time
     _slots: trio.Semaphore = field(init=False, factory=lambda: trio.Semaphore(AT_ONCE))
     """Limits the readings that close gaps, of all connections together."""
@@ -83,6 +85,7 @@ class ConnectionFactory:
             now=self.now,
             chance=random.Random(),  # noqa: S311  jitter is no secret
             pause=Pause(connection.site),
+            tracing=self.tracing,
         )
         return ConnectionRunner(context, self.destination(connection.site), self._slots)
 
@@ -109,6 +112,7 @@ class ConnectionFactory:
         options, platform = self.options(connection.site), self.registry.platforms[connection.platform]
         return Endpoint(
             connection_id=connection.id,
+            site=connection.site,
             reader=platform.reader(connection.store),
             kinds=self.kinds(connection.platform),
             max_delivery_bytes=platform.max_delivery_bytes,

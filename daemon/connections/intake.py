@@ -17,6 +17,7 @@ from daemon.engine.supervisor import Supervisor
 from daemon.errors import Invalid, NotFound, Paused
 from daemon.listener.webhooks import Endpoint
 from daemon.model import Change, ConnectionId, Kind, Lane, RunId, Site
+from daemon.observability.tracing import Tracing
 from daemon.storage import connections, full_syncs, outbox
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Start
@@ -38,6 +39,7 @@ class Intake:
     last_webhooks: LastWebhooks
     reread: Callable[[Site], Awaitable[Endpoint | None]]
     now: Callable[[], float] = time.time
+    tracing: Tracing | None = None
 
     def find(self, site: Site) -> Endpoint | None:
         """Return where a site's webhooks go; None when it is not known to be connected."""
@@ -60,6 +62,8 @@ class Intake:
             debounce_max=endpoint.debounce_max,
         )
         await self.storage.write(outbox.record, call)
+        if self.tracing is not None:
+            self.tracing.recorded(endpoint.site, wanted, call.now, self.now())
         runner = self.supervisor.find(endpoint.connection_id)
         if runner is not None:
             runner.context.deliveries.arrived(wanted)

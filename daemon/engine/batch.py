@@ -19,6 +19,8 @@ class Batch:
 
     claims: dict[ExternalId, Claim]
     lane: Lane
+    claimed_at: float
+    """Time (seconds since the epoch) at which the batch was begun."""
     background: trio.Nursery | None = None
     refreshing: frozenset[ExternalId] = frozenset()
     """Entities that are written even if the ledger says that SparkLayer has them."""
@@ -42,6 +44,8 @@ class Batch:
     """Entities still worked on in the background: their outcomes are not final before they come in."""
     came_in: Signal = field(factory=Signal)
     settled: set[ExternalId] = field(factory=set)
+    push_at: dict[ExternalId, float] = field(factory=dict)
+    """Time at which the reading of an entity was over."""
 
     @property
     def nursery(self) -> trio.Nursery:
@@ -65,6 +69,7 @@ class Batch:
         self.removing |= part.removing
         self.wanted |= part.wanted
         self.missing |= part.missing
+        self.push_at |= part.push_at
 
     def ready(self) -> dict[ExternalId, Outcome]:
         """Return the outcomes that are final and not settled yet."""

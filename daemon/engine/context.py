@@ -24,6 +24,7 @@ from daemon.model import Change, Connection, ExternalId, Kind, Lane
 from daemon.model.outcome import Result
 from daemon.observability.metrics import Metrics
 from daemon.observability.tally import Tally
+from daemon.observability.tracing import Tracing
 from daemon.platforms.base import Platform, PlatformType
 from daemon.sparklayer import SparkLayer
 from daemon.storage.database import Storage
@@ -138,6 +139,7 @@ class ConnectionContext:
     now: Callable[[], float]
     chance: random.Random
     pause: Pause
+    tracing: Tracing | None = None
     guest: bool = False
     """True if another process may work on the connection: this one then only reads."""
     tally: Tally = field(factory=Tally)

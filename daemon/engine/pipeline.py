@@ -24,6 +24,7 @@ from daemon.errors import Blocked, Failure, Forbidden, Retry
 from daemon.issues import bounded, shortened
 from daemon.model import ExternalId, Lane, VariantId
 from daemon.model.outcome import IssueRow, Outcome, Result
+from daemon.observability.tracing import Attempt
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
@@ -38,6 +39,9 @@ MOST_ATTEMPTS = 400
 """About 48 hours of retries, as long as platforms retry their own webhooks."""
 
 MOST_BROKEN_ATTEMPTS = 10
+
+BLOCKED = "blocked"
+"""An attempt that a blocked side ended, in the traces: it settles nothing, so it is no `Result`."""
 
 log = structlog.get_logger()
 
@@ -69,7 +73,8 @@ class Pipeline:
         # A list, because an exception that leaves a nursery comes out in a group.
         errors: list[Exception] = []
         async with trio.open_nursery() as nursery:
-            batch = Batch({claim.external_id: claim for claim in claims}, lane, nursery, refreshing)
+            by_id = {claim.external_id: claim for claim in claims}
+            batch = Batch(by_id, lane, self._context.now(), nursery, refreshing)
             try:
                 await self._carry(batch)
             except Exception as error:  # noqa: BLE001  raised again below, as itself and not in a group
@@ -93,6 +98,7 @@ class Pipeline:
         else:
             await self._reader.read(batch, contents, facts)
             await self._restore(batch)
+            batch.push_at = dict.fromkeys(batch.claims, self._context.now())
             await self._brake(batch)
             await self._writer.write(batch)
         await self._settle(batch)
@@ -106,7 +112,7 @@ class Pipeline:
 
     async def fail(self, claim: Claim, lane: Lane, error: Exception) -> None:
         """Settle an entity that broke its batch by a bug of ours."""
-        batch = Batch({claim.external_id: claim}, lane)
+        batch = Batch({claim.external_id: claim}, lane, self._context.now())
         batch.fail(claim.external_id, error)
         await self._settle(batch)
 
@@ -114,7 +120,7 @@ class Pipeline:
         """Return what would be sent for an entity now, and why. Sends nothing. Raises the failures of either side."""
         context = self._context
         claim = Claim(external_id, 0, None, 0, context.now())
-        batch = Batch({external_id: claim}, Lane.LIVE)
+        batch = Batch({external_id: claim}, Lane.LIVE, context.now())
         facts = await context.facts()
         await self._reader.read(batch, {}, facts)
         if self._writer.partial and external_id in batch.mapped and batch.mapped[external_id].value is None:
@@ -147,9 +153,10 @@ class Pipeline:
     async def _follow(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
         """Go on with an entity whose read was late: the batch has gone on without it."""
         claims = {external_id: batch.claims[external_id]}
-        alone = Batch(claims, batch.lane, batch.nursery, batch.refreshing & claims.keys())
+        alone = Batch(claims, batch.lane, batch.claimed_at, batch.nursery, batch.refreshing & claims.keys())
         await self._reader.map(alone, external_id, entity, facts)
         await self._restore(alone)
+        alone.push_at[external_id] = self._context.now()
         await self._brake(alone)
         await self._writer.write(alone)
         while alone.late:
@@ -235,12 +242,14 @@ class Pipeline:
         context, now, site = self._context, self._context.now(), self._context.connection.site
         done: dict[Claim, Outcome] = {}
         again, issues, ready, entries = [], {}, batch.ready(), list[HistoryEntry]()
+        results: dict[ExternalId, str] = {}
         self.settling(batch, ready)
         for external_id, outcome in ready.items():
             claim, result = batch.claims[external_id], outcome.result
             if isinstance(outcome.failure, Blocked) and not isinstance(outcome.failure, Forbidden):
                 # The attempt does not count: the row stays, and is claimed again when the pause ends.
                 context.block(self.kind, outcome.failure)
+                results[external_id] = BLOCKED
                 continue
             if outcome.failure is not None:
                 again.append(self._retry_later(claim, outcome, now))
@@ -254,6 +263,7 @@ class Pipeline:
                 if issue := self._issue(batch.mapped.get(external_id), outcome):
                     issues[external_id] = issue
                 context.metrics.pushed(site, self.kind, batch.lane, age_if_known(claim.first_queued_at, now))
+            results[external_id] = result
             unasked = batch.lane is Lane.BACKFILL and claim.run is None
             context.note_result(self.kind, external_id, result, unasked=unasked)
             if result in IN_HISTORY:
@@ -281,6 +291,7 @@ class Pipeline:
         )
         self._kind_state.page_cache.settling([claim.external_id for claim in done])
         await context.storage.write(settle, settlement)
+        self._trace(batch, results, now)
         batch.settled.update(ready)
         batch.wanted.clear()
         batch.missing.clear()
@@ -288,6 +299,31 @@ class Pipeline:
         self._kind_state.wake()
         self._kind_state.progress.set()
         self._kind_state.report.set()
+
+    def _trace(self, batch: Batch, results: Mapping[ExternalId, str], settle_at: float) -> None:
+        """Hand attempts that are settled to the traces, if those are on."""
+        if (tracing := self._context.tracing) is None:
+            return
+        settled_at = self._context.now()
+        for external_id, result in results.items():
+            claim = batch.claims[external_id]
+            tracing.attempted(
+                Attempt(
+                    site=self._context.connection.site,
+                    kind=self.kind,
+                    lane=batch.lane,
+                    external_id=external_id,
+                    queued_at=claim.first_queued_at,
+                    number=claim.attempts + 1,
+                    outcome=result,
+                    failed=batch.outcomes[external_id].failure is not None,
+                    reason=_reason(batch, external_id),
+                    claimed_at=batch.claimed_at,
+                    push_at=batch.push_at.get(external_id),
+                    settle_at=settle_at,
+                    settled_at=settled_at,
+                )
+            )
 
     def _retry_later(self, claim: Claim, outcome: Outcome, now: float) -> RetryLater:
         # The text may quote personal data, so it is stored encrypted; the log has the reason only.

@@ -55,6 +55,7 @@ class Endpoint:
     """
 
     connection_id: ConnectionId
+    site: Site
     reader: WebhookReader
     kinds: Collection[Kind]
     max_delivery_bytes: int

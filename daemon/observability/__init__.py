@@ -1,4 +1,4 @@
-"""Metrics (`metrics`) and log lines (`logging`) for operators.
+"""Metrics (`metrics`), log lines (`logging`) and traces (`tracing`) for operators.
 
-Both are sinks: they decide nothing, and neither a secret nor an entity's data ever passes through them.
+All are sinks: they decide nothing, and neither a secret nor an entity's data ever passes through them.
 """

@@ -6,7 +6,8 @@
     POST   /_sandbox/outage             {"down": true}
     DELETE /_sandbox/faults             take all rules away and end an outage
 
-Each stand-in adds controls of its own. A request that cannot be understood is answered 400 with one line.
+Each stand-in adds controls of its own. A request that cannot be understood is answered 400 with one line. A browser's
+is refused: any page in it can send one to loopback.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,6 +40,8 @@ class StandIn:
 
     def control(self, request: Request) -> Response:
         """Answer a request below `/_sandbox/`."""
+        if "origin" in request.headers:
+            return text("not for browsers", 403)
         match = self._controls.find(request.method, request.path)
         if match is None:
             return text("no such control", 404)

@@ -20,7 +20,17 @@ names = lambda: [name for name, module in sys.modules.items() if module is not N
 atexit.register(lambda: print("modules", json.dumps(names()), file=sys.stderr))
 runpy.run_module("daemon", run_name="__main__", alter_sys=True)
 """
-NEVER = {"rich", "pygments", "alembic", "mako", "httpx._main", "psycopg", "sqlalchemy.dialects.postgresql"}
+NEVER = {
+    "rich",
+    "pygments",
+    "alembic",
+    "mako",
+    "httpx._main",
+    "opentelemetry",
+    "requests",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql",
+}
 """For the daemon on SQLite, with its database new or as it left it."""
 
 NOT_FOR_A_COMMAND = NEVER | {

@@ -136,6 +136,7 @@ class OpenHarness(Protocol):
         more: str = "",
         start: bool = True,
         database: Secret | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> contextlib.AbstractAsyncContextManager[ProcessHarness]:
         """Open it, with a started and ready daemon unless told otherwise."""
         ...
@@ -152,10 +153,11 @@ async def open_harness(
     more: str = "",
     start: bool = True,
     database: Secret | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[ProcessHarness]:
     """Open both stand-ins, with a small store unless another is given, and the daemon between them.
 
-    Its database is a file, unless the URL of another is given.
+    Its database is a file, unless the URL of another is given. `environment` has variables of its own.
 
     The keys may write global settings unless told otherwise: a refusal is asked for twice, which takes seconds.
     """
@@ -165,7 +167,7 @@ async def open_harness(
         for faults in (sandbox.bigcommerce.faults, sandbox.sparklayer.faults):
             faults.add("*", call(lambda _: _wake(called)), after_effect=True)
         text = settings(sandbox, port, database or folder / "ignite-sync.db", sync=sync, more=more)
-        async with Process(folder, text, port) as process:
+        async with Process(folder, text, port, environment=environment) as process:
             if start:
                 await process.start()
             yield ProcessHarness(sandbox=sandbox, process=process, called=called)

@@ -178,7 +178,13 @@ class Anybody:
             BigCommerceSettings(store_hash="x", access_token=Secret("x"), webhook_secret=Secret("unguessed"))
         )
         endpoint = Endpoint(
-            connection_id=ConnectionId(1), reader=reader, kinds=(), max_delivery_bytes=0, debounce=0.0, debounce_max=0.0
+            connection_id=ConnectionId(1),
+            site=Site("live", "jones"),
+            reader=reader,
+            kinds=(),
+            max_delivery_bytes=0,
+            debounce=0.0,
+            debounce_max=0.0,
         )
         metrics, take = Metrics(), self.take
         find = {Site("live", "jones"): endpoint}.get

@@ -57,6 +57,7 @@ class Reader:
 
 ENDPOINT = Endpoint(
     connection_id=ConnectionId(7),
+    site=SITE,
     reader=Reader(),
     kinds=(Kind.PRODUCTS,),
     max_delivery_bytes=LARGEST,

@@ -45,6 +45,15 @@ async def test_an_order_that_cannot_be_understood_is_refused(harness: Any, path:
     assert answer.status_code == status
 
 
+async def test_a_browser_cannot_steer(harness: Any) -> None:
+    async with harness() as running:
+        for url in (running.sandbox.bigcommerce.url, running.sandbox.sparklayer.url):
+            foreign = {"origin": "https://shop.example"}
+            answer = await running.site("POST", f"{url}/_sandbox/outage", {"down": True}, headers=foreign)
+            assert answer.status_code == 403
+        assert not running.sandbox.sparklayer.faults.down
+
+
 async def test_faults_statistics_and_outages_over_http(harness: Any) -> None:
     async with harness() as running:
         control = f"{running.sandbox.sparklayer.url}/_sandbox"

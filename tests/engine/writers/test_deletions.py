@@ -54,8 +54,8 @@ async def test_the_stock_of_a_deleted_product_is_gone_from_sparklayer(autojump_c
 async def test_a_customer_that_is_archived_and_still_shown_is_let_go_at_last(autojump_clock: MockClock) -> None:
     """SparkLayer archives a company's primary customer; that it no longer shows it is not documented."""
 
-    async def shown(request: Request, response: Response) -> Response | None:
-        return archived if request.method == "GET" and response.status == 404 else None
+    async def shown(_request: Request, response: Response | None) -> Response | None:
+        return archived if response is not None and response.status == 404 else None
 
     async with open_bench(kind=Kind.CUSTOMERS) as bench:
         await put(bench, customer("1"), customer("2"))

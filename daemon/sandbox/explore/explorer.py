@@ -1,0 +1,203 @@
+"""The page's HTTP interface.
+
+    GET  /                          the page itself, and its two files
+    GET  /choices                   {"page", "products": [{"id", "title"}], "customers": [{"id", "name"}]}
+    GET  /view?product=ID           {"product": {"units", "rows"}, "orders": [{"rows"}], "down_seconds"}
+    POST /edit/title                {"product", "title"}
+    POST /edit/price                {"product", "unit", "price"}
+    POST /edit/stock                {"product", "unit", "stock"}
+    POST /order                     {"product", "unit", "customer", "quantity"}
+    POST /break                     {"seconds"}: SparkLayer does not answer for that long; 0 ends it
+
+An edit is answered 204, or 400 {"field", "message"}. Any page in the same browser can send requests to loopback, so
+what names another host or another origin is refused, and an edit must be JSON, which no foreign form can send.
+"""
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from daemon.sandbox.control import StandIn
+from daemon.sandbox.expectation.orders import held_purchase
+from daemon.sandbox.expectation.products import held
+from daemon.sandbox.explore.comparison import order_rows, product_rows, units_of
+from daemon.sandbox.explore.fields import Fields, refusal
+from daemon.sandbox.explore.stores import ExploredStore
+from daemon.sandbox.message import Refused, Request, Response, json, text
+from daemon.sandbox.router import Match, Router, route
+from daemon.sandbox.sparklayer import SparkLayer
+
+STATIC = Path(__file__).parent / "static"
+FILES: Mapping[str, str] = {
+    "/": "text/html; charset=utf-8",
+    "/explore.js": "text/javascript; charset=utf-8",
+    "/explore.css": "text/css; charset=utf-8",
+}
+"""The files of the page, with their types."""
+
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+}
+
+TITLE = 250
+"""Most characters of a title in BigCommerce."""
+LONGEST_BREAK = 600
+SHOWN_ORDERS = 5
+
+
+class Explorer(StandIn):
+    """Lets a person edit `store`, and see what `site` holds. `page` is the address of the operators' page."""
+
+    def __init__(self, store: ExploredStore, site: SparkLayer, page: str, url: str, nursery: trio.Nursery) -> None:
+        super().__init__()
+        self._store, self._site, self._page = store, site, page
+        self._nursery = nursery
+        port = url.rpartition(":")[2]
+        self._hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
+        self._carts: list[str] = []
+        self._back_at = 0.0
+        self._router = Router()
+        self._router.include(self)
+
+    def find(self, request: Request) -> Match | None:
+        """Find the route of a request."""
+        return self._router.find(request.method, request.path)
+
+    def answer(self, request: Request, match: Match | None) -> Response:
+        """Answer a request of this page; refuse one of another."""
+        try:
+            self._check_origin(request)
+            response = match.handler(request) if match else self._unknown(request.path)
+        except Refused as refused:
+            response = refused.response
+        response.headers = response.headers | HEADERS
+        return response
+
+    def _unknown(self, path: str) -> Response:
+        return text("no such method", 405) if self._router.allowed(path) else text("no such page", 404)
+
+    def _check_origin(self, request: Request) -> None:
+        """Refuse a request that another site made. Raises Refused."""
+        # A name of another site may lead to loopback too, so the host counts as well.
+        host = request.headers.get("host", "")
+        if host not in self._hosts or request.headers.get("origin", f"http://{host}") != f"http://{host}":
+            raise Refused(text("only this page may ask here", 403))
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if request.method == "POST" and content_type != "application/json":
+            raise Refused(text("an edit must be application/json", 415))
+
+    @route("GET", "/")
+    @route("GET", "/explore.js")
+    @route("GET", "/explore.css")
+    def _file(self, request: Request) -> Response:
+        name = "index.html" if request.path == "/" else request.path.removeprefix("/")
+        headers = {"content-type": FILES[request.path]}
+        return Response(status=200, headers=headers, body=(STATIC / name).read_bytes())
+
+    @route("GET", "/choices")
+    def _choices(self, _request: Request) -> Response:
+        wanted = self._store.products()["products"]
+        products = [
+            {"id": product_id, "title": title}
+            for product_id, title in self._store.titles().items()
+            if str(product_id) in wanted
+        ]
+        buyers = [{"id": customer_id, "name": name} for customer_id, name in self._store.buyers().items()]
+        return json({"page": self._page, "products": products, "customers": buyers})
+
+    @route("GET", "/view")
+    def _view(self, request: Request) -> Response:
+        fields = Fields(request)
+        product_id = self._product(fields)
+        fields.finish()
+        wanted, found = self._store.products(), held(self._site.state, self._store.price_list)
+        units = [
+            {"id": unit, "sku": sku, "tracked": self._store.tracked(unit)}
+            for unit, sku in units_of(product_id, wanted).items()
+        ]
+        rows = product_rows(product_id, wanted, found)
+        down = max(0.0, self._back_at - trio.current_time())
+        return json({"product": {"units": units, "rows": rows}, "orders": self._orders(), "down_seconds": down})
+
+    def _orders(self) -> list[Any]:
+        """Return the last orders that were placed here, the newest first."""
+        wanted, purchases = self._store.orders(), self._site.state.purchases
+        listed = []
+        for cart in self._carts[: -SHOWN_ORDERS - 1 : -1]:
+            purchase = purchases.find("sparklayer", cart)
+            listed.append({"rows": order_rows(wanted.get(cart, {}), held_purchase(purchase) if purchase else {})})
+        return listed
+
+    @route("POST", "/edit/title")
+    def _set_title(self, request: Request) -> Response:
+        fields = Fields(request)
+        product_id, title = self._product(fields), fields.text("title", TITLE)
+        fields.finish()
+        self._store.set_title(product_id, title)
+        return Response(status=204)
+
+    @route("POST", "/edit/price")
+    def _set_price(self, request: Request) -> Response:
+        fields = Fields(request)
+        (unit, _), price = self._unit(fields), fields.price("price")
+        fields.finish()
+        self._store.set_price(unit, price)
+        return Response(status=204)
+
+    @route("POST", "/edit/stock")
+    def _set_stock(self, request: Request) -> Response:
+        fields = Fields(request)
+        (unit, _), level = self._unit(fields), fields.whole("stock", 0)
+        fields.finish()
+        if not self._store.tracked(unit):
+            raise refusal("unit", "must be one whose stock the store counts; choose another product")
+        self._store.set_stock(unit, level)
+        return Response(status=204)
+
+    @route("POST", "/order")
+    def _place_order(self, request: Request) -> Response:
+        fields = Fields(request)
+        _, sku = self._unit(fields)
+        customer = fields.known("customer", self._store.buyers(), "a trade customer")
+        quantity = fields.whole("quantity", 1)
+        fields.finish()
+        cart, price = str(uuid.uuid4()), self._store.products()["prices"][sku] or 0
+        self._site.state.purchases.place(cart, lines=[{"sku": sku, "quantity": quantity, "price": str(price)}])
+        self._store.place(customer, sku, quantity, cart)
+        self._carts.append(cart)
+        return Response(status=204)
+
+    @route("POST", "/break")
+    def _break(self, request: Request) -> Response:
+        fields = Fields(request)
+        seconds = fields.whole("seconds", 0)
+        fields.finish()
+        if seconds > LONGEST_BREAK:
+            raise refusal("seconds", f"must be a whole number from 0 to {LONGEST_BREAK}")
+        self._back_at = trio.current_time() + seconds
+        self._site.faults.down = seconds > 0
+        self._nursery.start_soon(self._mend, self._back_at)
+        return Response(status=204)
+
+    async def _mend(self, back_at: float) -> None:
+        """End an outage at its time, unless another one was ordered meanwhile."""
+        await trio.sleep_until(back_at)
+        if back_at == self._back_at:
+            self._site.faults.down = False
+
+    def _product(self, fields: Fields) -> int:
+        return fields.known("product", self._store.titles(), "a product")
+
+    def _unit(self, fields: Fields) -> tuple[int, str]:
+        """Return the id and SKU of the unit that an edit names. Raises Refused."""
+        units = units_of(self._product(fields), self._store.products())
+        unit = fields.known("unit", units, "a SKU of this product")
+        return unit, units[unit]

@@ -9,6 +9,7 @@ than a test: so a new database is a copy of an empty one.
 """
 
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -123,8 +124,15 @@ def new_engine() -> Engine:
 
 def emptied(conn: Connection) -> None:
     """Empty a database on PostgreSQL, and have its ids begin with 1 again."""
-    # Tables this small are emptied faster by DELETE than by TRUNCATE.
-    for table in reversed(metadata.sorted_tables):
-        conn.execute(table.delete())
-        if table.autoincrement_column is not None:
-            conn.exec_driver_sql(f"ALTER SEQUENCE {table.name}_id_seq RESTART")
+    conn.exec_driver_sql(_emptying())
+
+
+@functools.cache
+def _emptying() -> str:
+    # Tables this small are emptied faster by DELETE than by TRUNCATE, and all of them by one call.
+    tables = metadata.sorted_tables[::-1]
+    numbered = [table for table in tables if table.autoincrement_column is not None]
+    return ";".join(
+        [str(table.delete()) for table in tables]
+        + [f"ALTER SEQUENCE {table.name}_id_seq RESTART" for table in numbered]
+    )

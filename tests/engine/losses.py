@@ -18,7 +18,7 @@ from tests.engine.fakes import Bench, open_bench, product
 from tests.engine.writers.customers.people import customer
 from tests.engine.writers.test_orders import order
 
-MANY, LOST, LIMIT = 120, 60, 50
+MANY, LOST, LIMIT = 104, 52, 50
 HOUR = 3600.0
 IDS = [str(number) for number in range(1, MANY + 1)]
 GOING = IDS[:LOST]

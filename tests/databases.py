@@ -9,16 +9,42 @@ than a test: so a new database is a copy of an empty one.
 """
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import trio
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from daemon.storage import postgres, sqlite
-from daemon.storage.database import InlineDatabase
+from daemon.storage.database import C, InlineDatabase, R
 from daemon.storage.migrate import upgrade
 from daemon.storage.tables import metadata
+from daemon.storage.writer import Operation
 from tests.postgres import Server
+
+
+class WatchedDatabase(InlineDatabase):
+    """A database that lets a test wait for what is committed."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._committed = trio.Event()
+
+    async def write(self, fn: Operation[C, R], call: C) -> R:
+        result = await super().write(fn, call)
+        self._committed.set()
+        self._committed = trio.Event()
+        return result
+
+    async def until(self, holds: Callable[[], Awaitable[bool]], step: float) -> None:
+        """Return once the database `holds` something; look `step` seconds after commits only, as a look takes CPU."""
+        while True:
+            committed = self._committed  # of before the look, which may take several reads
+            if await holds():
+                return
+            await committed.wait()
+            await trio.sleep(step)
 
 
 class MemoryEngines:
@@ -86,9 +112,9 @@ def using(engines: Engines) -> Iterator[None]:
         _engines.pop()
 
 
-def new_database() -> InlineDatabase:
+def new_database() -> WatchedDatabase:
     """Return an empty database on the engine of the present test."""
-    return InlineDatabase(new_engine())
+    return WatchedDatabase(new_engine())
 
 
 def new_engine() -> Engine:
@@ -98,8 +124,15 @@ def new_engine() -> Engine:
 
 def emptied(conn: Connection) -> None:
     """Empty a database on PostgreSQL, and have its ids begin with 1 again."""
-    # Tables this small are emptied faster by DELETE than by TRUNCATE.
-    for table in reversed(metadata.sorted_tables):
-        conn.execute(table.delete())
-        if table.autoincrement_column is not None:
-            conn.exec_driver_sql(f"ALTER SEQUENCE {table.name}_id_seq RESTART")
+    conn.exec_driver_sql(_emptying())
+
+
+@functools.cache
+def _emptying() -> str:
+    # Tables this small are emptied faster by DELETE than by TRUNCATE, and all of them by one call.
+    tables = metadata.sorted_tables[::-1]
+    numbered = [table for table in tables if table.autoincrement_column is not None]
+    return ";".join(
+        [str(table.delete()) for table in tables]
+        + [f"ALTER SEQUENCE {table.name}_id_seq RESTART" for table in numbered]
+    )

@@ -14,7 +14,6 @@ from typing import Any
 import attrs
 import click
 import httpx
-import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
@@ -34,6 +33,7 @@ from daemon.observability.metrics import Metrics
 from daemon.observability.series import COUNTERS, GAUGES, HISTOGRAMS
 from daemon.platforms import load_platforms
 from tests.e2e.process import ROOT, Process, free_port
+from tests.each import each
 
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *sorted(ROOT.glob("docs/*.md"))]
 README_BYTES = 8 * 1024
@@ -52,19 +52,17 @@ def prose(page: Path) -> str:
     return FENCE.sub("", page.read_text("utf-8"))
 
 
-def links() -> Iterator[Any]:
+def links() -> Iterator[tuple[Path, str]]:
     """Yield each relative link as a page and a target."""
     for page in PAGES:
         for target in LINK.findall(prose(page)):
             if not target.startswith(("https://", "http://")):
-                yield pytest.param(page, target, id=f"{page.relative_to(ROOT)}-{target}")
+                yield page, target
 
 
-def paths() -> Iterator[Any]:
-    """Yield each path in code style as a page and a path."""
-    for page in PAGES:
-        for path in sorted(set(PATH.findall(prose(page)))):
-            yield pytest.param(path, id=f"{page.relative_to(ROOT)}-{path}")
+def paths() -> set[str]:
+    """Return the paths in code style of all pages."""
+    return {path for page in PAGES for path in PATH.findall(prose(page))}
 
 
 def headings(page: Path) -> set[str]:
@@ -83,7 +81,7 @@ def tables(page: str) -> Iterator[tuple[str, list[str]]]:
             yield heading, re.split(r"\s*\|\s*", line.strip("| "))
 
 
-@pytest.mark.parametrize(("page", "target"), list(links()))
+@each(("page", "target"), links())
 def test_a_link_leads_somewhere(page: Path, target: str) -> None:
     place, _, anchor = target.partition("#")
     path = page.parent / place if place else page
@@ -91,7 +89,7 @@ def test_a_link_leads_somewhere(page: Path, target: str) -> None:
     assert not anchor or anchor in headings(path)
 
 
-@pytest.mark.parametrize("path", list(paths()))
+@each("path", paths())
 def test_a_path_exists(path: str) -> None:
     assert list(ROOT.glob(PLACEHOLDER.sub("*", path).rstrip("/")))
 

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.mark.parametrize("platform", ["bigcommerce", "woocommerce"])
-def test_the_simulator_finds_nothing_in_a_few_seeds(platform: str) -> None:
-    code, words = simulation("--platform", platform, "--seeds", "3")
+def test_the_simulator_finds_nothing_in_a_seed(platform: str) -> None:
+    code, words = simulation("--platform", platform, "--seeds", "1")
     assert code == 0, words
-    assert "3 seeds are good" in words
+    assert "1 seeds are good" in words
 
 
 def test_the_walk_finds_nothing_after_one_odd_answer_of_every_operation() -> None:

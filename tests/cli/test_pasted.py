@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.admin import admin, call, write_config
+from tests.each import each
 
 NO_SITES = [
     "jones",
@@ -41,7 +42,7 @@ COMMANDS = {
 
 
 @pytest.mark.holds("E20")
-@pytest.mark.parametrize("site", NO_SITES, ids=ascii)
+@each("site", NO_SITES)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_is_no_site_is_told(command: str, site: str) -> None:
     result = call(*command.split(), site, *COMMANDS[command])

@@ -13,6 +13,7 @@ from daemon.config import Settings, load
 from daemon.errors import ConfigError
 from daemon.model.identifiers import segment_fault
 from tests.config.files import PLATFORMS, SECURITY, line
+from tests.each import each
 
 SECRET = "hidden0123456789"
 ENVIRONMENT = {
@@ -72,7 +73,7 @@ def refused(environ: Mapping[str, str]) -> str:
 
 
 @pytest.mark.holds("E20")
-@pytest.mark.parametrize("odd", ODD, ids=ascii)
+@each("odd", list(ODD))
 @pytest.mark.parametrize("name", PASTED)
 def test_an_odd_character_is_named(name: str, odd: str) -> None:
     text = refused(ENVIRONMENT | {name: f"hidden{odd}0123456789"})

@@ -22,6 +22,7 @@ from daemon.storage.outbox import Record
 from daemon.transport.client import Observe
 from daemon.transport.http import Answer
 from tests.connections.harness import LifecycleHarness, open_harness, site
+from tests.each import each
 
 BUSY = Retry("busy", reason="http_503")
 UNKNOWN_KEY = KeyRefused("no", reason="credentials", side=Side.PLATFORM)
@@ -183,7 +184,7 @@ FINAL = {400: 2.0, 401: 60.0, 404: 2.0, 405: 2.0, 409: 2.0, 410: 2.0, 413: 2.0, 
 
 
 @pytest.mark.holds("A6")
-@pytest.mark.parametrize("body", [*OWN_BODIES, *FOREIGN_BODIES])
+@each("body", [*OWN_BODIES, *FOREIGN_BODIES])
 @pytest.mark.parametrize("status", [301, *FINAL, 403, 408, 423, 429, 499, 500, 502, 503])
 def test_only_the_stores_own_words_end_its_clean_up(status: int, body: str) -> None:
     kind, text = {**OWN_BODIES, **FOREIGN_BODIES}[body]

@@ -27,7 +27,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,6 +44,8 @@ TIMEOUT = 60.0
 """Seconds after which a condition that does not come true fails the test; generous, machines are busy."""
 GLANCE = 0.03
 """Seconds between two looks at a foreign process's state."""
+LONGEST_GLANCE = 0.15
+"""Seconds that they become if the state is long in coming: a look at the status takes several milliseconds of CPU."""
 
 PYTHONS = ("PYTHON", "LC_", "LANG")
 """Names of variables that Python reads at its start."""
@@ -108,6 +110,14 @@ platform = "{platform}"
 [connections.{platform}]
 {section}
 """
+
+
+def glances() -> Iterator[float]:
+    """Return the pauses between looks at a state that is waited for."""
+    pause = GLANCE
+    while True:
+        yield pause
+        pause = min(1.5 * pause, LONGEST_GLANCE)
 
 
 def free_port() -> int:
@@ -193,13 +203,14 @@ class Process:
 
     async def ready(self) -> None:
         """Wait until /readyz says so."""
+        pauses = glances()
         with trio.fail_after(TIMEOUT):
             while True:
                 assert self._living.returncode is None, f"it ended with {self._living.returncode}:\n{self.output}"
                 with contextlib.suppress(httpx.TransportError):
                     if (await self.request("GET", "/readyz")).status_code == httpx.codes.OK:
                         return
-                await trio.sleep(GLANCE)
+                await trio.sleep(next(pauses))
 
     async def wait(self) -> int:
         """Wait until it ends by itself; return the exit code."""
@@ -279,11 +290,12 @@ class Process:
 
     async def until_blocked(self, cause: str | None) -> None:
         """Wait until the connection is paused because of `cause`; None: until it is not."""
+        pauses = glances()
         with trio.fail_after(TIMEOUT):
             while True:
                 if await self.blocked() == cause:
                     return
-                await trio.sleep(GLANCE)
+                await trio.sleep(next(pauses))
 
     async def sync(self, kind: str = "products", **wishes: bool) -> int:
         """Start a full sync, such as `refresh=True` or `allow_removals=True`; return the run's id."""
@@ -321,11 +333,12 @@ class Process:
 
     async def when(self, holds: Callable[[dict[str, Any]], bool], kind: str = "products") -> dict[str, Any]:
         """Wait until `holds` of the status of a kind; return that status."""
+        pauses = glances()
         with trio.fail_after(TIMEOUT):
             while True:
                 if holds(now := await self.status(kind)):
                     return now
-                await trio.sleep(GLANCE)
+                await trio.sleep(next(pauses))
 
     async def metrics(self) -> dict[str, float]:
         """Return every sample of /metrics."""

@@ -55,7 +55,7 @@ from daemon.storage.removals import Allow
 from daemon.storage.vault import Vault, load_fingerprint
 from daemon.transport.throttle import AdaptivePolicy, Limiter
 from tests.contract import CONTRACT
-from tests.databases import new_database
+from tests.databases import WatchedDatabase, new_database
 from tests.storage.harness import TABLES, StorageHarness
 
 EPOCH = 1_800_000_000.0
@@ -275,6 +275,20 @@ class Bench:
             if wanted is None:
                 return
             await trio.sleep(wanted - self.context.now())
+
+    async def until(self, holds: Callable[[], Awaitable[bool]], step: float = 1.0) -> None:
+        """Return once the database `holds` something; look `step` seconds after commits."""
+        database = self.harness.storage
+        assert isinstance(database, WatchedDatabase)
+        await database.until(holds, step)
+
+    async def emptied(self, step: float = 1.0) -> None:
+        """Return once the outbox is empty; look `step` seconds after commits."""
+
+        async def empty() -> bool:
+            return not await self.harness.rows()
+
+        await self.until(empty, step)
 
     async def allow_removals(self, *ids: str) -> int:
         """Approve held removals of some entities or of all, as a person does; return their number."""

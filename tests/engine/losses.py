@@ -18,7 +18,7 @@ from tests.engine.fakes import Bench, open_bench, product
 from tests.engine.writers.customers.people import customer
 from tests.engine.writers.test_orders import order
 
-MANY, LOST, LIMIT = 120, 60, 50
+MANY, LOST, LIMIT = 104, 52, 50
 HOUR = 3600.0
 IDS = [str(number) for number in range(1, MANY + 1)]
 GOING = IDS[:LOST]
@@ -111,15 +111,17 @@ async def go(bench: Bench, syncs: FullSyncs, way: str, ids: Sequence[str] = IDS,
 
 async def until_ended(bench: Bench) -> None:
     """Wait for the end; no sync-log writer runs here."""
+
+    async def is_over() -> bool:
+        return (await bench.harness.newest()).state in {"ending", "ended"}
+
     with trio.fail_after(5000):
-        while (await bench.harness.newest()).state not in {"ending", "ended"}:  # noqa: ASYNC110  the clock is a mock
-            await trio.sleep(1)
+        await bench.until(is_over)
 
 
 async def idle(bench: Bench) -> None:
     with trio.fail_after(5000):
-        while await bench.harness.rows():  # noqa: ASYNC110  the clock is a mock
-            await trio.sleep(1)
+        await bench.emptied()
 
 
 async def held(bench: Bench) -> list[RemovalShown]:

@@ -1,7 +1,5 @@
 """Full syncs on a bench, with their reports to SparkLayer, and optionally an actor and a sweep."""
 
-# ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
-
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -12,8 +10,8 @@ from daemon.engine.full_sync import FullSyncs
 from daemon.engine.sweep import Sweep
 from daemon.engine.sync_log import SyncLogWriter
 from daemon.errors import Side
+from daemon.storage import full_syncs
 from tests.engine.fakes import Bench, product
-from tests.storage.harness import TABLES
 
 
 def fill(bench: Bench, number: int) -> None:
@@ -39,8 +37,11 @@ async def running(bench: Bench, *, actor: bool = True, sweep: bool = False) -> A
 
 
 async def until(bench: Bench, state: str = "ended", within: float = 2000.0) -> None:
-    """Poll until the newest run is in a state."""
-    runs = TABLES["full_syncs"]
+    """Wait until the newest run is in a state."""
+
+    async def is_in_state() -> bool:
+        run = await bench.context.storage.read(full_syncs.newest, bench.harness.connection_id, bench.kind)
+        return run is not None and run.state == state
+
     with trio.fail_after(within):
-        while not await bench.harness.everything(runs) or (await bench.harness.newest()).state != state:
-            await trio.sleep(within / 2000)
+        await bench.until(is_in_state, within / 2000)

@@ -176,8 +176,7 @@ async def test_products_of_two_batches_in_flight_swap_their_skus(
         assert (second,) in bench.shop.asked, "both batches are in flight"
         assert first in await bench.harness.rows()
         with trio.fail_after(60):
-            while await bench.harness.rows():
-                await trio.sleep(0.1)
+            await bench.emptied(0.1)
         actor.finish()
     assert bench.skus() == {"B": "1", "A": "2"}
     assert (bench.stock(), bench.prices()) == ({"B": 3, "A": 4}, {"B": 3.0, "A": 4.0})

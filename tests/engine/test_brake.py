@@ -146,7 +146,7 @@ async def test_causes_are_counted_together(autojump_clock: MockClock, kind: Kind
     async with losses.filled(kind) as (bench, syncs):
         losses.delete(bench, IDS[:30])
         losses.exclude(bench, IDS[30:45])
-        losses.exclude_unlisted(bench, IDS[45:60])
+        losses.exclude_unlisted(bench, IDS[45:LOST])
         await losses.go(bench, syncs, RunMode.NORMAL)
         assert losses.there(bench) == losses.left(bench, "", [])
         assert {one["id"] for one in await losses.held(bench)} == set(GOING)
@@ -221,8 +221,8 @@ async def test_a_retry_is_counted_once(autojump_clock: MockClock) -> None:
 @pytest.mark.parametrize(
     ("kind", "route", "edit"),
     [
-        (Kind.CUSTOMERS, "PUT */customers/platform/120", {"first_name": "Hangs"}),
-        (Kind.PRODUCTS, "PATCH */products/120", {"title": "Hangs"}),
+        (Kind.CUSTOMERS, f"PUT */customers/platform/{MANY}", {"first_name": "Hangs"}),
+        (Kind.PRODUCTS, f"PATCH */products/{MANY}", {"title": "Hangs"}),
     ],
 )
 async def test_one_that_retries_holds_up_no_removal(
@@ -230,7 +230,7 @@ async def test_one_that_retries_holds_up_no_removal(
 ) -> None:
     async with losses.filled(kind) as (bench, syncs):
         bench.site.faults.add(route, answer(503), times=50)
-        bench.shop.change("120", **edit)
+        bench.shop.change(IDS[-1], **edit)
         losses.delete(bench, ["1", "2"])
         await syncs.start(RunMode.NORMAL)
         await trio.sleep(60)

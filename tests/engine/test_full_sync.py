@@ -126,8 +126,7 @@ async def test_a_page_that_was_overtaken_is_not_believed(autojump_clock: MockClo
         await arrived.wait()
         bench.shop.change("1", title="Newer")
         await bench.change("1")
-        while await bench.harness.rows():
-            await trio.sleep(0.1)
+        await bench.emptied(0.1)
         released.set()
         await until(bench)
     assert bench.site.state.comparable()["products"]["1"]["title"] == "Newer"
@@ -358,5 +357,4 @@ async def test_two_poisoned_titles_among_600_block_nothing(autojump_clock: MockC
 async def until_arrived(bench: Bench) -> None:
     """Wait until no change is pending."""
     with trio.fail_after(10.0):
-        while await bench.harness.rows():
-            await trio.sleep(0.1)
+        await bench.emptied(0.1)

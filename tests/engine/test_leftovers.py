@@ -60,10 +60,13 @@ async def lost(number: int = 6, gone: tuple[str, ...] = ("2",)) -> AsyncIterator
 
 async def settled(bench: Bench) -> None:
     """Wait until the daemon has finished its own work, and some time more."""
+
+    async def is_over() -> bool:
+        return not await bench.harness.rows() and (await bench.harness.newest()).state == "ended"
+
     with trio.fail_after(20_000):
         await trio.sleep(5)
-        while await bench.harness.rows() or (await bench.harness.newest()).state != "ended":
-            await trio.sleep(1)
+        await bench.until(is_over)
         await trio.sleep(5)
 
 

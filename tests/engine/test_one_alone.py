@@ -72,9 +72,11 @@ async def _opened(kind: Kind, count: int = COUNT) -> AsyncIterator[Bench]:
 
 
 async def _arrive(bench: Bench, *ids: str, within: float = LATEST) -> None:
+    async def arrived() -> bool:
+        return not (await bench.harness.rows()).keys() & set(ids)
+
     with trio.fail_after(within):
-        while (await bench.harness.rows()).keys() & set(ids):  # noqa: ASYNC110  the clock is a mock
-            await trio.sleep(0.1)
+        await bench.until(arrived, 0.1)
 
 
 def _moved(*entities: Any) -> tuple[Any, ...]:

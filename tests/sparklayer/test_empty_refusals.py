@@ -18,6 +18,7 @@ from daemon.sparklayer.token import TOKEN, Tokens
 from daemon.transport.client import ThrottledApi, ignore
 from daemon.transport.http import Api
 from daemon.transport.throttle import AdaptivePolicy, Limiter
+from tests.each import each
 from tests.sparklayer.test_own_words import OPERATIONS, PAGES, UNDOCUMENTED
 
 pytestmark = pytest.mark.holds("A2")
@@ -104,7 +105,7 @@ async def test_a_problem_with_unknown_members_needs_the_control_question_too(
         assert type(failure) is (_belief(operation) if believed else Retry), nobody.content
 
 
-@pytest.mark.parametrize("status", [400, 402, 403, 409, 410, 422])
+@each("status", [400, 402, 403, 409, 410, 422])
 @pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
 async def test_another_refusal_with_unknown_members_is_not_believed_at_once(
     autojump_clock: MockClock, operation: Operation, status: int
@@ -127,7 +128,7 @@ CONTRADICTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("answers", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+@each("answers", CONTRADICTIONS)
 @pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
 async def test_an_empty_404_is_not_believed_when_the_control_question_says_otherwise(
     autojump_clock: MockClock, operation: Operation, answers: dict[str, Any]
@@ -159,7 +160,7 @@ async def test_the_id_that_was_found_last_is_the_known_one(autojump_clock: MockC
     assert service.asked == [operation.control.of(one) for one in ("7", "7", NOBODY)]
 
 
-@pytest.mark.parametrize("status", [400, 402, 403, 405, 409, 410, 413, 422])
+@each("status", [400, 402, 403, 405, 409, 410, 413, 422])
 @pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
 async def test_another_empty_refusal_is_believed_at_the_fourth_try_ten_minutes_later(
     autojump_clock: MockClock, operation: Operation, status: int

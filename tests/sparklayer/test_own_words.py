@@ -21,6 +21,7 @@ from daemon.sparklayer.token import TOKEN, Token, Tokens, read
 from daemon.transport.client import ThrottledApi, ignore
 from daemon.transport.http import Answer, Api
 from daemon.transport.throttle import AdaptivePolicy, Limiter
+from tests.each import each
 from tests.refusals import SPARKLAYER, cells, classes
 
 pytestmark = pytest.mark.holds("A1")
@@ -160,7 +161,7 @@ def test_a_problem_with_members_of_another_program_is_doubtful(name: str) -> Non
         assert is_doubtful(Answer(status, JSON, problem_of(name, status)))
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@each("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_no_redirect_is_the_apis_own(operation: Operation, status: int) -> None:
     for body in (b"", PROBLEM, HTML):
@@ -177,7 +178,7 @@ OWN_REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize("body", OWN_REFUSALS)
+@each("body", OWN_REFUSALS)
 @pytest.mark.parametrize("operation", [operation for operation in OPERATIONS.values() if operation is not TOKEN])
 def test_the_apis_own_refusals_keep_their_meaning(operation: Operation, body: bytes) -> None:
     """The client decides about a 401, and tells a Forbidden from a Blocked; `read` decides about the token."""
@@ -216,7 +217,7 @@ def test_a_duplicate_is_one_only_in_the_apis_own_words() -> None:
     assert type(failure_of(create, Answer(409, {}, b"SKU already exists"))) is Retry
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@each("status", STATUSES)
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 async def test_a_call_that_something_in_between_refuses_fails_so(
     autojump_clock: MockClock, operation: Operation, status: int
@@ -244,7 +245,7 @@ async def test_a_call_that_something_in_between_refuses_fails_so(
     await throttled_api.aclose()
 
 
-@pytest.mark.parametrize("body", FOREIGN_REFUSALS.values(), ids=FOREIGN_REFUSALS)
+@each("body", FOREIGN_REFUSALS)
 @pytest.mark.parametrize("status", [200, 302, *STATUSES])
 def test_a_token_that_something_in_between_refuses_is_asked_for_again(status: int, body: bytes) -> None:
     outcome = read(Answer(status, {}, body), 0.0, Secret("secret"))

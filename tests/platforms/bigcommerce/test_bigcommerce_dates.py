@@ -11,6 +11,7 @@ import pytest
 from daemon.platforms.bigcommerce.metafields import Reading
 from daemon.platforms.bigcommerce.schema import Metafield
 from daemon.platforms.shared.dates import date_of, moment_of, seconds_of
+from tests.each import each
 from tests.platforms.bigcommerce.test_bigcommerce_order_mapping import mapped, order
 from tests.platforms.bigcommerce.test_bigcommerce_product_attributes import attributes
 
@@ -97,7 +98,7 @@ def zone(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.holds("E10")
-@pytest.mark.parametrize("told", FORMS)
+@each("told", FORMS)
 def test_every_form_is_the_same_moment_in_every_zone_of_the_machine(told: str, zone: str) -> None:
     assert moment_of(told) == MOMENT
     assert seconds_of(told) == MOMENT.timestamp()
@@ -138,7 +139,7 @@ def test_what_is_no_time_is_none(told: str) -> None:
 
 
 @pytest.mark.holds("C5", "E10")
-@pytest.mark.parametrize("told", [*NONE, None])
+@each("told", [*NONE, None])
 @pytest.mark.parametrize("field", ["date_created", "date_modified"])
 def test_a_date_of_an_order_that_is_none_is_an_issue_that_names_it(field: str, told: Any) -> None:
     changes: dict[str, Any] = {field: told}

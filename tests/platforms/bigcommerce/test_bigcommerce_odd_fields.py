@@ -27,6 +27,7 @@ from daemon.platforms.bigcommerce.customers import schema as customer_schema
 from daemon.platforms.bigcommerce.orders import mapping as order_mapping
 from daemon.platforms.bigcommerce.orders import schema as order_schema
 from daemon.platforms.shared.rows import Odd, Unreadable
+from tests.each import each
 from tests.platforms.bigcommerce.test_bigcommerce_odd_types import (
     FACTS,
     FULL_CUSTOMER,
@@ -250,7 +251,7 @@ def test_the_tables_have_every_field(entity: str) -> None:
 
 
 CASES = [
-    pytest.param(entity, path, way, word, row[1], id=f"{entity}-{dotted(path)}-{way}")
+    (entity, path, way, word, row[1])
     for entity, (whole, table, _) in ENTITIES.items()
     for path in paths(whole)
     if path != ("id",)
@@ -260,7 +261,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("entity", "path", "way", "expected", "name"), CASES)
+@each(("entity", "path", "way", "expected", "name"), CASES)
 def test_an_odd_field_has_the_stated_outcome(entity: str, path: Path, way: str, expected: str, name: str) -> None:
     whole, _, read = ENTITIES[entity]
     result = read(variation(whole, path, way, expected))

@@ -18,6 +18,7 @@ from daemon.sparklayer.client import encode_json
 from daemon.sparklayer.customers import CustomerWrite
 from daemon.sparklayer.customers import merged as merged_customer
 from daemon.sparklayer.purchases import merged
+from tests.each import each
 from tests.platforms.bigcommerce.fakes import ADDRESS
 from tests.platforms.bigcommerce.test_bigcommerce_customer_mapping import CUSTOMER
 from tests.platforms.bigcommerce.test_bigcommerce_order_mapping import CART, ORDER, PLACE, SHIRT, mapped, order
@@ -172,7 +173,7 @@ def test_another_type_is_told_of_by_the_field(name: str) -> None:
 NO_AMOUNTS = ["abc", "", "NaN", "Infinity", "1e13", "1e400", "1e-400", "19,99", True, [], ["1"], 10**30]
 
 
-@pytest.mark.parametrize("told", NO_AMOUNTS)
+@each("told", NO_AMOUNTS)
 @pytest.mark.parametrize("name", mapping.AMOUNTS)
 def test_an_amount_of_an_order_that_is_none_is_told_of(name: str, told: Any) -> None:
     changes: dict[str, Any] = {name: told}
@@ -181,7 +182,7 @@ def test_an_amount_of_an_order_that_is_none_is_told_of(name: str, told: Any) -> 
     assert f'"{name}"' in result.issues[0].message
 
 
-@pytest.mark.parametrize("told", NO_AMOUNTS)
+@each("told", NO_AMOUNTS)
 @pytest.mark.parametrize("name", mapping.LINE_AMOUNTS)
 def test_an_amount_of_a_line_that_is_none_is_told_of(name: str, told: Any) -> None:
     result = mapped(lines=[{**LINE, name: told}])

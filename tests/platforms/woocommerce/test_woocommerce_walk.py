@@ -12,6 +12,7 @@ from daemon.errors import Retry
 from daemon.platforms.shared.page_size import PageSize
 from daemon.platforms.woocommerce.client import Listed
 from daemon.platforms.woocommerce.walk import Place, step
+from tests.each import each
 
 
 def page(ids: list[int], total: int | None) -> Listed:
@@ -53,7 +54,7 @@ async def walk(rows: List, size: int, edit: object = None) -> tuple[list[int], i
     return found, pages
 
 
-@pytest.mark.parametrize("seed", range(200))
+@each("seed", range(200))
 async def test_random_edits_between_calls(seed: int, autojump_clock: MockClock) -> None:
     """Rows also come and go while the walk looks for the place at which it must go on."""
     chance = random.Random(seed)

@@ -303,8 +303,12 @@ class Page:
         site, (path, fixed, _) = f"{env}/{site_id}", ACTIONS[action]
         params: dict[str, Any] = {"site": site, **fixed}
         params |= {"kind": kind} if (kind := value(form, "kind")) else {}
-        params |= {"ids": list(dict.fromkeys(form["id"]))} if form.get("id") else {}
+        # A person allows what the page has shown by name, not what was held meanwhile.
+        ids = form.get("shown" if value(form, "all") else "id", [])
+        params |= {"ids": list(dict.fromkeys(ids))} if ids else {}
         try:
+            if action == "allow" and not ids:
+                raise Invalid("Select the removals to allow.")
             await self.operations["POST", path](params, session.operator)
         except CallerError as error:
             if isinstance(error, NotFound):

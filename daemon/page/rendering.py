@@ -121,6 +121,11 @@ def counts(run: Mapping[str, Any]) -> str:
     return f"{run['seen']} seen, {run['done']} done, {run['failed']} failed"
 
 
+def noun(kind: str) -> str:
+    """Return the word for one entity of a kind."""
+    return kind.removesuffix("s")
+
+
 def web_link(url: str | None) -> str:
     """Return a URL that a link may have, else an empty text: a store may name anything."""
     try:
@@ -152,6 +157,6 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (pretty, moment, duration, web_link, site_path, waiting, counts)
+    filters = (pretty, moment, duration, noun, web_link, site_path, waiting, counts)
     environment.filters.update({function.__name__: function for function in filters})
     return environment

@@ -79,6 +79,8 @@ async def test_an_operator_sees_every_connection_and_looks_into_one() -> None:
         ("retry", {}, (0, 2), "parked"),
         ("drop", {"id": "9", "kind": "products"}, (1, 2), "parked"),
         ("allow", {"id": ["10", "11", "10"], "kind": "products"}, (2, 0), "allow"),
+        ("allow", {"id": "10", "kind": "products"}, (2, 1), "allow"),
+        ("allow", {"all": "yes", "kind": "products"}, (2, 0), "allow"),
         ("sync", {"kind": "products"}, (2, 2), "sync"),
         ("pause", {}, (2, 2), "pause"),
         ("refresh", {"kind": "products"}, (2, 2), "sync"),
@@ -101,6 +103,37 @@ async def test_an_operator_acts_and_the_audit_log_has_it(
         assert (login["action"], login["operator"]) == ("login", "anna")
         assert entry["request_id"]
         assert f"anna {operation}" in log
+
+
+async def test_all_removals_that_were_shown_are_allowed_and_no_later_ones() -> None:
+    async with open_page() as page:
+        connection_id = await fill(page.harness)
+        browser = await page.operator()
+        shown = await browser.get(PAGE)
+        nothing = await browser.ask("POST", f"{PAGE}/allow", {"csrf": csrf_of(shown), "kind": "products"})
+        assert (nothing.status_code, "Select the removals to allow." in nothing.text) == (400, True)
+        later: dict[str, Any] = {
+            "kind": Kind.PRODUCTS.value,
+            "external_id": "12",
+            "variant": "",
+            "cause": RemovalCause.ABSENT,
+        }
+        later |= {"connection_id": connection_id, "state": RemovalState.HELD, "decided_at": 2.0}
+
+        def hold(conn: Connection, _calls: Any) -> list[None]:
+            conn.execute(
+                removals.insert().values(**later, encrypted=page.harness.lifecycle.registry.vault.encrypt("x"))
+            )
+            return [None]
+
+        await page.harness.database.write(hold, None)
+        await browser.send(shown, f"{PAGE}/allow", all="yes")
+        assert [held["id"] for held in (await page.harness.admin.removals({}))["removals"]] == ["12"]
+
+
+def csrf_of(answer: Any) -> str:
+    """Return the text that the forms of a page carry."""
+    return Reader(answer.text).forms[0][1]["csrf"][0]
 
 
 async def settle(harness: LifecycleHarness, *entries: HistoryEntry) -> None:

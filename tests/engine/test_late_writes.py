@@ -35,7 +35,7 @@ CARTS = [f"4217ba4f-7618-4e3b-b1af-9055639b18d{n}" for n in range(3)]
 
 @frozen
 class Story:
-    """What the first owner is sending, and what the merchant does since. SparkLayer had another state `before`."""
+    """A write of the first owner, and the merchant's edit since. SparkLayer had another state `before`."""
 
     kind: Kind
     before: tuple[Any, ...]

@@ -1,4 +1,4 @@
-"""What a merchant does to the entities of a write that is under way, so that it is out of date when it arrives.
+"""Edits of a merchant to the entities of a write that is under way, so that it is out of date when it arrives.
 
 Besides changing them, the merchant takes away what the write would bring back: the entity, a variant, a SKU, which may
 go to another product, an e-mail address.

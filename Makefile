@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 PIP_AUDIT := 2.10.1
+# Where this is set, every process would compile its modules again, and each process of pytest the tests besides.
+unexport PYTHONDONTWRITEBYTECODE
 PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(VENV)/promtool)
 PROMETHEUS := $(or $(shell command -v prometheus 2>/dev/null),$(VENV)/prometheus)
 

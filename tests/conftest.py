@@ -55,7 +55,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests of programs out that are not installed; in CI that is an error."""
+    """Leave the tests of programs out that are not installed; in CI that is an error. Have long tests run first."""
     for marker, remedy in _missing().items():
         wanting = [item for item in items if item.get_closest_marker(marker)]
         if wanting and os.environ.get("CI"):
@@ -67,6 +67,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = {item for place, item in enumerate(again) if place % SHARE_ON_POSTGRES}
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=list(left_out))
+    items.sort(key=_seconds, reverse=True)  # at the end of a run, one process would be left with them
+
+
+def _seconds(item: pytest.Item) -> float:
+    """Return the limit of a test that may take longer than the others; 0 for these."""
+    marker = item.get_closest_marker("timeout")
+    return 0.0 if marker is None else float(marker.args[0])
 
 
 def _repeats_on_postgres(item: pytest.Item) -> bool:

@@ -52,8 +52,7 @@ async def test_a_change_is_worked_on_when_it_is_due(autojump_clock: MockClock, b
         await bench.harness.record("1", now=bench.context.now(), debounce=1.0, debounce_max=10.0)
         bench.context.kind_states[bench.pipeline.kind].wake()
         began = trio.current_time()
-        while await bench.harness.rows():
-            await trio.sleep(0.01)
+        await bench.emptied(0.01)
         assert 1.0 <= trio.current_time() - began < 1.5
         actor.finish()
     assert bench.skus() == {"A": "1"}

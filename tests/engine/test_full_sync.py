@@ -1,7 +1,5 @@
 """The full-sync runner: pages from the stored cursor, retries after platform failures, and a stored end."""
 
-# ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
-
 import pytest
 import structlog
 import trio
@@ -240,8 +238,11 @@ async def test_a_wish_during_a_run_makes_another(autojump_clock: MockClock, benc
     first = await bench.harness.started(now=EPOCH)
     assert await bench.harness.start(internal=True) is None
     async with running(bench):
-        while (await bench.harness.newest()).id == first:
-            await trio.sleep(1)
+
+        async def is_another() -> bool:
+            return (await bench.harness.newest()).id != first
+
+        await bench.until(is_another)
         await until(bench)
         await trio.sleep(100)
     assert len(await bench.harness.everything(RUNS)) == 2

@@ -70,6 +70,15 @@ async def settled(bench: Bench) -> None:
         await trio.sleep(5)
 
 
+async def removals_decided(bench: Bench) -> None:
+    """Wait until the database has removals."""
+
+    async def decided() -> bool:
+        return bool(await bench.harness.everything_of("removals"))
+
+    await bench.until(decided, 0.01)
+
+
 async def owed(bench: Bench) -> bool:
     return await bench.context.storage.read(leftovers.owed, bench.harness.connection_id, bench.kind)
 
@@ -143,8 +152,7 @@ async def test_a_sku_that_the_second_read_shows_stays(autojump_clock: MockClock)
 async def test_a_product_may_have_a_leftover_sku_at_any_time(autojump_clock: MockClock) -> None:
     """The step between noting a SKU and removing it, in SparkLayer and in the ledger."""
     async with lost() as bench, running(bench):
-        while not await bench.harness.everything_of("removals"):
-            await trio.sleep(0.01)
+        await removals_decided(bench)
         bench.shop.put(product("2", {"21": "S2"}, price="3.00", stock=9))
         await bench.change("2")
         await settled(bench)
@@ -291,11 +299,13 @@ async def test_a_restart_at_any_moment_loses_nothing(autojump_clock: MockClock, 
         if moment == "before the look":
             bench.site.faults.add(PRICES, answer(503), times=3)
         async with running(bench):
-            while not _reached(moment, [run["mode"] for run in await bench.harness.everything(RUNS)]):
-                await trio.sleep(0.01)
+
+            async def reached() -> bool:
+                return _reached(moment, [run["mode"] for run in await bench.harness.everything(RUNS)])
+
+            await bench.until(reached, 0.01)
             if moment == "before the removal":
-                while not await bench.harness.everything_of("removals"):
-                    await trio.sleep(0.01)
+                await removals_decided(bench)
         bench.restart()
         assert "S2" in bench.prices()
         async with running(bench):
@@ -312,8 +322,7 @@ REMOVING = ["POST */batch-fetch-stock", "POST */batch-delete-stock", "PATCH */pr
 async def removing(bench: Bench, calls: str, trouble: Any, times: int | None) -> AsyncIterator[None]:
     """Work until the removal of leftovers has met `trouble` in `calls`."""
     async with running(bench):
-        while not await bench.harness.everything_of("removals"):
-            await trio.sleep(0.01)
+        await removals_decided(bench)
         rule = bench.site.faults.add(calls, trouble, times=times)
         with trio.fail_after(60):
             while not rule.used:

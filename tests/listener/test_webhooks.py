@@ -1,7 +1,6 @@
 """Answers to deliveries: only recorded ones are acknowledged."""
 
 import hmac
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -337,46 +336,6 @@ async def test_what_cannot_be_recorded_is_not_acknowledged(shop: Shop) -> None:
     assert dict(response.headers)[b"retry-after"] == b"5"
     assert shop.count("unavailable") == 1
     assert shop.count("recorded") is None
-
-
-REFUSALS: dict[str, dict[str, Any]] = {
-    "refused": {"headers": {b"content-type": JSON, b"x-secret": b"wrong-secret"}},
-    "malformed": {"body": b'{"scope": "personal-text"}'},
-    "unknown_site": {"site": "personal-site"},
-}
-
-
-@pytest.mark.holds("O8")
-@pytest.mark.parametrize("reason", REFUSALS)
-async def test_refusals_leave_one_line_a_minute_without_content(
-    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, reason: str
-) -> None:
-    """For each connection; one that is not known is not named, since anybody may ask for any."""
-    asked = {"headers": {b"content-type": JSON, b"x-secret": b"hunter2"}, "body": GOOD, **REFUSALS[reason]}
-    shop = Shop(sites={SITE, Site("test", "jones")})
-    webhooks = Webhooks(shop, shop.metrics)
-
-    async def refuse(env: str, times: int) -> None:
-        for _ in range(times):
-            request = Request("POST", "/", "", asked["headers"], asked["body"], keep_alive=True)
-            response = await webhooks.receive(request, env, str(asked.get("site", "jones")))
-            assert response.status >= 400
-
-    known = reason != "unknown_site"
-    with caplog.at_level(logging.DEBUG), structlog.testing.capture_logs() as lines:
-        await refuse("live", 1000)
-        await refuse("test", 1 if known else 0)
-        await trio.sleep(61)
-        await refuse("live", 2)
-    places = ["live/jones", "test/jones", "live/jones"] if known else [None, None]
-    assert [(line["event"], line["log_level"], line["reason"]) for line in lines] == [
-        ("webhooks refused", "warning", reason) for _ in places
-    ]
-    assert [line.get("site") for line in lines] == places
-    assert [line["times"] for line in lines] == ([1, 1, 1000] if known else [1, 1000])
-    assert "personal" not in str(lines)
-    assert "secret" not in str(lines)
-    assert caplog.records == []
 
 
 @pytest.mark.holds("E16")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from daemon.model import Secret
 from daemon.storage.database import InlineDatabase
@@ -147,3 +148,11 @@ def chance() -> random.Random:
     seed = draw()
     print(f"seed {seed}")  # noqa: T201  pytest shows it with a failure
     return random.Random(seed)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Undo the set-up of logging by daemons and commands that run in this process: their stream is closed by now."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)

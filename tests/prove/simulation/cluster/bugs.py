@@ -107,9 +107,10 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
 
 FOUND: Mapping[str, tuple[int, str]] = {
     "no-fence": (3, "was committed without its lease"),
-    "last-word-without-doubt": (6, "not equal"),
-    "no-second-look": (14, "not equal"),
-    "second-look-by-one-owner": (14, "not equal"),
+    "last-word-without-doubt": (4, "not equal"),
+    "no-second-look": (18, "not equal"),
+    "stale-parts-forgotten": (6, "not equal"),
+    "second-look-by-one-owner": (18, "not equal"),
     "expels-while-blind": (15, "an outage that befell all"),
     "exit-on-crashes": (8, "the daemon ended by itself"),
     "never-expelled": (0, "was left alone"),

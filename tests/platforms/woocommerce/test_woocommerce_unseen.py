@@ -18,6 +18,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from daemon.platforms.woocommerce import PLATFORM
 from daemon.sandbox import WooCommerceOptions
 from tests.platforms.woocommerce.edits import (
     COUNTED,
@@ -73,6 +74,10 @@ async def test_a_setting_comes_with_the_next_sweep(autojump_clock: MockClock, na
         assert whole.unequal != []
         await whole.swept()
         assert whole.unequal == []
+        # No webhook tells of it, so none was missed.
+        await trio.sleep(PLATFORM.webhooks.delivered_within + 1)
+        samples, labels = whole.context.metrics.registry, {"site": "test/sandbox", "kind": "store"}
+        assert not samples.get_sample_value("ignite_sync_webhooks_missed_total", labels)
 
 
 async def test_a_currency_comes_with_the_next_sweep(autojump_clock: MockClock) -> None:

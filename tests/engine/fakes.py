@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from daemon import sparklayer
 from daemon.connections.factory import known_id
@@ -38,7 +38,6 @@ from daemon.model import Site as SiteName
 from daemon.observability.metrics import Metrics
 from daemon.platforms.base import (
     Announce,
-    Delivery,
     Entity,
     IdPage,
     Match,
@@ -56,6 +55,7 @@ from daemon.storage.vault import Vault, load_fingerprint
 from daemon.transport.throttle import AdaptivePolicy, Limiter
 from tests.contract import CONTRACT
 from tests.databases import WatchedDatabase, new_database
+from tests.engine.no_webhooks import NoWebhooks
 from tests.storage.harness import TABLES, StorageHarness
 
 EPOCH = 1_800_000_000.0
@@ -205,22 +205,6 @@ class Shop:
 
     async def aclose(self) -> None:
         """Close nothing."""
-
-
-@frozen
-class _Deaf:
-    """A webhook reader, which the engine never uses."""
-
-    settings: Any = None
-
-    def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
-        raise NotImplementedError  # the engine never asks for it: a test that brings this about is wrong
-
-    def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
-        raise NotImplementedError  # the engine never asks for it: a test that brings this about is wrong
-
-    def is_ping(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
-        raise NotImplementedError  # the engine never asks for it: a test that brings this about is wrong
 
 
 @define
@@ -379,7 +363,7 @@ async def open_bench(
             settings=object,
             identity=str,
             connect=lambda *_: shop,
-            reader=_Deaf,
+            reader=NoWebhooks,
             kinds=kinds or frozenset({kind}),
             **(platform or {}),
         ),

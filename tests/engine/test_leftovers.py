@@ -1,7 +1,4 @@
-"""After a lost database, known SKUs in SparkLayer that the store no longer has lose price and stock.
-
-Each test begins with products in SparkLayer and a database that knows nothing of them; see `lost`.
-"""
+"""After a lost database (see `lost`), SKUs in SparkLayer that the store no longer has lose price and stock."""
 
 # ruff: noqa: ASYNC110  the clock is a mock: looking again costs nothing
 

@@ -66,7 +66,7 @@ CALLED: Mapping[Kind, str] = {
 
 def nothing_known(kind: Kind, text: str, platform: str) -> Reason:
     """Return the reason for an entity that neither side has."""
-    return Reason("unknown", f"Neither {platform} nor SparkLayer has a {NOUNS[kind]} of the {CALLED[kind]} {text!r}.")
+    return Reason("unknown", f"{platform} and SparkLayer have no {NOUNS[kind]} with the {CALLED[kind]} {text!r}.")
 
 
 def _state(case: Case) -> Iterator[Reason]:
@@ -118,7 +118,7 @@ def _content(case: Case) -> Iterator[Reason]:
 
 def _gone(case: Case, told: Explanation) -> Reason:
     if not case.noted.known:
-        return Reason("unknown", f"Neither {case.platform} nor SparkLayer has such a {NOUNS[case.kind]}.")
+        return Reason("unknown", f"{case.platform} and SparkLayer have no such {NOUNS[case.kind]}.")
     still = "; SparkLayer still has it" if told.row is not None else ""
     return Reason("deleted", f"It was deleted: {case.platform} does not have it any more{still}.")
 

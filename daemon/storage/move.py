@@ -9,6 +9,7 @@ Ids are never used twice (`connections`), so the counters of ids move too, not o
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ ROWS = 1000
 
 PATIENCE = ("idle_in_transaction_session_timeout = '5min'", "statement_timeout = '5min'", "lock_timeout = '5s'")
 """The limits on a server: unlike a daemon, a move holds up nobody, and one transaction has all of it."""
+
+LEAVING_SECONDS = 2.0
+"""Seconds for which a server may still show the sessions of a process that has ended."""
 
 OTHERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -128,14 +132,26 @@ def _continue_ids(conn: Connection, table: Table, last: int) -> None:
     conn.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table.name, last))
 
 
+def _wait_until_unused(place: Secret, name: str) -> None:
+    """Wait for the sessions of a daemon that has just ended. Raises ConfigError if one of them stays."""
+    deadline = time.monotonic() + LEAVING_SECONDS
+    while True:
+        # The server's list of sessions does not change within a transaction.
+        with _transaction(_server(place, postgres.READ), name) as conn:
+            if not conn.exec_driver_sql(OTHERS).scalar_one():
+                return
+        if time.monotonic() >= deadline:
+            raise ConfigError(f"database {name}: a daemon is using it; stop that one first")
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def _reading(place: Path | Secret) -> Iterator[Connection]:
     """Lend a read-only transaction on a database that no daemon uses. Raises ConfigError."""
     name = shown(place)
     if isinstance(place, Secret):
+        _wait_until_unused(place, name)
         with _transaction(_server(place, postgres.READ), name) as conn:
-            if conn.exec_driver_sql(OTHERS).scalar_one():
-                raise ConfigError(f"database {name}: a daemon is using it; stop that one first")
             _refuse_release(conn, name)
             yield conn
         return

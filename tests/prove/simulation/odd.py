@@ -3,8 +3,8 @@
     odd = OddAnswers(ANSWERS["404 html"], times=3)
     network.odd = odd.strike        # each operation of both sides answers so at its first three uses
 
-They stand for the proper answer, and the request has no effect. Something later contradicts almost all of them: the
-next attempt, a control question, a second answer. `PLAUSIBLE` names the others, which only a whole read contradicts.
+They stand for the proper answer, and the request has no effect. Something later contradicts each of them: the
+next attempt, a control question, a second answer.
 """
 
 from collections import Counter
@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from attrs import define, field
 
 from daemon.sandbox.message import Response
-from tests.prove.simulation.faults import SHOP
 
 STATUSES = (400, 401, 403, 404, 409, 502)
 
@@ -63,17 +62,6 @@ ANSWERS: Mapping[str, Response] = {
 
 Operation = tuple[str, str]
 """A side and the name of its operation."""
-
-PLAUSIBLE: Mapping[Operation, frozenset[str]] = {
-    # Orders have neither a count nor a ledger row before they are first seen: an empty list is an empty store's.
-    (SHOP, "GET /v2/orders"): frozenset({"200 list"}),
-}
-"""By operation, the odd answers that nothing but the next whole read can contradict. All others may lose nothing."""
-
-
-def is_plausible(side: str, operation: str, answer: str) -> bool:
-    """Return True if nothing before the next whole read can contradict an odd answer to an operation."""
-    return answer in PLAUSIBLE.get((side, operation), ())
 
 
 @define(eq=False)

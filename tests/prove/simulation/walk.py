@@ -8,8 +8,7 @@
 
 The moments are a first sync, live changes, removals, a full sync, and the disconnect. After each, when the odd answers
 have ended, both sides are equal, nothing that only SparkLayer has is lost, no issue is left, nothing is blocked, and
-one more full sync writes nothing. `odd.PLAUSIBLE` has the few answers to single operations for which that holds after
-the next whole read only; they get walks of their own, in which every other operation answers properly.
+one more full sync writes nothing.
 
 With `--platform woocommerce` the store is a shop of WooCommerce. It has no additions, so some operations are not used.
 """
@@ -30,10 +29,10 @@ from attrs import evolve, frozen
 from daemon.engine.pipeline import Pipeline
 from daemon.sandbox.message import Response
 from tests.prove.simulation.audit import watch_work
-from tests.prove.simulation.ending import alive, blocked, compare, find_nothing, read_everything, rests
+from tests.prove.simulation.ending import alive, blocked, compare, find_nothing, rests
 from tests.prove.simulation.events import DATA_TYPES, ignite
 from tests.prove.simulation.furnishing import QUESTIONS, furnish_all, operations, shop_of, use_all
-from tests.prove.simulation.odd import ANSWERS, PLAUSIBLE, OddAnswers, Operation, is_plausible
+from tests.prove.simulation.odd import ANSWERS, OddAnswers, Operation
 from tests.prove.simulation.simulator import logging_to, small_scale
 from tests.prove.simulation.steady import Clock, steady
 from tests.prove.simulation.stores.base import DEFAULT, store_type
@@ -67,31 +66,26 @@ SHOWN, SEVERAL = 160, 5
 class Case:
     """An odd answer, how often in a row, and when: at each operation's first uses of all, or within a moment.
 
-    A `plausible` case has the operations of which nothing contradicts the answer; the other case has all others.
-    With `strict` it is judged as these are. `operation` is the only one that answers oddly, if it is given.
+    `operation` is the only one that answers oddly, if it is given.
     """
 
     answer: str
     times: int
     moment: str | None = None
-    plausible: bool = False
-    strict: bool = False
     operation: str | None = None
     platform: str = DEFAULT
 
     def __str__(self) -> str:
-        words = f"{self.answer}, {self.times} times" + (f", at {self.moment}" if self.moment else "")
-        return words + (", where nothing contradicts it" if self.plausible else "")
+        return f"{self.answer}, {self.times} times" + (f", at {self.moment}" if self.moment else "")
 
     @property
     def looks_again(self) -> bool:
         """True if one more full sync must find nothing to write; the short form leaves that to its longer cases."""
         return self.moment is not None or self.times == TIMES[-1]
 
-    def has(self, side: str, operation: str) -> bool:
+    def has(self, _side: str, operation: str) -> bool:
         """Return True if an operation answers oddly in this case."""
-        wanted = self.operation in {None, operation}
-        return wanted and is_plausible(side, operation, self.answer) is self.plausible
+        return self.operation in {None, operation}
 
 
 @frozen(kw_only=True)
@@ -129,7 +123,7 @@ async def _walk(case: Case, seed: int, clock: Clock, trace: Trace) -> Result:
             for moment, act in MOMENTS.items():
                 trace.add("moment", moment)
                 await act(world, nursery)
-                await _judge(world, moment, odd, plausible=case.plausible and not case.strict)
+                await _judge(world, moment)
                 if moment == "full sync" and case.looks_again and not world.audit.breaches:
                     await find_nothing(world)
                 if world.audit.breaches:
@@ -201,7 +195,7 @@ MOMENTS: Mapping[str, Callable[[World, trio.Nursery], Awaitable[None]]] = {
 LEAVING = "disconnect"
 
 
-async def _judge(world: World, moment: str, odd: OddAnswers, *, plausible: bool) -> None:
+async def _judge(world: World, moment: str) -> None:
     """Wait until the daemon is at rest, and compare."""
     when = f"after {moment}"
     if moment == LEAVING:
@@ -213,10 +207,6 @@ async def _judge(world: World, moment: str, odd: OddAnswers, *, plausible: bool)
         await trio.sleep(UNSEEN_SECONDS)
         if not await rests(world, when):
             return
-    struck = -1
-    while plausible and struck != odd.given.total():
-        struck = odd.given.total()  # once nothing odd comes any more, everything is read once more
-        await read_everything(world)
     compare(world, when)
     with trio.move_on_after(PROBED):
         while blocked(world) is not None:  # noqa: ASYNC110  the prober tells nobody
@@ -250,13 +240,7 @@ async def _judge_leaving(world: World) -> None:
 
 def first_uses() -> Iterator[Case]:
     """Every odd answer, at the first uses of every operation."""
-    believed = {answer for answers in PLAUSIBLE.values() for answer in answers}
-    return (
-        Case(answer=answer, times=times, plausible=plausible)
-        for answer in ANSWERS
-        for times in TIMES
-        for plausible in ((False, True) if answer in believed else (False,))
-    )
+    return (Case(answer=answer, times=times) for answer in ANSWERS for times in TIMES)
 
 
 def every_moment() -> Iterator[Case]:
@@ -272,7 +256,6 @@ def main() -> int:
     parser.add_argument("--moments", action="store_true", help="at the first uses within every moment")
     parser.add_argument("--moment", choices=MOMENTS, help="within this moment only")
     parser.add_argument("--operation", help="this operation alone answers oddly, such as 'GET /v2/orders'")
-    parser.add_argument("--strict", action="store_true", help="let a plausible answer lose nothing either")
     parser.add_argument("--platform", default=DEFAULT, help="the platform of the store")
     parser.add_argument("--share", type=float, default=1.0, help="the share of the walks that is tried")
     parser.add_argument("--seed", type=int, default=SEED, help="what is drawn by chance")
@@ -280,7 +263,7 @@ def main() -> int:
     given = parser.parse_args()
     chance = random.Random(given.seed)
     cases = [
-        evolve(case, operation=given.operation, strict=given.strict, platform=given.platform)
+        evolve(case, operation=given.operation, platform=given.platform)
         for case in (every_moment() if given.moments or given.moment else first_uses())
         if given.answer in {None, case.answer}
         and given.times in {None, case.times}

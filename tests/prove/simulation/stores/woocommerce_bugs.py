@@ -14,8 +14,8 @@ from daemon.model import Change, ExternalId, Kind
 from daemon.platforms.base import Delivery
 from daemon.platforms.shared.rows import read_id
 from daemon.platforms.woocommerce import walk, webhooks
+from daemon.platforms.woocommerce.customers.members import Membership, first_role
 from daemon.platforms.woocommerce.customers.reader import CustomerReader
-from daemon.platforms.woocommerce.customers.schema import Customer, read_customer
 from daemon.platforms.woocommerce.orders import reader as orders
 from daemon.platforms.woocommerce.products import reader as products
 from daemon.platforms.woocommerce.since import changed_since
@@ -39,9 +39,9 @@ def _delivery_ids_trusted() -> Any:
 def _first_role_trusted() -> Any:
     """Take the role that a customer's record shows for its only one."""
 
-    async def shown(self: CustomerReader, rows: Sequence[Raw], _lane: Any) -> frozenset[int]:
-        found = [(read_id(raw), read_customer(raw)) for raw in rows]
-        return frozenset(id_ for id_, read in found if isinstance(read, Customer) and self._roles.is_b2b(read.role))
+    async def shown(self: CustomerReader, rows: Sequence[Raw], _lane: Any) -> Membership:
+        members = frozenset(read_id(raw) for raw in rows if self._roles.is_b2b(first_role(raw)))
+        return Membership(members=members, refuted=frozenset())
 
     return mock.patch.object(CustomerReader, "_b2b", shown)
 

@@ -31,6 +31,11 @@ async def test_writes_that_fail_on_the_way(
     await play(chance, mode, disputes=True, trouble=True)
 
 
+async def test_a_product_gives_way_once(autojump_clock: MockClock) -> None:
+    """In this history, a product whose former owner of a SKU is retried later gave way to others without end."""
+    await play(random.Random(4193370830), "replace", disputes=True, trouble=True)
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("_round", range(4))
 async def test_a_whole_batch_never_meets_a_taken_sku(

@@ -88,6 +88,12 @@ class Plan:
         """True if there is nothing to send."""
         return not (self.writes_product or self.rows)
 
+    @property
+    def given_up(self) -> frozenset[Sku]:
+        """The SKUs that its variants may still have in SparkLayer, and lose."""
+        before = self.job.before or Entry()
+        return self.released.intersection(sku for skus in before.variants.values() for sku in skus)
+
 
 def freed_sku(variant: VariantId) -> Sku:
     """Return the placeholder SKU of a variant that has none: unique, since variant ids are."""

@@ -13,7 +13,7 @@ from daemon.engine.writers.products.diff import Plan
 from daemon.engine.writers.products.entry import Entry
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.issues import refused
-from daemon.model import Sku
+from daemon.model import Sku, VariantId
 from daemon.model.outcome import Outcome, Result, Row
 
 
@@ -26,7 +26,14 @@ class Unmanaged(Duplicate):
 
 
 class GaveWay(Duplicate):
-    """SparkLayer has a claimed SKU elsewhere; the product has freed its former ones, which others wait for."""
+    """SparkLayer has a claimed SKU elsewhere; the product has freed its former ones, which others wait for.
+
+    `variants` has the SKUs of its variants there now.
+    """
+
+    def __init__(self, taken: Duplicate, variants: Mapping[VariantId, tuple[Sku, ...]]) -> None:
+        super().__init__(str(taken), reason=taken.reason)
+        self.variants = variants
 
 
 @define
@@ -48,6 +55,9 @@ class BulkResult:
 def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
     """Return the outcome of `plan`. `error` is why the product itself was not written."""
     entry = _confirmed(plan, bulk, written=plan.writes_product and error is None)
+    if isinstance(error, GaveWay):
+        # SKUs that are listed no more are not given up again: those who wait for them would be tried without end.
+        entry = evolve(entry, variants={**entry.variants, **error.variants})
     # SKUs that are yet to be released stay listed, as unsure: an unlisted SKU would be kept for ever.
     entry = evolve(entry, stock={**dict.fromkeys(plan.released - entry.skus), **entry.stock})
     failure = _failure(plan, error, bulk)

@@ -16,7 +16,7 @@ from daemon.engine.writers.products.entry import Entry, Terms
 from daemon.engine.writers.products.outcome import BulkResult, Unmanaged
 from daemon.entities import Product, Stock
 from daemon.errors import Duplicate, Missing, Rejected, Retry
-from daemon.model import ExternalId, Lane, Sku
+from daemon.model import ExternalId, Lane, Sku, VariantId
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.pricing import SkuPrice
 from daemon.sparklayer.products import EXTRAS, ProductWrite, Vanished
@@ -53,12 +53,16 @@ class Pusher:
             await self.give_way(plan, product, lane)
             raise Retry("a SKU of it is not free yet", reason="sku_first") from None
 
-    async def give_way(self, plan: Plan, product: Product, lane: Lane) -> None:
-        """Free the SKUs that a refused product is to give up. Raises the failures of SparkLayer."""
-        if plan.job.before is not None:
-            # One that SparkLayer no longer has has no SKUs there.
-            with contextlib.suppress(Missing):
-                await self.sparklayer.products.update(_giving_way(_write_of(plan, product), plan.job.before), lane)
+    async def give_way(self, plan: Plan, product: Product, lane: Lane) -> dict[VariantId, tuple[Sku, ...]]:
+        """Free the SKUs that a refused product is to give up. Raises the failures of SparkLayer.
+
+        Returns its variants in SparkLayer, with their SKUs. One that vanished is listed without any.
+        """
+        write = _giving_way(_write_of(plan, product), plan.job.before or Entry())
+        # One that SparkLayer no longer has has no SKUs there.
+        with contextlib.suppress(Missing):
+            await self.sparklayer.products.update(write, lane)
+        return {variant.external_id: (variant.sku,) for variant in write.variants} | dict.fromkeys(plan.vanished, ())
 
     def is_slow(self, product: ExternalId) -> bool:
         """Return True if a product's rows would delay those of others."""

@@ -136,11 +136,10 @@ class ProductWriter(Writer[ProductJob, Plan]):
             # After an exchange that failed halfway, two products may each have the SKU that the other one claims, and
             # be tried in different batches ever since.
             context = self._context
-            asked = context.connection.id, self.kind, task.released, task.external_id
+            asked = context.connection.id, self.kind, task.given_up, task.external_id
             if isinstance(taken, Unmanaged) or not await context.storage.read(dependencies.are_awaited, *asked):
                 raise
-            await self._pusher.give_way(task, product, sending.batch.lane)
-            raise GaveWay(str(taken), reason=taken.reason) from None
+            raise GaveWay(taken, await self._pusher.give_way(task, product, sending.batch.lane)) from None
         return Outcome(result=Result.WRITTEN)
 
     async def finish(self, sending: Sending[Plan], tasks: Collection[Plan]) -> Sequence[ProductJob]:

@@ -8,6 +8,7 @@ Then in earnest: a living daemon is cut off, and the next one goes on with a reb
 """
 
 import random
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.timeout(300)
 
 IMAGES = 300
 """Number of rebuilt disks."""
+MANY = 20
+"""How many times as many disks are enough to find a loss, if there can be one."""
 CUTS = 3
 """Number of times that a living daemon loses its power."""
 MANY_CUTS = 60
@@ -40,7 +43,9 @@ async def test_what_was_acknowledged_survives_a_loss_of_power(tmp_path: Path, ch
 async def test_with_less_than_full_synchronisation_it_would_not(tmp_path: Path, chance: random.Random) -> None:
     trace = await record(tmp_path, "NORMAL")
     findings = list(lose_power(trace, chance, tmp_path / "image", IMAGES))
-    assert [finding for finding in findings if finding.lost]
+    # On a busy machine there are few moments at which something can be lost.
+    more = lose_power(trace, chance, tmp_path / "image", MANY * IMAGES)
+    assert any(finding.lost for finding in chain(findings, more))
     assert [finding for finding in findings if finding.damage] == [], "SQLite promises that much"
 
 

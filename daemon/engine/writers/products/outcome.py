@@ -55,12 +55,12 @@ class BulkResult:
 def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
     """Return the outcome of `plan`. `error` is why the product itself was not written."""
     entry = _confirmed(plan, bulk, written=plan.writes_product and error is None)
-    if isinstance(error, GaveWay):
+    failure = _failure(plan, error, bulk)
+    if isinstance(failure, GaveWay):
         # SKUs that are listed no more are not given up again: those who wait for them would be tried without end.
-        entry = evolve(entry, variants={**entry.variants, **error.variants})
+        entry = evolve(entry, variants={**entry.variants, **failure.variants})
     # SKUs that are yet to be released stay listed, as unsure: an unlisted SKU would be kept for ever.
     entry = evolve(entry, stock={**dict.fromkeys(plan.released - entry.skus), **entry.stock})
-    failure = _failure(plan, error, bulk)
     if failure is not None and not isinstance(failure, Rejected):
         return Outcome(result=Result.RETRIED, failure=failure, row=_row(plan, entry))
     again_after = max((bulk.overtaken[sku] for sku in plan.rows & bulk.overtaken.keys()), default=None)

@@ -57,7 +57,7 @@ def _asked(daemon: Daemon, site: str, kind: str | None, shown: Progress, *, ever
     try:
         while answer["running"]:
             _show_progress(answer, shown)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # a command has no event loop, and the daemon answers only when asked
             answer = daemon.verify_state(site)
     except KeyboardInterrupt:
         with contextlib.suppress(Stop):  # one that no one asks for ends by itself

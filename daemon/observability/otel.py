@@ -41,7 +41,7 @@ class OpenTelemetry:
         self._provider = TracerProvider(resource=_resource(), id_generator=self._ids, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer(NAME, __version__)
-        # Repeated attempts to reach a collector are no news; that spans were lost is.
+        # A failed attempt to reach the collector is not worth a line; lost spans are.
         logging.getLogger("opentelemetry").setLevel(logging.ERROR)
 
     def recorded(self, site: Site, changes: Sequence[Change], began: float, ended: float) -> None:

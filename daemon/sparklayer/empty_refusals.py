@@ -8,7 +8,7 @@ with, and the 404 is treated like other empty refusals.
 
 Other empty refusals are believed, for an hour too, at the fourth try, at least ten minutes after the first, if other
 calls succeeded meanwhile. A success that is not as documented is believed in the same way, until SparkLayer answers the
-operation as documented; within a day after such an answer it is not believed at all. Until then each of these answers
+operation as documented; within an hour after such an answer it is not believed at all. Until then each of these answers
 means: try again.
 
 It asks nothing itself. Its memory belongs to one client and ends with the process. Times are those of trio's clock.
@@ -30,8 +30,10 @@ CONTROL_PAUSE_SECONDS = 10.0
 MOST_TRIALS = 10_000
 """Calls whose empty refusals are counted. Further calls wait until some of these succeed or stop coming."""
 
-DOCUMENTED_SECONDS = 86_400.0
-"""Seconds in which an operation that answered as documented is believed to answer in no other way."""
+DOCUMENTED_SECONDS = 3600.0
+"""Seconds in which an operation that answered as documented is believed to answer in no other way.
+
+Longer would hold up every change after an upgrade of SparkLayer; proxies seldom answer in its place for an hour."""
 
 MOST_KNOWN = 10
 SEARCH_PAUSE_SECONDS = 10.0

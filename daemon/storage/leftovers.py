@@ -1,10 +1,10 @@
-"""LeftoverRows of a lost database: SKUs that SparkLayer has, of products that the ledger does not know.
+"""Leftovers of a lost database: SKUs that SparkLayer has, of products that the ledger does not know.
 
 A full sync that begins with an empty ledger *owes* a look at SparkLayer (`owe`). A SKU with a price there that has no
 owner afterwards gets a row in the ledger, as an entity that the store does not have (`leftover`). So the next read of
 everything, which does not see it either, removes its price and stock, unless too many are to be removed at once. A
-product that has its SKU takes the SKU, and `forget_owned` then drops the leftover. A leftover owns its SKU only during
-its removal: until SparkLayer has carried that out, or refused it.
+product that gets the SKU takes it, and `forget_owned` then drops the leftover. A leftover owns its SKU only during its
+removal: until SparkLayer has carried that out, or refused it.
 """
 
 from collections.abc import Iterable, Sequence

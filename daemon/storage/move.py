@@ -142,7 +142,7 @@ def _wait_until_unused(place: Secret, name: str) -> None:
                 return
         if time.monotonic() >= deadline:
             raise ConfigError(f"database {name}: a daemon is using it; stop that one first")
-        time.sleep(0.05)
+        time.sleep(0.05)  # a move runs without an event loop, and the server announces no ended session
 
 
 @contextlib.contextmanager

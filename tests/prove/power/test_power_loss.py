@@ -23,7 +23,7 @@ pytestmark = pytest.mark.timeout(300)
 IMAGES = 300
 """Number of rebuilt disks."""
 MANY = 20
-"""How many times as many disks are enough to find a loss, if there can be one."""
+"""Factor of `IMAGES` that is enough to find a loss, if there can be one."""
 CUTS = 3
 """Number of times that a living daemon loses its power."""
 MANY_CUTS = 60

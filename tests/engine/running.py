@@ -7,16 +7,26 @@ import trio
 
 from daemon.engine.actor import Actor
 from daemon.engine.full_sync import FullSyncs
+from daemon.engine.pipeline import MOST_ATTEMPTS
 from daemon.engine.sweep import Sweep
 from daemon.engine.sync_log import SyncLogWriter
 from daemon.errors import Side
 from daemon.storage import full_syncs
-from tests.engine.fakes import Bench, product
+from daemon.storage.settle import RetryLater
+from tests.engine.fakes import EPOCH, Bench, product
 
 
 def fill(bench: Bench, number: int) -> None:
     """Put products into the store, each with a variant."""
     bench.shop.put(*(product(str(n), {f"{n}1": f"S{n}"}) for n in range(1, number + 1)))
+
+
+async def use_up_retries(bench: Bench) -> None:
+    """Retry the only change until two attempts are left."""
+    for attempt in range(MOST_ATTEMPTS - 2):
+        [claim] = await bench.harness.claim(EPOCH)
+        assert claim.attempts == attempt
+        await bench.harness.settle(again=[RetryLater(claim=claim, due_at=EPOCH, error=b"")])
 
 
 @contextlib.asynccontextmanager

@@ -13,9 +13,9 @@ from daemon.errors import Blocked, Retry, Side
 from daemon.model import ExternalId, Kind, Lane
 from daemon.sandbox.faults import answer, reset
 from daemon.storage.last_word import LastWord, say
-from daemon.storage.settle import RetryLater
 from daemon.storage.states import RunMode
 from tests.engine.fakes import EPOCH, Bench, product
+from tests.engine.running import use_up_retries
 
 pytestmark = pytest.mark.usefixtures("both_engines")
 
@@ -149,10 +149,7 @@ async def test_an_entity_that_fails_too_often_is_parked_until_its_next_change(
 ) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
-    for attempt in range(MOST_ATTEMPTS - 2):
-        [claim] = await bench.harness.claim(EPOCH)
-        assert claim.attempts == attempt
-        await bench.harness.settle(again=[RetryLater(claim=claim, due_at=EPOCH, error=b"")])
+    await use_up_retries(bench)
     bench.shop.failures["read"] = [Retry("no", reason="x"), Retry("no", reason="x")]
     await bench.once()
     assert (await bench.harness.row("1"))["state"] == "pending"

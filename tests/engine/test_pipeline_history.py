@@ -6,10 +6,9 @@ from operator import itemgetter
 import trio
 from trio.testing import MockClock
 
-from daemon.engine.pipeline import MOST_ATTEMPTS
 from daemon.errors import Retry
-from daemon.storage.settle import RetryLater
-from tests.engine.fakes import EPOCH, Bench, product
+from tests.engine.fakes import Bench, product
+from tests.engine.running import use_up_retries
 from tests.engine.test_pipeline import NO_SKU
 
 
@@ -49,9 +48,7 @@ async def test_the_history_has_a_change_that_was_parked_and_none_of_its_retries(
 ) -> None:
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
-    for _ in range(MOST_ATTEMPTS - 2):
-        [claim] = await bench.harness.claim(EPOCH)
-        await bench.harness.settle(again=[RetryLater(claim=claim, due_at=EPOCH, error=b"")])
+    await use_up_retries(bench)
     bench.shop.failures["read"] = [Retry("Ann said no", reason="http_503"), Retry("Ann said no", reason="http_503")]
     await bench.once()
     assert await _history(bench) == []

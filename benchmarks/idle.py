@@ -16,10 +16,10 @@ import trio
 from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
 from benchmarks.processes import ADMIN_TOKEN, SECRET_KEY, Daemon, open_daemon, open_sandbox
 from benchmarks.table import Figure
+from daemon.listener.page.cookies import SESSION
+from daemon.listener.page.session import Sessions
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Role
-from daemon.page.cookies import SESSION
-from daemon.page.session import Sessions
 
 PRODUCTS = 5_000
 REST_SECONDS = 5.0

@@ -31,6 +31,7 @@ from daemon.admin.described import DESCRIBED
 from daemon.admin.gauges import Gauges
 from daemon.admin.history import forget_old
 from daemon.admin.issue_links import IssueLinks
+from daemon.admin.notifications.notifier import build_notifier
 from daemon.admin.service import AdminService
 from daemon.admin.verify import Verifications
 from daemon.cli import stopping
@@ -60,16 +61,15 @@ from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
 from daemon.listener.http.server import Server
 from daemon.listener.ignite import Ignite
+from daemon.listener.page.page import Page
 from daemon.listener.routes import Route, Routes, described
 from daemon.listener.webhooks import Webhooks
 from daemon.model import ApiKey, Secret, Site
-from daemon.notifications.notifier import build_notifier
 from daemon.observability.collector import freeze
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.observability.service_manager import keep_informed
 from daemon.observability.tracing import Tracing, open_tracing
-from daemon.page.page import Page
 from daemon.platforms import load_platforms
 from daemon.platforms.apps import App
 from daemon.platforms.base import PlatformType

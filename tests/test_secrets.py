@@ -16,9 +16,9 @@ from daemon.config.table import Table
 from daemon.connections.credentials import KnownStore, Offered
 from daemon.errors import Blocked, Side
 from daemon.listener.http.messages import Request
+from daemon.listener.page.page import Page
 from daemon.model import ApiKey, Connection, ConnectionId, Secret, Site
 from daemon.model.operators import NamedToken
-from daemon.page.page import Page
 from daemon.platforms.apps import Authorized, Installed
 from daemon.platforms.bigcommerce.app import BigCommerceAppSettings, _Granted
 from daemon.platforms.bigcommerce.hooks import Wanted

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.listener.apps import AT_ONCE
 from daemon.listener.http.limits import Limits
-from daemon.page.live import MOST_STREAMS
+from daemon.listener.page.live import MOST_STREAMS
 from daemon.storage.tables import metadata
 from daemon.transport.http import LARGEST_BODY
 from tests.e2e.process import ADMIN_TOKEN, ROOT, Process, free_port

@@ -10,7 +10,7 @@ from attrs import define, field
 from jsonschema import Draft202012Validator
 
 from daemon.listener.openapi import SECURITY
-from daemon.page import cookies
+from daemon.listener.page import cookies
 from daemon.sandbox import Store
 from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import ADMIN_TOKEN, SITE
@@ -189,7 +189,7 @@ async def test_real_answers_of_every_route_are_as_the_document_says(harness: Ope
     assert {path for _, path in unread} <= {
         "/connect/bigcommerce", "/connect/woocommerce",
         "/bigcommerce/auth", "/bigcommerce/load", "/bigcommerce/uninstall",
-        "/events",  # it does not end; tests/page reads it
+        "/events",  # it does not end; tests/listener/page reads it
     }  # fmt: skip
 
 

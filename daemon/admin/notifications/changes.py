@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from attrs import evolve, frozen
 
-from daemon.notifications.conditions import Condition
+from daemon.admin.notifications.conditions import Condition
 from daemon.storage.age import age
 from daemon.storage.notifications import Notification
 from daemon.storage.states import Standing

@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
+from daemon.admin.notifications.conditions import Condition, Event
 from daemon.config.settings import SIGNING_PREFIX
 from daemon.model import Kind, Secret
-from daemon.notifications.conditions import Condition, Event
 
 RUNBOOK = "docs/operating.md"
 ANCHORS: Mapping[Event, str] = MappingProxyType(

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 import trio
 from attrs import frozen
 
+from daemon.admin.notifications.changes import Pace
+from daemon.admin.notifications.message import RUNBOOK
+from daemon.admin.notifications.receiver import receivers
+from daemon.admin.notifications.telling import Telling
+from daemon.admin.notifications.watch import Watch
 from daemon.config import Settings
 from daemon.engine.context import ConnectionContext
-from daemon.notifications.changes import Pace
-from daemon.notifications.message import RUNBOOK
-from daemon.notifications.receiver import receivers
-from daemon.notifications.telling import Telling
-from daemon.notifications.watch import Watch
 from daemon.observability.metrics import Metrics
 from daemon.storage.database import Storage
 from daemon.storage.vault import Vault

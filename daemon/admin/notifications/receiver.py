@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from daemon.admin.notifications.message import Message, json_body, signature_headers, slack_body
 from daemon.config.settings import NotificationSettings
 from daemon.errors import Rejected
 from daemon.model import Secret
-from daemon.notifications.message import Message, json_body, signature_headers, slack_body
 from daemon.transport.http import Api, Transport, temporary
 
 ANSWER_SECONDS = 15.0

@@ -17,14 +17,14 @@ import structlog
 import trio
 from attrs import define, evolve, field, frozen
 
+from daemon.admin.notifications.changes import Pace, digest_times, taken_by, to_store, to_tell
+from daemon.admin.notifications.conditions import Event
+from daemon.admin.notifications.message import Message
+from daemon.admin.notifications.receiver import Receiver
+from daemon.admin.notifications.watch import Observed, Watch
 from daemon.engine.context import ConnectionContext
 from daemon.errors import Failure, Retry, StorageTrouble
 from daemon.model import ConnectionId, Kind
-from daemon.notifications.changes import Pace, digest_times, taken_by, to_store, to_tell
-from daemon.notifications.conditions import Event
-from daemon.notifications.message import Message
-from daemon.notifications.receiver import Receiver
-from daemon.notifications.watch import Observed, Watch
 from daemon.observability.logging import log_storage_trouble
 from daemon.observability.metrics import Metrics
 from daemon.storage import issues, notifications

@@ -6,12 +6,12 @@ import structlog
 import trio
 from attrs import define, field, frozen
 
+from daemon.admin.notifications.conditions import Condition, Event, conditions
 from daemon.admin.status import connection_status
 from daemon.engine.context import ConnectionContext
 from daemon.engine.signal import Signal
 from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId, Kind
-from daemon.notifications.conditions import Condition, Event, conditions
 from daemon.observability.logging import log_storage_trouble
 from daemon.storage import connections
 from daemon.storage.database import Storage

@@ -12,7 +12,7 @@ import trio
 from attrs import define, field
 
 from daemon.errors import CallerError, StorageTrouble
-from daemon.page import rendering
+from daemon.listener.page import rendering
 
 POLL = 0.5
 """Seconds between two looks at a dry run."""

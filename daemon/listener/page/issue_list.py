@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from daemon.page.rendering import web_link
+from daemon.listener.page.rendering import web_link
 
 COLUMNS = ("site", "kind", "id", "name", "since", "code", "problem", "link")
 

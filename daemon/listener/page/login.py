@@ -7,10 +7,10 @@ from attrs import frozen
 from daemon.errors import StorageTrouble
 from daemon.listener.access import Entrance, TooManyGuesses
 from daemon.listener.http.messages import Request, Response
+from daemon.listener.page import cookies, rendering
+from daemon.listener.page.forms import Form, fields, value
+from daemon.listener.page.session import LASTS, LOGIN_LASTS, Session, Sessions
 from daemon.model.operators import Operator
-from daemon.page import cookies, rendering
-from daemon.page.forms import Form, fields, value
-from daemon.page.session import LASTS, LOGIN_LASTS, Session, Sessions
 
 NO_COOKIE = (
     "This form has expired, or your browser sent no cookie. From another machine the page needs https. Try again."

@@ -11,17 +11,17 @@ from attrs import field, frozen
 from daemon.errors import CallerError, Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.access import Entrance
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, problem
+from daemon.listener.page import cookies, described, dry_run, rendering
+from daemon.listener.page.forms import Form, fields, value
+from daemon.listener.page.issue_list import as_csv, choices, file_name, narrowed
+from daemon.listener.page.live import MOST_STREAMS, Live
+from daemon.listener.page.login import NO_DATABASE, Login
+from daemon.listener.page.search import Found, all_sites, one_site
+from daemon.listener.page.session import Session, Sessions, is_same
+from daemon.listener.page.views import MOST_SHOWN, PLACES, card, in_order, is_running, progress, rates, shape, spots
 from daemon.listener.routes import STATUSES, Route
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
-from daemon.page import cookies, described, dry_run, rendering
-from daemon.page.forms import Form, fields, value
-from daemon.page.issue_list import as_csv, choices, file_name, narrowed
-from daemon.page.live import MOST_STREAMS, Live
-from daemon.page.login import NO_DATABASE, Login
-from daemon.page.search import Found, all_sites, one_site
-from daemon.page.session import Session, Sessions, is_same
-from daemon.page.views import MOST_SHOWN, PLACES, card, in_order, is_running, progress, rates, shape, spots
 
 Operation = Callable[[dict[str, Any], Operator], Awaitable[Any]]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from daemon.page.rendering import counts, waiting
+from daemon.listener.page.rendering import counts, waiting
 
 LATE = 300.0
 """Seconds that a change may wait until the connection is called late: webhooks are debounced, 429s are normal."""

@@ -20,13 +20,13 @@ import trio
 from attrs import define, evolve, field, frozen
 from sqlalchemy import Connection, delete, insert
 
+from daemon.admin.notifications.conditions import Event
+from daemon.admin.notifications.notifier import Notifier, build_notifier
 from daemon.config import Settings
 from daemon.config.settings import ListenerSettings, NotificationSettings, SecuritySettings
 from daemon.engine.context import ConnectionContext
 from daemon.errors import Blocked, Side
 from daemon.model import Kind, Secret
-from daemon.notifications.conditions import Event
-from daemon.notifications.notifier import Notifier, build_notifier
 from daemon.observability.metrics import Metrics
 from daemon.storage import registrations, tables
 from daemon.storage.registrations import Found

@@ -6,9 +6,9 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.admin.notifications.changes import NEXT, TOLD, Pace, digest_times, taken_by, to_store, to_tell
+from daemon.admin.notifications.conditions import Condition, Event
 from daemon.model import ConnectionId
-from daemon.notifications.changes import NEXT, TOLD, Pace, digest_times, taken_by, to_store, to_tell
-from daemon.notifications.conditions import Condition, Event
 from daemon.storage.notifications import Notification
 from daemon.storage.states import Standing
 

@@ -7,10 +7,10 @@ import trio
 from sqlalchemy import insert, update
 from trio.testing import MockClock
 
-from daemon.notifications.conditions import Condition, Event, conditions
+from daemon.admin.notifications.conditions import Condition, Event, conditions
 from daemon.storage import tables
 from daemon.storage.states import RunMode, RunState
-from tests.notifications.harness import AFTER, CONDITIONS, NotifiedHarness, open_notified
+from tests.admin.notifications.harness import AFTER, CONDITIONS, NotifiedHarness, open_notified
 
 KIND: dict[str, Any] = {
     "blocked": None,

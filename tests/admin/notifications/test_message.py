@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 from trio.testing import MockClock
 
+from daemon.admin.notifications.conditions import Condition, Event
+from daemon.admin.notifications.message import ANCHORS, NAMES, OPENED, RESOLVED, RUNBOOK, Message, json_body, slack_body
+from daemon.admin.notifications.watch import LONGEST_LOOK
 from daemon.model import Kind
-from daemon.notifications.conditions import Condition, Event
-from daemon.notifications.message import ANCHORS, NAMES, OPENED, RESOLVED, RUNBOOK, Message, json_body, slack_body
-from daemon.notifications.watch import LONGEST_LOOK
 from daemon.storage import tables
+from tests.admin.notifications.harness import AFTER, CONDITIONS, NotifiedHarness, open_issue, open_notified
 from tests.e2e.process import ROOT
-from tests.notifications.harness import AFTER, CONDITIONS, NotifiedHarness, open_issue, open_notified
 from tests.test_docs import headings
 
 MARK = "zq"

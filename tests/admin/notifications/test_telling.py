@@ -10,12 +10,11 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from daemon.notifications.conditions import Event
-from daemon.notifications.receiver import LARGEST_ANSWER
-from daemon.notifications.telling import LONGEST_WAIT
-from daemon.notifications.watch import FINDING_SECONDS, LONGEST_LOOK
-from tests.connections.harness import open_harness
-from tests.notifications.harness import (
+from daemon.admin.notifications.conditions import Event
+from daemon.admin.notifications.receiver import LARGEST_ANSWER
+from daemon.admin.notifications.telling import LONGEST_WAIT
+from daemon.admin.notifications.watch import FINDING_SECONDS, LONGEST_LOOK
+from tests.admin.notifications.harness import (
     AFTER,
     CONDITIONS,
     CONFIGURED,
@@ -28,6 +27,7 @@ from tests.notifications.harness import (
     signed,
     start,
 )
+from tests.connections.harness import open_harness
 
 SOON = AFTER + 2 * LONGEST_LOOK
 """Seconds after which a condition has been told, or its end."""

@@ -11,8 +11,7 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from daemon.errors import LeaseLost
-from tests.connections.harness import Elsewhere
-from tests.notifications.harness import (
+from tests.admin.notifications.harness import (
     AFTER,
     CONDITIONS,
     CONFIGURED,
@@ -20,7 +19,8 @@ from tests.notifications.harness import (
     open_notified,
     start,
 )
-from tests.notifications.test_telling import SOON
+from tests.admin.notifications.test_telling import SOON
+from tests.connections.harness import Elsewhere
 
 
 @pytest.mark.usefixtures("both_engines")

@@ -19,11 +19,11 @@ import trio
 from attrs import define, field, frozen
 
 from daemon.listener.http.server import Server
+from daemon.listener.page.page import Operation, Page
 from daemon.listener.routes import Routes
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.observability.metrics import Metrics
-from daemon.page.page import Operation, Page
 from tests.connections.harness import KEY, LifecycleHarness, link, open_harness
 
 ANNA = NamedToken(name="anna", token=Secret("anna-token"), role=Role.ACT)

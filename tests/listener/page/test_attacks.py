@@ -6,11 +6,11 @@ import pytest
 import trio
 
 from daemon.listener import access
-from daemon.page.login import NO_COOKIE, WRONG
-from daemon.page.page import ACTIONS, Page
+from daemon.listener.page.login import NO_COOKIE, WRONG
+from daemon.listener.page.page import ACTIONS, Page
 from tests.connections.harness import KEY
-from tests.page.browser import ANNA, BEN, Browser, Reader, open_page
-from tests.page.test_page import PAGE, counts, explained, fill
+from tests.listener.page.browser import ANNA, BEN, Browser, Reader, open_page
+from tests.listener.page.test_page import PAGE, counts, explained, fill
 
 OPEN = {"/login", "/events", "/static/{name}", "/shared/issues/{link}"}
 """Routes that need no session, and the stream, which answers 401."""

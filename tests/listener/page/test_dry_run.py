@@ -7,14 +7,14 @@ import trio
 from trio.testing import MockClock
 
 from daemon.errors import Conflict, NotFound, StorageTrouble
+from daemon.listener.page import dry_run
+from daemon.listener.page.dry_run import BEAT, growing
+from daemon.listener.page.page import Operation
+from daemon.listener.page.views import MOST_SHOWN
 from daemon.model.operators import Operator
-from daemon.page import dry_run
-from daemon.page.dry_run import BEAT, growing
-from daemon.page.page import Operation
-from daemon.page.views import MOST_SHOWN
-from tests.page.browser import BEN, Browser, Reader, ServedPage, open_page
-from tests.page.test_attacks import HOSTILE
-from tests.page.test_page import PAGE
+from tests.listener.page.browser import BEN, Browser, Reader, ServedPage, open_page
+from tests.listener.page.test_attacks import HOSTILE
+from tests.listener.page.test_page import PAGE
 
 PATIENCE = 60.0
 VERIFY = f"{PAGE}/verify"
@@ -155,7 +155,7 @@ async def test_one_that_cannot_start_is_refused_and_so_is_one_page_too_many(monk
         browser = await page.operator()
         answer = await started(page, browser)
         assert (answer.status_code, "The daemon is starting" in answer.text) == (409, True)
-        monkeypatch.setattr("daemon.page.page.MOST_STREAMS", 0)
+        monkeypatch.setattr("daemon.listener.page.page.MOST_STREAMS", 0)
         assert (await started(page, browser)).status_code == 503
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from daemon.listener.page.issue_list import as_csv, file_name
 from daemon.model.operators import Operator
-from daemon.page.issue_list import as_csv, file_name
-from tests.page.browser import BEN, Reader, open_page
-from tests.page.test_page import PAGE
+from tests.listener.page.browser import BEN, Reader, open_page
+from tests.listener.page.test_page import PAGE
 
 
 def issue(id_: str, kind: str = "products", name: str = "Mug", **problems: str) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from daemon.errors import StorageTrouble
 from daemon.listener.http.limits import Limits
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.http.server import Server
+from daemon.listener.page import live
+from daemon.listener.page.live import BEAT, EVERY, LASTS, SHARE, Live, Spots
 from daemon.listener.routes import Routes
 from daemon.model.operators import Operator
 from daemon.observability.metrics import Metrics
-from daemon.page import live
-from daemon.page.live import BEAT, EVERY, LASTS, SHARE, Live, Spots
-from tests.page.browser import BEN, Browser, ServedPage, open_page
-from tests.page.test_page import PAGE, fill
+from tests.listener.page.browser import BEN, Browser, ServedPage, open_page
+from tests.listener.page.test_page import PAGE, fill
 
 PATIENCE = 60.0
 
@@ -117,7 +117,7 @@ async def test_every_place_of_a_page_has_a_live_text() -> None:
 
 
 async def test_a_stream_needs_a_session_and_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.page.page.MOST_STREAMS", 1)
+    monkeypatch.setattr("daemon.listener.page.page.MOST_STREAMS", 1)
     async with open_page() as page:
         assert (await page.browser().get("/events")).status_code == 401
         browser = await page.operator()

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Connection
 
 from daemon.errors import StorageTrouble
+from daemon.listener.page import rendering
+from daemon.listener.page.login import NO_DATABASE
 from daemon.model import ConnectionId, ExternalId, Kind, RunId, Secret
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.model.outcome import Result
-from daemon.page import rendering
-from daemon.page.login import NO_DATABASE
 from daemon.storage import connections
 from daemon.storage import settle as settling
 from daemon.storage.history import HistoryEntry
@@ -20,7 +20,7 @@ from daemon.storage.settle import Settlement
 from daemon.storage.states import RemovalCause, RemovalState, RowState
 from daemon.storage.tables import issues, outbox, removals
 from tests.connections.harness import LifecycleHarness, site
-from tests.page.browser import ANNA, BEN, Reader, ServedPage, open_page
+from tests.listener.page.browser import ANNA, BEN, Reader, ServedPage, open_page
 
 PAGE = "/sites/test/a"
 

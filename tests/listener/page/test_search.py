@@ -6,8 +6,8 @@ import trio
 from trio.testing import MockClock
 
 from daemon.errors import Invalid, NotFound, Paused
+from daemon.listener.page.search import AT_ONCE, SECONDS, all_sites
 from daemon.model import Site
-from daemon.page.search import AT_ONCE, SECONDS, all_sites
 
 CONNECTIONS = [{"site": f"test/{name}", "kinds": ["products", "orders"]} for name in "abcd"]
 

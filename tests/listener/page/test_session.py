@@ -7,10 +7,10 @@ import pytest
 from attrs import evolve
 
 from daemon.listener.http.messages import Request
+from daemon.listener.page import cookies
+from daemon.listener.page.session import LASTS, LOGIN_LASTS, SKEW, Sessions, is_same
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Role
-from daemon.page import cookies
-from daemon.page.session import LASTS, LOGIN_LASTS, SKEW, Sessions, is_same
 
 OLD, NEW = Secret("the old key of the tests"), Secret("the new key of the tests")
 ANNA = NamedToken(name="anna", token=Secret("anna-token"), role=Role.ACT)

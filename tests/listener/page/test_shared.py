@@ -10,9 +10,9 @@ from daemon.admin.issue_links import DAY, IssueLinks
 from daemon.errors import Invalid
 from daemon.model import Secret
 from tests.connections.harness import KEY
-from tests.page.browser import BEN, Reader, ServedPage, open_page
-from tests.page.test_attacks import HOSTILE
-from tests.page.test_page import PAGE, fill
+from tests.listener.page.browser import BEN, Reader, ServedPage, open_page
+from tests.listener.page.test_attacks import HOSTILE
+from tests.listener.page.test_page import PAGE, fill
 
 OTHER = Secret("another key of the tests")
 

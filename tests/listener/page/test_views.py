@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from daemon.admin.attention import attention, remedy
-from daemon.page.views import LATE, card, spots
+from daemon.listener.page.views import LATE, card, spots
 
 RUN = {"id": 3, "finished_at": None, "seen": 8, "done": 2, "failed": 0, "total_hint": 8, "succeeded": None}
 

@@ -1,4 +1,4 @@
-"""Attacks on the page in a real browser, each refused. The rest of them are in `tests/page/test_attacks.py`.
+"""Attacks on the page in a real browser, each refused. The rest of them are in `tests/listener/page/test_attacks.py`.
 
 The attacker's pages are served by the test inside the browser. `evil.test` is another site. Another port of the page's
 own address is another origin of the same site: browsers send SameSite cookies from there, so it is the stronger one.
@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Route, StorageState, expect
 
 from daemon.listener.access import DELAY, FREE
-from daemon.page.login import WRONG
-from daemon.page.page import ACTIONS
+from daemon.listener.page.login import WRONG
+from daemon.listener.page.page import ACTIONS
 from tests.prove.browser.conftest import OpenVisitor
 from tests.prove.browser.pages import dry_run, search
 from tests.prove.browser.site import ANNA, HOSTILE, Site

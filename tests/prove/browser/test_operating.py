@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, StorageState, expect
 
-from daemon.page.login import WRONG
+from daemon.listener.page.login import WRONG
 from tests.prove.browser.conftest import OpenVisitor
 from tests.prove.browser.pages import dry_run, search
 from tests.prove.browser.site import ANNA, Site

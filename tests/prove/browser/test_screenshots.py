@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import StorageState
 
-from daemon.page.page import Page
+from daemon.listener.page.page import Page
 from tests.e2e.process import ROOT
-from tests.page.browser import ANNA as TOKEN
+from tests.listener.page.browser import ANNA as TOKEN
 from tests.prove.browser.conftest import OpenVisitor
 from tests.prove.browser.pages import PAGES
 

@@ -30,7 +30,7 @@ engines: $(READY)
 # Then the page in a browser, in one process: there is one browser and one site for all of its tests.
 .PHONY: prove
 prove: $(READY) $(PROMETHEUS)
-	PROMETHEUS=$(PROMETHEUS) $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,simulation cluster crash power process interleavings throttle histories))
+	PROMETHEUS=$(PROMETHEUS) $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,process simulation cluster crash power benchmarks interleavings throttle histories))
 	$(if $(ARGS),,$(BIN)/pytest tests/prove/browser)
 
 # Takes the pictures of the operators' page in docs/images again.

@@ -124,10 +124,19 @@ async def _run(settings: Settings, reload: Reload) -> None:
     ):
         # A SIGHUP since the start of the process is pending (see the command `run`).
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_watch_signals, signals, stop, reload)
-            await serve(settings, stop, reload=reload)
-            nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as watching:
+            watching.start_soon(_watch_signals, signals, stop, reload)
+            async with trio.open_nursery() as serving:
+                with trio.CancelScope() as start:
+                    watching.start_soon(_cancel_at, stop, start)
+                    await serving.start(partial(serve, settings, stop, reload=reload))
+            watching.cancel_scope.cancel()
+
+
+async def _cancel_at(stop: trio.Event, start: trio.CancelScope) -> None:
+    """Give a start up that waits for the database, say; a daemon that is not ready yet has nothing to finish."""
+    await stop.wait()
+    start.cancel()
 
 
 async def _watch_signals(signals: Any, stop: trio.Event, reload: Reload) -> None:

@@ -109,7 +109,8 @@ class Server:
 
     def _empty(self, name: str) -> None:
         """End the sessions of a database, and take back all that a test has changed in it."""
-        with psycopg.connect(self.url(name, user="admin").reveal(), autocommit=True) as conn:
+        writing = "-c default_transaction_read_only=off"  # a test may have set it
+        with psycopg.connect(self.url(name, user="admin").reveal(), autocommit=True, options=writing) as conn:
             conn.execute(_ENDING)
             conn.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(sql.Identifier(name)))
             for [schema] in conn.execute(_SCHEMAS).fetchall():

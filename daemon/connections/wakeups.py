@@ -118,18 +118,20 @@ class NodeWakeups:
             nursery.start_soon(self._watch)
 
     async def _send(self) -> None:
+        troubled = False
         while True:
             await self._news.wait()
             waiting, self._waiting = self._waiting, {}
-            pause = COALESCE
             try:
                 await self.messages.send(list(waiting))
+                troubled = False
             except StorageTrouble as error:
-                log.info("wake-ups not sent", reason=error.reason)
+                if not troubled:  # one line for an outage, not one a second
+                    log.info("wake-ups not sent", reason=error.reason)
+                troubled = True
                 self._waiting = waiting | self._waiting
                 self._news.set()
-                pause = POLL_EVERY
-            await trio.sleep(pause)
+            await trio.sleep(POLL_EVERY if troubled else COALESCE)
 
     async def _listen(self) -> None:
         """Listen in one session after the other."""

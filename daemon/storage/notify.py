@@ -10,7 +10,7 @@ Listening has another one and no thread: trio waits for its socket.
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import trio
@@ -86,18 +86,18 @@ async def arrives(url: Secret, listen_url: Secret) -> bool:
     async with open_messenger(url, listen_url) as messenger, trio.open_nursery() as nursery:
         ready = trio.Event()
 
-        async def listen() -> None:
+        async def attempt(fn: Callable[..., Awaitable[None]], *args: object) -> None:
             nonlocal trouble
             try:
-                await messenger.hear(ready.set, receive)
+                await fn(*args)
             except StorageTrouble as error:
                 trouble = error
                 nursery.cancel_scope.cancel()
 
-        nursery.start_soon(listen)
+        nursery.start_soon(attempt, messenger.hear, ready.set, receive)
         with trio.move_on_after(ARRIVE_SECONDS):
             await ready.wait()
-            await messenger.send([message])
+            await attempt(messenger.send, [message])
             await arrived.wait()
         nursery.cancel_scope.cancel()
     if trouble is not None:

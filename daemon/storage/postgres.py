@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import outcome
+import structlog
 import trio
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -37,12 +38,17 @@ from daemon.storage.writer import closed
 
 R = TypeVar("R")
 
+log = structlog.get_logger()
+
 OLDEST = 13
 """The oldest release of the server that still gets corrections."""
 
 READERS = 2
 WRITERS = 2
 """Connections that write: while the server's disk has the commit of one, the other sends the next."""
+
+SESSIONS = READERS + WRITERS + 3
+"""Sessions of a node: it also has one for its beats, and two for wake-ups."""
 
 CONNECT_SECONDS = 5
 START_SECONDS = 30.0
@@ -290,7 +296,10 @@ async def connected(
     connections = [*writers, *readers, beats]
     with Watchdog(connections):
         try:
-            await _started(writers[0], without_password(url.reveal()), make=make)
+            name = without_password(url.reveal())
+            await _started(writers[0], name, make=make)
+            for words in await writers[0].run(writers[0].transact, warnings_of, time.time()) if make else ():
+                log.warning("the database endangers the work", database=name, why=words)
             yield writers, readers, beats
         finally:
             with trio.CancelScope(shield=True):
@@ -301,6 +310,7 @@ async def connected(
 async def _started(writer: PostgresConnection, name: str, *, make: bool) -> None:
     """Bring the schema forward. A server that is about to start, or a migration elsewhere, is waited for."""
     deadline = trio.current_time() + START_SECONDS
+    told = False
     while True:
         try:
             return await writer.run(writer.transact, prepare, name, make)
@@ -309,6 +319,9 @@ async def _started(writer: PostgresConnection, name: str, *, make: bool) -> None
                 raise ConfigError(f"database {name}: {trouble}; {cure}") from trouble
             if trio.current_time() >= deadline:
                 raise
+            if not told:
+                log.warning("waiting for the database", database=name, reason=str(trouble))
+                told = True
         await trio.sleep(1.0)
 
 
@@ -322,9 +335,13 @@ def prepare(conn: Connection, name: str, make: bool = True) -> None:  # noqa: FB
 
 
 def refuse_server(conn: Connection, name: str) -> bool:
-    """Raise ConfigError when the daemon cannot use this server or database; return whether it has tables yet."""
-    version, encoding, standby, tables, may_create, present = conn.exec_driver_sql(
+    """Return whether the database has tables yet.
+
+    Raises ConfigError when the daemon cannot use this server or database, and StorageTrouble when it cannot now.
+    """
+    version, encoding, standby, readonly, tables, may_create, present = conn.exec_driver_sql(
         "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(),"
+        " current_setting('default_transaction_read_only') = 'on',"
         " to_regclass('alembic_version') IS NOT NULL, has_schema_privilege(current_schema(), 'CREATE'),"
         " ARRAY(SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema())"
     ).one()
@@ -340,16 +357,29 @@ def refuse_server(conn: Connection, name: str) -> bool:
     for fault, applies in faults.items():
         if applies:
             raise ConfigError(f"database {name}: {fault}")
+    if readonly:
+        # Hosts set this while a disk is full and take it back later, so a supervisor shall try again.
+        raise StorageTrouble(
+            "its transactions are read-only by default, perhaps because its disk is full; make room, and set"
+            " default_transaction_read_only = off",
+            reason="storage_readonly",
+        )
     return bool(tables)
 
 
 def warnings_of(conn: Connection, now: float) -> tuple[str, ...]:
-    """Return the settings of the server that may lose data, and a difference of its clock from ours."""
-    fsync, there = conn.exec_driver_sql("SELECT current_setting('fsync'), extract(epoch FROM clock_timestamp())").one()
+    """Return what may lose data or stop a node: settings of the server, its clock, a limit of sessions."""
+    fsync, there, sessions = conn.exec_driver_sql(
+        "SELECT current_setting('fsync'), extract(epoch FROM clock_timestamp()),"
+        " LEAST(NULLIF(rolconnlimit, -1), NULLIF(datconnlimit, -1))"
+        " FROM pg_roles, pg_database WHERE rolname = session_user AND datname = current_database()"
+    ).one()
     ahead = float(there) - now
+    few = sessions is not None and sessions < SESSIONS
     warnings = {
         "fsync is off: a crash of the server loses acknowledged changes; set fsync = on": fsync == "off",
         f"the server's clock differs by {ahead:.0f} s; correct one": abs(ahead) > CLOCK_SECONDS,
+        f"its user may have {sessions} sessions, and each node takes {SESSIONS}; raise CONNECTION LIMIT": few,
     }
     return tuple(words for words, applies in warnings.items() if applies)
 

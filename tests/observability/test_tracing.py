@@ -1,4 +1,4 @@
-"""The switch of the traces, and what keeps them off. `tests/e2e/test_tracing.py` has the spans."""
+"""The switch of the traces, and what keeps them off. `tests/prove/process/test_tracing.py` has the spans."""
 
 import sys
 from collections.abc import Mapping

@@ -21,6 +21,7 @@ from daemon.model import Secret
 from daemon.model.identifiers import without_password
 from daemon.storage import postgres
 from daemon.storage.database import Database, open_database
+from daemon.storage.glance import glance
 from daemon.storage.tables import floor
 from tests.postgres import PASSWORD, Server, running
 from tests.silent_proxy import SilentProxy
@@ -281,7 +282,7 @@ def test_a_server_that_the_daemon_cannot_use_is_named(version: int, standby: boo
             return self
 
         def one(self) -> tuple[object, ...]:
-            return version, "UTF8", standby, True, True, ["alembic_version", "meta"]
+            return version, "UTF8", standby, False, True, True, ["alembic_version", "meta"]
 
     with pytest.raises(ConfigError, match=words):
         postgres.refuse_server(Answering(), "x")  # type: ignore[arg-type]
@@ -311,6 +312,45 @@ async def test_an_absent_server_is_waited_for_and_then_trouble(
     with pytest.raises(StorageTrouble) as caught:
         await _open(Secret(postgres_url.reveal().partition("?")[0] + "?host=/nowhere"))
     assert caught.value.reason == "storage_unreachable"
+
+
+async def test_a_database_without_writes_is_trouble_that_names_the_remedy(
+    postgres_url: Secret, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host takes this back once its disk has room, so it is no wrong setting."""
+    monkeypatch.setattr(postgres, "START_SECONDS", 0.0)
+    name = sql.Identifier(postgres_url.reveal().split("@/")[1].split("?")[0])
+    server.administer(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+    for opened in ("empty", "with tables"):
+        with pytest.raises(StorageTrouble, match=r"make room, and set default_transaction_read_only = off") as caught:
+            await _open(postgres_url)
+        assert caught.value.reason == "storage_readonly", opened
+        with pytest.raises(StorageTrouble, match="read-only by default"):
+            glance(postgres_url, None)
+        server.administer(sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
+        async with open_database(postgres_url):
+            pass
+        server.administer(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+
+
+@pytest.mark.parametrize(("limited", "few"), [("ROLE daemon", 6), ("DATABASE {}", 6), ("ROLE daemon", 7)])
+async def test_a_limit_of_sessions_that_is_too_low_is_found(
+    postgres_url: Secret, server: Server, limited: str, few: int
+) -> None:
+    name = sql.Identifier(postgres_url.reveal().split("@/")[1].split("?")[0])
+    async with open_database(postgres_url):
+        pass
+
+    def limit(number: int) -> None:
+        server.administer(sql.SQL(f"ALTER {limited} CONNECTION LIMIT {number}").format(name))
+
+    limit(few)
+    try:
+        warnings = glance(postgres_url, None).warnings
+    finally:
+        limit(-1)
+    words = f"its user may have {few} sessions, and each node takes 7; raise CONNECTION LIMIT"
+    assert (words in warnings) == (few < postgres.SESSIONS)
 
 
 async def test_a_command_makes_no_tables(postgres_url: Secret) -> None:

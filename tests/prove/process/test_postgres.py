@@ -1,5 +1,6 @@
 """The real daemon on PostgreSQL, from webhook to SparkLayer, through kills and an absence of the server."""
 
+import psycopg
 import pytest
 import trio
 
@@ -43,6 +44,10 @@ async def test_every_webhook_answered_before_a_kill_arrives(harness: OpenHarness
         assert [one for one in acknowledged if titles[str(one)] != f"Edited {one}"] == []
         h.store.set_title(h.store.ids[0], "Live again")
         await h.settle()
+        with psycopg.connect(postgres_url.reveal()) as conn:
+            counted = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()"
+            [sessions] = conn.execute(counted).fetchone() or (0,)
+        assert sessions == postgres.SESSIONS
         assert (await h.process.metrics())['ignite_sync_storage_commits_total{outcome="committed"}'] > 0
         assert await h.process.terminate() == 0
         assert PASSWORD not in h.process.output

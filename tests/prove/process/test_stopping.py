@@ -10,12 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from subprocess import PIPE
 
 import pytest
 
+from daemon.storage.postgres import START_SECONDS
 from tests.e2e.process import ROOT, free_port
 
 pytestmark = pytest.mark.holds("O6")
@@ -98,6 +100,20 @@ def test_while_the_other_side_does_not_answer(tmp_path: Path, words: Sequence[st
             connection, _ = server.accept()
             with connection:
                 assert interrupted(process) == (1, ["ignite-sync: stopping"])
+
+
+@pytest.mark.postgres
+def test_by_a_daemon_that_waits_for_its_database(tmp_path: Path) -> None:
+    settings = CONFIG.format(port=0, folder=tmp_path, api="http://127.0.0.1:9")
+    absent = settings.replace(f"sqlite:///{tmp_path}/x.db", f"postgresql://x@/x?host={tmp_path}")
+    (tmp_path / "s.toml").write_text(absent, "utf-8")
+    with started("run", "--config", str(tmp_path / "s.toml")) as process:
+        assert process.stderr is not None
+        assert "waiting for the database" in process.stderr.readline()
+        began = time.monotonic()
+        code, [line] = interrupted(process)
+        assert (code, '"event": "stopping"' in line) == (0, True)
+        assert time.monotonic() - began < START_SECONDS / 2, "it waited for the database to the end"
 
 
 def test_by_the_daemon_however_little_it_logs(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import gc
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -56,7 +56,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests of programs out that are not installed; in CI that is an error. Have long tests run first."""
+    """Leave the tests of programs out that are not installed; in CI that is an error. Order the others."""
     for marker, remedy in _missing().items():
         wanting = [item for item in items if item.get_closest_marker(marker)]
         if wanting and os.environ.get("CI"):
@@ -69,12 +69,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=list(left_out))
     items.sort(key=_seconds, reverse=True)  # at the end of a run, one process would be left with them
+    items[:] = _spread(items)
 
 
 def _seconds(item: pytest.Item) -> float:
     """Return the limit of a test that may take longer than the others; 0 for these."""
     marker = item.get_closest_marker("timeout")
     return 0.0 if marker is None else float(marker.args[0])
+
+
+def _spread(items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
+    """Yield all tests, those of the real process evenly among the others.
+
+    They wait most of the time. Next to each other, they would leave the processors idle when every worker has one.
+    """
+    waiting = [item for item in items if item.path.is_relative_to(TESTS / "e2e")]
+    others = [item for item in items if not item.path.is_relative_to(TESTS / "e2e")]
+    each = len(others) // (len(waiting) + 1)
+    for place, item in enumerate(waiting):
+        yield from others[place * each : (place + 1) * each]
+        yield item
+    yield from others[len(waiting) * each :]
 
 
 def _repeats_on_postgres(item: pytest.Item) -> bool:

@@ -60,7 +60,8 @@ class ForkedProcess:
     def send_signal(self, number: int) -> None:
         """Send a signal, if it lives."""
         if self.returncode is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # its end is told a moment later
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """SIGKILL, if it lives."""

@@ -15,14 +15,22 @@ Facts come from the API's documentation; guesses are marked "inferred" where the
 """
 
 from operator import attrgetter
+from typing import Any
 
 from daemon.model import Kind
-from daemon.platforms.base import PlatformType, WebhookTimes
-from daemon.platforms.bigcommerce.adapter import BigCommerce
+from daemon.platforms.base import Platform, PlatformType, WebhookTimes
 from daemon.platforms.bigcommerce.address import public_url_fault
 from daemon.platforms.bigcommerce.app import APP
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings, store_id
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
+
+
+def _connect(*given: Any) -> Platform:
+    # A daemon without such a store needs none of its modules: 1.5 MB.
+    from daemon.platforms.bigcommerce.adapter import BigCommerce  # noqa: PLC0415
+
+    return BigCommerce(*given)
+
 
 PLATFORM = PlatformType(
     name="bigcommerce",
@@ -30,7 +38,7 @@ PLATFORM = PlatformType(
     settings=BigCommerceSettings,
     identity=attrgetter("store_hash"),
     store_id=store_id,
-    connect=BigCommerce,
+    connect=_connect,
     reader=BigCommerceWebhooks,
     cached_kinds=frozenset({Kind.PRODUCTS, Kind.ORDERS}),
     app=APP,

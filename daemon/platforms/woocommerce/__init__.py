@@ -15,15 +15,23 @@ Facts were measured on WooCommerce 11.0.1; guesses are marked "inferred" where t
 """
 
 from operator import attrgetter
+from typing import Any
 
 from daemon.model import Kind
-from daemon.platforms.base import PlatformType, WebhookTimes
-from daemon.platforms.woocommerce.adapter import WooCommerce
+from daemon.platforms.base import Platform, PlatformType, WebhookTimes
 from daemon.platforms.woocommerce.address import public_url_fault, store_id
 from daemon.platforms.woocommerce.app import APP, TYPED_KEYS
 from daemon.platforms.woocommerce.refusal import NAMED_REMEDIES
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
 from daemon.platforms.woocommerce.webhooks import WooCommerceWebhooks
+
+
+def _connect(*given: Any) -> Platform:
+    # A daemon without such a store needs none of its modules: 1.5 MB.
+    from daemon.platforms.woocommerce.adapter import WooCommerce  # noqa: PLC0415
+
+    return WooCommerce(*given)
+
 
 PLATFORM = PlatformType(
     name="woocommerce",
@@ -31,7 +39,7 @@ PLATFORM = PlatformType(
     settings=WooCommerceSettings,
     identity=attrgetter("store_url"),
     store_id=store_id,
-    connect=WooCommerce,
+    connect=_connect,
     reader=WooCommerceWebhooks,
     cached_kinds=frozenset({Kind.CUSTOMERS}),
     app=APP,

@@ -26,7 +26,8 @@ test: $(READY)
 engines: $(READY)
 	EVERY_ENGINE=1 $(BIN)/pytest -n 4 --dist worksteal --timeout 600 -k postgres tests/engine tests/connections
 
-# The machines that try to break the daemon, each in its short form, the longest first; for the long forms see below.
+# Longer stories of the real process, the benchmarks in small, and the machines that try to break the daemon, each in its
+# short form, the longest first; for the long forms see below.
 # Then the page in a browser, in one process: there is one browser and one site for all of its tests.
 .PHONY: prove
 prove: $(READY) $(PROMETHEUS)

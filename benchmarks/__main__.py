@@ -1,7 +1,8 @@
 """`python -m benchmarks [--platform woocommerce] [PART ...]`: measure, then print one table.
 
-Ends with 1 if a figure is worse than its floor. Parts: webhooks, pages, sync, engines, kinds, limits, gaps, isolation,
-idle; all by default. `gaps` is BigCommerce's alone: it has to do with the minute in which that activates webhooks.
+Ends with 1 if a figure is worse than its floor. Parts: listener, webhooks, pages, sync, engines, kinds, limits, gaps,
+isolation, idle; all by default. `gaps` is BigCommerce's alone: it has to do with the minute in which that activates
+webhooks.
 """
 
 import argparse
@@ -11,11 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping
 import psutil
 import trio
 
-from benchmarks import engines, gaps, idle, isolation, kinds, limits, pages, sync, webhooks
+from benchmarks import engines, gaps, idle, isolation, kinds, limits, listener, pages, sync, webhooks
 from benchmarks.platforms import BIGCOMMERCE, PLATFORMS, BenchPlatform
 from benchmarks.table import Figure, misses, render
 
 PARTS: Mapping[str, Callable[[BenchPlatform], Awaitable[list[Figure]]]] = {
+    "listener": listener.measure,
     "webhooks": webhooks.measure,
     "pages": pages.measure,
     "sync": sync.measure,

@@ -18,17 +18,23 @@ header sizes added up only if they can matter, and counters in a dict that a scr
 
 import base64
 import hmac
+import socket
+import statistics
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
 import msgspec
+import psutil
 import trio
+from attrs import frozen
 
 from benchmarks.load import Result, load
+from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
 from benchmarks.seats import MEASURED, seat
+from benchmarks.table import Figure
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.http.server import Server
 from daemon.listener.routes import Route, Routes
@@ -155,28 +161,74 @@ async def serve() -> None:
         print(addresses[0][1], flush=True)
 
 
+def serve_uvicorn() -> None:
+    """Serve an empty ASGI app by uvicorn on a free port, and print it. Runs in its own process."""
+    import uvicorn  # noqa: PLC0415  the other server needs no such module
+
+    async def app(_scope: object, _receive: object, send: Callable[[dict[str, object]], Awaitable[None]]) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = uvicorn.Config(app, http="httptools", loop="asyncio", lifespan="off", access_log=False, log_level="error")
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
+        print(listening.getsockname()[1], flush=True)
+        uvicorn.Server(config).run([listening])
+
+
+@frozen
+class Served:
+    """A server in another process."""
+
+    port: int
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU seconds used since the process started."""
+        times = self.process.cpu_times()
+        return times.user + times.system
+
+
 @asynccontextmanager
-async def server_process() -> AsyncIterator[int]:
-    """Run `serve` in another process; yield its port."""
-    command = [sys.executable, "-m", "benchmarks.listener", "serve"]
+async def server_process(which: str = "serve") -> AsyncIterator[Served]:
+    """Run `serve`, or with "uvicorn" the other one, in another process."""
+    command = [sys.executable, "-m", "benchmarks.listener", which]
     run = partial(trio.run_process, command, stdout=subprocess.PIPE, check=False, preexec_fn=seat(MEASURED))
     async with trio.open_nursery() as nursery:
         process: trio.Process = await nursery.start(run)
         assert process.stdout is not None
-        yield int(await process.stdout.receive_some(16))
+        yield Served(int(await process.stdout.receive_some(16)), psutil.Process(process.pid))
         nursery.cancel_scope.cancel()
 
 
 async def empty_answers(seconds: float = 5.0) -> Result:
     """Measure the listener's ceiling: a short GET, an empty 200."""
-    async with server_process() as port:
-        return await load(port, "benchmarks.listener:empty_requests", count=1, seconds=seconds)
+    async with server_process() as server:
+        return await load(server.port, "benchmarks.listener:empty_requests", count=1, seconds=seconds)
 
 
 async def webhooks(seconds: float = 5.0) -> Result:
     """Measure signed deliveries of distinct products, without recording them."""
-    async with server_process() as port:
-        return await load(port, "benchmarks.listener:webhook_requests", count=100_000, seconds=seconds)
+    async with server_process() as server:
+        return await load(server.port, "benchmarks.listener:webhook_requests", count=100_000, seconds=seconds)
+
+
+async def measure(_platform: BenchPlatform = BIGCOMMERCE, seconds: float = 3.0, rounds: int = 5) -> list[Figure]:
+    """Compare an empty answer of the listener with one of uvicorn, in rounds by turns."""
+    costs: dict[str, list[float]] = {"serve": [], "uvicorn": []}
+    for _ in range(rounds):
+        for which, found in costs.items():
+            async with server_process(which) as server:
+                before = server.cpu_seconds()
+                result = await load(server.port, "benchmarks.listener:empty_requests", count=1, seconds=seconds)
+                if set(result.statuses) != {"200"}:
+                    raise RuntimeError(f"{which} answers {result.statuses}")
+                found.append(1e6 * (server.cpu_seconds() - before) / sum(result.statuses.values()))
+    ours, theirs = (statistics.median(found) for found in costs.values())
+    return [
+        Figure("an empty answer of the listener, us of CPU", f"{ours:.1f}", "40"),
+        Figure("  an empty ASGI app on uvicorn", f"{theirs:.1f}"),
+        Figure(f"  lowest and highest of {rounds} rounds", f"{min(costs['serve']):.1f}, {max(costs['serve']):.1f}"),
+    ]
 
 
 async def main() -> None:
@@ -184,10 +236,13 @@ async def main() -> None:
     if sys.argv[1:] == ["serve"]:
         await serve()
         return
-    for measure in (empty_answers, webhooks):
-        result = await measure()
-        print(f"{measure.__name__}: {result}")
+    for part in (empty_answers, webhooks):
+        result = await part()
+        print(f"{part.__name__}: {result}")
 
 
 if __name__ == "__main__":
-    trio.run(main)
+    if sys.argv[1:] == ["uvicorn"]:
+        serve_uvicorn()
+    else:
+        trio.run(main)

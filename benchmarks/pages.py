@@ -18,7 +18,7 @@ from benchmarks.table import Figure
 from benchmarks.webhooks import durable
 
 PAGES = 50
-ROUNDS = 5
+ROUNDS = 10
 READ_SIZE = 65_536
 
 

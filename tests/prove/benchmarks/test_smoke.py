@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from benchmarks import __main__ as command
-from benchmarks import engines, isolation, kinds, limits, pages, soak, sync, webhooks
+from benchmarks import engines, isolation, kinds, limits, listener, pages, soak, sync, webhooks
 from benchmarks.neighbours import open_neighbours
 from benchmarks.platforms import BIGCOMMERCE, PLATFORMS, WOOCOMMERCE, BenchPlatform, Size
 from benchmarks.table import Figure, misses, render
@@ -28,6 +28,11 @@ async def test_every_acknowledged_webhook_is_found_in_the_database_and_a_lost_on
     assert figures["share of that ceiling"] == "100%"
     with pytest.raises(RuntimeError, match="1 acknowledged"):
         webhooks.figures(evolve(found, missing=1), found.result)
+
+
+async def test_an_empty_answer_is_compared_with_that_of_another_server() -> None:
+    figures = await listener.measure(seconds=0.2, rounds=1)
+    assert [float(figure.measured) > 0 for figure in figures[:2]] == [True, True]
 
 
 async def test_webhooks_are_measured_with_open_pages_and_without() -> None:

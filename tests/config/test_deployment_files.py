@@ -1,7 +1,9 @@
-"""The files of config/ for dynos and containers set nothing that the daemon does not know."""
+"""The files of config/ for dynos, containers and proxies: variables that the daemon knows, and what is hidden."""
 
+import fnmatch
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,30 @@ def test_every_variable_is_a_setting(name: str) -> None:
     given = {variable: connection.get(variable, {}).get("value", "text") for variable in variables}
     assert variables
     assert load(None, given | VALUES, PLATFORMS).foreign == ()
+
+
+def _routes() -> list[str]:
+    """Return every path of the table of requests in SECURITY.md, which a test compares with the listener."""
+    page = (CONFIG.parent / "SECURITY.md").read_text("utf-8")
+    return re.findall(r"^\| `(?:GET|POST|DELETE) (/[^`]*)`", page, re.MULTILINE)
+
+
+def _hidden_by_nginx(path: str) -> bool:
+    pattern = re.search(r"location ~ (\S+) \{\s+return 404;", (CONFIG / "nginx.conf").read_text("utf-8"))
+    assert pattern is not None
+    return re.search(pattern[1], path) is not None
+
+
+def _hidden_by_caddy(path: str) -> bool:
+    hidden = re.search(r"@hidden path (.+)", (CONFIG / "Caddyfile").read_text("utf-8"))
+    assert hidden is not None
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in hidden[1].split())
+
+
+@pytest.mark.parametrize("hidden", [_hidden_by_nginx, _hidden_by_caddy])
+def test_the_proxies_hide_what_operators_and_probes_ask_for_and_nothing_else(hidden: Callable[[str], bool]) -> None:
+    kept = ("/admin", "/metrics", "/healthz", "/readyz", "/openapi.json")
+    routes = _routes()
+    assert len(routes) > 30
+    wrong = [path for path in routes if hidden(path) != (path.startswith(kept))]
+    assert wrong == []

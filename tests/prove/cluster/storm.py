@@ -35,7 +35,7 @@ async def storm(
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(nodes.load.edit_on, per_second)
-            kills = await _kill(nodes, began + seconds)
+            kills = await kill_on(nodes, began, began + seconds)
             nursery.cancel_scope.cancel()
         under_load = trio.current_time() - began
         await nodes.assert_good(f"{kills} kills")
@@ -50,10 +50,11 @@ async def storm(
         )
 
 
-async def _kill(nodes: Nodes, until: float) -> int:
+async def kill_on(nodes: Nodes, began: float, until: float) -> int:
+    """Kill a node every `KILL_EVERY` seconds, however long a start takes; return the number of kills."""
     kills = 0
-    while trio.current_time() + KILL_EVERY < until:
-        await trio.sleep(KILL_EVERY)
+    while (due := began + KILL_EVERY * (kills + 1)) < until:
+        await trio.sleep_until(due)
         nodes.assert_lawful(f"before kill {kills + 1}")
         node = nodes.nodes[kills % len(nodes.nodes)]
         await node.process.kill()

@@ -176,10 +176,14 @@ def _contents(place: Path | Secret, vault: Vault | None) -> Glance:
 
 async def _wakeups(database: DatabaseSettings) -> CheckResult:
     """Try whether a node would hear others; everything works without, a second later."""
+    subject = "database.listen_url"
     try:
         heard = await arrives(Secret(database.url), database.listen_place)
+    except ConfigError as error:
+        detail = str(error).removeprefix(f"{subject}: ")
+        return CheckResult(subject=subject, ok=False, detail=detail, configured=True)
     except StorageTrouble as error:
-        return CheckResult(subject="database.listen_url", ok=False, detail=str(error))
+        return CheckResult(subject=subject, ok=False, detail=str(error))
     if heard:
         return CheckResult(subject="wake-ups", ok=True, detail="what other nodes commit is heard at once")
     remedy = "behind a pooler in transaction mode, set database.listen_url to the server itself"

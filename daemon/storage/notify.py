@@ -17,9 +17,9 @@ import trio
 from attrs import frozen
 from sqlalchemy import Connection
 
-from daemon.errors import StorageTrouble
+from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
-from daemon.storage.postgres import CONNECT_SECONDS, WRITE, PostgresConnection, Watchdog, driver
+from daemon.storage.postgres import CONNECT_SECONDS, WRITE, PostgresConnection, Watchdog, driver, refuse_url, remedy
 
 CHANNEL = "ignite"
 
@@ -64,7 +64,11 @@ class Messenger:
 
 @contextlib.asynccontextmanager
 async def open_messenger(url: Secret, listen_url: Secret) -> AsyncIterator[Messenger]:
-    """Lend a messenger. It connects at need, so that a server's absence raises nothing here."""
+    """Lend a messenger. It connects at need, so that a server's absence raises nothing here.
+
+    Raises ConfigError, one line, when the client library cannot use `listen_url`.
+    """
+    refuse_url(listen_url, "database.listen_url")
     sender = PostgresConnection(url, WRITE)
     with Watchdog([sender]):
         try:
@@ -75,7 +79,10 @@ async def open_messenger(url: Secret, listen_url: Secret) -> AsyncIterator[Messe
 
 
 async def arrives(url: Secret, listen_url: Secret) -> bool:
-    """Return whether a message that is sent at `url` is heard at `listen_url`. Raises StorageTrouble."""
+    """Return whether a message that is sent at `url` is heard at `listen_url`.
+
+    Raises ConfigError when `listen_url` must change, and StorageTrouble.
+    """
     message, arrived = f"check {secrets.token_hex(8)}", trio.Event()
     trouble: StorageTrouble | None = None
 
@@ -101,6 +108,8 @@ async def arrives(url: Secret, listen_url: Secret) -> bool:
             await arrived.wait()
         nursery.cancel_scope.cancel()
     if trouble is not None:
+        if (cure := remedy(str(trouble))) is not None:
+            raise ConfigError(f"database.listen_url: {trouble}; {cure}") from trouble
         raise trouble
     return arrived.is_set()
 

@@ -389,7 +389,7 @@ def remedy(trouble: str) -> str | None:
     return next((remedy for words, remedy in _WRONG.items() if words in trouble), None)
 
 
-def refuse_url(url: Secret) -> None:
+def refuse_url(url: Secret, setting: str = "database.url") -> None:
     """Raise ConfigError when the client library cannot use `url`. The words never repeat a part of the password."""
     psycopg = driver()
     known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()} | {"ssl", "requiressl"}
@@ -398,12 +398,12 @@ def refuse_url(url: Secret) -> None:
     query = text.partition("?")[2]
     unknown = [] if "@" in query else sorted({name for name, _ in parse_qsl(query)} - known)
     if unknown:
-        raise ConfigError(f"database.url: {unknown[0]} is no parameter of PostgreSQL; remove or correct it")
+        raise ConfigError(f"{setting}: {unknown[0]} is no parameter of PostgreSQL; remove or correct it")
     try:
         psycopg.conninfo.conninfo_to_dict(text)
     except psycopg.Error:
         remedy = "percent-encode special characters in user and password"
-        raise ConfigError(f"database.url: is not postgresql://USER:PASSWORD@HOST:PORT/NAME; {remedy}") from None
+        raise ConfigError(f"{setting}: is not postgresql://USER:PASSWORD@HOST:PORT/NAME; {remedy}") from None
 
 
 def driver() -> Any:

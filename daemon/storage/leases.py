@@ -155,6 +155,14 @@ def beat(conn: Connection, node_id: str, now: float) -> bool:
     return conn.execute(update(nodes).where(nodes.c.id == node_id).values(seen_at=now)).rowcount == 1
 
 
+def last_beat(conn: Connection) -> float:
+    """Return the time of the last beat of any node; 0 when none has beaten within `EXPEL_AFTER`."""
+    now = clock(conn)
+    # A time that lies ahead is another server's, of which this database is a copy.
+    latest = select(func.max(nodes.c.seen_at)).where(nodes.c.seen_at.between(now - EXPEL_AFTER, now))
+    return conn.execute(latest).scalar_one() or 0.0
+
+
 def pulse(conn: Connection, node_id: str, clock: Callable[[Connection], float], wall: Callable[[], float]) -> Pulse:
     """Beat by the time of `clock`, and compare it with `wall`, this process's clock."""
     before = wall()

@@ -24,10 +24,11 @@ from daemon.model import Secret
 from daemon.model.identifiers import without_password
 from daemon.storage import postgres
 from daemon.storage.backup import damage, placed
+from daemon.storage.leases import last_beat
 from daemon.storage.lock import only_one
 from daemon.storage.migrate import newest_step, present_step, upgrade
 from daemon.storage.sqlite import DAMAGED, MAGIC
-from daemon.storage.tables import metadata
+from daemon.storage.tables import metadata, nodes
 
 Show = Callable[[int, int, str], None]
 """Called with the number of rows moved, the number of all rows, and the table's name."""
@@ -133,14 +134,22 @@ def _continue_ids(conn: Connection, table: Table, last: int) -> None:
 
 
 def _wait_until_unused(place: Secret, name: str) -> None:
-    """Wait for the sessions of a daemon that has just ended. Raises ConfigError if one of them stays."""
+    """Wait for the end of a daemon that was just stopped or killed. Raises ConfigError if one is running.
+
+    A killed one leaves its beat behind, for `EXPEL_AFTER`; a running one beats again.
+    """
     deadline = time.monotonic() + LEAVING_SECONDS
+    first: float | None = None
     while True:
         # The server's list of sessions does not change within a transaction.
         with _transaction(_server(place, postgres.READ), name) as conn:
-            if not conn.exec_driver_sql(OTHERS).scalar_one():
-                return
-        if time.monotonic() >= deadline:
+            sessions = conn.exec_driver_sql(OTHERS).scalar_one()
+            # The sessions of a daemon have another name if its URL gives them one.
+            beat = last_beat(conn) if inspect(conn).has_table(nodes.name) else 0.0
+        if not sessions and not beat:
+            return
+        first = beat if first is None else first
+        if beat > first or (sessions and time.monotonic() >= deadline):
             raise ConfigError(f"database {name}: a daemon is using it; stop that one first")
         time.sleep(0.05)  # a move runs without an event loop, and the server announces no ended session
 

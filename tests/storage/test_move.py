@@ -2,17 +2,20 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from sqlalchemy import Column, Connection, Engine, Enum, create_engine, inspect, select
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
-from daemon.storage import postgres, postgres_session
+from daemon.storage import leases, postgres, postgres_session
 from daemon.storage.database import open_database
+from daemon.storage.leases import Node
 from daemon.storage.lock import only_one
 from daemon.storage.migrate import upgrade
 from daemon.storage.move import ROWS, move
@@ -26,6 +29,8 @@ FEW = 3
 MANY = 2 * ROWS + 7
 ODD = "\0\ufdd0ä\N{PILE OF POO}"
 """A text in which the engines differ: PostgreSQL holds no NUL."""
+
+NODE = Node(id="a", name="a", release="1", config="")
 
 
 def value(column: Column[Any], number: int) -> Any:
@@ -185,6 +190,34 @@ async def test_so_is_the_server_database_of_a_running_daemon(postgres_url: Secre
             move(postgres_url, back)
     assert not back.exists()
     assert move(postgres_url, back).rows["connections"] == 1
+
+
+async def test_so_is_that_of_a_daemon_whose_sessions_have_another_name(postgres_url: Secret, tmp_path: Path) -> None:
+    back = tmp_path / "back.db"
+    async with open_database(Secret(f"{postgres_url.reveal()}&application_name=mine")) as database:
+        await database.apart(leases.enter, NODE, 0.0)
+
+        async def beat_on() -> None:
+            while True:
+                await database.apart(leases.pulse, NODE.id, leases.clock, time.time)
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(beat_on)
+            with pytest.raises(ConfigError, match="a daemon is using it; stop that one first"):
+                await trio.to_thread.run_sync(move, postgres_url, back)
+            nursery.cancel_scope.cancel()
+    assert not back.exists()
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0], ids=["a node that was killed", "a copy of another server's database"])
+async def test_a_row_without_new_beats_holds_nothing_up_for_long(
+    postgres_url: Secret, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    monkeypatch.setattr(leases, "EXPEL_AFTER", 0.2)
+    async with open_database(postgres_url) as database:
+        await database.apart(leases.enter, NODE, await database.apart(leases.clock) + ahead)
+    assert move(postgres_url, tmp_path / "back.db").rows["nodes"] == 1
 
 
 def test_a_target_with_tables_or_a_file_is_refused_and_unchanged(file: Path, postgres_url: Secret) -> None:

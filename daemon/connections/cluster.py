@@ -172,7 +172,7 @@ class Cluster:
         if seen.differing and seen.differing != self._differing:
             log.warning("other nodes have other settings; give all the same", nodes=", ".join(seen.differing))
         self._differing = seen.differing
-        if self._timeline is not None and seen.timeline not in {None, self._timeline}:
+        if seen.failed_over:
             log.warning("the server has failed over, and may have lost commits; all is read once", now=seen.timeline)
         self._timeline = seen.timeline or self._timeline
         self.metrics.node(leases=len(self._owned), differing=len(seen.differing), clock_offset=self._offset)

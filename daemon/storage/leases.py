@@ -89,7 +89,7 @@ class Owned:
 class Look:
     """A node's look at the leases. `held` are those that it has; `may_accuse`: it may expel, and `may_take` leases.
 
-    `timeline` is the server's at the last look; see `daemon.storage.failover`.
+    `timeline` is the server's at this process's last look; see `daemon.storage.failover`.
     """
 
     node_id: str
@@ -110,6 +110,7 @@ class Seen:
     expelled: Sequence[str]
     differing: Sequence[str] = ()
     timeline: int | None = None
+    failed_over: bool = False
     owned: Sequence[Owned]
     taken: Sequence[Taken]
     fair: int
@@ -176,9 +177,7 @@ def look(conn: Connection, call: Look) -> Seen:
     """Expel silent nodes, take free leases, and return the leases of a node."""
     expelled = expel(conn, call.now) if call.may_accuse else []
     taken = take(conn, Take(node_id=call.node_id, held=call.held, now=call.now)) if call.may_take else []
-    timeline = failover.timeline(conn)
-    if None not in (call.timeline, timeline) and call.timeline != timeline:
-        failover.note(conn, call.now)
+    timeline, failed_over = failover.look(conn, call.timeline, call.now)
     return Seen(
         expelled=expelled,
         owned=owned(conn, call.node_id),
@@ -186,6 +185,7 @@ def look(conn: Connection, call: Look) -> Seen:
         fair=share(conn).fair,
         differing=differing(conn, call.node_id),
         timeline=timeline,
+        failed_over=failed_over,
     )
 
 

@@ -51,6 +51,9 @@ meta = Table(
 # The first step of `migrations` that a release must know to work on this database: the highest row counts.
 floor = Table("floor", metadata, Column("step", String, primary_key=True))
 
+# The server's timeline at the last look of any node, in one row; see `daemon.storage.failover`.
+server_timeline = Table("server_timeline", metadata, Column("number", Integer, primary_key=True, autoincrement=False))
+
 connections = Table(
     "connections",
     metadata,

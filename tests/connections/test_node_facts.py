@@ -112,8 +112,9 @@ async def test_nodes_with_other_settings_are_named_once(autojump_clock: MockCloc
     assert shown(nodes[0].cluster.metrics)["nodes_differing"] == 0
 
 
+@pytest.mark.parametrize("runs", [True, False], ids=["of a running node", "before a start"])
 async def test_after_a_failover_all_that_was_synced_is_read_once(
-    autojump_clock: MockClock, cells: Cells, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, cells: Cells, monkeypatch: pytest.MonkeyPatch, *, runs: bool
 ) -> None:
     timelines = [1]
     monkeypatch.setattr(failover, "timeline", lambda _conn: timelines[-1])
@@ -133,11 +134,18 @@ async def test_after_a_failover_all_that_was_synced_is_read_once(
         ]
 
     with capture_logs() as logs:
-        await cells.start("a")
+        a = await cells.start("a")
         await trio.sleep(10)
         assert await open_gaps() == []
+        if not runs:
+            a.kill()
         timelines.append(2)
+        if not runs:
+            await cells.start("b")
         await trio.sleep(10)
+        again = await cells.start("c")
+        await trio.sleep(10)
+    assert again.cluster._timeline == 2
     assert await open_gaps() == [
         (id_, kind) for id_ in ids[:2] for kind in Kind if kind in {Kind.PRODUCTS, Kind.CUSTOMERS}
     ]

@@ -1,4 +1,4 @@
-"""A server that was promoted has another timeline, which every user may ask for."""
+"""A server that was promoted has another timeline, which every user may ask for, and which is seen at a later start."""
 
 import shutil
 
@@ -13,7 +13,7 @@ from tests.postgres import Server, running
 async def test_a_promoted_server_has_another_timeline() -> None:
     with running() as server, server.database() as url:
         async with open_database(url) as database:
-            assert await database.apart(failover.timeline) == 1
+            assert await database.apart(failover.look, None, 0.0) == (1, False), "a new database"
         server.stop()
         signal = server.data / "standby.signal"
         signal.touch()
@@ -23,7 +23,9 @@ async def test_a_promoted_server_has_another_timeline() -> None:
         server.administer(sql.SQL("SELECT pg_promote()").format())
         server.administer(sql.SQL("CHECKPOINT").format())
         async with open_database(url) as database:
-            assert await database.apart(failover.timeline) == 2
+            assert await database.apart(failover.look, None, 0.0) == (2, True)
+            assert await database.apart(failover.look, None, 0.0) == (2, False), "that one was noted"
+            assert await database.apart(failover.look, 3, 0.0) == (2, True), "another life of the server came back"
 
 
 def test_a_user_without_the_right_is_told_nothing(server: Server) -> None:

@@ -48,7 +48,7 @@ async def test_ids_of_connections_and_runs_are_never_used_twice(tmp_path: Path) 
 def test_a_database_of_the_first_release_comes_forward() -> None:
     database = new_database()
     with database._engine.begin() as conn:
-        for table in ("leases", "nodes", "audit", "last_webhooks", "notifications", "second_looks"):
+        for table in ("leases", "nodes", "audit", "last_webhooks", "notifications", "second_looks", "server_timeline"):
             conn.execute(text(f"DROP TABLE {table}"))
         for table, column in (("outbox", "doubted"), ("sync_log", "puts_owed")):
             conn.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))

@@ -1,4 +1,4 @@
-"""The files of config/ for dynos, containers and proxies: variables that the daemon knows, and what is hidden."""
+"""The files of config/ for systemd, dynos, containers and proxies: what the daemon knows and needs, and what is hidden."""
 
 import fnmatch
 import json
@@ -19,6 +19,12 @@ VALUES = {
     "IGNITE_SYNC_LISTENER_PUBLIC_URL": "https://sync.example.com",
     "IGNITE_SYNC_SECURITY_SECRET_KEYS": "k" * SECRET_KEY_LENGTH,
 }
+
+
+def test_the_unit_leaves_visible_what_the_metrics_of_the_process_are_read_from() -> None:
+    # Without /proc/stat, prometheus_client has no process_* metrics at all, so two panels of the dashboard are empty.
+    unit = (CONFIG / "ignite-sync.service").read_text("utf-8")
+    assert not re.search(r"^ProcSubset=pid", unit, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "app.json"])

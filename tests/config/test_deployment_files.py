@@ -1,4 +1,4 @@
-"""The files of config/ for systemd, dynos, containers and proxies: what the daemon knows and needs, and what is hidden."""
+"""The files of config/: those for systemd, dynos, containers and proxies set what is known, needed, and hidden."""
 
 import fnmatch
 import json

@@ -331,7 +331,7 @@ async def compose(
         intake=intake,
         guests=guests,
         audit=AuditLog(storage=database, vault=vault, now=now),
-        gauges=Gauges(storage=database, supervisor=supervisor, metrics=metrics),
+        gauges=Gauges(storage=database, vault=vault, supervisor=supervisor, paused=lifecycle.paused, metrics=metrics),
         verifications=Verifications(storage=database, factory=factory, supervisor=supervisor),
         links=IssueLinks(settings.security.secret_keys, now),
     )

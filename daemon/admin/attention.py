@@ -10,6 +10,12 @@ from typing import Any
 TOO_LONG = 60.0
 """Seconds after which a wait for an API is something to look at."""
 
+LATE = 300.0
+"""Seconds that a change may wait until it is late: webhooks are debounced, 429s are normal."""
+
+EXPECTED = frozenset({"active", "paused", "leaving", "gone"})
+"""States that need no person, or that have a reason of their own."""
+
 SIDES: Mapping[str, str] = {"platform": "The store", "sparklayer": "SparkLayer"}
 
 REMEDIES: Mapping[str, str] = {
@@ -34,6 +40,8 @@ def attention(connection: Any) -> Iterator[str]:
     """Yield the reasons, in a few words each."""
     if connection["paused_since"]:
         yield "paused"
+    elif connection["state"] not in EXPECTED:
+        yield connection["state"]
     if connection["blocked"]:
         yield "blocked"
     for throttle in connection["throttles"]:
@@ -42,10 +50,28 @@ def attention(connection: Any) -> Iterator[str]:
     webhooks = connection["webhooks"] or {}
     if webhooks.get("missing") or webhooks.get("trouble"):
         yield "webhooks not registered"
+    late = set(late_kinds(connection))
     for kind, now in connection["kinds"].items():
+        if kind in late:
+            yield f"changes of {kind} are late"
         if now["blocked"] and not connection["blocked"]:
             yield f"{kind} blocked"
         yield from _of_kind(kind, now)
+
+
+def late_kinds(connection: Any) -> Iterator[str]:
+    """Yield the kinds whose changes wait for too long, without a block or a pause that explains it.
+
+    Those of a full sync may wait: it feeds the outbox faster than it drains.
+    """
+    if connection["state"] != "active" or connection["blocked"]:
+        return
+    for kind, now in connection["kinds"].items():
+        outbox, run = now["outbox"], now["full_sync"]
+        under_way = run is not None and run["finished_at"] is None
+        oldest = outbox["oldest_live_seconds" if under_way else "oldest_seconds"]
+        if not now["blocked"] and (oldest or 0.0) > LATE:
+            yield kind
 
 
 def _of_kind(kind: str, now: Any) -> Iterator[str]:

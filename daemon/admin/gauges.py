@@ -4,19 +4,22 @@ What this process knows is always fresh. What must be counted in the database is
 with the number of rows, so that scrapes cost little however much waits or is wrong.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from daemon.engine.context import ConnectionContext
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import Side
-from daemon.model import ConnectionId, Kind
+from daemon.listener.webhooks import Endpoint
+from daemon.model import ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics, QueueDepth, ThrottleSnapshot
 from daemon.storage.age import age_if_known
 from daemon.storage.counts import Counts, counts
 from daemon.storage.database import OpenStorage
+from daemon.storage.vault import Vault
 from daemon.transport.throttle.limiter import LimiterStatistics
 
 ALWAYS = 1_000
@@ -29,12 +32,23 @@ LONGEST = 60.0
 """Seconds after which counts are taken again, whatever their cost."""
 
 
+@frozen
+class Counted:
+    """A connection with numbers in the database, whether it is worked on or paused."""
+
+    id: ConnectionId
+    site: Site
+    kinds: Iterable[Kind]
+
+
 @define(kw_only=True)
 class Gauges:
-    """Updates the gauges of every connection that this process works on."""
+    """Updates the gauges of every connection that this process works on, or would if it were not `paused`."""
 
     storage: OpenStorage
+    vault: Vault
     supervisor: Supervisor
+    paused: Callable[[], Iterable[Endpoint]]
     metrics: Metrics
     _counts: Counts = field(init=False, factory=Counts)
     _of: frozenset[ConnectionId] = field(init=False, factory=frozenset)
@@ -42,8 +56,11 @@ class Gauges:
 
     async def refresh(self, now: float) -> None:
         """Update the gauges; `now` is the database's time. Raises StorageTrouble."""
-        contexts = self.supervisor.contexts
-        await self._count(frozenset(context.connection.id for context in contexts))
+        ids = frozenset(connection.id for connection, _ in self._connections())
+        await self._count(ids)
+        # Looked at again, since meanwhile a connection may have ended, and its gauges been forgotten.
+        present = [(connection, paused) for connection, paused in self._connections() if connection.id in ids]
+        contexts = [context for context in self.supervisor.contexts if context.connection.id in ids]
         self.metrics.storage_waiting(self.storage.waiting)
         blocked = sum(any(context.blocked(kind) for kind in context.kind_states) for context in contexts)
         self.metrics.connections(
@@ -54,14 +71,24 @@ class Gauges:
                 "leaving": self._counts.leaving,
             }
         )
-        self.metrics.outbox(depth for context in contexts for depth in self._depths(context, now))
+        self.metrics.outbox(depth for connection, _ in present for depth in self._depths(connection, now))
+        for connection, paused in present:
+            self.metrics.paused(connection.site, is_paused=paused)
+            for kind in connection.kinds:
+                self._of_kind(connection, kind)
+            self._registration(connection, now)
         for context in contexts:
             for kind in context.kind_states:
-                self._of_kind(context, kind)
                 self._pause_of(context, kind)
-            self._registration(context, now)
             for limiter in (context.platform.limiter, context.sparklayer.limiter):
                 self.metrics.throttle(context.connection.site, _snapshot(limiter.statistics()))
+
+    def _connections(self) -> Iterator[tuple[Counted, bool]]:
+        """Yield the connections of this process, each with whether it is paused."""
+        for context in self.supervisor.contexts:
+            yield Counted(context.connection.id, context.connection.site, context.kind_states), False
+        for endpoint in self.paused():
+            yield Counted(endpoint.connection_id, endpoint.site, endpoint.kinds), True
 
     async def _count(self, ids: frozenset[ConnectionId]) -> None:
         """Count what the database has, if that is due."""
@@ -72,23 +99,23 @@ class Gauges:
         wait = 0.0 if rows <= ALWAYS else min(LONGEST, rows / ROWS_A_SECOND)
         self._of, self._due = ids, trio.current_time() + wait
 
-    def _depths(self, context: ConnectionContext, now: float) -> list[QueueDepth]:
+    def _depths(self, connection: Counted, now: float) -> list[QueueDepth]:
         return [
             QueueDepth(
-                site=context.connection.site,
+                site=connection.site,
                 kind=kind,
                 lane=depth.lane,
                 state=depth.state,
                 rows=depth.rows,
                 oldest_seconds=age_if_known(depth.oldest, now),
             )
-            for kind in context.kind_states
-            for depth in self._counts.depths.get((context.connection.id, kind), ())
+            for kind in connection.kinds
+            for depth in self._counts.depths.get((connection.id, kind), ())
         ]
 
-    def _of_kind(self, context: ConnectionContext, kind: Kind) -> None:
-        counted, metrics, site = self._counts, self.metrics, context.connection.site
-        place = context.connection.id, kind
+    def _of_kind(self, connection: Counted, kind: Kind) -> None:
+        counted, metrics, site = self._counts, self.metrics, connection.site
+        place = connection.id, kind
         metrics.issues(site, kind, counted.issues.get(place, 0))
         metrics.removals_held(site, kind, counted.held.get(place, 0))
         metrics.gap(site, kind, is_open=place in counted.gaps)
@@ -110,13 +137,13 @@ class Gauges:
             context.connection.site, kind, {side: side in sides for side in Side}, min(began, default=None)
         )
 
-    def _registration(self, context: ConnectionContext, now: float) -> None:
-        found = self._counts.registrations.get(context.connection.id)
+    def _registration(self, connection: Counted, now: float) -> None:
+        found = self._counts.registrations.get(connection.id)
         if found is None:
             return
-        findings: Any = context.vault.decrypt(found.encrypted)
+        findings: Any = self.vault.decrypt(found.encrypted)
         self.metrics.webhook_scopes(
-            context.connection.site,
+            connection.site,
             registered=found.registered,
             missing=found.missing,
             age=None if found.looked_at is None else now - found.looked_at,

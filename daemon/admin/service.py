@@ -20,7 +20,7 @@ from daemon.admin.explain import explain, explain_called
 from daemon.admin.gauges import Gauges
 from daemon.admin.issue_links import MOST_DAYS, USUAL_DAYS, IssueLinks
 from daemon.admin.lists import held_removals, open_issues, parked_changes
-from daemon.admin.status import connection_status, owner_view
+from daemon.admin.status import connection_status, judged, owner_view
 from daemon.admin.status_shapes import ConnectionStatus, StatusAnswer
 from daemon.admin.verify import MOST_NAMES, Verifications
 from daemon.connections.cluster import SURE_SECONDS
@@ -120,7 +120,7 @@ class AdminService:
             if self.lifecycle.wakeups.way is not None:
                 status["node"] = owner.node if owner else None
             if stored.state == "active" and not self.lifecycle.registry.is_wanted(stored):
-                status["state"] = "not configured"
+                status = judged({**status, "state": "not configured"})
             shown.append(status)
         way = self.lifecycle.wakeups.way
         return {"connections": shown} if way is None else {"connections": shown, "wakeups": way.value}

@@ -5,13 +5,13 @@ the cause of a pause, and the state of the throttles; with several nodes, the on
 stored them lately.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import trio
 from attrs import asdict
 
-from daemon.admin.attention import attention, remedy
+from daemon.admin.attention import attention, late_kinds, remedy
 from daemon.admin.status_shapes import (
     CensusStatus,
     ConnectionStatus,
@@ -30,7 +30,7 @@ from daemon.storage.censuses import Taken
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Run
-from daemon.storage.overview import KindOverview, overview
+from daemon.storage.overview import Depth, KindOverview, overview
 from daemon.storage.registrations import Found
 from daemon.storage.states import RowState
 from daemon.storage.vault import Vault
@@ -77,9 +77,14 @@ async def connection_status(
         },
         "throttles": own.get("throttles", []),
         "attention": [],
+        "late": False,
     }
-    status["attention"] = list(attention(status))
-    return status
+    return judged(status)
+
+
+def judged(status: ConnectionStatus) -> ConnectionStatus:
+    """Return a status with the values that follow from its others."""
+    return {**status, "attention": list(attention(status)), "late": any(late_kinds(status))}
 
 
 def owner_view(context: ConnectionContext) -> dict[str, Any]:
@@ -124,13 +129,14 @@ def _kind(kind: KindOverview, now: float, vault: Vault) -> KindStatus:
     waiting = {
         lane: sum(d.rows for d in kind.depths if d.lane is lane and d.state is RowState.PENDING) for lane in Lane
     }
-    oldest = [depth.oldest for depth in kind.depths if depth.state is RowState.PENDING]
+    pending = [depth for depth in kind.depths if depth.state is RowState.PENDING]
     return {
         "outbox": {
             "live": waiting[Lane.LIVE],
             "backfill": waiting[Lane.BACKFILL],
             "parked": sum(depth.rows for depth in kind.depths if depth.state is RowState.PARKED),
-            "oldest_seconds": round(age_if_known(min(oldest), now), 1) if oldest else None,
+            "oldest_seconds": _oldest(pending, now),
+            "oldest_live_seconds": _oldest([depth for depth in pending if depth.lane is Lane.LIVE], now),
         },
         "full_sync": _run(kind.run, kind, vault) if kind.run else None,
         "issues": kind.issues,
@@ -139,6 +145,11 @@ def _kind(kind: KindOverview, now: float, vault: Vault) -> KindStatus:
         "census": _census(kind.census) if kind.census else None,
         "gap": None if kind.gap is None else {"due_at": kind.gap.due_at},
     }
+
+
+def _oldest(depths: Sequence[Depth], now: float) -> float | None:
+    oldest = min((depth.oldest for depth in depths), default=None)
+    return None if oldest is None else round(age_if_known(oldest, now), 1)
 
 
 def _census(last: Taken) -> CensusStatus:

@@ -22,12 +22,13 @@ class WebhooksStatus(TypedDict):
 
 
 class OutboxStatus(TypedDict):
-    """Changes that wait, by lane, and parked ones."""
+    """Changes that wait, by lane, and parked ones. The ages are those of changes that wait."""
 
     live: int
     backfill: int
     parked: int
     oldest_seconds: float | None
+    oldest_live_seconds: float | None
 
 
 class RetryingEntity(TypedDict):
@@ -111,7 +112,8 @@ class ThrottleStatus(TypedDict):
 class ConnectionStatus(TypedDict):
     """The state of one connection; `node` only with several nodes.
 
-    `remedy` is the way out of what blocks it, `attention` the reasons why a person should look at it.
+    `remedy` is the way out of what blocks it, `attention` the reasons why a person should look at it. It is `late` if
+    changes wait for too long though nothing is blocked.
     """
 
     site: str
@@ -121,6 +123,7 @@ class ConnectionStatus(TypedDict):
     blocked_since: float | None
     remedy: str | None
     attention: list[str]
+    late: bool
     paused_since: float | None
     last_webhook: float | None
     webhooks: WebhooksStatus | None

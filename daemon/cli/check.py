@@ -82,10 +82,12 @@ def check(ctx: click.Context, path: Path | None) -> None:
 
 
 def _exposed(path: Path | None, survey: Survey) -> Iterator[CheckResult]:
-    """Find a file with secrets that every user of this machine can read."""
-    if path is not None and survey.has_secrets and path.stat().st_mode & stat.S_IROTH:
-        detail = f"every user of this machine can read it, and it contains secrets; run: chmod o-rwx {path}"
-        yield CheckResult(subject=str(path), ok=False, detail=detail)
+    """Find the files with secrets that every user of this machine can read."""
+    own = [path] if path is not None and survey.has_secrets else []
+    for place in (*own, *survey.secret_files):
+        if place.stat().st_mode & stat.S_IROTH:
+            detail = f"every user of this machine can read it, and it contains secrets; run: chmod o-rwx {place}"
+            yield CheckResult(subject=str(place), ok=False, detail=detail)
 
 
 def _notes(survey: Survey) -> Iterator[str]:

@@ -6,6 +6,7 @@ with findings:
 findings.conclude()                              # raises the first; it has the others in `also`
 """
 
+from pathlib import Path
 from types import TracebackType
 
 from attrs import define, field
@@ -15,9 +16,13 @@ from daemon.errors import ConfigError
 
 @define
 class Findings:
-    """The errors so far. As a context manager it keeps a ConfigError, and the code after the block continues."""
+    """The errors so far. As a context manager it keeps a ConfigError, and the code after the block continues.
+
+    `secret_files` are the files of secrets that were read.
+    """
 
     errors: list[ConfigError] = field(factory=list)
+    secret_files: list[Path] = field(factory=list)
 
     def add(self, error: ConfigError) -> None:
         """Keep an error and the errors in its `also`."""

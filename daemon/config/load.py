@@ -100,6 +100,8 @@ class Survey:
     errors: Sequence[ConfigError]
     has_secrets: bool = False
     """True if the file itself has a secret, rather than the name of a variable or of another file."""
+    secret_files: Sequence[Path] = ()
+    """The other files that secrets were read from."""
 
 
 def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -> Survey:
@@ -137,6 +139,7 @@ def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platfor
         faulty=faulty,
         errors=findings.errors,
         has_secrets=holds_secret(raw),
+        secret_files=sorted(set(findings.secret_files)),
     )
 
 
@@ -215,7 +218,8 @@ def _section_tables(
         values |= variables[name]
         if getattr(values.get("port"), "variable", "") == "PORT":
             values.setdefault("host", "0.0.0.0")  # noqa: S104  a dyno's router calls from outside
-        yield name, Table(source=source, path=name, prefix=f"{_PREFIX}{name.upper()}_", values=values)
+        prefix, files = f"{_PREFIX}{name.upper()}_", findings.secret_files
+        yield name, Table(source=source, path=name, prefix=prefix, values=values, secret_files=files)
 
 
 def _tokens(listener: Table, findings: Findings) -> tuple[NamedToken, ...]:
@@ -229,14 +233,16 @@ def _tokens(listener: Table, findings: Findings) -> tuple[NamedToken, ...]:
     for index, each in enumerate(listed):
         path = f"listener.tokens[{index}]"
         with findings:
-            tables.append(Table(source=listener.source, path=path, values=_mapping(listener.source, path, each)))
+            values = _mapping(listener.source, path, each)
+            tables.append(Table(source=listener.source, path=path, values=values, secret_files=listener.secret_files))
     numbered: dict[str, dict[str, Any]] = {}
     for key in [key for key in listener.values if key.startswith("tokens_")]:
         number, _, name = key.removeprefix("tokens_").partition("_")
         numbered.setdefault(number, {})[name] = listener.values.pop(key)
     for number in sorted(numbered, key=lambda number: (len(number), number)):
         prefix = f"{listener.prefix}TOKENS_{number}_".upper()
-        tables.append(Table(source=ENVIRONMENT, path="", prefix=prefix, values=numbered[number]))
+        values, files = numbered[number], listener.secret_files
+        tables.append(Table(source=ENVIRONMENT, path="", prefix=prefix, values=values, secret_files=files))
     tokens = []
     for table in tables:
         with findings:
@@ -251,7 +257,7 @@ def _mapping(source: str, path: str, raw: object) -> dict[str, Any]:
 
 
 def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, findings: Findings) -> Iterator[Table]:
-    listed = raw.get("connections", [])
+    listed, files = raw.get("connections", []), findings.secret_files
     if not isinstance(listed, list):
         text = f"must be a list of tables, not {type_name(listed)}; write [[connections]] with two brackets"
         findings.add(ConfigError(f"{source}: connections: {text}"))
@@ -259,14 +265,15 @@ def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, 
     for index, each in enumerate(listed):
         path = f"connections[{index}]"
         with findings:
-            yield Table(source=source, path=path, values=_mapping(source, path, each))
+            yield Table(source=source, path=path, values=_mapping(source, path, each), secret_files=files)
     own: dict[str, dict[str, Any]] = {}
     for section, settings in variables.items():
         if named := _CONNECTION.match(f"{section}_"):
             values = own.setdefault(named[0], {})
             values |= {section.removeprefix(f"{named[0]}_"): dict(settings)} if section != named[0] else settings
     for name in sorted(own, key=lambda name: (len(name), name)):
-        yield Table(source=ENVIRONMENT, path="", prefix=f"{_PREFIX}{name.upper()}_", values=own[name])
+        prefix = f"{_PREFIX}{name.upper()}_"
+        yield Table(source=ENVIRONMENT, path="", prefix=prefix, values=own[name], secret_files=files)
 
 
 def _connections(tables: Iterator[Table], platforms: _Platforms, findings: Findings) -> Iterator[ConnectionSettings]:
@@ -298,6 +305,7 @@ def _connection(table: Table, platforms: _Platforms, findings: Findings) -> Conn
             path=path,
             prefix=table.prefix and f"{table.prefix}{name.upper()}_",
             values=_mapping(table.source, path, nested),
+            secret_files=table.secret_files,
         )
         store: Any = store_table.build(platforms[name].settings)
     faults.conclude()

@@ -65,13 +65,15 @@ def unknown(what: str, name: str, valid: Collection[str]) -> str:
 class Table:
     """Raw settings with their source: under `path` in the file `source`, or in variables `prefix`NAME.
 
-    Without a `prefix`, the environment cannot set them.
+    Without a `prefix`, the environment cannot set them. The paths of the files of secrets that are read are added to
+    `secret_files`.
     """
 
     source: str
     path: str
     prefix: str = ""
     values: dict[str, Any] = field(repr=False)
+    secret_files: list[Path] = field(factory=list, repr=False)
 
     @property
     def folder(self) -> Path:
@@ -143,10 +145,12 @@ class Table:
         if not isinstance(path, str):
             raise self.error(key, f"must be the path of a file, not {type_name(path)}")
         name = trimmed(path) if isinstance(path, Untyped) else path
+        place = (self.folder / name).absolute()
         try:
-            text = read_text_file(self.folder / name, "correct the path or the permissions")
+            text = read_text_file(place, "correct the path or the permissions")
         except UnreadableError as error:
-            raise self.error(key, f"cannot read {(self.folder / name).absolute()} {error}") from None
+            raise self.error(key, f"cannot read {place} {error}") from None
+        self.secret_files.append(place)
         return Untyped(trimmed(text), getattr(path, "variable", ""))
 
     def _explained(self, cls: type, error: ClassValidationError) -> dict[str, ConfigError]:

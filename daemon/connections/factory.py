@@ -119,6 +119,7 @@ class ConnectionFactory:
             debounce=min(options.debounce, platform.webhooks.longest_debounce),
             debounce_max=options.debounce_max,
             times=self.registry.platforms[connection.platform].webhooks,
+            paused=connection.paused,
         )
 
     def kinds(self, platform: str) -> tuple[Kind, ...]:

@@ -66,6 +66,16 @@ class Lifecycle:
     """Set when credentials are stored beside those in use."""
     locks: defaultdict[Site, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
 
+    def paused(self) -> list[Endpoint]:
+        """Return the endpoints of this process's paused connections, which have no runner."""
+        return [
+            endpoint
+            for endpoint in self.endpoints.values()
+            if endpoint.paused
+            and self.tenure.ownership(endpoint.connection_id) is not None
+            and self.supervisor.find(endpoint.connection_id) is None
+        ]
+
     async def open_all(self) -> None:
         """Start what is connected, and continue what was interrupted when the daemon stopped.
 

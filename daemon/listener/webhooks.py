@@ -51,7 +51,7 @@ SCOPES_NAMED = 100
 class Endpoint:
     """Destination of a connection's webhooks. Changes of other `kinds` are ignored; for the seconds see `Record`.
 
-    `times` are the platform's.
+    `times` are the platform's. `paused`: an operator wants no calls made for the connection.
     """
 
     connection_id: ConnectionId
@@ -62,6 +62,7 @@ class Endpoint:
     debounce: float
     debounce_max: float
     times: WebhookTimes = field(factory=WebhookTimes)
+    paused: bool = False
 
 
 class WebhookIntake(Protocol):

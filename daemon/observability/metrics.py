@@ -257,6 +257,10 @@ class Metrics:
         """Show the number of operations that wait for a commit."""
         self._set(operations, "storage_waiting")
 
+    def paused(self, site: Site, *, is_paused: bool) -> None:
+        """Show an operator's pause of a connection, or its end."""
+        self._set(is_paused, "paused", str(site))
+
     def blocked(self, site: Site, kind: Kind, sides: Mapping[Side, bool], since: float | None) -> None:
         """Show which sides block a kind, and since when (seconds since the epoch); None if none does."""
         for side, blocks in sides.items():

@@ -101,6 +101,7 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     "sync_log_untold": ("Errors not yet in the sync-log, which holds at most 5,000.", ["site", "data_type"]),
     "notifications_late_seconds": ("Time for which a receiver could not be told of something.", ["receiver"]),
     "storage_waiting": ("Operations waiting for the writer's next commit.", []),
+    "paused": ("1 while an operator has paused the connection.", ["site"]),
     "blocked": (
         "1 while a side keeps a kind from being synced, until a person or time fixes the cause.",
         ["site", "kind", "side"],

@@ -9,10 +9,11 @@ from trio.testing import MockClock
 
 from daemon.admin.gauges import LONGEST, Gauges
 from daemon.engine.supervisor import Supervisor
-from daemon.model import ConnectionId, Kind
+from daemon.model import ConnectionId, Kind, Secret
 from daemon.observability.metrics import Metrics
 from daemon.storage.counts import Counts
 from daemon.storage.database import Database
+from daemon.storage.vault import Vault
 
 
 class CountedReads:
@@ -44,7 +45,13 @@ async def test_the_database_is_counted_as_often_as_its_size_allows(
     rows: int, seconds: float, reads: int, mock_clock: MockClock
 ) -> None:
     storage = CountedReads(rows)
-    gauges = Gauges(storage=cast("Database", storage), supervisor=Supervisor(), metrics=Metrics())
+    gauges = Gauges(
+        storage=cast("Database", storage),
+        vault=Vault([Secret("0123456789abcdef")]),
+        supervisor=Supervisor(),
+        paused=list,
+        metrics=Metrics(),
+    )
     for _ in range(3):
         await gauges.refresh(now=0.0)
         mock_clock.jump(seconds)

@@ -287,6 +287,60 @@ def test_a_file_with_secrets_that_everybody_can_read_is_found(mode: int, text: s
     assert all(result.detail.endswith("run: chmod o-rwx s.toml") and not result.configured for result in results)
 
 
+IN_FILES = """
+[listener]
+admin_token_file = "admin_token"
+public_url = "https://here.test"
+[[listener.tokens]]
+name = "ann"
+token_file = "token"
+[security]
+secret_keys_file = "secret_keys"
+[notifications]
+slack_url_file = "slack_url"
+[bigcommerce_app]
+client_id = "id"
+client_secret_file = "app_secret"
+[[connections]]
+site_env = "test"
+site_id = "a"
+client_id = "id"
+client_secret_file = "client_secret"
+platform = "bigcommerce"
+[connections.bigcommerce]
+store_hash = "abc"
+access_token_file = "access_token"
+"""
+PLACES = ("access_token", "admin_token", "app_secret", "client_secret", "secret_keys", "slack_url", "token")
+IN_VARIABLES = {
+    "IGNITE_SYNC_LISTENER_IGNITE_TOKEN_FILE": "ignite_token",
+    "IGNITE_SYNC_LISTENER_TOKENS_1_NAME": "bob",
+    "IGNITE_SYNC_LISTENER_TOKENS_1_TOKEN_FILE": "numbered",
+    "IGNITE_SYNC_CONNECTION_2_PLATFORM": "bigcommerce",
+    "IGNITE_SYNC_CONNECTION_2_CLIENT_SECRET_FILE": "second",
+    "IGNITE_SYNC_CONNECTION_2_BIGCOMMERCE_ACCESS_TOKEN_FILE": "store_token",
+}
+
+
+def test_each_file_of_a_secret_that_everybody_can_read_is_found() -> None:
+    places = [*PLACES, *(place for name, place in IN_VARIABLES.items() if name.endswith("_FILE"))]
+    for number, name in enumerate(places):
+        text = "https://slack.test/hook" if name == "slack_url" else f"{number}{KEY}"
+        Path(name).write_text(text, "utf-8")
+        Path(name).chmod(0o644)
+    found = survey(IN_FILES, IN_VARIABLES)
+    Path("s.toml").chmod(0o644)
+    results = list(_exposed(Path("s.toml"), found))
+    assert [result.subject for result in results] == sorted(str(Path(name).absolute()) for name in places)
+    assert all(result.detail.endswith(f"run: chmod o-rwx {result.subject}") for result in results)
+    for name in places:
+        Path(name).chmod(0o640)
+    assert not list(_exposed(Path("s.toml"), found))
+    Path("secret_keys").chmod(0o644)
+    alone = look_over(None, {"IGNITE_SYNC_SECURITY_SECRET_KEYS_FILE": "secret_keys"}, PLATFORMS)
+    assert [result.subject for result in _exposed(None, alone)] == [str(Path("secret_keys").absolute())]
+
+
 def test_every_secret_setting_is_known_by_its_name() -> None:
     classes = [ListenerSettings, SecuritySettings, NotificationSettings, ConnectionSettings]
     classes += [platform.settings for platform in PLATFORMS.values()]

@@ -20,7 +20,7 @@ from tests.cli.admin import admin, assert_one_line, call, write_config
 def status(**full_sync: Any) -> dict[str, Any]:
     run = {"id": 7, "mode": "normal", "state": "reading", "seen": 20, "done": 10, "failed": 1, "total_hint": 295}
     run |= {"started_at": 1.0, "finished_at": None, "succeeded": None, "held_removals": 0} | full_sync
-    outbox = {"live": 1, "backfill": 20, "parked": 0, "oldest_seconds": 3.2}
+    outbox = {"live": 1, "backfill": 20, "parked": 0, "oldest_seconds": 3.2, "oldest_live_seconds": 0.4}
     products = {"outbox": outbox, "full_sync": run | {"held_up": 0, "held_up_by": []}, "issues": 4, "ledger": 280}
     products |= {"blocked": None, "held_removals": 0, "gap": None}
     connection: dict[str, Any] = {
@@ -190,7 +190,8 @@ def test_status_names_what_blocks() -> None:
     assert lines[-1] == "    full sync 7 did not succeed: 294 done, 1 failed"
 
 
-PARKED = {"live": 0, "backfill": 0, "parked": 3, "oldest_seconds": 1.0}
+PARKED = {"live": 0, "backfill": 0, "parked": 3, "oldest_seconds": 1.0, "oldest_live_seconds": 1.0}
+LATE = {"live": 1, "backfill": 0, "parked": 0, "oldest_seconds": 90_000.0, "oldest_live_seconds": 90_000.0}
 WAITING = {"api": "bigcommerce", "waiting": 0, "in_flight": 0, "breaker": "closed", "held_back": 1, "held_seconds": 0.0}
 MISSING = {"registered": 1, "missing": [{"scope": "store/order/*", "why": "no"}], "trouble": None}
 MISSING |= {"looked_at": 1.0, "well_at": None, "mended": None}
@@ -202,6 +203,8 @@ MISSING |= {"looked_at": 1.0, "well_at": None, "mended": None}
         ({}, {"blocked": "platform: scope_missing"}, "products blocked"),
         ({}, {"held_removals": 9}, "9 removals of products held"),
         ({}, {"outbox": PARKED}, "3 products parked"),
+        ({}, {"outbox": LATE}, "changes of products are late"),
+        ({"state": "not configured"}, {"outbox": LATE}, "not configured"),
         ({"webhooks": MISSING}, {}, "webhooks not registered"),
         ({"throttles": [WAITING | {"held_seconds": 842.0}]}, {}, "bigcommerce asked for a long wait"),
         ({"throttles": [WAITING | {"pause": 842.0}]}, {}, "bigcommerce asked for a long wait"),

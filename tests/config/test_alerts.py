@@ -23,12 +23,14 @@ RULES = [
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
 def test_an_alert_asks_for_what_there_is(rule: dict[str, str]) -> None:
-    series = re.findall(r"ignite_sync_(\w+)(?:\{([^}]*)\})?", rule["expr"])
-    grouped = re.findall(r"by \(([^)]*)\)", rule["expr"])
-    assert series or rule["expr"].startswith('up{job="ignite-sync"}')
-    for name, selectors in series:
-        wanted = set(re.findall(r"(\w+)=", selectors)) | {label for by in grouped for label in by.split(", ")}
-        assert wanted <= LABELS[name], name
+    operands = rule["expr"].split(" unless ")
+    found = [re.findall(r"ignite_sync_(\w+)(?:\{([^}]*)\})?", operand) for operand in operands]
+    assert all(found) or rule["expr"].startswith('up{job="ignite-sync"}')
+    for operand, series in zip(operands, found, strict=True):
+        grouped = re.findall(r"(?:by|on) \(([^)]*)\)", operand)
+        for name, selectors in series:
+            wanted = set(re.findall(r"(\w+)=", selectors)) | {label for by in grouped for label in by.split(", ")}
+            assert wanted <= LABELS[name], name
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))

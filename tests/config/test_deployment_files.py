@@ -1,4 +1,4 @@
-"""The files of config/ for dynos, containers and proxies: variables that the daemon knows, and what is hidden."""
+"""The files of config/ for systemd, dynos, containers and proxies set what is known and needed, and hide the rest."""
 
 import fnmatch
 import json
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from daemon.config import load
 from daemon.config.settings import SECRET_KEY_LENGTH
@@ -21,13 +22,37 @@ VALUES = {
 }
 
 
+def test_the_unit_leaves_visible_what_the_metrics_of_the_process_are_read_from() -> None:
+    # Without /proc/stat, prometheus_client has no process_* metrics at all, so two panels of the dashboard are empty.
+    unit = (CONFIG / "ignite-sync.service").read_text("utf-8")
+    assert not re.search(r"^ProcSubset=pid", unit, re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "app.json"])
 def test_every_variable_is_a_setting(name: str) -> None:
     variables = set(VARIABLE.findall((CONFIG / name).read_text("utf-8")))
     connection = json.loads((CONFIG / "app.json").read_text("utf-8"))["env"]
     given = {variable: connection.get(variable, {}).get("value", "text") for variable in variables}
     assert variables
-    assert load(None, given | VALUES, PLATFORMS).foreign == ()
+    settings = load(None, given | VALUES, PLATFORMS)
+    assert settings.foreign == ()
+    assert len(settings.connections) == (name != "Dockerfile")
+
+
+def test_a_dyno_is_asked_for_all_that_its_connection_needs() -> None:
+    asked = json.loads((CONFIG / "app.json").read_text("utf-8"))["env"]
+    given = {name: each.get("value", "text") for name, each in asked.items() if each.get("required", True)}
+    assert len(load(None, given | VALUES, PLATFORMS).connections) == 1
+
+
+def test_the_composed_daemon_gets_the_variables_of_its_connection() -> None:
+    path = CONFIG / "compose.yaml"
+    head = re.findall(r"^#   ([A-Z_]+)=", path.read_text("utf-8"), re.MULTILINE)
+    daemon = yaml.safe_load(path.read_text("utf-8"))["services"]["daemon"]
+    assert daemon["env_file"] == ".env"
+    substituted = re.findall(r"\$\{(\w+)", " ".join(daemon["environment"].values()))
+    asked = json.loads((CONFIG / "app.json").read_text("utf-8"))["env"]
+    assert set(head) == {*substituted, *(name for name in asked if "_CONNECTION_" in name)}
 
 
 def _routes() -> list[str]:

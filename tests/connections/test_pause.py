@@ -17,9 +17,10 @@ from daemon.model import ApiKey, Change, ExternalId, Kind, Secret, Site
 from daemon.observability.metrics import Metrics
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sandbox.transport import InProcess
-from daemon.storage import connections
+from daemon.storage import connections, registrations
 from daemon.storage.connections import SetPause
 from daemon.storage.database import InlineDatabase
+from daemon.storage.registrations import Found
 from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site
 from tests.connections.test_two_nodes import SOON, WAYS
 from tests.connections.two_nodes import open_nodes
@@ -132,6 +133,39 @@ async def test_a_pause_is_shown_and_taken_once(monkeypatch: pytest.MonkeyPatch) 
         for ask in (harness.admin.pause, harness.admin.resume):
             with pytest.raises(NotFound, match="no connection test/b"):
                 await ask({"site": "test/b"})
+
+
+async def test_what_the_database_counts_is_shown_while_paused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InlineDatabase, "waiting", 0, raising=False)  # the gauges show it
+    counted = [
+        'ignite_sync_outbox_depth{kind="products",lane="live",site="test/a",state="pending"} 1.0',
+        'ignite_sync_removals_held{kind="products",site="test/a"} 0.0',
+        'ignite_sync_issues_open{kind="products",site="test/a"} 0.0',
+        'ignite_sync_gaps_open{kind="products",site="test/a"} 0.0',
+        'ignite_sync_full_sync_progress_entities{kind="products",site="test/a",stage="seen"} 0.0',
+        'ignite_sync_webhook_scopes{site="test/a",state="missing"} 2.0',
+    ]
+    async with open_harness(link("a", "store-1")) as harness:
+        await record(harness)
+        await harness.admin.sync(PRODUCTS)
+        [stored] = await harness.database.read(connections.everyone)
+        text = harness.lifecycle.registry.vault.encrypt({"missing": {}})
+        found = Found(connection_id=stored.id, registered=1, missing=2, looked_at=None, encrypted=text)
+        await harness.database.write(registrations.store, found)
+        for change, paused in (
+            (harness.admin.pause, 1.0),
+            (harness.admin.resume, 0.0),
+            (harness.admin.pause, 1.0),
+        ):
+            await change({"site": "test/a"})
+            await harness.admin.refresh()
+            shown = metrics_of(harness).splitlines()
+            assert {*counted, f'ignite_sync_paused{{site="test/a"}} {paused}'} <= set(shown)
+            working = [line for line in shown if line.startswith(("ignite_sync_blocked{", "ignite_sync_breaker_open{"))]
+            assert (working == []) is (paused == 1.0), "nothing is known of calls that are not made"
+        await harness.lifecycle.reload(evolve(harness.lifecycle.registry.settings, connections=()))
+        await harness.admin.refresh()
+        assert "ignite_sync_paused{" not in metrics_of(harness)
 
 
 def metrics_of(harness: LifecycleHarness) -> str:

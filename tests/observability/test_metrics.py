@@ -62,6 +62,7 @@ def tell_everything(metrics: Metrics, site: Site) -> None:
     metrics.storage_waiting(6)
     metrics.blocked(site, Kind.ORDERS, {Side.PLATFORM: True, Side.SPARKLAYER: False}, since=5.0)
     metrics.full_sync_succeeded(site, Kind.ORDERS, 6.0)
+    metrics.paused(site, is_paused=True)
     metrics.build("1.2", "sqlite")
     metrics.notification("slack", "failed")
     metrics.notifications_late("slack", 12.0)
@@ -95,6 +96,7 @@ def test_each_fact_arrives_as_its_number() -> None:
         "actor_restarts_total{kind=orders,site=live/jones}": 1,
         "issues_open{kind=products,site=live/jones}": 2,
         "gaps_open{kind=products,site=live/jones}": 1,
+        "paused{site=live/jones}": 1,
         "webhook_scopes{site=live/jones,state=registered}": 39,
         "webhook_scopes{site=live/jones,state=missing}": 2,
         "webhooks_unchecked_seconds{site=live/jones}": 7,

@@ -11,9 +11,6 @@ from attrs import frozen
 
 from daemon.listener.page.rendering import counts, waiting
 
-LATE = 300.0
-"""Seconds that a change may wait until the connection is called late: webhooks are debounced, 429s are normal."""
-
 MOST_SHOWN = 200
 """Rows of one list on the page; the commands have them all."""
 
@@ -64,7 +61,7 @@ def card(connection: Mapping[str, Any]) -> Card:
     elif blocks:
         level, word = "bad", "blocked"
         causes = [*blocks, *(cause for cause in causes if "blocked" not in cause)]
-    elif _is_late(kinds):
+    elif connection["late"]:
         level, word = "bad", "late"
         causes = [*_slow(connection["throttles"]), *causes]
     elif causes:
@@ -155,15 +152,6 @@ def in_order(cards: Sequence[Card]) -> list[Card]:
     """Return the cards, the most urgent first."""
     levels = ("bad", "warn", "good")
     return sorted(cards, key=lambda card: (levels.index(card.level), card.site))
-
-
-def _is_late(kinds: Mapping[str, Any]) -> bool:
-    """Return whether changes wait for too long. Those of a full sync may: it feeds the outbox faster than it drains."""
-    return any(
-        (outbox["oldest_seconds"] or 0) > LATE
-        for outbox, run in ((kind["outbox"], kind["full_sync"]) for kind in kinds.values())
-        if outbox["live"] or not is_running(run)
-    )
 
 
 def _slow(throttles: Sequence[Mapping[str, Any]]) -> Iterator[str]:

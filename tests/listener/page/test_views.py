@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from daemon.admin.attention import attention, remedy
-from daemon.listener.page.views import LATE, card, spots
+from daemon.admin.attention import LATE, attention, late_kinds, remedy
+from daemon.listener.page.views import card, spots
 
 RUN = {"id": 3, "finished_at": None, "seen": 8, "done": 2, "failed": 0, "total_hint": 8, "succeeded": None}
 
 
 def kind(**others: Any) -> dict[str, Any]:
-    outbox = {"live": 0, "backfill": 0, "parked": 0, "oldest_seconds": None} | others.pop("outbox", {})
+    ages = dict.fromkeys(("oldest_seconds", "oldest_live_seconds"))
+    outbox = {"live": 0, "backfill": 0, "parked": 0} | ages | others.pop("outbox", {})
     status = {"outbox": outbox, "full_sync": None, "issues": 0, "ledger": 0, "held_removals": 0}
     return {**status, "blocked": None, "blocked_since": None, **others, "remedy": remedy(others.get("blocked"))}
 
@@ -20,11 +21,13 @@ def connection(*, products: dict[str, Any] | None = None, **others: Any) -> dict
     status: dict[str, Any] = {"site": "test/a", "platform": "fake", "state": "active", "throttles": []}
     status |= dict.fromkeys(("blocked", "blocked_since", "paused_since", "last_webhook", "webhooks"))
     status |= {"kinds": {"store": kind(), "products": products or kind()}, **others}
-    return {**status, "remedy": remedy(status["blocked"]), "attention": list(attention(status))}
+    found = {"attention": list(attention(status)), "late": any(late_kinds(status))}
+    return {**status, "remedy": remedy(status["blocked"]), **found}
 
 
 def old(**waiting: int) -> dict[str, Any]:
-    return {"outbox": {"oldest_seconds": LATE + 1, **waiting}}
+    live = LATE + 1 if "live" in waiting else None
+    return {"outbox": {"oldest_seconds": LATE + 1, "oldest_live_seconds": live, **waiting}}
 
 
 SLOW = [
@@ -54,16 +57,22 @@ NO_RIGHT = "SparkLayer refuses this. The site may be suspended, or its credentia
             "blocked",
             [f"products: {NO_RIGHT} (sparklayer: forbidden)", "2 removals of products held"],
         ),
-        (connection(products=kind(**old(live=1))), "bad", "late", []),
+        (connection(products=kind(**old(live=1))), "bad", "late", ["changes of products are late"]),
         (
             connection(products=kind(**old(live=1), full_sync=RUN), throttles=SLOW),
             "bad",
             "late",
-            ["requests wait for Fake", "requests wait for SparkLayer", "Fake asked for a long wait"],
+            [
+                "requests wait for Fake",
+                "requests wait for SparkLayer",
+                "Fake asked for a long wait",
+                "changes of products are late",
+            ],
         ),
         # A full sync feeds the outbox faster than it drains.
         (connection(products=kind(**old(backfill=9), full_sync=RUN)), "good", "full sync", []),
-        (connection(products=kind(**old(backfill=9))), "bad", "late", []),
+        (connection(products=kind(**old(backfill=9))), "bad", "late", ["changes of products are late"]),
+        (connection(state="not configured", products=kind(**old(live=1))), "warn", "not configured", []),
         (connection(products=kind(outbox={"parked": 2})), "warn", "needs attention", ["2 products parked"]),
         (
             connection(products=kind(full_sync=RUN | {"finished_at": 9.0, "succeeded": False})),

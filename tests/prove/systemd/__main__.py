@@ -63,6 +63,8 @@ def _starts(container: Container) -> None:
     _ready(container)
     assert container.run(f"stat -c '%U %a' {DATABASE}").strip() == "ignite-sync 600"
     assert container.run(f"stat -c %U /proc/{_pid(container)}").strip() == "ignite-sync"
+    metrics = container.run("curl -sf -H 'Authorization: Bearer token' http://127.0.0.1:8080/metrics")
+    assert "\nprocess_resident_memory_bytes " in metrics, "the unit hides what /proc says of the process"
     container.until("the first full sync is over", lambda: DONE in container.run(COMMAND.format("status")))
     say("start: ready, as its own user, with a database that nobody else reads")
 

@@ -36,7 +36,7 @@ from daemon.admin.service import AdminService
 from daemon.admin.verify import Verifications
 from daemon.cli import stopping
 from daemon.config import Settings
-from daemon.connections.app_visits import AppVisits
+from daemon.connections.app_visits import AppVisits, build_apps
 from daemon.connections.cluster import Cluster
 from daemon.connections.credentials import KnownStore
 from daemon.connections.events import Events
@@ -71,7 +71,6 @@ from daemon.observability.metrics import Metrics
 from daemon.observability.service_manager import keep_informed
 from daemon.observability.tracing import Tracing, open_tracing
 from daemon.platforms import load_platforms
-from daemon.platforms.apps import App
 from daemon.platforms.base import PlatformType
 from daemon.storage.database import Database, OpenStorage, open_database
 from daemon.storage.notify import open_messenger
@@ -180,7 +179,7 @@ async def serve(
         routes = Routes.of(build_routes(daemon, settings), metrics)
         served = AccessLog(routes) if settings.logging.level == "debug" else routes
         server = Server(served.answer, served.refuse, largest=routes.largest, overrun=daemon.intake.overrun)
-        routes_of, apps_of = partial(build_routes, daemon), partial(_apps, platforms=registry.platforms)
+        routes_of, apps_of = partial(build_routes, daemon), partial(build_apps, platforms=registry.platforms)
         reloading = Reloading(lifecycle=daemon.lifecycle, routes=routes, routes_of=routes_of, apps_of=apps_of)
         notifier = build_notifier(
             settings,
@@ -304,7 +303,7 @@ async def compose(
         wakeups=wakeups or NoWakeups(),
         supervisor=supervisor,
         teardown=teardown,
-        apps=_apps(settings, platforms),
+        apps=build_apps(settings, platforms),
         knows=knows or factory.knows,
         attempt=attempt or factory.attempt,
         now=now,
@@ -353,16 +352,6 @@ def _tenure(settings: Settings, database: Database, metrics: Metrics) -> Tenure:
         return Alone(database)
     name = os.environ.get("DYNO") or socket.gethostname()
     return Cluster(storage=database, name=name, config=settings.shared_fingerprint, metrics=metrics)
-
-
-def _apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:
-    """Build the apps that are configured; `load` has made sure that browsers can reach them."""
-    public_url, apps = settings.listener.public_url, {}
-    for name, platform in platforms.items():
-        app = platform.app
-        if app is not None and public_url and (app.settings is None or name in settings.apps):
-            apps[name] = app.connect(settings.apps.get(name), public_url, None)
-    return apps
 
 
 def build_routes(daemon: Daemon, settings: Settings) -> list[Route]:

@@ -4,17 +4,20 @@ Credentials that a visit brings are stored before it is answered; the connection
 """
 
 import secrets
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
 from attrs import evolve, frozen
 
+from daemon.config import Settings
 from daemon.connections.credentials import KeyAnswers, KnownStore
 from daemon.connections.lifecycle import Lifecycle
 from daemon.connections.registry import has_secrets, with_secrets
 from daemon.model import Site
-from daemon.platforms.apps import AppRefused, Authorized, Installed, Loaded, Returned, Uninstalled, Visit
+from daemon.platforms.apps import App, AppRefused, Authorized, Installed, Loaded, Returned, Uninstalled, Visit
+from daemon.platforms.base import PlatformType
 from daemon.storage import connections, installs
 from daemon.storage.connections import Leave, Uninstall
 from daemon.storage.installs import Install, NewState
@@ -115,3 +118,13 @@ class AppVisits:
                 self.lifecycle.endpoints.pop(leaving.site, None)
                 self.lifecycle.wakeups.tell("connections")
                 self.lifecycle.clean_up(leaving)
+
+
+def build_apps(settings: Settings, platforms: Mapping[str, PlatformType]) -> dict[str, App]:
+    """Build the apps that are configured; `load` has made sure that browsers can reach them."""
+    public_url, apps = settings.listener.public_url, {}
+    for name, platform in platforms.items():
+        app = platform.app
+        if app is not None and public_url and (app.settings is None or name in settings.apps):
+            apps[name] = app.connect(settings.apps.get(name), public_url, None)
+    return apps

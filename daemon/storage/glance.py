@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret, Site
 from daemon.model.identifiers import without_password
-from daemon.storage import postgres, tables
+from daemon.storage import postgres, postgres_server, tables
 from daemon.storage.registrations import Found
 from daemon.storage.tables import connections, metadata
 from daemon.storage.vault import Vault
@@ -47,8 +47,8 @@ def glance(place: Path | Secret, vault: Vault | None) -> Glance:
     with _opened(place) as conn:
         warnings: tuple[str, ...] = ()
         if isinstance(place, Secret):
-            postgres.refuse_server(conn, without_password(place.reveal()))
-            warnings = postgres.warnings_of(conn, time.time())
+            postgres_server.refuse_server(conn, without_password(place.reveal()))
+            warnings = postgres_server.warnings_of(conn, time.time())
         present = set(inspect(conn).get_table_names())
         states = _states(conn) if connections.name in present else {}
         configs = _configs(conn) if tables.nodes.name in present else {}
@@ -79,7 +79,7 @@ def registrations(place: Path | Secret) -> dict[Site, Found]:
 def _opened(place: Path | Secret) -> Iterator[Connection]:
     """Lend a connection that only reads. Raises StorageTrouble."""
     if isinstance(place, Secret):
-        postgres.refuse_url(place)
+        postgres_server.refuse_url(place)
         engine, name = postgres.engine(place, postgres.READ), without_password(place.reveal())
     else:
         uri, name = f"{place.absolute().as_uri()}?mode=ro", str(place)
@@ -91,7 +91,7 @@ def _opened(place: Path | Secret) -> Iterator[Connection]:
             yield conn
     except DBAPIError as error:
         why = " ".join(str(error.orig).split())
-        remedy = postgres.remedy(why) if isinstance(place, Secret) else None
+        remedy = postgres_server.remedy(why) if isinstance(place, Secret) else None
         if remedy is not None:
             raise ConfigError(f"database {name}: {why}; {remedy}") from error
         raise StorageTrouble(f"database {name}: {why}", reason="storage") from error

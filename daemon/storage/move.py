@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
-from daemon.storage import postgres
+from daemon.storage import postgres, postgres_server
 from daemon.storage.backup import damage, placed
 from daemon.storage.leases import last_beat
 from daemon.storage.lock import only_one
@@ -179,7 +179,7 @@ def _writing(place: Path | Secret) -> Iterator[Connection]:
     name = shown(place)
     if isinstance(place, Secret):
         with _transaction(_server(place, postgres.WRITE), name) as conn:
-            postgres.refuse_server(conn, name)
+            postgres_server.refuse_server(conn, name)
             # A daemon that starts now waits for the end of the move, and then finds everything.
             conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({postgres.MIGRATING})")
             if {*metadata.tables, "alembic_version"}.intersection(inspect(conn).get_table_names()):
@@ -221,7 +221,7 @@ def _file(path: Path) -> Engine:
 
 
 def _server(url: Secret, begin: str) -> Engine:
-    postgres.refuse_url(url)
+    postgres_server.refuse_url(url)
     made = postgres.engine(url, begin)
     limits = "; ".join(f"SET LOCAL {limit}" for limit in PATIENCE)
     event.listen(made, "begin", lambda conn: conn.exec_driver_sql(limits))
@@ -237,7 +237,7 @@ def _transaction(engine: Engine, name: str) -> Iterator[Connection]:
         error = context.sqlalchemy_exception
         if isinstance(error, DBAPIError):
             words = " ".join(str(error.orig).split())
-            if (remedy := postgres.remedy(words)) is not None and not isinstance(error.orig, sqlite3.Error):
+            if (remedy := postgres_server.remedy(words)) is not None and not isinstance(error.orig, sqlite3.Error):
                 raise ConfigError(f"database {name}: {words}; {remedy}") from error
             raise StorageTrouble(f"database {name}: {words}", reason="storage") from error
 

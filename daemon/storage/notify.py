@@ -19,7 +19,8 @@ from sqlalchemy import Connection
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
-from daemon.storage.postgres import CONNECT_SECONDS, WRITE, PostgresConnection, Watchdog, driver, refuse_url, remedy
+from daemon.storage.postgres import CONNECT_SECONDS, WRITE, PostgresConnection, Watchdog
+from daemon.storage.postgres_server import driver, refuse_url, remedy
 
 CHANNEL = "ignite"
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
-from daemon.storage import postgres
+from daemon.storage import postgres, postgres_server
 from daemon.storage.database import Database, open_database
 from daemon.storage.glance import glance
 from daemon.storage.tables import floor
@@ -285,7 +285,7 @@ def test_a_server_that_the_daemon_cannot_use_is_named(version: int, standby: boo
             return version, "UTF8", standby, False, True, True, ["alembic_version", "meta"]
 
     with pytest.raises(ConfigError, match=words):
-        postgres.refuse_server(Answering(), "x")  # type: ignore[arg-type]
+        postgres_server.refuse_server(Answering(), "x")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ async def test_a_limit_of_sessions_that_is_too_low_is_found(
     finally:
         limit(-1)
     words = f"its user may have {few} sessions, and each node takes 7; raise CONNECTION LIMIT"
-    assert (words in warnings) == (few < postgres.SESSIONS)
+    assert (words in warnings) == (few < postgres_server.SESSIONS)
 
 
 async def test_a_command_makes_no_tables(postgres_url: Secret) -> None:

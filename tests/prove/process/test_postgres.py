@@ -9,7 +9,7 @@ from daemon.config import DatabaseSettings, SecuritySettings, Settings
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
 from daemon.sandbox import synthetic
-from daemon.storage import postgres
+from daemon.storage import postgres, postgres_server
 from tests.e2e.harness import OpenHarness
 from tests.pgbouncer import Pooler
 from tests.postgres import PASSWORD, running
@@ -47,7 +47,7 @@ async def test_every_webhook_answered_before_a_kill_arrives(harness: OpenHarness
         with psycopg.connect(postgres_url.reveal()) as conn:
             counted = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()"
             [sessions] = conn.execute(counted).fetchone() or (0,)
-        assert sessions == postgres.SESSIONS
+        assert sessions == postgres_server.SESSIONS
         assert (await h.process.metrics())['ignite_sync_storage_commits_total{outcome="committed"}'] > 0
         assert await h.process.terminate() == 0
         assert PASSWORD not in h.process.output

@@ -18,7 +18,7 @@ from daemon.listener.page.live import MOST_STREAMS, Live
 from daemon.listener.page.login import NO_DATABASE, Login
 from daemon.listener.page.search import Found, all_sites, one_site
 from daemon.listener.page.session import Session, Sessions, is_same
-from daemon.listener.page.views import MOST_SHOWN, PLACES, card, in_order, is_running, progress, rates, shape, spots
+from daemon.listener.page.views import MOST_SHOWN, PLACES, card, in_order, is_running, rates, spots
 from daemon.listener.routes import STATUSES, Route
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
@@ -142,8 +142,9 @@ class Page:
         return connection
 
     async def _overview(self, session: Session, _request: Request) -> Response:
-        cards = in_order([card(connection) for connection in await self._status(session)])
-        return rendering.page("overview.html", {**_shared(session), "cards": cards, "now": self.now()})
+        status, now = {each["site"]: each for each in await self._status(session)}, self.now()
+        rows = [(shown, spots(status[shown.site], now)) for shown in in_order([card(each) for each in status.values()])]
+        return rendering.page("overview.html", {**_shared(session), "rows": rows})
 
     async def _connection(self, session: Session, request: Request, env: str, site_id: str) -> Response:
         done = ACTIONS.get(request.query.get("done", ""))
@@ -168,16 +169,15 @@ class Page:
             "only_code": only[1],
             "narrowed": narrowed(lists["issues"], *only),
             "connection": connection,
-            "shape": shape(connection),
+            "live": spots(connection, self.now()),
             "card": card(connection),
             "kinds": [
-                {"name": name, "running": is_running(kind["full_sync"]), "percent": progress(kind["full_sync"]), **kind}
+                {"name": name, "running": is_running(kind["full_sync"]), **kind}
                 for name, kind in connection["kinds"].items()
             ],
             "rates": list(rates(connection["throttles"])),
             "message": message,
             "failed": status != 200,  # noqa: PLR2004  OK
-            "now": self.now(),
             "most": MOST_SHOWN,
         }
         return rendering.page("connection.html", {**_shared(session), **values, **lists}, status)
@@ -201,7 +201,8 @@ class Page:
     async def _spots(self) -> dict[str, dict[str, str]]:
         """Return the live texts of every connection. Any operator may see them."""
         status = await self.operations["GET", "/admin/status"]({}, READER)
-        return {connection["site"]: spots(connection) for connection in status["connections"]}
+        now = self.now()
+        return {connection["site"]: spots(connection, now) for connection in status["connections"]}
 
     async def _events(self, request: Request) -> Response:
         """Stream live texts; not a page, so a browser without a session is not sent to the login."""

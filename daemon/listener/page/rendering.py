@@ -157,6 +157,6 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (pretty, moment, duration, noun, web_link, site_path, waiting, counts)
+    filters = (pretty, moment, duration, noun, web_link, site_path)
     environment.filters.update({function.__name__: function for function in filters})
     return environment

@@ -1,4 +1,4 @@
-"""Values for the templates, from the answers of the admin operations. Pure: no clock, no call.
+"""Values for the templates, from the answers of the admin operations. Pure: the time is given.
 
 A connection's level says how urgently it needs a person: `bad`, `warn` or `good`. A word always says it too, since not
 everyone can tell the colours apart.
@@ -9,10 +9,14 @@ from typing import Any
 
 from attrs import frozen
 
-from daemon.listener.page.rendering import counts, waiting
+from daemon.listener.page.rendering import counts, duration, moment, waiting
 
 MOST_SHOWN = 200
 """Rows of one list on the page; the commands have them all."""
+
+
+RUN_PLACES = ("run", "percent", "part", "refused", "held up", "took")
+"""Places of a full sync's texts that are empty before the first one."""
 
 
 @frozen(kw_only=True)
@@ -86,39 +90,49 @@ def card(connection: Mapping[str, Any]) -> Card:
     )
 
 
-def spots(connection: Mapping[str, Any]) -> dict[str, str]:
+def spots(connection: Mapping[str, Any], now: float) -> dict[str, str]:
     """Return the texts of a connection that change while a page is open, by the names of their places.
 
-    `shape` changes when the page has to be loaded again: rows or buttons came or went.
+    `shape` changes when the page has to be loaded again: rows or buttons came or went. `now` is in seconds since the
+    epoch. No text says seconds that pass: it would be news at every look.
     """
     shown = card(connection)
     texts = {
         "level": shown.level,
         "word": shown.word,
+        "since": "" if shown.since is None else f"since {moment(shown.since)} ({waiting(now - shown.since)})",
         "causes": "; ".join(shown.causes),
         "late": waiting(shown.late_seconds),
+        "webhook": "none yet" if shown.last_webhook is None else f"{waiting(now - shown.last_webhook)} ago",
+        "webhook time": "" if shown.last_webhook is None else moment(shown.last_webhook),
         "webhooks": shown.webhooks,
+        "missing": "\n".join(_missing(connection["webhooks"])),
+        "node": connection.get("node") or "none",
         "issues": str(shown.issues),
         "parked": str(shown.parked),
         "held": str(shown.held),
         "running": shown.running,
     }
     for name, kind in connection["kinds"].items():
-        outbox, run = kind["outbox"], kind["full_sync"]
-        texts |= {f"{name} {lane}": str(outbox[lane]) for lane in ("live", "backfill", "parked")}
+        texts |= {f"{name} {lane}": str(kind["outbox"][lane]) for lane in ("live", "backfill", "parked")}
         texts[f"{name} ledger"] = str(kind["ledger"])
-        if run is not None:
-            texts[f"{name} run"] = counts(run)
-            texts[f"{name} percent"] = str(progress(run) or 0)
+        texts |= {f"{name} {place}": text for place, text in _of_run(kind, now).items()}
     texts["shape"] = shape(connection)
     return texts
 
 
 def shape(connection: Mapping[str, Any]) -> str:
-    """Return a text that differs whenever other rows or buttons belong on a connection's page."""
+    """Return a text that differs whenever other rows or buttons belong on a connection's page.
+
+    The rates of an API are left out: they differ at every look, so the page says that they are of its loading.
+    """
     shown = card(connection)
-    runs = [f"{name} {run['id']}" for name, kind in connection["kinds"].items() if is_running(run := kind["full_sync"])]
-    return " ".join([connection["state"], *runs, *(str(n) for n in (shown.issues, shown.parked, shown.held))])
+    parts = [connection["state"], *(str(n) for n in (shown.issues, shown.parked, shown.held))]
+    parts += [throttle["api"] for throttle in connection["throttles"]]
+    for name, kind in connection["kinds"].items():
+        parts += [f"{name} runs"] if is_running(kind["full_sync"]) else []
+        parts += [f"{name} {kind['blocked']}"] if kind["blocked"] else []
+    return "; ".join(parts)
 
 
 def is_running(run: Mapping[str, Any] | None) -> bool:
@@ -183,6 +197,44 @@ def _webhooks(registration: Mapping[str, Any] | None) -> str:
     if registration["trouble"]:
         return "cannot be checked"
     return f"{len(registration['missing'])} missing" if registration["missing"] else "registered"
+
+
+def _missing(registration: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield the reason why webhooks cannot be checked, and those that are missing."""
+    if registration is None:
+        return
+    if registration["trouble"]:
+        yield registration["trouble"]
+    for missing in registration["missing"]:
+        yield f"{missing['scope']} is missing{missing['why'] and ': '}{missing['why']}"
+
+
+def _of_run(kind: Mapping[str, Any], now: float) -> dict[str, str]:
+    """Return the texts of a kind's latest full sync, by the names of their places."""
+    run, nothing = kind["full_sync"], dict.fromkeys(RUN_PLACES, "")
+    if run is None:
+        return {"latest": "none", **nothing}
+    title, began, ended = f"No. {run['id']} ({run['mode']}):", run["started_at"], run["finished_at"]
+    texts = nothing | {"latest": f"{title} {run['state']}", "run": counts(run)}
+    if not is_running(run):
+        state = "succeeded" if run["succeeded"] else "did not succeed"
+        return texts | {"latest": f"{title} {state}", "took": f"{moment(ended)}, took {duration(ended - began)}"}
+    percent, refused = progress(run), kind.get("refused")
+    if percent is not None:
+        texts |= {"percent": str(percent), "part": f"{percent} %"}
+    if refused:
+        why = f"{waiting(refused['seconds'])}: {refused['reason']}"
+        texts["refused"] = f"the store has refused its next page for {why}"
+    if run["held_up"]:
+        texts["held up"] = f"waiting for {run['held_up']} {'entity' if run['held_up'] == 1 else 'entities'}: "
+        texts["held up"] += ", ".join(_tried(entity) for entity in run["held_up_by"])
+    return texts | {"took": f"for {waiting(now - began)}"}
+
+
+def _tried(entity: Mapping[str, Any]) -> str:
+    """Return an entity that a full sync waits for, with its last error."""
+    error = f"; {entity['error']}" if entity["error"] else ""
+    return f"{entity['id']} ({entity['attempts']} attempts{error})"
 
 
 def _sum(kinds: Mapping[str, Any], name: str) -> int:

@@ -7,7 +7,9 @@ import pytest
 from daemon.admin.attention import LATE, attention, late_kinds, remedy
 from daemon.listener.page.views import card, spots
 
-RUN = {"id": 3, "finished_at": None, "seen": 8, "done": 2, "failed": 0, "total_hint": 8, "succeeded": None}
+NOW = 1_000_000.0
+RUN: dict[str, Any] = {"id": 3, "mode": "normal", "state": "enumerating", "started_at": 5.0, "finished_at": None}
+RUN |= {"seen": 8, "done": 2, "failed": 0, "total_hint": 8, "succeeded": None, "held_up": 0, "held_up_by": []}
 
 
 def kind(**others: Any) -> dict[str, Any]:
@@ -81,7 +83,7 @@ NO_RIGHT = "SparkLayer refuses this. The site may be suspended, or its credentia
             ["the last full sync of products did not succeed"],
         ),
         (
-            connection(webhooks={"trouble": None, "missing": ["x"]}),
+            connection(webhooks={"trouble": None, "missing": [{"scope": "x", "why": ""}]}),
             "warn",
             "needs attention",
             ["webhooks not registered"],
@@ -93,7 +95,7 @@ def test_a_connection_has_a_word_for_its_state_and_the_causes(
 ) -> None:
     shown = card(status)
     assert (shown.level, shown.word, shown.causes) == (level, word, causes)
-    assert spots(status)["causes"] == "; ".join(causes)
+    assert spots(status, NOW)["causes"] == "; ".join(causes)
 
 
 def test_what_blocks_it_is_since_the_earliest_and_full_syncs_are_left_out_meanwhile() -> None:

@@ -93,6 +93,8 @@ def test_a_full_sync_is_started_seen_to_proceed_and_ends(visit: OpenVisitor, ann
         expect(products.get_by_role("button")).to_have_text(["Cancel products"])
         expect(visitor.page.get_by_text("full sync of products (50 %)")).to_be_visible()
     expect(products).to_contain_text("2 seen, 2 done, 0 failed")
+    expect(products).to_contain_text("(refresh): succeeded")
+    expect(progress).to_have_count(0)  # it is hidden
     expect(visitor.page.get_by_text("This page is out of date.")).to_be_visible()
     assert visitor.page.evaluate("window.loaded")
     visitor.page.get_by_role("link", name="Reload it").click()
@@ -111,7 +113,7 @@ def test_a_pause_is_seen_refuses_reads_and_keeps_what_comes_until_it_ends(
     visitor.press("Pause this connection")
     expect(visitor.page.get_by_role("status").filter(has_text="no calls are made for it")).to_be_visible()
     expect(visitor.page.get_by_role("button", name="Sync products")).to_have_count(0)
-    expect(row(watcher, "test/books")).to_contain_text("paused")
+    expect(row(watcher, "test/books")).to_contain_text(re.compile(r"paused\s+since \d"))
     before = site.portal.call(books.site.state.comparable)["products"]["1"]
     site.portal.call(books.store.set_title, 1, "Written while it was paused")
     site.when("books", "products", lambda kind: kind["outbox"]["live"] == 1)
@@ -125,6 +127,7 @@ def test_a_pause_is_seen_refuses_reads_and_keeps_what_comes_until_it_ends(
     expect(visitor.page.get_by_role("status").filter(has_text="The connection is resumed.")).to_be_visible()
     site.until_sparklayer("books", "products", lambda products: "while it was paused" in str(products["1"]))
     expect(row(watcher, "test/books")).to_contain_text("working")
+    expect(row(watcher, "test/books")).not_to_contain_text("since")
 
 
 def test_a_dry_run_grows_is_joined_and_names_what_a_full_sync_would_do(

@@ -7,8 +7,10 @@ function show(spots, site) {
   for (const place of document.querySelectorAll("[data-site]")) {
     if (place.dataset.site !== site || spots[place.dataset.spot] === undefined) continue;
     const text = spots[place.dataset.spot];
-    if (place instanceof HTMLProgressElement) place.value = Number(text);
-    else if (place.textContent !== text) place.textContent = text; // never as HTML: a store may name anything
+    if (place instanceof HTMLProgressElement) {
+      place.hidden = text === "";
+      place.value = Number(text);
+    } else if (place.textContent !== text) place.textContent = text; // never as HTML: a store may name anything
     if (place.classList.contains("badge")) place.className = `badge ${spots.level}`;
   }
 }

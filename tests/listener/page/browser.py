@@ -5,11 +5,14 @@
         await browser.log_in("anna-token")
         page = await browser.get("/")
         await browser.send(page, "/sites/test/a/sync", kind="products")     # the form with that action, filled in
+        async with following(browser, "/events") as events:
+            await events.event()
 
 A browser keeps cookies and sends Origin with forms. It believes every Set-Cookie, so tests look at the flags.
 """
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from html.parser import HTMLParser
 from typing import Any
@@ -25,6 +28,9 @@ from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.observability.metrics import Metrics
 from tests.connections.harness import KEY, LifecycleHarness, link, open_harness
+
+PATIENCE = 60.0
+"""Seconds after which an event that does not come fails the test."""
 
 ANNA = NamedToken(name="anna", token=Secret("anna-token"), role=Role.ACT)
 BEN = NamedToken(name="ben", token=Secret("ben-token"))
@@ -99,6 +105,49 @@ class Browser:
 
     async def log_in(self, token: str) -> httpx.Response:
         return await self.send(await self.get("/login"), "/login", token=token)
+
+
+@define
+class Stream:
+    """The events of an answer; `head` is its status line and headers."""
+
+    socket: trio.SocketStream
+    head: str = ""
+    _read: bytes = b""
+
+    async def block(self) -> str | None:
+        """Return the next lines up to an empty one; None at the end."""
+        mark = b"\n\n" if self.head else b"\r\n\r\n"
+        while mark not in self._read:
+            piece = await self.socket.receive_some()
+            if not piece:
+                return None
+            self._read += piece
+        block, _, self._read = self._read.partition(mark)
+        return block.decode()
+
+    async def event(self) -> Any:
+        """Return the next event; None at the end."""
+        while (block := await self.block()) is not None:
+            if block.startswith("data: "):
+                return json.loads(block.removeprefix("data: "))
+        return None
+
+
+@contextlib.asynccontextmanager
+async def following(browser: Browser, path: str) -> AsyncIterator[Stream]:
+    """Open a stream of events, with the browser's session."""
+    cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    host, _, port = browser.address.removeprefix("http://").partition(":")
+    with trio.fail_after(PATIENCE):
+        async with await trio.open_tcp_stream(host, int(port)) as socket:
+            await socket.send_all(f"GET {path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\n\r\n".encode())
+            stream = Stream(socket)
+            stream.head = (await stream.block() or "").lower()
+            assert stream.head.startswith("http/1.1 200")
+            for header in ("content-type: text/event-stream", "content-security-policy: ", "connection: close"):
+                assert f"\r\n{header}" in stream.head
+            yield stream
 
 
 @frozen(kw_only=True)

@@ -2,14 +2,12 @@
 
 import contextlib
 import itertools
-import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from math import inf
 from typing import Any
 
 import pytest
 import trio
-from attrs import define
 from trio.testing import MockClock, memory_stream_pair
 
 from daemon.errors import StorageTrouble
@@ -21,53 +19,8 @@ from daemon.listener.page.live import BEAT, EVERY, LASTS, SHARE, Live, Spots
 from daemon.listener.routes import Routes
 from daemon.model.operators import Operator
 from daemon.observability.metrics import Metrics
-from tests.listener.page.browser import BEN, Browser, ServedPage, open_page
+from tests.listener.page.browser import BEN, PATIENCE, following, open_page
 from tests.listener.page.test_page import PAGE, fill
-
-PATIENCE = 60.0
-
-
-@define
-class Stream:
-    """The events of an answer; `head` is its status line and headers."""
-
-    socket: trio.SocketStream
-    head: str = ""
-    _read: bytes = b""
-
-    async def block(self) -> str | None:
-        """Return the next lines up to an empty one; None at the end."""
-        mark = b"\n\n" if self.head else b"\r\n\r\n"
-        while mark not in self._read:
-            piece = await self.socket.receive_some()
-            if not piece:
-                return None
-            self._read += piece
-        block, _, self._read = self._read.partition(mark)
-        return block.decode()
-
-    async def event(self) -> Any:
-        """Return the next event; None at the end."""
-        while (block := await self.block()) is not None:
-            if block.startswith("data: "):
-                return json.loads(block.removeprefix("data: "))
-        return None
-
-
-@contextlib.asynccontextmanager
-async def following(page: ServedPage, browser: Browser, path: str) -> AsyncIterator[Stream]:
-    """Open a stream of events."""
-    cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    host, _, port = page.address.removeprefix("http://").partition(":")
-    with trio.fail_after(PATIENCE):
-        async with await trio.open_tcp_stream(host, int(port)) as socket:
-            await socket.send_all(f"GET {path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\n\r\n".encode())
-            stream = Stream(socket)
-            stream.head = (await stream.block() or "").lower()
-            assert stream.head.startswith("http/1.1 200")
-            for header in ("content-type: text/event-stream", "content-security-policy: ", "connection: close"):
-                assert f"\r\n{header}" in stream.head
-            yield stream
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +33,7 @@ def _often(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 async def test_what_changes_arrives_on_an_open_page_and_nothing_else() -> None:
     async with open_page() as page:
         browser = await page.operator(BEN)
-        async with following(page, browser, "/events?site=test/a") as events:
+        async with following(browser, "/events?site=test/a") as events:
             first = await events.event()
             assert first["spots"]["test/a"]["word"] == "working"
             assert first["spots"]["test/a"]["parked"] == "0"
@@ -91,8 +44,8 @@ async def test_what_changes_arrives_on_an_open_page_and_nothing_else() -> None:
             await page.harness.admin.pause({"site": "test/a"})
             assert (await events.event())["spots"]["test/a"]["word"] == "paused"
         async with (
-            following(page, browser, "/events?site=test/b") as others,
-            following(page, browser, "/events") as all_,
+            following(browser, "/events?site=test/b") as others,
+            following(browser, "/events") as all_,
         ):
             assert list((await all_.event())["spots"]) == ["test/a"]
             with trio.move_on_after(0.3) as waited:
@@ -105,7 +58,7 @@ async def test_every_place_of_a_page_has_a_live_text() -> None:
         await fill(page.harness)
         await page.harness.admin.sync({"site": "test/a", "kind": "products"})
         browser = await page.operator()
-        async with following(page, browser, "/events") as events:
+        async with following(browser, "/events") as events:
             spots = (await events.event())["spots"]["test/a"]
         for path in ("/", PAGE):
             text = (await browser.get(path)).text
@@ -121,7 +74,7 @@ async def test_a_stream_needs_a_session_and_their_number_is_bounded(monkeypatch:
     async with open_page() as page:
         assert (await page.browser().get("/events")).status_code == 401
         browser = await page.operator()
-        async with following(page, browser, "/events") as events:
+        async with following(browser, "/events") as events:
             await events.event()
             assert (await browser.get("/events")).status_code == 503
         with trio.fail_after(PATIENCE):
@@ -132,7 +85,7 @@ async def test_a_stream_needs_a_session_and_their_number_is_bounded(monkeypatch:
 async def test_streams_end_at_once_when_the_daemon_stops() -> None:
     async with open_page() as page:
         browser = await page.operator()
-        async with following(page, browser, "/events") as events:
+        async with following(browser, "/events") as events:
             await events.event()
             page.server.stop()
             with trio.fail_after(PATIENCE):
@@ -254,7 +207,7 @@ async def test_live_texts_are_those_that_a_reader_may_see() -> None:
 
     async with open_page(instead={("GET", "/admin/status"): status}) as page:
         browser = await page.operator()
-        async with following(page, browser, "/events"):
+        async with following(browser, "/events"):
             with trio.fail_after(PATIENCE):
                 while not asked:  # noqa: ASYNC110  the server reads
                     await trio.sleep(0.01)

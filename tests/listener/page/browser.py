@@ -30,7 +30,7 @@ from daemon.observability.metrics import Metrics
 from tests.connections.harness import KEY, LifecycleHarness, link, open_harness
 
 PATIENCE = 60.0
-"""Seconds after which an event that does not come fails the test."""
+"""Seconds of a stream after which a test fails."""
 
 ANNA = NamedToken(name="anna", token=Secret("anna-token"), role=Role.ACT)
 BEN = NamedToken(name="ben", token=Secret("ben-token"))
@@ -135,11 +135,11 @@ class Stream:
 
 
 @contextlib.asynccontextmanager
-async def following(browser: Browser, path: str) -> AsyncIterator[Stream]:
-    """Open a stream of events, with the browser's session."""
+async def following(browser: Browser, path: str, seconds: float = PATIENCE) -> AsyncIterator[Stream]:
+    """Open a stream of events, with the browser's session, for at most `seconds`."""
     cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     host, _, port = browser.address.removeprefix("http://").partition(":")
-    with trio.fail_after(PATIENCE):
+    with trio.fail_after(seconds):
         async with await trio.open_tcp_stream(host, int(port)) as socket:
             await socket.send_all(f"GET {path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\n\r\n".encode())
             stream = Stream(socket)

@@ -1,6 +1,6 @@
 """/openapi.json has every route, and real answers of each are as it says: status, content type and body.
 
-Every route is refused and succeeds at least once; `UNSUCCESSFUL` has the exceptions.
+Every route succeeds at least once; `UNSUCCESSFUL` has the exceptions.
 """
 
 import re

@@ -7,14 +7,13 @@ Other promises show too seldom at this height, and are tried by small tests that
     batches in flight before a hand-over    the same: a node that stops hands over once its batches are settled
     a self-fence, before the expulsion      the same: a node without the database stops by itself
     a last word, and the PUT owed by it     the same: a write of a node that was replaced is refused
-    a renewal that names its owner          tests/storage/test_leases.py: an expelled node loses its leases
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, delete, select, update
 
 import daemon.connections.cluster
 import daemon.connections.owned
@@ -22,7 +21,7 @@ from daemon.connections.cluster import Cluster
 from daemon.connections.owned import OwnedConnection
 from daemon.engine.pipeline import Pipeline
 from daemon.storage import last_word, leases, second_looks
-from daemon.storage.tables import outbox
+from daemon.storage.tables import nodes, outbox
 from daemon.storage.tables import second_looks as looks
 
 Patch = Any
@@ -31,6 +30,16 @@ Patch = Any
 def _no_fence() -> Patch:
     """Let owners' transactions through without a look at their lease."""
     return mock.patch.object(leases, "fence", lambda _conn, asked: set(asked))
+
+
+def _renewal_without_owner() -> Patch:
+    """Renew the leases of all nodes with each beat: a dead node keeps its connections."""
+
+    def beat(conn: Connection, node_id: str, now: float) -> bool:
+        conn.execute(update(nodes).values(seen_at=now))
+        return conn.execute(select(nodes.c.id).where(nodes.c.id == node_id)).first() is not None
+
+    return mock.patch.object(leases, "beat", beat)
 
 
 def _last_word_without_doubt() -> Patch:
@@ -94,6 +103,7 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
     planted.__name__.strip("_").replace("_", "-"): planted
     for planted in (
         _no_fence,
+        _renewal_without_owner,
         _last_word_without_doubt,
         _no_second_look,
         _stale_parts_forgotten,
@@ -107,6 +117,7 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
 
 FOUND: Mapping[str, tuple[int, str]] = {
     "no-fence": (3, "was committed without its lease"),
+    "renewal-without-owner": (0, "was left alone"),
     "last-word-without-doubt": (4, "not equal"),
     "no-second-look": (18, "not equal"),
     "stale-parts-forgotten": (6, "not equal"),

@@ -9,22 +9,22 @@ import sys
 import time
 
 from tests.postgres import SETTINGS, running
-from tests.prove.interleavings.trial import Bench, pairs
+from tests.prove.interleavings.trial import pairs
+from tests.prove.interleavings.workers import tried
 from tests.seed import say
 
 
 def main(text: str, *, long: bool) -> int:
     """Try the pairs on a server of their own; return the exit code."""
     chosen = [names for names in pairs() if not text or text in names]
-    began, faults = time.monotonic(), 0
-    with running((*SETTINGS, "deadlock_timeout=20ms")) as server, server.database() as url:
-        bench = Bench(url)
-        for names in chosen:
-            for wrong in bench.wrong(names, long=long):
-                faults += 1
-                say(str(wrong))
-        bench.close()
-    say(f"{len(chosen)} pairs, {bench.trials} orders, {faults} wrong, {time.monotonic() - began:.0f} s")
+    began, orders, faults = time.monotonic(), 0, 0
+    with running((*SETTINGS, "deadlock_timeout=20ms")) as server:
+        for number, found in tried(server, chosen, long=long):
+            orders += number
+            faults += len(found)
+            for wrong in found:
+                say(wrong)
+    say(f"{len(chosen)} pairs, {orders} orders, {faults} wrong, {time.monotonic() - began:.0f} s")
     return 1 if faults else 0
 
 

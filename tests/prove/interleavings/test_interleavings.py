@@ -4,15 +4,13 @@
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import outcome
 import pytest
 from sqlalchemy import Connection, text
 
 from daemon.model import Secret
-from tests.postgres import SETTINGS, running
-from tests.prove.interleavings.operations import EVERY
 from tests.prove.interleavings.session import Work
 from tests.prove.interleavings.trial import Bench, Name, pairs
 
@@ -48,19 +46,6 @@ LEASES = (
 OTHERS = 40
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[Secret]:
-    with running((*SETTINGS, "deadlock_timeout=20ms")) as server, server.database() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def bench(url: Secret) -> Iterator[Bench]:
-    bench = Bench(url)
-    yield bench
-    bench.close()
-
-
 @pytest.mark.parametrize("names", MEND, ids=" + ".join)
 def test_what_was_wrong_once_is_right_in_every_order(bench: Bench, names: Name) -> None:
     assert [str(wrong) for wrong in bench.wrong(names, long=False)] == []
@@ -77,10 +62,6 @@ def test_some_other_pairs_are_right_in_every_order(bench: Bench, chance: random.
     found = [str(wrong) for names in chance.sample(pairs(), OTHERS) for wrong in bench.wrong(names, long=False)]
     assert found == []
     assert bench.trials > before + OTHERS
-
-
-def test_every_operation_is_in_a_pair() -> None:
-    assert {name for names in pairs() for name in names} == EVERY.keys()
 
 
 def _read_then_write(conn: Connection) -> int:

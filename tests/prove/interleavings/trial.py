@@ -8,7 +8,6 @@ one current run a kind, one active connection a site, no row of a wiped connecti
 
 import itertools
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -23,10 +22,12 @@ from daemon.model import Secret
 from daemon.storage import postgres
 from daemon.storage.migrate import upgrade
 from daemon.storage.tables import metadata
-from tests.prove.interleavings.operations import EVERY, FENCED, INTAKE, NODE, OWNER, SKIPS, Day, Make, made
+from tests.prove.interleavings.day import Day, made
+from tests.prove.interleavings.operations import EVERY, FENCED, INTAKE, NODE, OWNER, SKIPS, Make
+from tests.prove.interleavings.orders import Order, alike, commute, orders
 from tests.prove.interleavings.session import Pair, Played
 
-FIRST_NEW = {"connections": 1000, "full_syncs": 2000}
+FIRST_NEW = {"connections": 1000, "full_syncs": 2000, "audit": 3000}
 """The ids that the operations give begin here."""
 
 Content = Mapping[str, Sequence[str]]
@@ -93,20 +94,28 @@ class Bench:
     def wrong(self, names: Name, *, long: bool) -> Iterator[Wrong]:
         """Try a pair in its orders: one change of hands in the short form, and two in the long one."""
         make = [EVERY[name] for name in names]
-        one, other = (self._play(make, order) for order in ([0] * 99, [1] * 99))
+        one, other = (self.play(make, order) for order in ([0] * 99, [1] * 99))
         if not _meet(one, other):
             return
         allowed = [self._content_after(make, order) for order in ([0] * 99, [1] * 99)]
         allowed += [self._content_without(make, number) for number, name in enumerate(names) if name in SKIPS]
         # A take that finds one lease locked may take another one.
         partly = not SKIPS.isdisjoint(names)
-        for order in _orders(one.statements[0], other.statements[1], long=long):
-            played = self._play(make, order)
+        numbers = one.statements[0], other.statements[1]
+        known: set[Order] = set()
+        for order in orders(*numbers, long=long):
+            if order in known:
+                continue
+            hands = order.hands(numbers[order.begins])
+            played = self.play(make, hands)
             fault = self._fault(played, allowed, harmless=names in HARMLESS, partly=partly)
-            if fault is not None:
-                yield Wrong(names=names, order=order, fault=fault, said=played.said)
+            if fault is None:
+                known.update(alike(order, played, numbers[1 - order.begins]))
+            else:
+                yield Wrong(names=names, order=hands, fault=fault, said=played.said)
 
-    def _play(self, make: Sequence[Make], order: Sequence[int]) -> Played:
+    def play(self, make: Sequence[Make], order: Sequence[int]) -> Played:
+        """Set the database back, and make both operations in an order of their statements."""
         self._conn.execute(self._restore)
         self.trials += 1
 
@@ -117,10 +126,10 @@ class Bench:
         return self.pair.play(work(0), work(1), order)
 
     def _content_after(self, make: Sequence[Make], order: Sequence[int]) -> Content:
-        played = self._play(make, order)
+        played = self.play(make, order)
         for result in played.results:
             result.unwrap()
-        return self._content()
+        return self.content()
 
     def _content_without(self, make: Sequence[Make], number: int) -> Content:
         """Return the content if one of two operations has found all its rows locked."""
@@ -132,7 +141,7 @@ class Bench:
         errors = [str(result.error) for result in played.results if isinstance(result, outcome.Error)]
         if errors:
             return errors[0].splitlines()[0]
-        content = self._content()
+        content = self.content()
         if harmless or content in allowed or (partly and _without_leases(content) in map(_without_leases, allowed)):
             return _broken(self._rows())
         return "neither order of the two ends so: " + min((_difference(content, other) for other in allowed), key=len)
@@ -143,7 +152,7 @@ class Bench:
             rows[name].append(row)
         return rows
 
-    def _content(self) -> Content:
+    def content(self) -> Content:
         """Return all rows, in which a new id is called by what it stands for."""
         rows = self._rows()
         connections = {row["id"]: f"{row['site_id']} {row['encrypted']}" for row in rows["connections"]}
@@ -153,6 +162,8 @@ class Bench:
         }
 
         def name(table: str, column: str, value: Any) -> Any:
+            if (table, column) == ("audit", "id"):
+                return value if value < FIRST_NEW["audit"] else "new"
             if column in RUNS or (table, column) == ("full_syncs", "id"):
                 return runs.get(value, value) if value and value >= FIRST_NEW["full_syncs"] else value
             of_connection = column == "connection_id" or (table, column) == ("connections", "id")
@@ -171,24 +182,12 @@ def _nothing(_day: Day, _number: int) -> tuple[Any, Any]:
 
 
 def _meet(one: Played, other: Played) -> bool:
-    """Return whether a transaction writes or locks a table that the other one uses: else no order matters."""
-    used = [
-        {table for said in played.said for table in _USED.findall(said) if said.startswith(str(number))}
-        for number, played in enumerate((one, other))
-    ]
-    written = [
-        {table for said in played.said for table in _WRITTEN.findall(said) if said.startswith(str(number))}
-        for number, played in enumerate((one, other))
-    ]
-    return bool(used[0] & written[1] or used[1] & written[0])
-
-
-def _orders(first: int, second: int, *, long: bool) -> Iterator[list[int]]:
-    """Yield orders of two transactions with these numbers of statements, which differ from one after the other."""
-    for begins, (mine, theirs) in enumerate([(first, second), (second, first)]):
-        for before in range(1, mine):
-            for between in range(1, theirs + 1) if long else [theirs]:
-                yield [begins] * before + [1 - begins] * between + [begins] * mine
+    """Return whether two transactions have statements that do not commute: else no order matters."""
+    mine, theirs = (
+        [said[3:] for said in played.said if int(said[0]) == number] for number, played in enumerate((one, other))
+    )
+    both = [(mine, theirs), (theirs, mine)]
+    return not all(commute(one, others, committed=True) for each, others in both for one in each)
 
 
 def _broken(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
@@ -223,9 +222,6 @@ def _difference(content: Content, other: Content) -> str:
         f"{table}: {sorted(here - there)} for {sorted(there - here)}" for table, (here, there) in rows.items()
     )
 
-
-_USED = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN) (\w+)")
-_WRITTEN = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
 
 _EVERYTHING = sql.SQL(" UNION ALL ").join(
     sql.SQL("SELECT {}, row_to_json(t) FROM {} t").format(sql.Literal(name), sql.Identifier(name))

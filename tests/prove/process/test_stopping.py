@@ -46,14 +46,6 @@ access_token = "t"
 """
 
 
-@pytest.fixture(autouse=True)
-def _in_the_foreground() -> Iterator[None]:
-    """Have Ctrl-C reach what is started, also where the tests themselves run in a shell's background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @contextlib.contextmanager
 def silent() -> Iterator[tuple[socket.socket, str]]:
     """Listen at a port of loopback and answer nothing."""

@@ -23,6 +23,10 @@ from attrs import define, field
 
 import daemon.connections.factory
 
+# Imported with its first connection, amid a run, an adapter would move what a seed repeats.
+import daemon.platforms.bigcommerce.adapter
+import daemon.platforms.woocommerce.adapter
+
 HASH_SEED = "0"
 EPOCH = 1_800_000_000.0
 

@@ -107,8 +107,10 @@ def run(settings: Settings, read: Callable[[], Settings]) -> int:
         raise_config_error(group)
         trouble, others = group.split(StorageTrouble)
         if trouble is not None and others is None:
-            why = str(first_inside(trouble))
-            log.critical("database cannot be used", database=settings.database.shown, reason=why)
+            why = first_inside(trouble)
+            if getattr(why, "reason", None) == "storage_closed":  # by a stop, while the start waited for a commit
+                return 0
+            log.critical("database cannot be used", database=settings.database.shown, reason=str(why))
             return 1
         log.critical("daemon crashed", exc_info=group)
         return 1

@@ -48,6 +48,7 @@ def glance(place: Path | Secret, vault: Vault | None) -> Glance:
         warnings: tuple[str, ...] = ()
         if isinstance(place, Secret):
             postgres_server.refuse_server(conn, without_password(place.reveal()))
+            postgres_server.refuse_read_only(conn)
             warnings = postgres_server.warnings_of(conn, time.time())
         present = set(inspect(conn).get_table_names())
         states = _states(conn) if connections.name in present else {}

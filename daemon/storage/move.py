@@ -180,6 +180,7 @@ def _writing(place: Path | Secret) -> Iterator[Connection]:
     if isinstance(place, Secret):
         with _transaction(_server(place, postgres.WRITE), name) as conn:
             postgres_server.refuse_server(conn, name)
+            postgres_server.refuse_read_only(conn)
             # A daemon that starts now waits for the end of the move, and then finds everything.
             conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({postgres.MIGRATING})")
             if {*metadata.tables, "alembic_version"}.intersection(inspect(conn).get_table_names()):

@@ -31,7 +31,16 @@ from daemon.errors import ConfigError, NoDatabaseYet, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
 from daemon.storage.migrate import upgrade
-from daemon.storage.postgres_server import READERS, WRITERS, driver, refuse_server, refuse_url, remedy, warnings_of
+from daemon.storage.postgres_server import (
+    READERS,
+    WRITERS,
+    driver,
+    refuse_read_only,
+    refuse_server,
+    refuse_url,
+    remedy,
+    warnings_of,
+)
 from daemon.storage.prepared import UNREAD
 from daemon.storage.writer import closed
 
@@ -270,7 +279,7 @@ async def connected(
             name = without_password(url.reveal())
             await _started(writers[0], name, make=make)
             for words in await writers[0].run(writers[0].transact, warnings_of, time.time()) if make else ():
-                log.warning("the database endangers the work", database=name, why=words)
+                log.warning("the database needs attention", database=name, why=words)
             yield writers, readers, beats
         finally:
             with trio.CancelScope(shield=True):
@@ -300,6 +309,8 @@ def prepare(conn: Connection, name: str, make: bool = True) -> None:  # noqa: FB
     """Bring the schema of the database `name` forward. Raises ConfigError when this release cannot use it."""
     if not refuse_server(conn, name) and not make:
         raise NoDatabaseYet(f"database {name}: there is nothing in it yet; start the daemon with: ignite-sync run")
+    if make:  # a command may still read
+        refuse_read_only(conn)
     # Nodes that start together: one brings the schema forward, the others find it so.
     conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
     upgrade(conn, roll_out=True)

@@ -1,4 +1,4 @@
-"""Needs of the daemon at a PostgreSQL server, and the words for one that does not meet them."""
+"""Requirements of a PostgreSQL server, and the errors for one that does not meet them."""
 
 from typing import Any
 from urllib.parse import parse_qsl
@@ -40,13 +40,9 @@ _WRONG = {
 
 
 def refuse_server(conn: Connection, name: str) -> bool:
-    """Return whether the database has tables yet.
-
-    Raises ConfigError when the daemon cannot use this server or database, and StorageTrouble when it cannot now.
-    """
-    version, encoding, standby, readonly, tables, may_create, present = conn.exec_driver_sql(
+    """Raise ConfigError when the daemon cannot use this server or database; return whether it has tables yet."""
+    version, encoding, standby, tables, may_create, present = conn.exec_driver_sql(
         "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(),"
-        " current_setting('default_transaction_read_only') = 'on',"
         " to_regclass('alembic_version') IS NOT NULL, has_schema_privilege(current_schema(), 'CREATE'),"
         " ARRAY(SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema())"
     ).one()
@@ -62,14 +58,20 @@ def refuse_server(conn: Connection, name: str) -> bool:
     for fault, applies in faults.items():
         if applies:
             raise ConfigError(f"database {name}: {fault}")
-    if readonly:
-        # Hosts set this while a disk is full and take it back later, so a supervisor shall try again.
+    return bool(tables)
+
+
+def refuse_read_only(conn: Connection) -> None:
+    """Raise StorageTrouble when nothing can be written.
+
+    Hosts set this while a disk is full and take it back later, so a supervisor shall try again.
+    """
+    if conn.exec_driver_sql("SHOW default_transaction_read_only").scalar_one() == "on":
         raise StorageTrouble(
             "its transactions are read-only by default, perhaps because its disk is full; make room, and set"
             " default_transaction_read_only = off",
             reason="storage_readonly",
         )
-    return bool(tables)
 
 
 def warnings_of(conn: Connection, now: float) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
-from daemon.storage import postgres, postgres_server
+from daemon.storage import connections, postgres, postgres_server
 from daemon.storage.database import Database, open_database
 from daemon.storage.glance import glance
 from daemon.storage.tables import floor
@@ -282,7 +282,7 @@ def test_a_server_that_the_daemon_cannot_use_is_named(version: int, standby: boo
             return self
 
         def one(self) -> tuple[object, ...]:
-            return version, "UTF8", standby, False, True, True, ["alembic_version", "meta"]
+            return version, "UTF8", standby, True, True, ["alembic_version", "meta"]
 
     with pytest.raises(ConfigError, match=words):
         postgres_server.refuse_server(Answering(), "x")  # type: ignore[arg-type]
@@ -327,6 +327,9 @@ async def test_a_database_without_writes_is_trouble_that_names_the_remedy(
         assert caught.value.reason == "storage_readonly", opened
         with pytest.raises(StorageTrouble, match="read-only by default"):
             glance(postgres_url, None)
+        if opened == "with tables":
+            async with open_database(postgres_url, make=False) as database:
+                assert await database.read(connections.everyone) == []
         server.administer(sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
         async with open_database(postgres_url):
             pass

@@ -11,12 +11,12 @@ import structlog
 from attrs import frozen
 
 from daemon.admin.shapes import AuditAnswer, AuditShown
-from daemon.errors import CallerError, NotAllowed, StorageTrouble
+from daemon.errors import CallerError, Invalid, NotAllowed, StorageTrouble
 from daemon.model.operators import Operator, Role
 from daemon.observability import request_ids
 from daemon.observability.logging import log_storage_trouble
 from daemon.storage import audit
-from daemon.storage.audit import Action, ActionResult
+from daemon.storage.audit import Action, ActionResult, Choice
 from daemon.storage.database import Storage
 from daemon.storage.states import AuditOutcome
 from daemon.storage.vault import Vault
@@ -34,6 +34,7 @@ MOST_IDS = 100
 KEPT_ANSWER = ("run", "changed", "allowed", "state", "until")
 
 MOST_ROWS = 500
+MOST_DIGITS = 9
 
 
 @frozen(kw_only=True)
@@ -101,13 +102,25 @@ class AuditLog:
         await self._keep(action, done, {}, operator)
 
     async def listed(self, params: Params) -> AuditAnswer:
-        """Return the latest actions: {"site"?} -> {"audit"}, the latest first, at most `MOST_ROWS`."""
-        rows = await self.storage.read(audit.listed, self.now() - audit.KEPT, MOST_ROWS, params.get("site"))
-        return {"audit": [self._shown(row) for row in rows]}
+        """Return the latest actions: {"site"?, "operator"?, "before"?: id} -> {"audit", "more"}.
+
+        At most `MOST_ROWS`; `more` says whether there are older ones. Raises Invalid for an id that is no number.
+        """
+        before = params.get("before")
+        choice = Choice(
+            since=self.now() - audit.KEPT,
+            limit=MOST_ROWS + 1,
+            site=params.get("site"),
+            operator=params.get("operator"),
+            before=None if before is None else _id(before),
+        )
+        rows = await self.storage.read(audit.listed, choice)
+        return {"audit": [self._shown(row) for row in rows[:MOST_ROWS]], "more": len(rows) > MOST_ROWS}
 
     def _shown(self, row: audit.AuditRow) -> AuditShown:
         content: Any = self.vault.decrypt(row.encrypted)
         return {
+            "id": row.id,
             "at": row.at,
             "operator": row.operator,
             "action": row.action,
@@ -124,6 +137,13 @@ class AuditLog:
 def _check(operator: Operator) -> None:
     if operator.role is not Role.ACT:
         raise NotAllowed(f"the token {operator.name} may read but not act")
+
+
+def _id(text: str) -> int:
+    # Beyond this, an engine's integers end.
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+        raise Invalid("before: must be the id of an action, as the audit log shows it")
+    return int(text)
 
 
 def _kept_answer(answer: Any) -> Any:

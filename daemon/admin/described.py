@@ -28,7 +28,7 @@ DESCRIBED: Mapping[tuple[str, str], About] = {
     ("GET", "/admin/issues"): _read("What merchants must fix", shapes.IssuesAnswer, shapes.OfSite),
     ("GET", "/admin/parked"): _read("Changes that used up their retries", shapes.ParkedAnswer, shapes.OfSite),
     ("GET", "/admin/removals"): _read("Removals that wait for a person", shapes.RemovalsAnswer, shapes.OfKind),
-    ("GET", "/admin/audit"): _read("Actions of operators", shapes.AuditAnswer, shapes.OfSite),
+    ("GET", "/admin/audit"): _read("Actions of operators", shapes.AuditAnswer, shapes.AuditOrder),
     ("GET", "/admin/history"): _read("Recent full syncs and settlements", shapes.HistoryAnswer, shapes.HistoryOrder),
     ("POST", "/admin/issues/link"): _action("Create a link for a merchant", shapes.LinkOrder, shapes.LinkAnswer),
     ("POST", "/admin/pause"): _action("Stop all calls for a connection", shapes.DisconnectOrder, shapes.PauseAnswer),

@@ -170,6 +170,7 @@ class AllowedAnswer(TypedDict):
 class AuditShown(TypedDict):
     """An action of an operator."""
 
+    id: int
     at: float
     operator: str
     action: str
@@ -182,10 +183,18 @@ class AuditShown(TypedDict):
     request_id: str | None
 
 
+class AuditOrder(OfSite):
+    """Parameters that may choose actions: of a site, of an operator, and before the one with an id."""
+
+    operator: NotRequired[str]
+    before: NotRequired[str]
+
+
 class AuditAnswer(TypedDict):
-    """The latest actions, the latest first."""
+    """The latest of the chosen actions, at most 500, the latest first, and whether there are older ones."""
 
     audit: list[AuditShown]
+    more: bool
 
 
 class ExplainOrder(TypedDict):

@@ -1,6 +1,6 @@
 """`ignite-sync audit`: the actions of operators."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,24 @@ from daemon.cli.group import config_option, json_option, moment, optional_site
 
 @click.command()
 @optional_site
+@click.option("--operator", metavar="NAME", help="Only what the token with this name did.")
+@click.option("--before", metavar="ID", type=click.IntRange(min=1), help="Only what was done before this action.")
 @json_option
 @config_option
-def audit(path: Path | None, site: str | None, *, as_json: bool) -> None:
+def audit(path: Path | None, site: str | None, operator: str | None, before: int | None, *, as_json: bool) -> None:
     """Show what operators did, at SITE or everywhere, the latest first."""
-    answer = ask(path, lambda source: source.audit(site))
-    show(answer, _lines(answer["audit"]), as_json=as_json)
+    answer = ask(path, lambda source: source.audit(site, operator, before))
+    show(answer, _lines(answer), as_json=as_json)
 
 
-def _lines(actions: Sequence[Any]) -> Iterator[str]:
+def _lines(answer: Any) -> Iterator[str]:
+    actions = answer["audit"]
     if not actions:
-        yield "no operator has done anything in the last 90 days"
+        yield "no actions in the last 90 days"
     for action in actions:
         given = " ".join(f"{name}={value}" for name, value in action["parameters"].items())
         words = filter(None, (action["action"], action["site"], action["kind"], given))
         result = f"{action['outcome']}{': ' + action['error'] if action['error'] else ''}"
         yield f"{moment(action['at'])} {action['operator']}: {' '.join(words)}: {result}"
+    if answer["more"]:
+        yield f"older ones: --before {actions[-1]['id']}"

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import click
 
@@ -77,9 +77,11 @@ class Daemon:
         with _known_format():
             return answer | {"url": answer["url"] or f"http://{self._host}:{self._port}{answer['path']}"}
 
-    def audit(self, site: str | None) -> Any:
-        """Return what operators did at a site, or everywhere."""
-        return self._call("GET", f"/admin/audit{_query(site)}")
+    def audit(self, site: str | None, operator: str | None, before: int | None) -> Any:
+        """Return what operators did, if given at a site, by one operator, or before an action."""
+        chosen = {"site": site, "operator": operator, "before": before}
+        query = urlencode({name: each for name, each in chosen.items() if each is not None}, safe="/")
+        return self._call("GET", f"/admin/audit{'?' if query else ''}{query}")
 
     def parked(self, site: str | None) -> Any:
         """Return the parked changes of a site, or of all sites."""

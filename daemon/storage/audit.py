@@ -52,6 +52,20 @@ class AuditRow:
     encrypted: bytes = field(repr=False)
 
 
+@frozen(kw_only=True)
+class Choice:
+    """The latest actions to list, at most `limit`: since a time in seconds, and before the one with an id.
+
+    None stands for every site, every operator, and for the end of the log.
+    """
+
+    since: float
+    limit: int
+    site: str | None = None
+    operator: str | None = None
+    before: int | None = None
+
+
 @one_by_one
 def begin(conn: Connection, call: Action) -> int:
     """Store an action before it begins, forget those that are too old, and return its id."""
@@ -70,9 +84,11 @@ def end(conn: Connection, call: ActionResult) -> None:
     conn.execute(update(audit).where(audit.c.id == call.id).values(**values))
 
 
-def listed(conn: Connection, since: float, limit: int, site: str | None = None) -> list[AuditRow]:
-    """Return the latest actions after `since` (seconds), at a site or at all, at most `limit`, the latest first."""
-    of_site = [] if site is None else [audit.c.site == site]
-    query = select(audit).where(audit.c.at >= since, *of_site).order_by(audit.c.id.desc()).limit(limit)
-    rows = conn.execute(query).mappings()
+def listed(conn: Connection, choice: Choice) -> list[AuditRow]:
+    """Return the chosen actions, the latest first."""
+    c, chosen = audit.c, [audit.c.at >= choice.since]
+    chosen += [c.site == choice.site] if choice.site is not None else []
+    chosen += [c.operator == choice.operator] if choice.operator is not None else []
+    chosen += [c.id < choice.before] if choice.before is not None else []
+    rows = conn.execute(select(audit).where(*chosen).order_by(c.id.desc()).limit(choice.limit)).mappings()
     return [AuditRow(**{**row, "outcome": AuditOutcome(row["outcome"])}) for row in rows]

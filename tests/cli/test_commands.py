@@ -34,6 +34,7 @@ def test_issues_are_listed_with_their_texts_and_links() -> None:
 
 
 AUDIT = {
+    "id": 7,
     "at": 0.0,
     "operator": "anna",
     "action": "parked",
@@ -67,13 +68,16 @@ def test_a_link_for_a_merchant_is_printed() -> None:
 
 def test_what_operators_did_is_listed() -> None:
     done = AUDIT | {"action": "backup", "site": None, "outcome": "done", "parameters": {}, "error": None}
-    with admin((200, {"audit": [AUDIT, done]}), (200, {"audit": []})) as server:
-        result = call("audit", "live/x", "--config", "s.toml")
-        assert call("audit", "--config", "s.toml").stdout == "no operator has done anything in the last 90 days\n"
-    assert [path for _, path, *_ in server.asked] == ["/admin/audit?site=live/x", "/admin/audit"]
+    answers = ((200, {"audit": [AUDIT, done], "more": True}), (200, {"audit": [], "more": False}))
+    with admin(*answers) as server:
+        result = call("audit", "live/x", "--operator", "anna", "--before", "9", "--config", "s.toml")
+        assert call("audit", "--config", "s.toml").stdout == "no actions in the last 90 days\n"
+    paths = ["/admin/audit?site=live/x&operator=anna&before=9", "/admin/audit"]
+    assert [path for _, path, *_ in server.asked] == paths
     assert result.stdout.splitlines() == [
         "1970-01-01 00:00 UTC anna: parked live/x action=drop: refused: no connection live/x",
         "1970-01-01 00:00 UTC anna: backup: done",
+        "older ones: --before 7",
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 import structlog
 from trio.testing import MockClock
 
-from daemon.errors import CallerError, Conflict, NotAllowed, NotFound, StorageTrouble
+from daemon.errors import CallerError, Conflict, Invalid, NotAllowed, NotFound, StorageTrouble
 from daemon.model.operators import Operator, Role
 from daemon.observability import request_ids
 from daemon.storage import audit
@@ -73,6 +73,7 @@ async def test_an_action_is_kept_with_its_result_and_without_secrets(autojump_cl
                 await operations["POST", "/admin/connect"]({"site": "test/b\n", "kind": 5, **SECRETS}, ANNA)
         connect, parked, again, sync = await rows(harness)
         assert sync == {
+            "id": 1,
             "at": 0.0,
             "operator": "anna",
             "action": "sync",
@@ -89,6 +90,11 @@ async def test_an_action_is_kept_with_its_result_and_without_secrets(autojump_cl
         assert (parked["action"], parked["parameters"]) == ("parked", {"action": "drop", "ids": ["7"]})
         assert (connect["site"], connect["kind"], connect["outcome"]) == ("test/b", "5", "refused")
         assert await rows(harness, site="test/a") == [again, sync]
+        assert await rows(harness, operator="anna", before=str(parked["id"])) == [again, sync]
+        assert await rows(harness, operator="ben") == []
+        for wrong in ("", "x", "-1", "1.0", "\u0661", "9" * 30):
+            with pytest.raises(Invalid, match=r"^before: must be the id of an action"):
+                await rows(harness, before=wrong)
         assert [
             (line["event"], line["operator"], line["action"], line["outcome"])
             for line in lines

@@ -288,9 +288,11 @@ class Page:
         }
         return rendering.page("search.html", {**_shared(session), **values})
 
-    async def _audit(self, session: Session, _request: Request) -> Response:
-        answer = await self.operations["GET", "/admin/audit"]({}, session.operator)
-        return rendering.page("audit.html", {**_shared(session), "actions": answer["audit"]})
+    async def _audit(self, session: Session, request: Request) -> Response:
+        asked = {name: text for name in ("site", "operator", "before") if (text := request.query.get(name, "").strip())}
+        answer = await self.operations["GET", "/admin/audit"](asked, session.operator)
+        values = {"site": "", "operator": "", "before": "", **asked, "actions": answer["audit"], "more": answer["more"]}
+        return rendering.page("audit.html", {**_shared(session), **values})
 
     # Acting
 

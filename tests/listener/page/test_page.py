@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+from daemon.admin import audit
 from daemon.errors import StorageTrouble
 from daemon.listener.page import rendering
 from daemon.listener.page.login import NO_DATABASE
@@ -103,6 +104,29 @@ async def test_an_operator_acts_and_the_audit_log_has_it(
         assert (login["action"], login["operator"]) == ("login", "anna")
         assert entry["request_id"]
         assert f"anna {operation}" in log
+
+
+async def test_the_audit_log_is_filtered_and_goes_on_with_older_actions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "MOST_ROWS", 2)
+    async with open_page() as page:
+        anna, ben = await page.operator(), await page.operator(BEN)
+        await anna.send(await anna.get(PAGE), f"{PAGE}/pause")
+        await anna.send(await anna.get(PAGE), f"{PAGE}/resume")
+        await ben.send(await ben.get("/"), "/logout")
+
+        async def listed(path: str) -> tuple[list[str], str | None]:
+            shown = Reader((await anna.get(path)).text)
+            older = [link for link in shown.links if "before=" in link]
+            return re.findall(r"(?:anna|ben) (\w+)", shown.shown()), older[0] if older else None
+
+        latest, older = await listed("/audit")
+        assert (latest, (await listed(str(older)))[0]) == (["logout", "resume"], ["pause", "login"])
+        of_site, no_older = await listed("/audit?site=test/a&operator=")
+        assert (of_site, no_older) == (["resume", "pause"], None)
+        of_anna, older = await listed("/audit?operator=anna")
+        assert (of_anna, await listed(str(older))) == (["resume", "pause"], (["login"], None))
+        assert "No action of the last 90 days matches." in (await anna.get("/audit?site=live/%22x")).text
+        assert (await anna.get("/audit?before=x")).status_code == 400
 
 
 async def test_all_removals_that_were_shown_are_allowed_and_no_later_ones() -> None:

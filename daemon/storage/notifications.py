@@ -22,8 +22,8 @@ KEYS = ("connection_id", "receiver", "event", "kind")
 class Notification:
     """The state of one notification. `kind` is empty for the whole connection; `told_at` is the last success.
 
-    For issues, those opened until `told_until` (seconds since the epoch) were told, and those until `telling_until`
-    are being told.
+    `cause` is that of the latest message; None of one without a cause. For issues, those opened until `told_until`
+    (seconds since the epoch) were told, and those until `telling_until` are being told.
     """
 
     connection_id: ConnectionId
@@ -32,6 +32,7 @@ class Notification:
     kind: str = ""
     standing: Standing
     message_id: str
+    cause: str | None = None
     told_at: float | None = None
     told_until: float = 0.0
     telling_until: float = 0.0

@@ -32,6 +32,7 @@ notifications = Table(
     Column("kind", String, primary_key=True),
     Column("standing", one_of(Standing), nullable=False),
     Column("message_id", String, nullable=False),
+    Column("cause", String),
     Column("told_at", Float),
     Column("told_until", Float, nullable=False),
     Column("telling_until", Float, nullable=False),

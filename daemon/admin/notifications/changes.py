@@ -3,7 +3,8 @@
     known        holds                           does not hold
     nothing      OPENING, once it has lasted     -
     OPENING      OPENING again                   RESOLVING, once that has lasted
-    OPEN         OPENING for new issues          RESOLVING, once that has lasted
+    OPEN         OPENING for new issues, or      RESOLVING, once that has lasted
+                 once another cause has lasted
     RESOLVING    OPENING, once it has lasted     RESOLVING again
     RESOLVED     OPENING, once it has lasted     -
 
@@ -16,7 +17,7 @@ from types import MappingProxyType
 
 from attrs import evolve, frozen
 
-from daemon.admin.notifications.conditions import Condition
+from daemon.admin.notifications.conditions import Condition, Lasted
 from daemon.storage.age import age
 from daemon.storage.notifications import Notification
 from daemon.storage.states import Standing
@@ -48,13 +49,17 @@ class Pace:
     digest: float
 
 
-def to_tell(condition: Condition, known: Notification | None, lasted: float, pace: Pace) -> Standing | None:
-    """Return what the receiver has to be told of a condition that has held, or not, for `lasted` seconds."""
+def to_tell(condition: Condition, known: Notification | None, lasted: Lasted, pace: Pace) -> Standing | None:
+    """Return what the receiver has to be told of a condition that has held, or not, for some time."""
     if condition.holds is None:
         return None
+    if known and known.standing is Standing.OPEN and condition.holds:
+        # A row of an older release has no cause.
+        is_other = known.cause not in {None, condition.cause} and lasted.cause >= pace.after
+        return Standing.OPENING if is_other else None
     standing = known.standing if known else None
     following = NEXT.get((standing, condition.holds))
-    return following if following is standing or lasted >= pace.after else None
+    return following if following is standing or lasted.state >= pace.after else None
 
 
 def digest_times(known: Notification | None, now: float, pace: Pace) -> Iterator[tuple[float, float]]:
@@ -79,7 +84,8 @@ def to_store(fresh: Notification, before: Notification | None, until: float = 0.
     """
     if before is None:
         return evolve(fresh, telling_until=until)
-    if before.standing is fresh.standing and until in {0.0, before.telling_until}:
+    same = (before.standing, before.cause) == (fresh.standing, fresh.cause)
+    if same and until in {0.0, before.telling_until}:
         return before
     return evolve(fresh, told_at=before.told_at, told_until=before.told_until, telling_until=until or before.told_until)
 

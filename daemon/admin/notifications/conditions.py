@@ -37,6 +37,14 @@ class Condition:
     cause: str | None = None
 
 
+@frozen(kw_only=True)
+class Lasted:
+    """For how many seconds a condition has held or has not, and for how many of them it has had its present cause."""
+
+    state: float
+    cause: float
+
+
 def conditions(status: Mapping[str, Any]) -> Iterator[Condition]:
     """Yield every condition of a connection, whether it holds or not, from a status as `connection_status` returns."""
     yield _blocked(None, status["blocked"])

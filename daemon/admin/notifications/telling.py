@@ -193,6 +193,7 @@ class Telling:
             event=condition.event,
             kind=condition.kind.value if condition.kind else "",
             standing=standing,
+            cause=condition.cause,
             message_id=f"msg_{secrets.token_hex(16)}",
         )
         notification = to_store(fresh, before, until)

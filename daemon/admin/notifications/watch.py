@@ -6,7 +6,7 @@ import structlog
 import trio
 from attrs import define, field, frozen
 
-from daemon.admin.notifications.conditions import Condition, Event, conditions
+from daemon.admin.notifications.conditions import Condition, Event, Lasted, conditions
 from daemon.admin.status import connection_status
 from daemon.engine.context import ConnectionContext
 from daemon.engine.signal import Signal
@@ -29,12 +29,21 @@ log = structlog.get_logger()
 
 @frozen(kw_only=True)
 class Observed:
-    """A condition of a connection, for how many seconds it has held or has not, and the clock's time of its begin."""
+    """A condition of a connection, for how long it has lasted, and the clock's time at which its cause began."""
 
     context: ConnectionContext
     condition: Condition
-    lasted: float
+    lasted: Lasted
     since: float
+
+
+@frozen
+class _Seen:
+    """A condition at the last look, and since when it and its cause have been so (trio's clock)."""
+
+    condition: Condition
+    since: float
+    cause_since: float
 
 
 @define(kw_only=True, eq=False)
@@ -49,8 +58,7 @@ class Watch:
     observed: Sequence[Observed] = field(init=False, default=())
     """All conditions of the last look about which anything is known."""
     looked: Signal = field(init=False, factory=Signal)
-    _seen: dict[tuple[ConnectionContext, Event, Kind | None], tuple[bool, float]] = field(init=False, factory=dict)
-    """Since when each condition has held, or has not."""
+    _seen: dict[tuple[ConnectionContext, Event, Kind | None], _Seen] = field(init=False, factory=dict)
     _began: dict[ConnectionContext, float] = field(init=False, factory=dict)
     """The times at which the work on connections was first seen."""
 
@@ -89,8 +97,11 @@ class Watch:
         if condition.holds is None or (finding and not condition.holds):
             return None
         key = (context, condition.event, condition.kind)
-        held, since = self._seen.get(key, (None, at))
-        if held is not condition.holds:
-            since = at
-        self._seen[key] = (condition.holds, since)
-        return Observed(context=context, condition=condition, lasted=at - since, since=self.now() - (at - since))
+        before = self._seen.get(key)
+        since = cause_since = at
+        if before is not None and before.condition.holds is condition.holds:
+            since = before.since
+            cause_since = before.cause_since if before.condition.cause == condition.cause else at
+        self._seen[key] = _Seen(condition, since, cause_since)
+        lasted = Lasted(state=at - since, cause=at - cause_since)
+        return Observed(context=context, condition=condition, lasted=lasted, since=self.now() - lasted.cause)

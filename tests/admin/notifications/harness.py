@@ -185,6 +185,7 @@ async def open_notified(**more: Any) -> AsyncIterator[NotifiedHarness]:
 # Each condition, begun and ended where the daemon has it
 
 CAUSE = Blocked("the key of Jane Doe is refused", reason="credentials", side=Side.PLATFORM)
+OTHER_CAUSE = Blocked("Jane Doe's account is closed", reason="store_closed", side=Side.PLATFORM)
 
 
 def _of_products(h: NotifiedHarness, **more: Any) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from daemon.admin.notifications.telling import LONGEST_WAIT
 from daemon.admin.notifications.watch import FINDING_SECONDS, LONGEST_LOOK
 from tests.admin.notifications.harness import (
     AFTER,
+    CAUSE,
     CONDITIONS,
     CONFIGURED,
+    OTHER_CAUSE,
     RECEIVERS,
     FakeReceivers,
     accept,
@@ -120,6 +122,20 @@ async def test_a_short_recovery_tells_nobody(autojump_clock: MockClock) -> None:
         await begin(h)
         await trio.sleep(2 * SOON)
         assert h.receivers.types() == ["parked.opened"]
+
+
+async def test_another_cause_is_told_once_it_has_lasted(autojump_clock: MockClock) -> None:
+    async with open_notified() as h:
+        pause = h.context.pause
+        pause.start(CAUSE)
+        await trio.sleep(SOON)
+        for cause, seconds in ((OTHER_CAUSE, AFTER / 2), (CAUSE, SOON), (OTHER_CAUSE, 2 * SOON)):
+            pause._turn(cause)  # as a probe does that meets another refusal
+            await trio.sleep(seconds)
+        told = [(taken.content["type"], taken.content["data"]["cause"]) for taken in h.receivers.of("webhook")]
+        causes = [f"platform: {cause.reason}" for cause in (CAUSE, OTHER_CAUSE)]
+        assert told == [("blocked.opened", cause) for cause in causes]
+        assert len({taken.headers["webhook-id"] for taken in h.receivers.of("webhook")}) == len(told)
 
 
 @pytest.mark.usefixtures("both_engines")

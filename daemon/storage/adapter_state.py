@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
 from daemon.model import ConnectionId
 from daemon.storage.database import Storage
 from daemon.storage.outbox import active
-from daemon.storage.tables import adapter_state, in_parts
+from daemon.storage.prepared import among
+from daemon.storage.tables import adapter_state
 from daemon.storage.upsert import insert
 
 
@@ -85,8 +86,8 @@ def _store(conn: Connection, calls: Sequence[Change]) -> list[None]:
 
 def _change(conn: Connection, call: Change) -> None:
     of_section = _of_section(call.connection_id, call.section)
-    for part in in_parts(call.forgotten):
-        conn.execute(delete(adapter_state).where(of_section, adapter_state.c.owner.in_(part)))
+    if call.forgotten:
+        conn.execute(delete(adapter_state).where(of_section, among(conn, adapter_state.c.owner, call.forgotten)))
     if call.entries:
         new = insert(adapter_state)
         replacing = {"text": new.excluded.text, "scan_id": new.excluded.scan_id}
@@ -105,9 +106,8 @@ def _look_up(
     c = adapter_state.c
     query = select(c.owner, c.name, c.text).where(_of_section(connection_id, section))
     texts: dict[str, dict[str, str]] = {}
-    for part in in_parts(owners):
-        for row in conn.execute(query.where(c.owner.in_(part))):
-            texts.setdefault(row.owner, {})[row.name] = row.text
+    for row in conn.execute(query.where(among(conn, c.owner, owners))):
+        texts.setdefault(row.owner, {})[row.name] = row.text
     return texts
 
 

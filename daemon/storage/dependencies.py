@@ -11,7 +11,7 @@ A settlement replaces what its entities wait for. A child that SparkLayer has un
 another which is not confirmed, has two rows: `follows` and `parent`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from attrs import asdict, frozen
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
@@ -20,8 +20,9 @@ from daemon.model import ConnectionId, ExternalId, Key, Kind
 from daemon.model.outcome import Outcome, Result
 from daemon.storage import ledger
 from daemon.storage.families import circle_breakers
+from daemon.storage.prepared import among
 from daemon.storage.states import Reason
-from daemon.storage.tables import dependencies, in_parts, of_kind, owners
+from daemon.storage.tables import Conditions, dependencies, of_kind, owners
 from daemon.storage.upsert import insert
 
 C = dependencies.c
@@ -41,10 +42,7 @@ def are_awaited(
 ) -> bool:
     """Return True if another entity waits for one of the keys."""
     waits = (*of_kind(dependencies, connection_id, kind), C.reason == Reason.KEY, C.external_id != by_other_than)
-    return any(
-        conn.execute(select(C.key).where(*waits, C.key.in_(part)).limit(1)).first() is not None
-        for part in in_parts(sorted(keys))
-    )
+    return conn.execute(select(C.key).where(*waits, among(conn, C.key, keys)).limit(1)).first() is not None
 
 
 @frozen
@@ -171,17 +169,17 @@ class Dependencies:
     def _find(
         self, column: ColumnElement[str], values: Iterable[str], condition: ColumnElement[bool]
     ) -> set[Dependency]:
-        found = set[Dependency]()
-        for part in in_parts(values):
-            mine = (*of_kind(dependencies, self.connection_id, self.kind), column.in_(part), condition)
-            rows = self.conn.execute(select(C.reason, C.key, C.external_id).where(*mine))
-            found.update(Dependency(row.reason, row.key, ExternalId(row.external_id)) for row in rows)
-        return found
+        if not (listed := list(values)):
+            return set()
+        rows = self.conn.execute(select(C.reason, C.key, C.external_id).where(*self._mine(column, listed), condition))
+        return {Dependency(row.reason, row.key, ExternalId(row.external_id)) for row in rows}
 
     def _delete(self, column: ColumnElement[str], values: Iterable[str], condition: ColumnElement[bool]) -> None:
-        for part in in_parts(values):
-            mine = (*of_kind(dependencies, self.connection_id, self.kind), column.in_(part), condition)
-            self.conn.execute(delete(dependencies).where(*mine))
+        if listed := list(values):
+            self.conn.execute(delete(dependencies).where(*self._mine(column, listed), condition))
+
+    def _mine(self, column: ColumnElement[str], values: Sequence[str]) -> Conditions:
+        return (*of_kind(dependencies, self.connection_id, self.kind), among(self.conn, column, values))
 
     def _add(self, added: Collection[Dependency]) -> None:
         mine = {"connection_id": self.connection_id, "kind": self.kind.value}

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, select
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.model.outcome import Row
 from daemon.storage import ledger
+from daemon.storage.prepared import among
 from daemon.storage.states import Reason, RowState, RunState
-from daemon.storage.tables import dependencies, full_syncs, in_parts, of_kind, outbox
+from daemon.storage.tables import dependencies, full_syncs, of_kind, outbox
 
 
 @frozen(kw_only=True)
@@ -81,9 +82,8 @@ def _edges(
         *of_kind(dependencies, connection_id, kind), c.reason != Reason.KEY
     )
     parents: dict[ExternalId, dict[Reason, ExternalId]] = {}
-    for part in in_parts(ids):
-        for reason, parent, customer in conn.execute(query.where(c.external_id.in_(part))):
-            parents.setdefault(customer, {})[reason] = parent
+    for reason, parent, customer in conn.execute(query.where(among(conn, c.external_id, ids))):
+        parents.setdefault(customer, {})[reason] = parent
     # A parent that the customer waits for or circles with is the one it names now; the one it follows may be older.
     newest = (Reason.CIRCLE, Reason.PARENT, Reason.FOLLOWS)
     return {

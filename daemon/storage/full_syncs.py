@@ -21,13 +21,14 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, Select, case, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, or_, select, true, update
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import gaps, leftovers, removals
 from daemon.storage.absent import absent
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active, lock, tag
+from daemon.storage.prepared import UNREAD, PreparedAmong
 from daemon.storage.states import RunMode, RunState, Transition
 from daemon.storage.tables import full_syncs, ledger, of_kind, outbox, sync_log
 from daemon.storage.upsert import insert
@@ -272,8 +273,7 @@ def take_page(conn: Connection, call: PageRead) -> set[ExternalId] | None:
         return None
     fresh = tag(conn, run.connection_id, run.kind, call.ids, run.id, call.now)
     # An entity that no page has marked by the end may have been deleted.
-    seen = (*of_kind(ledger, run.connection_id, run.kind), ledger.c.external_id.in_(call.ids))
-    conn.execute(update(ledger).where(*seen).values(seen_run=run.id))
+    _SEE(conn, call.ids, UNREAD, connection=run.connection_id, of_kind=run.kind.value, run=run.id)
     # A page may name an entity twice.
     c, counted = full_syncs.c, full_syncs.c.seen + len(set(call.ids))
     RunLife.PAGE.apply(conn, full_syncs, (c.id == run.id,), {"cursor": call.cursor, "seen": counted})
@@ -388,3 +388,11 @@ def refreshing(conn: Connection, runs: Collection[RunId]) -> set[RunId]:
     c = full_syncs.c
     query = select(c.id).where(c.id.in_(runs), c.mode == RunMode.REFRESH)
     return {RunId(run) for run in conn.execute(query).scalars()}
+
+
+_SEE = PreparedAmong(
+    update(ledger)
+    .where(ledger.c.connection_id == bindparam("connection"), ledger.c.kind == bindparam("of_kind"))
+    .values(seen_run=bindparam("run")),
+    ledger.c.external_id,
+)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.model.outcome import Result
-from daemon.storage.prepared import UNREAD, PreparedForEach
+from daemon.storage.prepared import UNREAD, PreparedAmong
 from daemon.storage.tables import full_syncs, of_kind, settlements
 from daemon.storage.upsert import Upsert, insert
 
@@ -86,7 +86,7 @@ def record(
         for row in sorted(entries, key=lambda row: row.external_id)
     ]
     _RECORD(conn, rows, UNREAD)
-    _TRIM(conn, [row["external_id"] for row in rows], of=connection_id, of_kind=kind.value)
+    _TRIM(conn, [row["external_id"] for row in rows], UNREAD, of=connection_id, of_kind=kind.value)
 
 
 def of_entity(
@@ -161,4 +161,4 @@ _BEYOND = (
     .scalar_subquery()
 )
 _OF_KIND = (settlements.c.connection_id == bindparam("of"), settlements.c.kind == bindparam("of_kind"))
-_TRIM = PreparedForEach(delete(settlements).where(*_OF_KIND, settlements.c.at <= _BEYOND), settlements.c.external_id)
+_TRIM = PreparedAmong(delete(settlements).where(*_OF_KIND, settlements.c.at <= _BEYOND), settlements.c.external_id)

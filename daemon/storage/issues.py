@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind
 from daemon.model.outcome import IssueRow
 from daemon.storage.ledger import latest_run
+from daemon.storage.prepared import among
 from daemon.storage.tables import issues, of_kind, synced
 from daemon.storage.upsert import insert
 
@@ -28,7 +29,10 @@ def replace(
     if not entities:
         return
     c = issues.c
-    of_ids = (*of_kind(issues, connection_id, kind), c.external_id.in_([external_id for external_id, _, _ in entities]))
+    of_ids = (
+        *of_kind(issues, connection_id, kind),
+        among(conn, c.external_id, [external_id for external_id, _, _ in entities]),
+    )
     rows = conn.execute(select(c.external_id, c.fingerprint, c.maybe_told).where(*of_ids))
     present = {row.external_id: row for row in rows}
     opened = [
@@ -48,9 +52,9 @@ def replace(
     # Also of issues that are the same as before: a full sync must not take the entity for absent.
     if still_open:
         run = latest_run(conn, connection_id, kind)
-        conn.execute(update(issues).where(*of_ids, c.external_id.in_(still_open)).values(settled_run=run))
+        conn.execute(update(issues).where(*of_ids, among(conn, c.external_id, still_open)).values(settled_run=run))
     if present.keys() - set(still_open):
-        conn.execute(delete(issues).where(*of_ids, c.external_id.not_in(still_open)))
+        conn.execute(delete(issues).where(*of_ids, ~among(conn, c.external_id, still_open)))
     if synced_ids and kind in LOGGED_KINDS:
         # The revision tells a report that was sent from one that became due while it was on its way.
         conn.execute(
@@ -81,7 +85,7 @@ def _open(
     if not opened:
         return
     ids = [external_id for external_id, _ in opened]
-    waiting = (*of_kind(synced, connection_id, kind), synced.c.external_id.in_(ids))
+    waiting = (*of_kind(synced, connection_id, kind), among(conn, synced.c.external_id, ids))
     # SparkLayer may still show an earlier issue of an entity that waits to be reported as synced.
     doubtful = {row.external_id for row in conn.execute(select(synced.c.external_id).where(*waiting))}
     new = insert(issues)

@@ -15,8 +15,9 @@ from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
 from daemon.model.outcome import Row
 from daemon.storage import tables
 from daemon.storage.outbox import active
+from daemon.storage.prepared import among
 from daemon.storage.states import Reason
-from daemon.storage.tables import full_syncs, in_parts, ledger, of_kind
+from daemon.storage.tables import full_syncs, ledger, of_kind
 from daemon.storage.upsert import Upsert, insert
 
 
@@ -40,7 +41,7 @@ def look_up(
     """Return the rows of `ids` that exist."""
     c = ledger.c
     query = select(c.external_id, c.fingerprint, c.parts)
-    rows = conn.execute(query.where(*of_kind(ledger, connection_id, kind), c.external_id.in_(ids)))
+    rows = conn.execute(query.where(*of_kind(ledger, connection_id, kind), among(conn, c.external_id, ids)))
     return {row.external_id: Row(*row) for row in rows}
 
 
@@ -65,9 +66,10 @@ def confirmed_key(conn: Connection, connection_id: ConnectionId, kind: Kind, oth
 def owners(conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Collection[K]) -> dict[K, ExternalId]:
     """Return the present owner of each of `keys` that has one."""
     c = tables.owners.c
+    if not keys:
+        return {}
     query = select(c.key, c.external_id).where(*of_kind(tables.owners, connection_id, kind))
-    # 250 products can have more SKUs than a statement takes.
-    return {row.key: row.external_id for part in in_parts(keys) for row in conn.execute(query.where(c.key.in_(part)))}
+    return {row.key: row.external_id for row in conn.execute(query.where(among(conn, c.key, keys)))}
 
 
 def lost(
@@ -82,7 +84,7 @@ def lost(
         .where(*of_kind(tables.dependencies, connection_id, kind), c.reason == Reason.KEY)
         .where(owned.external_id != c.external_id)
     )
-    rows = (row for part in in_parts(ids) for row in conn.execute(query.where(c.external_id.in_(part))))
+    rows = conn.execute(query.where(among(conn, c.external_id, ids)))
     return {(ExternalId(row.external_id), row.key) for row in rows}
 
 
@@ -141,15 +143,15 @@ def store(conn: Connection, connection_id: ConnectionId, kind: Kind, rows: Seque
 
 def doubt(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]) -> None:
     """Make entities unsure: SparkLayer no longer has what it was told of them."""
-    for part in in_parts(ids):
-        mine = (*tables.of_kind(ledger, connection_id, kind), ledger.c.external_id.in_(part))
+    if ids:
+        mine = (*tables.of_kind(ledger, connection_id, kind), among(conn, ledger.c.external_id, ids))
         conn.execute(update(ledger).where(*mine).values(fingerprint=None))
 
 
 def forget(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]) -> None:
     """Delete the rows of removed entities."""
-    for part in in_parts(ids):
-        mine = (*tables.of_kind(ledger, connection_id, kind), ledger.c.external_id.in_(part))
+    if ids:
+        mine = (*tables.of_kind(ledger, connection_id, kind), among(conn, ledger.c.external_id, ids))
         conn.execute(delete(ledger).where(*mine))
 
 

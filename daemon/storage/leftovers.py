@@ -16,8 +16,9 @@ from daemon.model import ConnectionId, ExternalId, Kind, Sku
 from daemon.model.outcome import Row
 from daemon.storage import ledger as ledgers
 from daemon.storage.outbox import active
+from daemon.storage.prepared import among
 from daemon.storage.states import RemovalState
-from daemon.storage.tables import adapter_state, in_parts, issues, ledger, of_kind, outbox, owners, removals
+from daemon.storage.tables import adapter_state, issues, ledger, of_kind, outbox, owners, removals
 from daemon.storage.upsert import insert
 
 PREFIX = "sku:"
@@ -114,10 +115,9 @@ def _note(conn: Connection, call: LeftoverRows) -> int:
     for key in conn.execute(select(owners.c.key).where(*of_kind(owners, call.connection_id, call.kind))).scalars():
         free.pop(_alike(key), None)
     rows = {row.external_id: row for alike in free.values() for row in alike}
-    for part in in_parts(rows):
-        known = ledgers.look_up(conn, call.connection_id, call.kind, part)
-        unknown = [rows[external_id] for external_id in part if external_id not in known]
-        ledgers.store(conn, call.connection_id, call.kind, unknown)
+    known = ledgers.look_up(conn, call.connection_id, call.kind, rows)
+    unknown = [row for external_id, row in rows.items() if external_id not in known]
+    ledgers.store(conn, call.connection_id, call.kind, unknown)
     return len(rows)
 
 
@@ -135,10 +135,10 @@ def forget_owned(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -
         skus = [Sku(external_id.removeprefix(PREFIX)) for external_id in ids]
         present = ledgers.owners(conn, connection_id, kind, skus)
         owned = [key for sku, owner in present.items() if (key := leftover(sku)) != owner]
-        for part in in_parts(owned):
-            conn.execute(delete(ledger).where(*of_kind(ledger, connection_id, kind), c.external_id.in_(part)))
+        if owned:
+            conn.execute(delete(ledger).where(*of_kind(ledger, connection_id, kind), among(conn, c.external_id, owned)))
             # One that is allowed or under way belongs to a person or to a batch by now.
             undecided = removal.state.in_((RemovalState.WAITING, RemovalState.HELD))
             mine = of_kind(removals, connection_id, kind)
-            conn.execute(delete(removals).where(*mine, removal.external_id.in_(part), undecided))
+            conn.execute(delete(removals).where(*mine, among(conn, removal.external_id, owned), undecided))
     return [None] * len(calls)

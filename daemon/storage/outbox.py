@@ -26,9 +26,9 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, select
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
-from daemon.storage.prepared import Prepared, PreparedLookup
+from daemon.storage.prepared import UNREAD, Prepared, PreparedAmong, among
 from daemon.storage.states import RowState, Transition
-from daemon.storage.tables import Conditions, connections, full_syncs, in_parts, of_kind, outbox
+from daemon.storage.tables import Conditions, connections, full_syncs, of_kind, outbox
 from daemon.storage.upsert import Upsert, insert
 
 MAX_BACKOFF = 900.0
@@ -89,9 +89,8 @@ def active(conn: Connection, ids: Iterable[ConnectionId], *, alone: bool = False
 
     With `alone`, no other transaction gets past this call for the same connection with `alone` before this one ends.
     """
-    statement = _ACTIVE_ALONE if alone else _ACTIVE
-    # In the order of ids, so that two transactions never wait for each other.
-    return statement(conn, sorted(set(ids)))
+    asked = set(ids)
+    return set((_ACTIVE_ALONE if alone else _ACTIVE)(conn, asked).scalars()) if asked else set()
 
 
 def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
@@ -99,7 +98,7 @@ def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
     alive = {call.connection_id for call in calls}
     if conn.dialect.name == "postgresql":
         # The INSERT leaves the others out. To ask which they are would take a round trip.
-        _ACTIVE.lock(conn, sorted(alive))
+        _ACTIVE(conn, alive, UNREAD)
     else:
         alive = active(conn, alive)
     rows = {
@@ -127,13 +126,10 @@ def tag(
 ) -> set[ExternalId]:
     """Put `ids` into the outbox for `run`, without disturbing waiting rows; return those that had no row."""
     fixed = {"connection_id": connection_id, "kind": kind.value, "full_sync_id": run, "now": now}
-    c, new = outbox.c, set[ExternalId]()
-    for part in in_parts(sorted(set(ids))):
-        _TAG(conn, [{**fixed, "external_id": external_id} for external_id in part])
-        # Every other row was there before, and has a higher revision now.
-        first = (*of_kind(outbox, connection_id, kind), c.external_id.in_(part), c.revision == 1)
-        new.update(conn.execute(select(c.external_id).where(*first)).scalars())
-    return new
+    tagged = sorted(set(ids))
+    _TAG(conn, ({**fixed, "external_id": external_id} for external_id in tagged))
+    # A new row has revision 1, and any other one has a higher revision now. There are few of those.
+    return set(tagged) - set(_TAGGED_BEFORE(conn, tagged, connection=connection_id, of_kind=kind.value).scalars())
 
 
 def claim(
@@ -164,7 +160,9 @@ def waiting(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Coll
     if not ids:
         return set()
     c = outbox.c
-    query = select(c.external_id).where(*of_kind(outbox, connection_id, kind), c.external_id.in_(ids), c.revision > 0)
+    query = select(c.external_id).where(
+        *of_kind(outbox, connection_id, kind), among(conn, c.external_id, ids), c.revision > 0
+    )
     return set(conn.execute(query).scalars())
 
 
@@ -217,7 +215,7 @@ def settle(
     c, mine = outbox.c, of_kind(outbox, connection_id, kind)
     claims = [*done, *(claim for claim, _, _ in retries)]
     query = select(c.external_id, c.revision, c.full_sync_id, c.state).where(
-        *mine, c.external_id.in_([claim.external_id for claim in claims]), c.revision > 0
+        *mine, among(conn, c.external_id, [claim.external_id for claim in claims]), c.revision > 0
     )
     # A webhook on another machine must not raise a revision between this look and the DELETE: it would be lost.
     rows = {row.external_id: row for row in conn.execute(query.order_by(c.external_id).with_for_update())}
@@ -232,7 +230,7 @@ def settle(
     by_id = (*mine, c.external_id == bindparam("b_id"))
     ended = {claim.external_id for claim in done if may(RowLife.SETTLE, claim)}
     if ended:
-        RowLife.SETTLE.apply(conn, outbox, (*mine, c.external_id.in_(ended)))
+        RowLife.SETTLE.apply(conn, outbox, (*mine, among(conn, c.external_id, ended)))
     if retries:
         failed: dict[str, Any] = {"attempts": c.attempts + 1, "encrypted": bindparam("b_error")}
         later: list[dict[str, Any]] = [
@@ -286,8 +284,8 @@ def backlog(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
 
 _ACTIVE_ROWS = select(connections.c.id).where(connections.c.state == "active")
 # A lock that those of other changes pass, but no transaction that has the connection leave.
-_ACTIVE = PreparedLookup(_ACTIVE_ROWS.with_for_update(read=True, key_share=True), connections.c.id)
-_ACTIVE_ALONE = PreparedLookup(_ACTIVE_ROWS.with_for_update(key_share=True), connections.c.id)
+_ACTIVE = PreparedAmong(_ACTIVE_ROWS.with_for_update(read=True, key_share=True), connections.c.id)
+_ACTIVE_ALONE = PreparedAmong(_ACTIVE_ROWS.with_for_update(key_share=True), connections.c.id)
 _OF_A_LANE = (
     outbox.c.connection_id == bindparam("connection"),
     outbox.c.kind == bindparam("kind"),
@@ -334,6 +332,14 @@ _TAG = Upsert(
     attempts=0,
     first_queued_at=bindparam("now"),
     state=str(RowLife.TAG.target),
+)
+_TAGGED_BEFORE = PreparedAmong(
+    select(outbox.c.external_id).where(
+        outbox.c.connection_id == bindparam("connection"),
+        outbox.c.kind == bindparam("of_kind"),
+        outbox.c.revision > 1,
+    ),
+    outbox.c.external_id,
 )
 _HOLD = Upsert(
     outbox,

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from attrs import field, frozen
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, false, select
 
 from daemon.model import ConnectionId, ExternalId, Kind
 from daemon.storage import outbox as rows
 from daemon.storage.operation import one_by_one
+from daemon.storage.prepared import among
 from daemon.storage.states import RowState
-from daemon.storage.tables import Conditions, in_parts, of_kind, outbox
+from daemon.storage.tables import Conditions, of_kind, outbox
 
 
 @frozen(kw_only=True)
@@ -50,18 +51,18 @@ def parked(conn: Connection, connection_id: ConnectionId) -> list[Parked]:
 @one_by_one
 def retry(conn: Connection, call: Choice) -> int:
     """Make parked changes pending again; return their number."""
-    return sum(rows.revive(conn, chosen, call.now) for chosen in _chosen(conn, call))
+    return rows.revive(conn, _chosen(conn, call), call.now)
 
 
 @one_by_one
 def drop(conn: Connection, call: Choice) -> int:
     """Give parked changes up; return their number. The entity's next change is recorded as usual."""
-    return sum(rows.drop(conn, chosen) for chosen in _chosen(conn, call))
+    return rows.drop(conn, _chosen(conn, call))
 
 
-def _chosen(conn: Connection, call: Choice) -> list[Conditions]:
+def _chosen(conn: Connection, call: Choice) -> Conditions:
     if not rows.active(conn, [call.connection_id]):
-        return []
+        return (false(),)
     c, mine = outbox.c, (outbox.c.connection_id == call.connection_id,)
     of = mine if call.kind is None else of_kind(outbox, call.connection_id, call.kind)
-    return [(*of, c.external_id.in_(part)) for part in in_parts(call.ids)] if call.ids else [of]
+    return (*of, among(conn, c.external_id, call.ids)) if call.ids else of

@@ -27,8 +27,9 @@ from daemon.storage import ledger as ledgers
 from daemon.storage.leftovers import forget_owned
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Record, active, record, tag
+from daemon.storage.prepared import among
 from daemon.storage.states import RemovalCause, RemovalState, RunState
-from daemon.storage.tables import Conditions, full_syncs, in_parts, ledger, of_kind, outbox, owners, removals
+from daemon.storage.tables import Conditions, full_syncs, ledger, of_kind, outbox, owners, removals
 from daemon.storage.upsert import insert
 
 REMOVALS_ALWAYS_ALLOWED, REMOVALS_ALLOWED_SHARE = 50, 0.1
@@ -185,12 +186,10 @@ def _present(conn: Connection, mine: Conditions, call: Decided) -> dict[Key, Row
     A removal that went stays noted while its entity is gone: it was counted.
     """
     c, decided = removals.c, {removal.key for removal in call.removals}
-    present: dict[Key, Row[Any]] = {}
-    for part in in_parts(call.looked_at):
-        query = select(removals).where(*mine, c.external_id.in_(part))
-        # A person may allow a held removal meanwhile, on another machine.
-        rows = conn.execute(query.order_by(c.external_id, c.variant).with_for_update())
-        present |= {(row.external_id, row.variant): row for row in rows}
+    query = select(removals).where(*mine, among(conn, c.external_id, call.looked_at))
+    # A person may allow a held removal meanwhile, on another machine.
+    rows = conn.execute(query.order_by(c.external_id, c.variant).with_for_update())
+    present = {(row.external_id, row.variant): row for row in rows}
     over = [
         {"b_id": external_id, "b_variant": variant}
         for (external_id, variant), row in present.items()
@@ -372,9 +371,9 @@ def allowed(conn: Connection, call: Allow) -> list[ExternalId]:
     locked = select(c.external_id).where(*held_ones).order_by(c.external_id, c.variant).with_for_update()
     present = set(conn.execute(locked).scalars())
     ids = sorted(present if call.ids is None else present.intersection(call.ids))
-    for part in in_parts(ids):
-        mine = (*held_ones, c.external_id.in_(part))
-        conn.execute(update(removals).where(*mine).values(state=RemovalState.ALLOWED, run=None))
+    if ids:
+        chosen = (*held_ones, among(conn, c.external_id, ids))
+        conn.execute(update(removals).where(*chosen).values(state=RemovalState.ALLOWED, run=None))
     changes = [Change(call.kind, external_id) for external_id in ids]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now)])
     return ids
@@ -384,15 +383,14 @@ def settle_allowed(conn: Connection, connection_id: ConnectionId, kind: Kind, id
     """Forget the permission to remove what is removed now."""
     c = removals.c
     mine = (*of_kind(removals, connection_id, kind), c.state == RemovalState.ALLOWED)
-    for part in in_parts(ids):
-        conn.execute(delete(removals).where(*mine, c.external_id.in_(part)))
+    if ids:
+        conn.execute(delete(removals).where(*mine, among(conn, c.external_id, ids)))
 
 
 def look_up(
     conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
 ) -> tuple[dict[ExternalId, LedgerRow], set[ExternalId]]:
     """Return the ledger's rows of `ids`, and those of `ids` that have removals noted."""
-    query, noted = select(removals.c.external_id).where(*of_kind(removals, connection_id, kind)), set[ExternalId]()
-    for part in in_parts(ids):
-        noted.update(conn.execute(query.where(removals.c.external_id.in_(part))).scalars())
+    mine = (*of_kind(removals, connection_id, kind), among(conn, removals.c.external_id, ids))
+    noted = set(conn.execute(select(removals.c.external_id).where(*mine)).scalars())
     return ledgers.look_up(conn, connection_id, kind, ids), noted

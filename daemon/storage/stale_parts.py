@@ -21,7 +21,8 @@ from daemon.model.outcome import Row
 from daemon.storage import ledger, outbox
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Claim, Record, active, record
-from daemon.storage.tables import in_parts, of_kind
+from daemon.storage.prepared import among
+from daemon.storage.tables import of_kind
 from daemon.storage.tables import outbox as rows_of
 
 Doubted = Mapping[ExternalId, Collection[bytes]]
@@ -55,20 +56,19 @@ def doubt(conn: Connection, connection_id: ConnectionId, kind: Kind, doubted: Do
     changes = [Change(kind, external_id) for external_id in sorted(doubted)]
     record(conn, [Record(connection_id=connection_id, changes=changes, now=now)])
     c = rows_of.c
-    for part in in_parts(sorted(doubted)):
-        mine = (*of_kind(rows_of, connection_id, kind), c.external_id.in_(part))
-        present = {
-            row.external_id: row.stale_parts for row in conn.execute(select(c.external_id, c.stale_parts).where(*mine))
-        }
-        conn.execute(update(rows_of).where(*mine).values(doubted=True))
-        stale = [
-            {"b_id": external_id, "b_parts": packed(present[external_id], more=doubted[external_id])}
-            for external_id in part
-            if doubted[external_id]
-        ]
-        if stale:
-            by_id = (*of_kind(rows_of, connection_id, kind), c.external_id == bindparam("b_id"))
-            conn.execute(update(rows_of).where(*by_id).values(stale_parts=bindparam("b_parts")), stale)
+    mine = (*of_kind(rows_of, connection_id, kind), among(conn, c.external_id, doubted))
+    present = {
+        row.external_id: row.stale_parts for row in conn.execute(select(c.external_id, c.stale_parts).where(*mine))
+    }
+    conn.execute(update(rows_of).where(*mine).values(doubted=True))
+    stale = [
+        {"b_id": external_id, "b_parts": packed(present[external_id], more=doubted[external_id])}
+        for external_id in sorted(doubted)
+        if doubted[external_id]
+    ]
+    if stale:
+        by_id = (*of_kind(rows_of, connection_id, kind), c.external_id == bindparam("b_id"))
+        conn.execute(update(rows_of).where(*by_id).values(stale_parts=bindparam("b_parts")), stale)
 
 
 @one_by_one

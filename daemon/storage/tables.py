@@ -6,9 +6,7 @@ the epoch. A column named `encrypted` is encrypted by `Vault`: it holds credenti
 data. Nothing else here is about persons: the outbox holds ids, the ledger ids and keyed fingerprints.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -381,20 +379,9 @@ settlements = Table(
     sqlite_with_rowid=False,
 )
 
-PARAMETERS = 30_000
-"""Most parameters of one statement: SQLite takes at most 32,766, and 250 products can have 150,000 SKUs."""
-
-T = TypeVar("T")
 Conditions = tuple[ColumnElement[bool], ...]
 
 
 def of_kind(table: Table, connection_id: ConnectionId, kind: Kind) -> Conditions:
     """Return the conditions for a connection's rows of one kind."""
     return table.c.connection_id == connection_id, table.c.kind == kind.value
-
-
-def in_parts(values: Iterable[T]) -> Iterator[list[T]]:
-    """Cut the values of a condition into parts that fit into a statement."""
-    rest = iter(values)
-    while part := list(islice(rest, PARAMETERS)):
-        yield part

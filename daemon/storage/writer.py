@@ -119,9 +119,12 @@ class Writer:
 
     def _take(self, *, beside: bool) -> Sequence[Waiting]:
         """Take the calls for the next commit beside others, or for the next one alone, from the queue."""
+        if not self._beside:
+            taken, self._queue = ([], self._queue) if beside else (self._queue, [])
+            return taken
         taken = [waiting for waiting in self._queue if (waiting[0] in self._beside) is beside]
         self._queue = [waiting for waiting in self._queue if (waiting[0] in self._beside) is not beside]
-        return taken if beside or self._alone == 1 else sorted(taken, key=lambda waiting: self._place(waiting[1]))
+        return taken if beside else sorted(taken, key=lambda waiting: self._place(waiting[1]))
 
     async def _commit_together(self, batch: Sequence[Waiting], connection: Transactions) -> None:
         """Commit calls, and tell each caller."""

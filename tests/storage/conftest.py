@@ -4,12 +4,9 @@ import sqlite3
 
 import pytest
 
-from daemon.storage import lock, tables
+from daemon.storage import lock
 from daemon.storage.database import InlineDatabase
 from tests.storage.harness import StorageHarness
-
-SQLITE_LIMIT = 32_766
-"""SQLite's default limit of parameters (SQLITE_MAX_VARIABLE_NUMBER)."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,13 +21,11 @@ async def harness(inline: InlineDatabase) -> StorageHarness:
 
 
 @pytest.fixture
-def few_parameters(harness: StorageHarness, monkeypatch: pytest.MonkeyPatch) -> int:
+def few_parameters(harness: StorageHarness) -> int:
     """Limit a statement to few parameters, and return their number."""
     assert isinstance(harness.storage, InlineDatabase)
-    assert SQLITE_LIMIT - 100 > tables.PARAMETERS
-    monkeypatch.setattr(tables, "PARAMETERS", 200)
     raw = harness.storage._engine.raw_connection()
     if isinstance(raw.driver_connection, sqlite3.Connection):  # PostgreSQL's limit is higher, and part of its protocol
-        raw.driver_connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 300)
+        raw.driver_connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 700)
     raw.close()
-    return 200
+    return 600

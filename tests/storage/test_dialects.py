@@ -12,8 +12,9 @@ from sqlalchemy import Dialect, make_url
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from daemon import storage
-from daemon.storage.prepared import Prepared, PreparedLookup
+from daemon.storage.prepared import Prepared, PreparedAmong
 from daemon.storage.tables import metadata, outbox
+from daemon.storage.upsert import ROWS, Upsert
 
 FOLDER = Path(storage.__file__).parent
 SQLITE, POSTGRES = (make_url(url).get_dialect()() for url in ("sqlite://", "postgresql+psycopg://"))
@@ -22,21 +23,20 @@ PREPARED = {
     f"{module.__name__}.{name}": statement
     for module in MODULES
     for name, statement in vars(module).items()
-    if isinstance(statement, Prepared)
-}
-PREPARED |= {
-    f"{module.__name__}.{name}": statement.one
-    for module in MODULES
-    for name, statement in vars(module).items()
-    if isinstance(statement, PreparedLookup)
+    if isinstance(statement, Prepared | PreparedAmong | Upsert)
 }
 
 
 @pytest.mark.parametrize("dialect", [SQLITE, POSTGRES], ids=lambda dialect: dialect.name)
 @pytest.mark.parametrize("name", PREPARED)
 def test_every_prepared_statement_compiles(name: str, dialect: Dialect) -> None:
-    sql, _, _ = PREPARED[name]._compile(dialect)
-    assert sql
+    statement = PREPARED[name]
+    if isinstance(statement, Upsert):
+        sql, _, _ = statement.compile_for(dialect)
+        assert sql(max(ROWS))
+        return
+    prepared = statement.by_dialect[dialect.name] if isinstance(statement, PreparedAmong) else statement
+    assert prepared.compile_for(dialect)[0]
 
 
 @pytest.mark.parametrize("dialect", [SQLITE, POSTGRES], ids=lambda dialect: dialect.name)

@@ -111,7 +111,7 @@ async def test_other_connections_keep_theirs_and_one_that_leaves_has_none(
 
 async def test_more_ids_than_a_statement_takes(harness: StorageHarness, few_parameters: int) -> None:
     ids = [str(number) for number in range(2 * few_parameters)]
-    for part in (ids[:few_parameters], ids[few_parameters:]):
-        await park(harness, *part)
+    for first in range(0, len(ids), 200):
+        await park(harness, *ids[first : first + 200])
     assert await harness.storage.write(parked.retry, choice(harness, *ids)) == len(ids)
     assert set((await left(harness)).values()) == {"pending"}

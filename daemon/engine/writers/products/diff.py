@@ -148,10 +148,12 @@ def _plan(
     if product is not None and job.kept and job.before is not None:
         after = _with_kept(after, job.before, job)
     unreadable = frozenset(product.unreadable_prices if product else ())
-    after = evolve(after, prices={**_only(before.prices, unreadable), **after.prices})
+    if unreadable:
+        after = evolve(after, prices={**_only(before.prices, unreadable), **after.prices})
     # SparkLayer's PATCH may merge variants, so every later write repeats that these are discontinued.
     vanished = tuple(variant for variant in before.variants if variant not in after.variants)
-    after = evolve(after, variants={**after.variants, **dict.fromkeys(vanished, ())})
+    if vanished:
+        after = evolve(after, variants={**after.variants, **dict.fromkeys(vanished, ())})
     # Only the owner removes the rows of a SKU: another one may have set them by now.
     own = {sku for sku in before.skus if ownership.owner_after(sku, job.external_id) == job.external_id}
     # Rows of kept variants, and prices that cannot be read, are left alone, also by a refresh run.
@@ -243,17 +245,16 @@ def _nothing(job: ProductJob) -> Product:
 
 def _marked(before: Entry, after: Entry, stock: frozenset[Sku], prices: frozenset[Sku], *, writes: bool) -> Entry:
     """Return the entry for the time of sending: all that is sent is unsure, all that may exist is listed."""
-    marked = evolve(
-        before, stock={**before.stock, **dict.fromkeys(stock)}, prices={**before.prices, **dict.fromkeys(prices)}
-    )
+    held_stock, held_prices = {**before.stock, **dict.fromkeys(stock)}, {**before.prices, **dict.fromkeys(prices)}
     if not writes:
-        return marked
+        return evolve(before, stock=held_stock, prices=held_prices)
     # SparkLayer may hold either state of a variant until the write is confirmed.
     variants = {
         variant: tuple(dict.fromkeys((*before.variants.get(variant, ()), *after.variants.get(variant, ()))))
         for variant in dict.fromkeys((*before.variants, *after.variants))
     }
-    return evolve(marked, product=None, variants=variants, extras=tuple(sorted({*before.extras, *after.extras})))
+    extras = tuple(sorted({*before.extras, *after.extras}))
+    return evolve(before, product=None, variants=variants, extras=extras, stock=held_stock, prices=held_prices)
 
 
 def _rounds(job: ProductJob, product: Product, moving: AbstractSet[Sku]) -> tuple[Product | None, Product | None]:

@@ -54,15 +54,9 @@ class BulkResult:
 
 def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
     """Return the outcome of `plan`. `error` is why the product itself was not written."""
-    entry = _confirmed(plan, bulk, written=plan.writes_product and error is None)
     failure = _failure(plan, error, bulk)
-    if isinstance(failure, GaveWay):
-        # SKUs that are listed no more are not given up again: those who wait for them would be tried without end.
-        entry = evolve(entry, variants={**entry.variants, **failure.variants})
-    # SKUs that are yet to be released stay listed, as unsure: an unlisted SKU would be kept for ever.
-    entry = evolve(entry, stock={**dict.fromkeys(plan.released - entry.skus), **entry.stock})
     if failure is not None and not isinstance(failure, Rejected):
-        return Outcome(result=Result.RETRIED, failure=failure, row=_row(plan, entry))
+        return Outcome(result=Result.RETRIED, failure=failure, row=_row(plan, _in_part(plan, error, failure, bulk)))
     again_after = max((bulk.overtaken[sku] for sku in plan.rows & bulk.overtaken.keys()), default=None)
     words = [str(failure)] if failure is not None else []
     words += [f"SKU {sku}: {bulk.refused[sku]}" for sku in sorted(plan.rows & bulk.refused.keys())]
@@ -72,7 +66,7 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
         return Outcome(
             result=Result.REJECTED,
             issues=(*plan.issues, *map(refused, words)),
-            row=_row(plan, entry),
+            row=_row(plan, _in_part(plan, error, failure, bulk)),
             waits_for=plan.waits_for | taken,
             # No product shall wait for a leftover that SparkLayer does not remove.
             released=plan.released if isinstance(failure, GaveWay) or plan.job.leftover else frozenset(),
@@ -93,14 +87,15 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
 def _written(plan: Plan, bulk: BulkResult) -> Row:
     """Return the row of a product whose parts were all confirmed; overtaken ones are unsure all the same."""
     after, doubtful = plan.after, bulk.overtaken.keys()
-    entry = evolve(
-        after,
-        stock={sku: None if sku in doubtful else mark for sku, mark in after.stock.items()},
-        prices={sku: None if sku in doubtful else mark for sku, mark in after.prices.items()},
-    )
+    overtaken = bool(plan.rows & doubtful)
+    if overtaken:
+        after = evolve(
+            after,
+            stock={sku: None if sku in doubtful else mark for sku, mark in after.stock.items()},
+            prices={sku: None if sku in doubtful else mark for sku, mark in after.prices.items()},
+        )
     # A product without the variants that lost their SKU is not the whole: it is compared again next time.
-    whole = not (plan.waits_for or plan.job.kept or plan.rows & doubtful)
-    return _row(plan, entry if plan.rows & doubtful else after, whole=whole)
+    return _row(plan, after, whole=not (plan.waits_for or plan.job.kept or overtaken))
 
 
 def _row(plan: Plan, entry: Entry, *, whole: bool = False) -> Row:
@@ -120,6 +115,16 @@ def _failure(plan: Plan, error: Exception | None, bulk: BulkResult) -> Exception
     if isinstance(undone, Missing):
         return Retry(str(undone), reason="price_list_or_location_missing")
     return undone or error
+
+
+def _in_part(plan: Plan, error: Exception | None, failure: Exception | None, bulk: BulkResult) -> Entry:
+    """Return what SparkLayer may hold of a product of which not all was confirmed."""
+    entry = _confirmed(plan, bulk, written=plan.writes_product and error is None)
+    if isinstance(failure, GaveWay):
+        # SKUs that are listed no more are not given up again: those who wait for them would be tried without end.
+        entry = evolve(entry, variants={**entry.variants, **failure.variants})
+    # SKUs that are yet to be released stay listed, as unsure: an unlisted SKU would be kept for ever.
+    return evolve(entry, stock={**dict.fromkeys(plan.released - entry.skus), **entry.stock})
 
 
 def _confirmed(plan: Plan, bulk: BulkResult, *, written: bool) -> Entry:

@@ -27,12 +27,10 @@ class LastWebhooks:
     storage: Storage
     now: Callable[[], float]
     _noted: dict[ConnectionId, float] = field(init=False, factory=dict)
-    _unstored: set[ConnectionId] = field(init=False, factory=set)
 
     def note(self, connection_id: ConnectionId) -> None:
         """Note that a webhook came now."""
         self._noted[connection_id] = self.now()
-        self._unstored.add(connection_id)
 
     async def times(self) -> dict[ConnectionId, float]:
         """Return the times by connection. Raises StorageTrouble."""
@@ -41,14 +39,12 @@ class LastWebhooks:
 
     async def run(self) -> None:
         """Store new times until cancelled."""
+        stored: dict[ConnectionId, float] = {}
         while True:
             await trio.sleep(STORE_EVERY)
-            unstored = sorted(self._unstored)
-            self._unstored.clear()
             try:
-                for connection_id in unstored:
-                    arrived = Arrived(connection_id=connection_id, at=self._noted[connection_id])
-                    await self.storage.write(last_webhooks.note, arrived)
+                for connection_id, at in sorted(self._noted.items() - stored.items()):
+                    await self.storage.write(last_webhooks.note, Arrived(connection_id=connection_id, at=at))
+                    stored[connection_id] = at
             except StorageTrouble as trouble:
-                self._unstored.update(unstored)
                 log_storage_trouble(trouble)

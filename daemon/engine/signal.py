@@ -13,7 +13,7 @@ class Signal:
     """Wakes all tasks that wait for it. Several calls of `set` between two waits of a task wake it once."""
 
     def __init__(self) -> None:
-        self._event = trio.Event()
+        self._waiting = trio.lowlevel.ParkingLot()
         self._sets = 0
         # A task's own count, so that a task that was busy is woken as well; it goes with the task.
         self._seen: WeakKeyDictionary[trio.lowlevel.Task, int] = WeakKeyDictionary()
@@ -21,14 +21,14 @@ class Signal:
     def set(self) -> None:
         """Wake every task that waits, and let the next `wait` of the others return at once."""
         self._sets += 1
-        self._event.set()
-        self._event = trio.Event()
+        if self._waiting:
+            self._waiting.unpark_all()
 
     async def wait(self) -> None:
         """Return once `set` was called after this task's last `wait`, or at any time before its first."""
         task = trio.lowlevel.current_task()
         if self._seen.get(task, 0) == self._sets:
-            await self._event.wait()
+            await self._waiting.park()
         else:
             await trio.lowlevel.checkpoint()
         self._seen[task] = self._sets

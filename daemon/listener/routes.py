@@ -85,17 +85,25 @@ class _Place:
 
     pattern: str
     words: tuple[str, ...]
+    fixed: tuple[tuple[int, str], ...]
+    """The other words, with their numbers."""
+    named: tuple[tuple[int, str], ...]
+    """The words in braces, without those."""
     handlers: dict[str, Handler] = field(factory=dict, eq=False)
     uploads: list[Uploads] = field(factory=list, eq=False)
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
-        """Return the values of the words in braces; None when the path is another one. Raises UnicodeDecodeError."""
-        values = {}
-        for word, segment in zip(self.words, segments, strict=True):
-            if word[:1] == "{":
-                values[word[1:-1]] = unquote(segment, errors="strict") if "%" in segment else segment
-            elif word != segment:
+        """Return the values of the words in braces; None when the path is another one. Raises UnicodeDecodeError.
+
+        There are as many segments as words.
+        """
+        for number, word in self.fixed:
+            if segments[number] != word:
                 return None
+        values = {}
+        for number, name in self.named:
+            segment = segments[number]
+            values[name] = unquote(segment, errors="strict") if "%" in segment else segment
         return values
 
     def allow(self) -> bytes:
@@ -193,7 +201,9 @@ def _place(table: dict[int, list[_Place]], pattern: str) -> _Place:
     for place in places:
         if place.words == words:
             return place
-    places.append(_Place(pattern, words))
+    fixed = tuple((number, word) for number, word in enumerate(words) if word[:1] != "{")
+    named = tuple((number, word[1:-1]) for number, word in enumerate(words) if word[:1] == "{")
+    places.append(_Place(pattern, words, fixed, named))
     return places[-1]
 
 

@@ -126,13 +126,13 @@ class Webhooks:
         endpoint = self._intake.find(site)
         if endpoint is None or not endpoint.reader.verify(request.headers, request.body):
             endpoint = await self._intake.look_again(site)
-        if endpoint is None:
-            return self._refuse(None, "unknown_site", problem(404, "No such connection."))
-        if not endpoint.reader.verify(request.headers, request.body):
-            if endpoint.reader.is_ping(request.headers, request.body):
-                self._metrics.webhook("ping", site)
-                return RECORDED
-            return self._refuse(site, "refused", problem(401))
+            if endpoint is None:
+                return self._refuse(None, "unknown_site", problem(404, "No such connection."))
+            if not endpoint.reader.verify(request.headers, request.body):
+                if endpoint.reader.is_ping(request.headers, request.body):
+                    self._metrics.webhook("ping", site)
+                    return RECORDED
+                return self._refuse(site, "refused", problem(401))
         delivery: Delivery | None = None
         try:
             delivery = endpoint.reader.read(request.headers, request.body)

@@ -118,7 +118,8 @@ def encode(response: Response, *, close: bool, head_only: bool, request_id: str)
         parts.append(b"content-type: %s\r\n" % response.content_type)
     if response.status not in _BODILESS and response.stream is None:
         parts.append(b"content-length: %d\r\n" % length)
-    parts += [b"%s: %s\r\n" % header for header in response.headers]
+    if response.headers:
+        parts += [b"%s: %s\r\n" % header for header in response.headers]
     parts.append(b"\r\n")
     if not head_only and response.status not in _BODILESS:
         parts.append(response.body)

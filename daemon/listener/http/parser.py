@@ -57,7 +57,7 @@ class Parser:
     @property
     def path(self) -> str:
         """The path of the request that is being read; "" while its head is incomplete."""
-        return _path(self._url) if self._headers else ""
+        return _path(self._url.partition(b"?")[0].decode("ascii")) if self._headers else ""
 
     @property
     def held(self) -> int:
@@ -119,7 +119,7 @@ class Parser:
             self._refuse(_too_large(self._limits))
         elif fault := _judge(version, self._url, self._headers):
             self._refuse(fault)
-        elif self._is_too_long(int(headers.get(b"content-length", 0))):
+        elif (size := int(headers.get(b"content-length", 0))) > self._limits.body and size > self._allowed():
             self._refuse(self._too_long())
         else:
             self.wants_continue = b"expect" in headers and version == "1.1"
@@ -127,7 +127,7 @@ class Parser:
     def on_body(self, piece: bytes) -> None:
         """Take the next piece of the body."""
         self._withheld = 0
-        if self._is_too_long(len(self._body) + len(piece)):
+        if (size := len(self._body) + len(piece)) > self._limits.body and size > self._allowed():
             self._refuse(self._too_long())
         else:
             self._body += piece
@@ -144,11 +144,9 @@ class Parser:
             self.requests.append(self._request(body))
 
     def _request(self, body: bytes) -> Request:
-        query = self._url.partition(b"?")[2].decode("ascii")
-        return Request(self._method, _path(self._url), query, self._headers, body, self._keep_alive)
-
-    def _is_too_long(self, size: int) -> bool:
-        return size > self._limits.body and size > self._allowed()
+        target, _, query = self._url.decode("ascii").partition("?")
+        path = target if target.startswith("/") else _path(target)
+        return Request(self._method, path, query, self._headers, body, self._keep_alive)
 
     def _allowed(self) -> int:
         """Return the size of the largest body of the present request."""
@@ -189,9 +187,9 @@ def _too_large(limits: Limits) -> Fault:
     return Fault(431, f"Request line and headers may take {limits.head} bytes.")
 
 
-def _path(url: bytes) -> str:
-    path = url.partition(b"?")[0].decode("ascii")
-    return path if path.startswith("/") else _ABSOLUTE.sub("", path) or "/"
+def _path(target: str) -> str:
+    """Return the path of a target that has no query any more."""
+    return target if target.startswith("/") else _ABSOLUTE.sub("", target) or "/"
 
 
 def _judge(version: str, url: bytes, headers: dict[bytes, bytes]) -> Fault | None:

@@ -90,5 +90,6 @@ def listed(conn: Connection, choice: Choice) -> list[AuditRow]:
     chosen += [c.site == choice.site] if choice.site is not None else []
     chosen += [c.operator == choice.operator] if choice.operator is not None else []
     chosen += [c.id < choice.before] if choice.before is not None else []
+    # By id and not by time: a page begins before an id, and a clock may have gone back.
     rows = conn.execute(select(audit).where(*chosen).order_by(c.id.desc()).limit(choice.limit)).mappings()
     return [AuditRow(**{**row, "outcome": AuditOutcome(row["outcome"])}) for row in rows]

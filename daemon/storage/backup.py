@@ -81,6 +81,7 @@ def placed(target: Path) -> Iterator[Path]:
             except OSError:  # the target exists by now, or the file system has no hard links
                 _refuse_present(target)
                 partial.rename(target)
+        # A name belongs to its folder: without this, a loss of power may take the backup back.
         flush(target.parent)
     except OSError as error:
         raise ConfigError(f"{target}: {error.strerror}; choose a folder this user can write to") from error
@@ -104,7 +105,7 @@ def check(database: sqlite3.Connection) -> None:
     """Read all of a database. Raises sqlite3.Error with words that follow its name: "is damaged (...)"."""
     try:
         (words,) = database.execute("PRAGMA integrity_check(1)").fetchone()
-    except sqlite3.DatabaseError as error:
+    except sqlite3.DatabaseError as error:  # raised where not even the file's head is a database's
         words = str(error)
     if words != "ok":
         raise sqlite3.DatabaseError(f"is damaged ({' '.join(words.split())})")
@@ -127,6 +128,7 @@ def flush(path: Path) -> None:
 
 
 def _refuse_present(target: Path) -> None:
+    # A link that leads nowhere is there, too: renaming would replace it.
     if os.path.lexists(target):
         raise ConfigError(f"{target}: is there already, and nothing is overwritten; name a file that is not there yet")
 
@@ -135,6 +137,7 @@ def _copied(source: Path, target: Path) -> None:
     """Copy the state after a commit. Raises StorageTrouble."""
     try:
         with (
+            # By default SQLite would make an empty database where the source is gone by now.
             contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True)) as here,
             contextlib.closing(sqlite3.connect(target)) as there,
         ):

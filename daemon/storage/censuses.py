@@ -23,6 +23,7 @@ class Taken:
 
 def store(conn: Connection, calls: Sequence[Taken]) -> list[None]:
     """Store censuses in place of earlier ones."""
+    # A census waits for the platform's whole list; the connection may have left in between.
     alive = active(conn, (call.connection_id for call in calls))
     new = insert(censuses)
     values = {"began_at": new.excluded.began_at, "seconds": new.excluded.seconds}

@@ -198,6 +198,7 @@ def _begin(conn: Connection, call: Begin) -> Stored:
         for stored in _locked(conn, call.site):
             if stored.state is State.GONE or stored.id in call.instead_of:
                 _move(conn, stored, "forget")
+        # Unless it is asked to, SQLAlchemy keeps no count of an INSERT.
         if conn.execute(new, execution_options={"preserve_rowcount": True}).rowcount:
             break
         # Another node has begun one in between: that one leaves too.
@@ -248,6 +249,7 @@ def _leave(conn: Connection, call: Leave) -> Stored | None:
     forget_pending(conn, [call.site])
     for stored in _locked(conn, call.site):
         encrypted = call.encrypted or stored.encrypted
+        # The pause ends: its clean-up has to call both sides.
         if _move(conn, stored, "leave", leaving_since=call.now, paused_at=None, encrypted=encrypted):
             return next(left for left in of_site(conn, call.site) if left.id == stored.id)
     return None
@@ -267,6 +269,7 @@ def wipe(conn: Connection, calls: Sequence[Wipe]) -> list[None]:
     """Delete every row of connections that leave, and their credentials; the last of a site becomes its tombstone."""
     for call in calls:
         blank = {"encrypted": call.blank, "leaving_since": None, "by_ignite": False}
+        # Without a lock, since it only tells the site, whose rows are locked in one order.
         for known in _rows(conn, select(connections).where(connections.c.id == call.id)):
             # The whole site, since its other connections decide whether a tombstone is needed.
             of_its_site = _locked(conn, known.site)
@@ -305,6 +308,7 @@ def _insert_unless_active(call: Adopt | Begin, *, by_ignite: bool) -> Insert:
         created_at=call.now,
         by_ignite=by_ignite,
     )
+    # Both engines find a partial index only by the index's own condition.
     return new.on_conflict_do_nothing(index_elements=["site_env", "site_id"], index_where=text("state = 'active'"))
 
 

@@ -80,6 +80,7 @@ def counts(conn: Connection, ids: Collection[ConnectionId]) -> Counts:
     for place, row in waiting:
         depth = Depth(kind=place[1], lane=Lane(row.lane), state=RowState(row.state), rows=row.rows, oldest=row.oldest)
         found.depths.setdefault(place, []).append(depth)
+    # A case, since PostgreSQL adds up no booleans.
     for place, row in _grouped(conn, issues, ids, rows, func.sum(case((i.untold, 1), else_=0)).label("untold")):
         found.issues[place], found.untold[place] = row.rows, row.untold
     for place, row in _grouped(conn, synced, ids, rows):

@@ -28,6 +28,7 @@ BESIDE = frozenset({outbox.record})
 
 def in_order(call: Any) -> tuple[int, str]:
     """Return the connection and the kind that a call is about. In their order `outbox.record` locks rows, too."""
+    # An owner's call comes as a pair with its lease; see `daemon.storage.leases.fenced`.
     lease, about = call if isinstance(call, tuple) and call and isinstance(call[0], Lease) else (call, call)
     return getattr(lease, "connection_id", 0), getattr(about, "kind", "")
 

@@ -108,6 +108,7 @@ class Dependencies:
     def _release(self, outcomes: Mapping[ExternalId, Outcome]) -> set[Key]:
         released = [(key, entity) for entity, outcome in outcomes.items() for key in outcome.released]
         if released:
+            # A key that its owner gave up in this batch belongs to the claimant since the mark.
             mine = (owners.c.key == bindparam("b_key"), owners.c.external_id == bindparam("b_id"))
             self.conn.execute(
                 delete(owners).where(*of_kind(owners, self.connection_id, self.kind), *mine),

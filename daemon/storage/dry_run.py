@@ -101,6 +101,7 @@ def part(
     table = metadata.tables[name]
     keys = list(table.primary_key.columns)
     mine = (connections.c.id if table is connections else table.c.connection_id) == connection_id
+    # Not by an offset: rows come and go between the transactions of two parts.
     rest = mine if after is None else and_(mine, tuple_(*keys) > tuple_(*(after[key.name] for key in keys)))
     found = conn.execute(select(table).where(rest).order_by(*keys).limit(ROWS)).mappings()
     return [dict(row) for row in found]
@@ -118,6 +119,7 @@ def put(conn: Connection, call: Rows) -> None:
 
 
 def _without_run(row: Mapping[str, Any]) -> dict[str, Any]:
+    # None stays None: it is a live removal. An old id could be that of a run of the copy, which counts anew.
     return {**row, "run": row["run"] and NO_RUN}
 
 

@@ -38,6 +38,7 @@ def timeline(conn: Connection) -> int | None:
     """Return the number of the server's present life; None for SQLite, and where this user may not ask."""
     if conn.dialect.name != "postgresql":
         return None
+    # Asked first, since a refusal would fail the transaction, and with it the node's look at the leases.
     if not conn.exec_driver_sql("SELECT has_function_privilege('pg_control_checkpoint()', 'EXECUTE')").scalar_one():
         return None
     return int(conn.exec_driver_sql("SELECT timeline_id FROM pg_control_checkpoint()").scalar_one())

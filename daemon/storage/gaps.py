@@ -86,6 +86,7 @@ def last_reading(conn: Connection, connection_id: ConnectionId, kind: Kind, now:
     One that gave way to a full sync before its last page does not count.
     """
     c = full_syncs.c
+    # Only a run that was replaced ends without a time; a cancelled run has one.
     gave_way = and_(c.state == RunState.ENDED, c.enumerated_at.is_(None), c.finished_at.is_(None))
     mine = (*of_kind(full_syncs, connection_id, kind), c.mode == RunMode.DAILY, c.started_at <= now, not_(gave_way))
     return conn.execute(select(func.max(c.started_at)).where(*mine)).scalar()

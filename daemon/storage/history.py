@@ -161,4 +161,5 @@ _BEYOND = (
     .scalar_subquery()
 )
 _OF_KIND = (settlements.c.connection_id == bindparam("of"), settlements.c.kind == bindparam("of_kind"))
+# With fewer rows there is none beyond them: the comparison with NULL then deletes nothing.
 _TRIM = PreparedAmong(delete(settlements).where(*_OF_KIND, settlements.c.at <= _BEYOND), settlements.c.external_id)

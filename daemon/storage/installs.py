@@ -185,6 +185,7 @@ def find_pending(conn: Connection, site: Site) -> AwaitedStore | None:
 
 
 def _hashed(state: str) -> str:
+    # Neither salt nor stretching: a state is 32 random bytes, which nobody can guess.
     return hashlib.sha256(state.encode()).hexdigest()
 
 

@@ -55,6 +55,7 @@ def replace(
         conn.execute(update(issues).where(*of_ids, among(conn, c.external_id, still_open)).values(settled_run=run))
     if present.keys() - set(still_open):
         conn.execute(delete(issues).where(*of_ids, ~among(conn, c.external_id, still_open)))
+    # The other kinds have no sync-log, so their ids would never leave the table.
     if synced_ids and kind in LOGGED_KINDS:
         # The revision tells a report that was sent from one that became due while it was on its way.
         conn.execute(

@@ -74,6 +74,7 @@ class Unsettled:
         """Note that nothing more is sent for the entities of a batch."""
         claims = (*call.done, *(retry.claim for retry in call.again))
         for claim in claims:
+            # One that needed no write was never marked.
             self.entities[call.kind].pop(claim.external_id, None)
 
     def taken(self, call: tuple[ConnectionId, Kind], report: Report | None) -> None:

@@ -135,6 +135,7 @@ class Share:
     @property
     def fair(self) -> int:
         """The number of leases that a node may have."""
+        # Rounded up, or some leases would have no node.
         return -(-self.leases // max(1, self.nodes))
 
 
@@ -218,6 +219,7 @@ def expel(conn: Connection, now: float) -> list[str]:
 
 def share(conn: Connection) -> Share:
     """Return the numbers of leases and of nodes, after making a lease for each connection that has none."""
+    # A tombstone keeps the row of its connection, so no cascade has deleted the lease.
     gone = select(connections.c.id).where(connections.c.state == "gone")
     conn.execute(delete(leases).where(leases.c.connection_id.in_(gone)))
     alive = select(connections.c.id).where(connections.c.state.in_(["active", "leaving"]))
@@ -300,6 +302,7 @@ def fenced(operation: Operation[C, R]) -> Operation[tuple[Lease, C], R | LeaseLo
 @one_by_one
 def give(conn: Connection, lease: Lease) -> None:
     """Give a lease back, for another node to take; its work is settled."""
+    # By its token: a lease that another node has taken by now stays with that one.
     conn.execute(update(leases).where(*_same(lease)).values(node_id=None))
     _wake_others(conn)
 
@@ -311,6 +314,7 @@ def quarantine(conn: Connection, lease: Lease, now: float) -> float:
     """
     c = leases.c
     row = conn.execute(select(c.crashes, c.taken_at).where(*_same(lease)).with_for_update()).one_or_none()
+    # The lease is lost: its next owner starts a runner without any wait.
     if row is None:
         return 0.0
     healed = now - row.taken_at > LONGEST_QUARANTINE
@@ -328,5 +332,6 @@ def _same(lease: Lease) -> Conditions:
 
 def _wake_others(conn: Connection) -> None:
     """Tell the other nodes that a lease may be free."""
+    # In this transaction, so that no node looks before its commit and finds no lease free.
     if conn.dialect.name == "postgresql":
         conn.exec_driver_sql(f"SELECT pg_notify('{CHANNEL}', 'leases')")

@@ -119,7 +119,7 @@ def _held(path: Path, real: Path) -> Iterator[None]:
     with file:
         try:
             _lock_byte(file.fileno())
-        except (BlockingIOError, PermissionError) as error:
+        except (BlockingIOError, PermissionError) as error:  # POSIX allows either for a lock that another has
             raise _in_use() from error
         except OSError:
             pass  # a file system without such locks
@@ -129,8 +129,10 @@ def _held(path: Path, real: Path) -> Iterator[None]:
 def _lock_byte(descriptor: int) -> None:
     """Lock the byte for this open file. Raises OSError."""
     # NFS turns `flock` into a lock of the whole file, and SQLite could not lock its own bytes.
+    # A plain lock belongs to the process, and would end as soon as SQLite closes the file anywhere in it.
     command = getattr(fcntl, "F_OFD_SETLK", None)  # only Linux has it
     if command is not None:
+        # The layout is that of 64-bit Linux; the process id at its end must be 0 for such a lock.
         fcntl.fcntl(descriptor, command, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _FAR, 1, 0))
 
 

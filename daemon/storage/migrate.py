@@ -84,10 +84,12 @@ def steps() -> dict[str, Path]:
 
 def lowest_release() -> str:
     """Return the first step that a release must know: the last `floor` that a step names."""
+    # Read as texts, because an import of the steps would load Alembic.
     floors: list[str] = [found for path in steps().values() for found in _FLOOR.findall(path.read_text("utf-8"))]
     return max(floors)
 
 
 def newest_step() -> str:
     """Return the last step of this release."""
+    # All have four digits, so their order as texts is that of their numbers.
     return max(steps())

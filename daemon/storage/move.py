@@ -120,6 +120,7 @@ def _last_id(conn: Connection, table: Table) -> int:
     if conn.dialect.name == "sqlite":
         query, argument = "SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,)
         return conn.exec_driver_sql(query, argument).scalar() or 0
+    # A sequence that has given no id yet shows 1, like one that has given 1.
     query = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {table.name}_id_seq"  # noqa: S608  our name
     return int(conn.exec_driver_sql(query).scalar_one())
 

@@ -84,6 +84,7 @@ async def arrives(url: Secret, listen_url: Secret) -> bool:
 
     Raises ConfigError when `listen_url` must change, and StorageTrouble.
     """
+    # Random, because every node of the database hears the channel, and may be checking too.
     message, arrived = f"check {secrets.token_hex(8)}", trio.Event()
     trouble: StorageTrouble | None = None
 

@@ -160,6 +160,7 @@ def waiting(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Coll
     if not ids:
         return set()
     c = outbox.c
+    # Without the rows that `hold` may have made in this transaction.
     query = select(c.external_id).where(
         *of_kind(outbox, connection_id, kind), among(conn, c.external_id, ids), c.revision > 0
     )

@@ -91,10 +91,10 @@ _REASONS = {
     "57P": "storage_unreachable",
     "53100": "storage_full",
     "53": "storage",
-    "55P03": "storage_busy",
-    "57014": "storage_busy",
+    "55P03": "storage_busy",  # lock_timeout has ended it
+    "57014": "storage_busy",  # statement_timeout has ended it
     "25006": "storage_readonly",
-    "25P03": "storage_busy",
+    "25P03": "storage_busy",  # this process stood still inside a transaction
     "42501": "storage_readonly",
     "58": "storage",
     "XX": "storage",
@@ -160,6 +160,7 @@ class PostgresConnection:
                     return fn(conn, *args)
             except DBAPIError as error:
                 # A session that the server has ended meanwhile is noticed at its next statement only.
+                # Only a `Session` knows what it has sent; any other one may have sent everything.
                 stale = error.connection_invalidated and not (begun and getattr(self._driver, "is_sent", True))
                 if left == 0 or not (stale or _code(error) in _AGAIN):
                     raise_trouble(error)
@@ -179,6 +180,7 @@ class PostgresConnection:
         if self._asked is None or now - self._asked < self._silent_seconds:
             return
         # libpq waits for this socket, and only an end of it wakes libpq. A copy: libpq closes its own.
+        # The connection's own thread may close the socket at this moment, or have none yet.
         with contextlib.suppress(Exception), socket.socket(fileno=os.dup(self._driver.fileno())) as copy:
             copy.shutdown(socket.SHUT_RDWR)
 
@@ -226,6 +228,7 @@ def engine(url: Secret, begin: str, limits: Sequence[str] = LIMITS, *, together:
         pool_size=1,
         max_overflow=0,
         pool_reset_on_return=None,
+        # Else SQLAlchemy asks each server for a type that no table has.
         use_native_hstore=False,
     )
     start = "; ".join((begin, *(f"SET LOCAL {limit}" for limit in limits)))

@@ -76,6 +76,7 @@ def refuse_read_only(conn: Connection) -> None:
 
 def warnings_of(conn: Connection, now: float) -> tuple[str, ...]:
     """Return what may lose data or stop a node: settings of the server, its clock, a limit of sessions."""
+    # -1 stands for no limit, and LEAST passes over NULL.
     fsync, there, sessions = conn.exec_driver_sql(
         "SELECT current_setting('fsync'), extract(epoch FROM clock_timestamp()),"
         " LEAST(NULLIF(rolconnlimit, -1), NULLIF(datconnlimit, -1))"
@@ -99,6 +100,7 @@ def remedy(trouble: str) -> str | None:
 def refuse_url(url: Secret, setting: str = "database.url") -> None:
     """Raise ConfigError when the client library cannot use `url`. The words never repeat a part of the password."""
     psycopg = driver()
+    # libpq takes the last two for `sslmode=require`, and lists neither.
     known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()} | {"ssl", "requiressl"}
     text = url.reveal()
     # An @ behind the question mark shows that the question mark is the password's.

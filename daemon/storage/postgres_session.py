@@ -103,6 +103,7 @@ class TogetherCursor(psycopg.ClientCursor[Any]):
         counts = [super().rowcount]
         while self.nextset():
             counts.append(super().rowcount)
+        # The first results are those of statements that were held back.
         self._rows = sum(counts[-len(statements) :])
 
 
@@ -131,6 +132,7 @@ class ColumnDumper(ListDumper):
 
     def dump(self, obj: list[Any]) -> Any:
         """Return the array as the server takes it."""
+        # Exact types, since a bool is an int, too, and is written otherwise.
         kinds = set(map(type, obj))
         if kinds == {str} and not _NOT_PLAIN.search("".join(obj)):
             return ('{"' + '","'.join(obj) + '"}').encode()
@@ -141,6 +143,7 @@ class ColumnDumper(ListDumper):
         return super().dump(obj)
 
 
+# An array's text has quotes and backslashes escaped; odd texts are outside of ASCII, or have a NUL.
 _NOT_PLAIN = re.compile(r"""[^ !#-\[\]-~]""")
 
 
@@ -150,6 +153,7 @@ def connect(url: Secret, *, together: bool, seconds: int) -> psycopg.Connection[
     connection = (Session if together else psycopg.Connection).connect(
         url.reveal(),
         autocommit=True,
+        # A pooler may give the next transaction another session, which lacks what was prepared.
         prepare_threshold=None,
         client_encoding="UTF8",
         connect_timeout=seconds,

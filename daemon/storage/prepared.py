@@ -99,6 +99,7 @@ def among(conn: Connection, column: ColumnElement[Any], values: Iterable[Any]) -
     """
     listed = list(values)
     if conn.dialect.name == "postgresql":
+        # A collation belongs to the column alone, not to the members of an array.
         plain = String() if isinstance(column.type, String) else column.type
         return column == any_(literal(listed, ARRAY(plain)))
     text = _as_json(listed)

@@ -54,6 +54,7 @@ def packed(*columns: bytes | None, more: Collection[bytes] = ()) -> bytes | None
 def doubt(conn: Connection, connection_id: ConnectionId, kind: Kind, doubted: Doubted, now: float) -> None:
     """Have entities written though the ledger is sure of them, and their stale parts removed or written over."""
     changes = [Change(kind, external_id) for external_id in sorted(doubted)]
+    # First, since an entity without a row would not be doubted by the UPDATE.
     record(conn, [Record(connection_id=connection_id, changes=changes, now=now)])
     c = rows_of.c
     mine = (*of_kind(rows_of, connection_id, kind), among(conn, c.external_id, doubted))

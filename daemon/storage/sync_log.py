@@ -130,6 +130,7 @@ def confirm(conn: Connection, report: Report) -> None:
 @one_by_one
 def owe_put(conn: Connection, call: tuple[ConnectionId, Kind]) -> None:
     """Owe SparkLayer, which has lost its log, the stored state as a PUT."""
+    # Without `active`: once a connection is wiped, it has no row to update.
     run = latest(conn, *call)
     conn.execute(update(sync_log).where(*of_kind(sync_log, *call)).values(put_for=run.id if run else None))
 

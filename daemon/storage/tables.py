@@ -166,6 +166,7 @@ outbox = Table(
     # The parts that it may have sent; see `daemon.storage.stale_parts`.
     Column("stale_parts", LargeBinary),
     CheckConstraint(f"state <> '{RowState.PARKED}' or full_sync_id is null", name="parked_rows_leave_their_run"),
+    # A claim compares all but the last column, and sorts by that one: so it need not read the whole queue.
     Index("outbox_due", "connection_id", "kind", "state", "lane", "due_at"),
     # Partial: most rows belong to no run.
     Index(
@@ -320,6 +321,7 @@ censuses = Table(
 places = Table(
     "places",
     metadata,
+    # The id of another table: as a lone integer key it would get a sequence of its own on PostgreSQL.
     Column("connection_id", Integer, primary_key=True, autoincrement=False),
     Column("location", String, nullable=False),
     Column("wanted", String),

@@ -134,6 +134,7 @@ class Writer:
             (fn, [call for _, call, _ in group])
             for fn, group in itertools.groupby(batch, key=lambda waiting: waiting[0])
         ]
+        # `run` raises when its connection is closed by now, and the callers wait all the same.
         results: Sequence[outcome.Outcome[Any]] = [outcome.Error(closed())] * len(batch)
         try:
             results = await connection.run(_commit, connection, groups)

@@ -36,6 +36,7 @@ Name = tuple[str, str]
 HARMLESS: Mapping[Name, str] = {
     ("retry parked", "finish enumeration"): "the run asks for the entity too: one revision more",
     ("drop parked", "finish enumeration"): "the run asks for the entity: it is read once more",
+    ("look after a failover", "begin again"): "a connection that begins now has lost nothing: it needs no gap",
 }
 """Pairs that may end as neither order of the two does, and the reason; errors and broken invariants count there too."""
 

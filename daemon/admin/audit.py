@@ -16,7 +16,7 @@ from daemon.model.operators import Operator, Role
 from daemon.observability import request_ids
 from daemon.observability.logging import log_storage_trouble
 from daemon.storage import audit
-from daemon.storage.audit import Action, ActionResult, Choice
+from daemon.storage.audit import Action, ActionResult, AuditChoice
 from daemon.storage.database import Storage
 from daemon.storage.states import AuditOutcome
 from daemon.storage.vault import Vault
@@ -107,7 +107,7 @@ class AuditLog:
         At most `MOST_ROWS`; `more` says whether there are older ones. Raises Invalid for an id that is no number.
         """
         before = params.get("before")
-        choice = Choice(
+        choice = AuditChoice(
             since=self.now() - audit.KEPT,
             limit=MOST_ROWS + 1,
             site=params.get("site"),
@@ -140,7 +140,7 @@ def _check(operator: Operator) -> None:
 
 
 def _id(text: str) -> int:
-    # Beyond this, an engine's integers end.
+    # Well within an engine's integers.
     if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
         raise Invalid("before: must be the id of an action, as the audit log shows it")
     return int(text)

@@ -25,11 +25,11 @@ def audit(path: Path | None, site: str | None, operator: str | None, before: int
 def _lines(answer: Any) -> Iterator[str]:
     actions = answer["audit"]
     if not actions:
-        yield "no actions in the last 90 days"
+        yield "no such actions in the last 90 days"
     for action in actions:
         given = " ".join(f"{name}={value}" for name, value in action["parameters"].items())
         words = filter(None, (action["action"], action["site"], action["kind"], given))
         result = f"{action['outcome']}{': ' + action['error'] if action['error'] else ''}"
         yield f"{moment(action['at'])} {action['operator']}: {' '.join(words)}: {result}"
     if answer["more"]:
-        yield f"older ones: --before {actions[-1]['id']}"
+        yield f"there are older ones: add --before {actions[-1]['id']}"

@@ -81,7 +81,9 @@ class Daemon:
         """Return what operators did, if given at a site, by one operator, or before an action."""
         chosen = {"site": site, "operator": operator, "before": before}
         query = urlencode({name: each for name, each in chosen.items() if each is not None}, safe="/")
-        return self._call("GET", f"/admin/audit{'?' if query else ''}{query}")
+        answer = self._call("GET", f"/admin/audit{'?' if query else ''}{query}")
+        with _known_format():  # a daemon of an older release chooses nothing but the site
+            return {"audit": answer["audit"], "more": answer["more"]}
 
     def parked(self, site: str | None) -> Any:
         """Return the parked changes of a site, or of all sites."""

@@ -1,15 +1,14 @@
 """Modules that libraries load and this process does not need.
 
 structlog imports rich to colour tracebacks, which are never shown with colours here. httpx imports its command line,
-which loads rich and pygments. SQLAlchemy imports greenlet for its asynchronous engine. All go on without: in
-`sys.modules`, None says that a module is not installed. That saves 16 MB of the daemon, and a third of a second of each
-command. Imports nothing heavy.
+which loads rich and pygments. Both go on without: in `sys.modules`, None says that a module is not installed. That
+saves 15 MB of the daemon, and a third of a second of each command. Imports nothing heavy.
 """
 
 import sys
 from typing import Any, cast
 
-MODULES = ("httpx._main", "rich", "greenlet")
+MODULES = ("httpx._main", "rich")
 
 
 def forbid() -> None:

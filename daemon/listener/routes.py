@@ -86,9 +86,9 @@ class _Place:
     pattern: str
     words: tuple[str, ...]
     fixed: tuple[tuple[int, str], ...]
-    """The other words, with their numbers."""
+    """The words without braces, with their places."""
     named: tuple[tuple[int, str], ...]
-    """The words in braces, without those."""
+    """The names in braces, with their places."""
     handlers: dict[str, Handler] = field(factory=dict, eq=False)
     uploads: list[Uploads] = field(factory=list, eq=False)
 

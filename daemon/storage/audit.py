@@ -53,7 +53,7 @@ class AuditRow:
 
 
 @frozen(kw_only=True)
-class Choice:
+class AuditChoice:
     """The latest actions to list, at most `limit`: since a time in seconds, and before the one with an id.
 
     None stands for every site, every operator, and for the end of the log.
@@ -84,7 +84,7 @@ def end(conn: Connection, call: ActionResult) -> None:
     conn.execute(update(audit).where(audit.c.id == call.id).values(**values))
 
 
-def listed(conn: Connection, choice: Choice) -> list[AuditRow]:
+def listed(conn: Connection, choice: AuditChoice) -> list[AuditRow]:
     """Return the chosen actions, the latest first."""
     c, chosen = audit.c, [audit.c.at >= choice.since]
     chosen += [c.site == choice.site] if choice.site is not None else []

@@ -50,7 +50,7 @@ def look_up(
     """Return the facts about `parents`, and those of `runs` that have pages to read."""
     c, run = outbox.c, full_syncs.c
     # An inequality, lest SQLite walk all pending rows by their index instead of the parents.
-    pending = (*of_kind(outbox, connection_id, kind), c.state != RowState.PARKED, c.external_id.in_(parents))
+    pending = (*of_kind(outbox, connection_id, kind), c.state != RowState.PARKED, among(conn, c.external_id, parents))
     unread = (run.id.in_(runs), run.state == RunState.ENUMERATING, run.cursor.is_not(None))
     return Relations(
         rows=ledger.look_up(conn, connection_id, kind, parents),

@@ -86,7 +86,7 @@ def record(
         for row in sorted(entries, key=lambda row: row.external_id)
     ]
     _RECORD(conn, rows, UNREAD)
-    _TRIM(conn, [row["external_id"] for row in rows], UNREAD, of=connection_id, of_kind=kind.value)
+    _TRIM(conn, [entry.external_id for entry in entries], UNREAD, of=connection_id, of_kind=kind.value)
 
 
 def of_entity(

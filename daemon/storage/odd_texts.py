@@ -6,16 +6,16 @@ character of any text, and its four hexadecimal digits; reading undoes that.
 
 import re
 
-_ESCAPE = "\ufdd0"
+ESCAPE = "\ufdd0"
 _ODD = re.compile("[\x00\ufdd0\ud800-\udfff]")
 _ESCAPED = re.compile("\ufdd0([0-9a-f]{4})")
 
 
 def escaped(text: str) -> str:
     """Return the form in which a text is stored."""
-    return _ODD.sub(lambda match: f"{_ESCAPE}{ord(match[0]):04x}", text)
+    return _ODD.sub(lambda match: f"{ESCAPE}{ord(match[0]):04x}", text)
 
 
 def unescaped(stored: str) -> str:
     """Return the text that `escaped` made `stored` of."""
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), stored) if _ESCAPE in stored else stored
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), stored) if ESCAPE in stored else stored

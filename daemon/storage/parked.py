@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from attrs import field, frozen
-from sqlalchemy import Connection, false, select
+from sqlalchemy import Connection, select
 
 from daemon.model import ConnectionId, ExternalId, Kind
 from daemon.storage import outbox as rows
@@ -51,18 +51,20 @@ def parked(conn: Connection, connection_id: ConnectionId) -> list[Parked]:
 @one_by_one
 def retry(conn: Connection, call: Choice) -> int:
     """Make parked changes pending again; return their number."""
-    return rows.revive(conn, _chosen(conn, call), call.now)
+    chosen = _chosen(conn, call)
+    return 0 if chosen is None else rows.revive(conn, chosen, call.now)
 
 
 @one_by_one
 def drop(conn: Connection, call: Choice) -> int:
     """Give parked changes up; return their number. The entity's next change is recorded as usual."""
-    return rows.drop(conn, _chosen(conn, call))
+    chosen = _chosen(conn, call)
+    return 0 if chosen is None else rows.drop(conn, chosen)
 
 
-def _chosen(conn: Connection, call: Choice) -> Conditions:
+def _chosen(conn: Connection, call: Choice) -> Conditions | None:
     if not rows.active(conn, [call.connection_id]):
-        return (false(),)
+        return None
     c, mine = outbox.c, (outbox.c.connection_id == call.connection_id,)
     of = mine if call.kind is None else of_kind(outbox, call.connection_id, call.kind)
     return (*of, among(conn, c.external_id, call.ids)) if call.ids else of

@@ -26,11 +26,13 @@ from sqlalchemy import (
     bindparam,
     func,
     literal,
-    or_,
     select,
+    types,
 )
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
+
+from daemon.storage.odd_texts import ESCAPE, escaped
 
 Row = Mapping[str, Any]
 
@@ -39,11 +41,10 @@ UNREAD: Mapping[str, Any] = {"unread": True}
 
 
 class Prepared:
-    """A statement with at least two parameters; `columns` are those that its rows give an INSERT values for."""
+    """A statement with at least two parameters."""
 
-    def __init__(self, statement: Executable, *columns: str) -> None:
+    def __init__(self, statement: Executable) -> None:
         self._statement = statement
-        self._columns = columns
         self._compiled: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {}
 
     def __call__(
@@ -57,29 +58,33 @@ class Prepared:
         """Return the SQL, the parameters that every row shares, and the form in which the driver takes a row's."""
         # By name: each engine has a dialect object of its own, and one daemon has several engines.
         if dialect.name not in self._compiled:
-            sql, fixed, _, names = compile_for(self._statement, dialect, self._columns)
+            sql, fixed, _, names = compile_for(self._statement, dialect)
             # A driver without positions takes parameters by name.
             self._compiled[dialect.name] = (sql, fixed, itemgetter(*names) if names else dict)
         return self._compiled[dialect.name]
 
 
-NUL = r"\u0000"
-"""A NUL in JSON, where SQLite would end the text."""
+Values = Iterable[str | int]
 
 
 class PreparedAmong:
-    """A statement about the rows in which a column is among some values; see `among`. Locks rows in its order."""
+    """A statement about the rows in which a column is among some values; see `among`.
+
+    A SELECT returns the rows in the order of the column, and locks them so if it locks any.
+    """
 
     def __init__(self, statement: Select[Any] | Update | Delete, column: Column[Any]) -> None:
         self._statement = statement.order_by(column) if isinstance(statement, Select) else statement
         self._column = column
         values = func.json_each(bindparam("values")).table_valued("value")
-        array = bindparam("values", type_=ARRAY(column.type))
-        every = {"sqlite": column.in_(select(values.c.value)), "postgresql": column == any_(array)}
-        self.by_dialect = {name: Prepared(self._statement.where(among)) for name, among in every.items()}
+        every = {
+            "sqlite": column.in_(select(values.c.value)),
+            "postgresql": column == any_(bindparam("values", type_=ARRAY(of_members(column.type)))),
+        }
+        self.by_dialect = {name: Prepared(self._statement.where(condition)) for name, condition in every.items()}
 
     def __call__(
-        self, conn: Connection, values: Iterable[Any], options: Mapping[str, Any] | None = None, **shared: Any
+        self, conn: Connection, values: Values, options: Mapping[str, Any] | None = None, **shared: Any
     ) -> CursorResult[Any]:
         """Execute it for the values; `shared` are its other parameters."""
         listed = list(values)
@@ -91,7 +96,7 @@ class PreparedAmong:
         return self.by_dialect["sqlite"](conn, [{**shared, "values": text}], options)
 
 
-def among(conn: Connection, column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+def among(conn: Connection, column: ColumnElement[Any], values: Values) -> ColumnElement[bool]:
     """Return the condition that a column of texts or numbers has one of the values, as one parameter.
 
     PostgreSQL takes an array, SQLite JSON. An IN has a parameter for each value: SQLite takes 32,766 of them, 250
@@ -99,25 +104,38 @@ def among(conn: Connection, column: ColumnElement[Any], values: Iterable[Any]) -
     """
     listed = list(values)
     if conn.dialect.name == "postgresql":
-        # A collation belongs to the column alone, not to the members of an array.
-        plain = String() if isinstance(column.type, String) else column.type
-        return column == any_(literal(listed, ARRAY(plain)))
+        return column == any_(literal(listed, ARRAY(of_members(column.type))))
     text = _as_json(listed)
-    odd = [value for value in listed if isinstance(value, str) and "\0" in value] if NUL in text else []
-    if odd:
-        text = _as_json([value for value in listed if value not in odd])
-    condition = column.in_(select(func.json_each(text).table_valued("value").c.value))
-    return or_(condition, column.in_(odd)) if odd else condition
+    if NUL not in text:
+        return column.in_(select(func.json_each(text).table_valued("value").c.value))
+    # Escaped, and put back by SQLite: in another condition beside this one, no index would be used.
+    texts = _as_json([escaped(str(value)) for value in listed])
+    given: ColumnElement[Any] = func.json_each(texts).table_valued("value").c.value
+    for character in ("\0", ESCAPE):
+        given = func.replace(given, escaped(character), func.char(ord(character)))
+    return column.in_(select(given))
+
+
+NUL = r"\u0000"
+"""A NUL in JSON, where SQLite would end the text."""
 
 
 def _as_json(values: Sequence[Any]) -> str:
     return msgspec.json.encode(values).decode()
 
 
+def of_members(type_: types.TypeEngine[Any]) -> types.TypeEngine[Any]:
+    """Return the type of an array's members: a collation belongs to the column alone."""
+    return String() if isinstance(type_, String) else type_
+
+
 def compile_for(
     statement: Executable, dialect: Dialect, columns: Sequence[str] = ()
 ) -> tuple[str, dict[str, Any], Sequence[str], Sequence[str]]:
-    """Return the SQL, the parameters with their values, the names of those without, and the order of all, if any."""
+    """Return the SQL, the parameters with their values, the names of those without, and the order of all, if any.
+
+    `columns` are those that the rows of an INSERT give values for.
+    """
     assert isinstance(statement, ClauseElement)
     made = statement.compile(dialect=dialect, column_keys=list(columns) or None)
     assert isinstance(made, SQLCompiler)

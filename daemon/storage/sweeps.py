@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select, update
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Record, active, record
+from daemon.storage.prepared import among
 from daemon.storage.tables import of_kind, outbox, sweeps
 from daemon.storage.upsert import insert
 
@@ -35,7 +36,7 @@ class SweptUntil:
 def take_swept(conn: Connection, call: Swept) -> set[ExternalId]:
     """Put a page into the backfill lane; return the ids whose rows are new, as `take_page` does."""
     c = outbox.c
-    mine = (*of_kind(outbox, call.connection_id, call.kind), c.external_id.in_(call.ids))
+    mine = (*of_kind(outbox, call.connection_id, call.kind), among(conn, c.external_id, call.ids))
     # A row that waits may be of a change later than the page: its entity is read by id.
     waiting = set(conn.execute(select(c.external_id).where(*mine)).scalars())
     changes = [Change(call.kind, external_id) for external_id in call.ids]

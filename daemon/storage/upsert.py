@@ -16,17 +16,15 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Select,
-    String,
     Table,
     bindparam,
     func,
     literal,
     select,
-    types,
 )
 from sqlalchemy.dialects.sqlite.dml import Insert, OnConflictClause, insert
 
-from daemon.storage.prepared import UNREAD, Row, compile_for
+from daemon.storage.prepared import UNREAD, Row, compile_for, of_members
 
 __all__ = ["Insert", "Upsert", "insert"]
 
@@ -47,10 +45,10 @@ class Upsert:
     `columns` are those that differ from row to row, `values` the others, and `set_` is the update. Of `among`, a column
     and a query, PostgreSQL leaves out the rows that the query does not find.
 
-    PostgreSQL takes one statement for all rows, with an array for each column, and its answer is not read, so that it
-    can go together with the next statement, or with COMMIT. SQLite takes a statement for up to 64 rows. With one for
-    each row, a group of 256 takes 2.5 times as long on PostgreSQL. On SQLite, the driver lets other threads run at each
-    statement: beside a busy event loop, a page of 250 rows took 20 ms of CPU instead of 3.
+    PostgreSQL takes one statement for all rows, with an array for each column: with a statement for each row, a group
+    of 256 takes 2.5 times as long there. Its answer is not read, so that it can go together with the next statement, or
+    with COMMIT. SQLite takes a statement for up to 64 rows. At each, the driver lets other threads run: with one for
+    each row, a page of 250 took 20 ms of CPU beside a busy event loop, instead of 3.
     """
 
     def __init__(
@@ -65,7 +63,7 @@ class Upsert:
         clause: dict[str, Any] = {"index_elements": keys, "set_": set_}
         self._columns, self._keys = columns, keys
         self._from_row = insert(table).values(**values).on_conflict_do_update(**clause)
-        arrays = [bindparam(name, type_=ARRAY(_plain(table.c[name].type))) for name in columns]
+        arrays = [bindparam(name, type_=ARRAY(of_members(table.c[name].type))) for name in columns]
         rows = func.unnest(*arrays).table_valued(*columns, name="rows").render_derived()
         # A parameter that is only selected needs its column's type.
         others = [
@@ -133,8 +131,3 @@ class Upsert:
             return f"{into} VALUES {', '.join([row] * rows)} ON CONFLICT {update}"
 
         return repeated, arranged, [name for name in needed if name in in_update]
-
-
-def _plain(type_: types.TypeEngine[Any]) -> types.TypeEngine[Any]:
-    """Return the type of an array's members: a collation belongs to the column alone."""
-    return String() if isinstance(type_, String) else type_

@@ -71,13 +71,13 @@ def test_what_operators_did_is_listed() -> None:
     answers = ((200, {"audit": [AUDIT, done], "more": True}), (200, {"audit": [], "more": False}))
     with admin(*answers) as server:
         result = call("audit", "live/x", "--operator", "anna", "--before", "9", "--config", "s.toml")
-        assert call("audit", "--config", "s.toml").stdout == "no actions in the last 90 days\n"
+        assert call("audit", "--config", "s.toml").stdout == "no such actions in the last 90 days\n"
     paths = ["/admin/audit?site=live/x&operator=anna&before=9", "/admin/audit"]
     assert [path for _, path, *_ in server.asked] == paths
     assert result.stdout.splitlines() == [
         "1970-01-01 00:00 UTC anna: parked live/x action=drop: refused: no connection live/x",
         "1970-01-01 00:00 UTC anna: backup: done",
-        "older ones: --before 7",
+        "there are older ones: add --before 7",
     ]
 
 

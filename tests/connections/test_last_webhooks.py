@@ -1,5 +1,6 @@
 """The time of the latest webhook is shown at once, and stored soon after, for other nodes and later processes."""
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -13,7 +14,9 @@ async def shown(harness: LifecycleHarness) -> object:
     return connection["last_webhook"]
 
 
-async def test_the_latest_webhook_is_in_the_status_and_stored(autojump_clock: MockClock) -> None:
+async def test_the_latest_webhook_is_in_the_status_and_stored(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with open_harness(link("a", "store-1")) as harness, trio.open_nursery() as nursery:
         nursery.start_soon(harness.intake.last_webhooks.run)
         assert await shown(harness) is None
@@ -25,6 +28,9 @@ async def test_the_latest_webhook_is_in_the_status_and_stored(autojump_clock: Mo
         assert await harness.database.read(last_webhooks.times) == {}
         await trio.sleep(STORE_EVERY + 1)
         assert await harness.database.read(last_webhooks.times) == {endpoint.connection_id: 200.0}
+        monkeypatch.setattr(last_webhooks, "note", None)
+        await trio.sleep(3 * STORE_EVERY)  # nothing is new, so nothing is called
+        monkeypatch.undo()
         again = await harness.restarted(link("a", "store-1"))
         assert await shown(again) == 200.0
         nursery.cancel_scope.cancel()

@@ -138,6 +138,18 @@ async def test_a_good_delivery_is_recorded_and_answered_empty(shop: Shop, conten
     assert shop.count("stale") == 0
 
 
+async def test_a_good_delivery_is_verified_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    verify, bodies = Reader.verify, list[bytes]()
+
+    def counted(reader: Reader, headers: Mapping[bytes, bytes], body: bytes) -> bool:
+        bodies.append(body)
+        return verify(reader, headers, body)
+
+    monkeypatch.setattr(Reader, "verify", counted)
+    assert (await shop.deliver(GOOD)).status == 200
+    assert bodies == [GOOD]
+
+
 @pytest.mark.parametrize(
     ("change", "status", "outcome"),
     [

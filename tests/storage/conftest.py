@@ -28,4 +28,4 @@ def few_parameters(harness: StorageHarness) -> int:
     if isinstance(raw.driver_connection, sqlite3.Connection):  # PostgreSQL's limit is higher, and part of its protocol
         raw.driver_connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 700)
     raw.close()
-    return 600
+    return 700

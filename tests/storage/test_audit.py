@@ -6,7 +6,7 @@ import pytest
 
 from daemon.model import ConnectionId
 from daemon.storage import audit, last_webhooks
-from daemon.storage.audit import KEPT, Action, ActionResult, Choice
+from daemon.storage.audit import KEPT, Action, ActionResult, AuditChoice
 from daemon.storage.database import InlineDatabase
 from daemon.storage.last_webhooks import Arrived
 from daemon.storage.states import AuditOutcome
@@ -24,7 +24,7 @@ async def begun(database: InlineDatabase, at: float, operator: str = "anna", sit
 
 
 async def ids(database: InlineDatabase, **chosen: Any) -> list[int]:
-    rows = await database.read(audit.listed, Choice(**{"since": 0.0, "limit": 10, **chosen}))
+    rows = await database.read(audit.listed, AuditChoice(**{"since": 0.0, "limit": 10, **chosen}))
     return [row.id for row in rows]
 
 
@@ -32,7 +32,7 @@ async def test_an_action_is_stored_before_and_after_it_and_forgotten_with_age() 
     database = new_database()
     first, second = await begun(database, 0.0), await begun(database, 5.0)
     await database.write(audit.end, ActionResult(id=second, outcome=AuditOutcome.DONE, encrypted=b"after"))
-    rows = await database.read(audit.listed, Choice(since=0.0, limit=10))
+    rows = await database.read(audit.listed, AuditChoice(since=0.0, limit=10))
     assert [(row.id, row.outcome, row.encrypted) for row in rows] == [
         (second, AuditOutcome.DONE, b"after"),
         (first, AuditOutcome.BEGUN, b"before"),

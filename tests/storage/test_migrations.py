@@ -62,6 +62,28 @@ def test_a_database_of_the_first_release_comes_forward() -> None:
     database.close()
 
 
+ADDED = {
+    "0006": [("connections", "paused_at")],
+    "0007": [("outbox", "stale_parts"), ("second_looks", "stale_parts")],
+    "0009": [("notifications", "cause")],
+}
+"""The columns that later steps add to the tables of earlier ones."""
+
+
+@pytest.mark.usefixtures("both_engines")
+@pytest.mark.parametrize("step", ADDED)
+def test_a_step_adds_its_columns_to_the_tables_of_the_step_before(step: str) -> None:
+    database = new_database()
+    with database._engine.begin() as conn:
+        for table, column in ADDED[step]:
+            conn.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        conn.execute(text("UPDATE alembic_version SET version_num = :before"), {"before": f"{int(step) - 1:04}"})
+        upgrade(conn)
+        for table, column in ADDED[step]:
+            assert column in {present["name"] for present in inspect(conn).get_columns(table)}
+    database.close()
+
+
 @pytest.mark.usefixtures("both_engines")
 def test_a_new_database_is_what_all_steps_lead_to() -> None:
     """A new one is made without Alembic."""

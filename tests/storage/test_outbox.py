@@ -8,10 +8,11 @@ from attrs import evolve
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from daemon.model import Change, Lane
+from daemon.model import Change, ExternalId, Lane
 from daemon.model.outcome import Outcome, Result
 from daemon.storage import outbox, overview, parked
-from daemon.storage.outbox import MAX_BACKOFF, RowLife
+from daemon.storage.database import InlineDatabase
+from daemon.storage.outbox import MAX_BACKOFF, Record, RowLife
 from daemon.storage.parked import Choice
 from daemon.storage.settle import RetryLater, Settlement, settle
 from daemon.storage.states import IllegalTransition, RowState
@@ -293,3 +294,24 @@ async def test_what_is_looked_at_later_never_delays_a_change(harness: StorageHar
     assert {key: one["due_at"] for key, one in (await harness.rows()).items()} == {"1": 28.0, "2": 0.0}
     await harness.record("1", now=3.0)
     assert (await harness.rows())["1"]["due_at"] <= 3.0
+
+
+async def test_changes_of_one_commit_keep_their_own_longest_wait(harness: StorageHarness) -> None:
+    waits = {str(number): 5.0 if number % 2 else 50.0 for number in range(8)}
+    await harness.record(*waits, now=0.0)
+    calls = [
+        Record(
+            connection_id=harness.connection_id,
+            changes=[Change(PRODUCTS, ExternalId(id_))],
+            now=10.0,
+            debounce=20.0,
+            debounce_max=longest,
+        )
+        for id_, longest in waits.items()
+    ]
+    # In one transaction, as the writer commits what is queued.
+    assert isinstance(harness.storage, InlineDatabase)
+    with harness.storage._engine.begin() as conn:
+        outbox.record(conn, calls)
+    due = {id_: row["due_at"] for id_, row in (await harness.rows()).items()}
+    assert due == {id_: 5.0 if longest == 5.0 else 30.0 for id_, longest in waits.items()}

@@ -2,7 +2,7 @@
 
     known        holds                           does not hold
     nothing      OPENING, once it has lasted     -
-    OPENING      OPENING again                   RESOLVING, once that has lasted
+    OPENING      OPENING, with its present cause RESOLVING, once that has lasted
     OPEN         OPENING for new issues, or      RESOLVING, once that has lasted
                  once another cause has lasted
     RESOLVING    OPENING, once it has lasted     RESOLVING again
@@ -84,9 +84,10 @@ def to_store(fresh: Notification, before: Notification | None, until: float = 0.
     """
     if before is None:
         return evolve(fresh, telling_until=until)
-    same = (before.standing, before.cause) == (fresh.standing, fresh.cause)
+    # A row of an older release has no cause.
+    same = before.standing is fresh.standing and before.cause in {None, fresh.cause}
     if same and until in {0.0, before.telling_until}:
-        return before
+        return evolve(before, cause=fresh.cause)
     return evolve(fresh, told_at=before.told_at, told_until=before.told_until, telling_until=until or before.told_until)
 
 

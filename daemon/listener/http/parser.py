@@ -145,8 +145,7 @@ class Parser:
 
     def _request(self, body: bytes) -> Request:
         target, _, query = self._url.decode("ascii").partition("?")
-        path = target if target.startswith("/") else _path(target)
-        return Request(self._method, path, query, self._headers, body, self._keep_alive)
+        return Request(self._method, _path(target), query, self._headers, body, self._keep_alive)
 
     def _allowed(self) -> int:
         """Return the size of the largest body of the present request."""

@@ -85,6 +85,8 @@ def test_another_cause_is_told_once_it_has_lasted_and_with_another_id() -> None:
     for standing in (Standing.OPENING, Standing.OPEN):
         assert to_store(fresh, evolve(known, standing=standing)).message_id == "msg_1"
     assert taken_by(fresh, 1.0).cause == other.cause
+    unknown = evolve(known, standing=Standing.OPENING, cause=None)
+    assert to_store(fresh, unknown) == evolve(unknown, cause=other.cause), "under its id, now with the cause"
 
 
 def test_a_digest_waits_for_its_pause_and_not_for_a_clock_that_was_ahead() -> None:

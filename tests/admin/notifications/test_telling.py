@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -136,6 +137,9 @@ async def test_another_cause_is_told_once_it_has_lasted(autojump_clock: MockCloc
         causes = [f"platform: {cause.reason}" for cause in (CAUSE, OTHER_CAUSE)]
         assert told == [("blocked.opened", cause) for cause in causes]
         assert len({taken.headers["webhook-id"] for taken in h.receivers.of("webhook")}) == len(told)
+        first, second = (taken.content["timestamp"] for taken in h.receivers.of("webhook"))
+        passed = datetime.fromisoformat(second) - datetime.fromisoformat(first)
+        assert timedelta(seconds=2 * SOON) < passed, "each says when its own cause began"
 
 
 @pytest.mark.usefixtures("both_engines")

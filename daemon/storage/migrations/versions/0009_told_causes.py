@@ -1,4 +1,7 @@
-"""The cause that a receiver of notifications was told."""
+"""The cause that a receiver of notifications was told.
+
+A node of an older release leaves it as it is: after a roll-out, a cause may be told once more.
+"""
 
 from alembic import op
 from sqlalchemy import Column, String, inspect

@@ -197,13 +197,14 @@ async def test_so_is_that_of_a_daemon_whose_sessions_have_another_name(postgres_
     async with open_database(Secret(f"{postgres_url.reveal()}&application_name=mine")) as database:
         await database.apart(leases.enter, NODE, 0.0)
 
-        async def beat_on() -> None:
+        async def beat_on(*, task_status: trio.TaskStatus[None]) -> None:
             while True:
                 await database.apart(leases.pulse, NODE.id, leases.clock, time.time)
-                await trio.lowlevel.checkpoint()
+                task_status.started()
+                task_status = trio.TASK_STATUS_IGNORED
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(beat_on)
+            await nursery.start(beat_on)  # one that has not beaten for long is none
             with pytest.raises(ConfigError, match="a daemon is using it; stop that one first"):
                 await trio.to_thread.run_sync(move, postgres_url, back)
             nursery.cancel_scope.cancel()

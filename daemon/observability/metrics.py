@@ -88,6 +88,7 @@ class Metrics:
     _counts: _Counts = field(init=False, factory=_Counts)
     _gauges: dict[str, Gauge] = field(init=False, factory=dict)
     _histograms: dict[str, Histogram] = field(init=False, factory=dict)
+    _series: dict[tuple[str, ...], Histogram] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         disable_created: Callable[[], None] = prometheus_client.disable_created_metrics
@@ -104,6 +105,12 @@ class Metrics:
     def _count(self, *series: str) -> None:
         numbers = self._counts.numbers
         numbers[series] = numbers.get(series, 0.0) + 1.0
+
+    def _observe(self, seconds: float, name: str, *labels: str) -> None:
+        series = self._series.get((name, *labels))
+        if series is None:  # the library looks for it under a lock, with each label as a text
+            series = self._series[name, *labels] = self._histograms[name].labels(*labels)
+        series.observe(seconds)
 
     def _set(self, number: float, name: str, *labels: str) -> None:
         gauge = self._gauges[name]
@@ -161,13 +168,13 @@ class Metrics:
 
     def pushed(self, site: Site, kind: Kind, lane: Lane, seconds: float) -> None:
         """Record a change settled `seconds` after it was first queued."""
-        self._histograms["push_seconds"].labels(str(site), kind, lane.name.lower()).observe(seconds)
+        self._observe(seconds, "push_seconds", str(site), kind, lane.name.lower())
 
     def api_request(self, site: Site, api: str, status: int | None, seconds: float) -> None:
         """Count a request answered with `status`; None for one without an answer."""
         status_class = f"{status // 100}xx" if status else "error"
         self._count("api_requests_total", str(site), api, status_class)
-        self._histograms["api_seconds"].labels(api).observe(seconds)
+        self._observe(seconds, "api_seconds", api)
 
     def throttle(self, site: Site, now: ThrottleSnapshot) -> None:
         """Show the present state of a throttle."""

@@ -106,7 +106,7 @@ def _look_up(
     c = adapter_state.c
     query = select(c.owner, c.name, c.text).where(_of_section(connection_id, section))
     texts: dict[str, dict[str, str]] = {}
-    for row in conn.execute(query.where(among(conn, c.owner, owners))):
+    for row in conn.execute(query.where(among(conn, c.owner, owners))).all():
         texts.setdefault(row.owner, {})[row.name] = row.text
     return texts
 

@@ -42,7 +42,7 @@ def look_up(
     c = ledger.c
     query = select(c.external_id, c.fingerprint, c.parts)
     rows = conn.execute(query.where(*of_kind(ledger, connection_id, kind), among(conn, c.external_id, ids)))
-    return {row.external_id: Row(*row) for row in rows}
+    return {row.external_id: Row(*row) for row in rows.all()}
 
 
 def confirmed_id(conn: Connection, connection_id: ConnectionId, kind: Kind, other_than: str) -> str | None:
@@ -69,7 +69,7 @@ def owners(conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Coll
     if not keys:
         return {}
     query = select(c.key, c.external_id).where(*of_kind(tables.owners, connection_id, kind))
-    return {row.key: row.external_id for row in conn.execute(query.where(among(conn, c.key, keys)))}
+    return {row.key: row.external_id for row in conn.execute(query.where(among(conn, c.key, keys))).all()}
 
 
 def lost(

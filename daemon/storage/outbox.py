@@ -149,7 +149,7 @@ def claim(
     asked = {"connection": connection_id, "kind": kind.value, "lane": int(lane), "now": now, "most": most}
     # Two ranges of the index: asked for both at once, SQLite reads everything between them too.
     for due in (_DUE, _DUE_BY_A_JUMP):
-        free = [Claim(*tuple(row)) for row in due(conn, [asked]) if row.external_id not in in_flight]
+        free = [Claim(*tuple(row)) for row in due(conn, [asked]).all() if row.external_id not in in_flight]
         if free:
             return free[:limit]
     return []
@@ -219,7 +219,7 @@ def settle(
         *mine, among(conn, c.external_id, [claim.external_id for claim in claims]), c.revision > 0
     )
     # A webhook on another machine must not raise a revision between this look and the DELETE: it would be lost.
-    rows = {row.external_id: row for row in conn.execute(query.order_by(c.external_id).with_for_update())}
+    rows = {row.external_id: row for row in conn.execute(query.order_by(c.external_id).with_for_update()).all()}
 
     def may(step: Step, claim: Claim) -> bool:
         row = rows.get(claim.external_id)

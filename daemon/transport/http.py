@@ -172,14 +172,16 @@ class Api:
         try:
             refuse_if_forbidden()
             response = await transport.handle_async_request(request)
+            headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw}
             try:
                 body = await _read(response, self._largest_body)
             finally:
                 await response.aclose()
         finally:
             self._idle.append(transport)
-        headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers.raw}
-        return Answer(response.status_code, headers, body)
+        if "content-encoding" in headers:  # httpx joins several, and guesses the encoding of all headers for that
+            body = _decompressed(body, response.headers["content-encoding"], self._largest_body)
+        return Answer(response.status_code, headers, without_mark(body))
 
 
 async def _refuse_at_writes(event: str, _info: object) -> None:
@@ -204,17 +206,17 @@ async def _read(response: httpx.Response, largest: int) -> bytes:
             raise
     if size > largest:
         raise _oversized(largest)
-    return _plain(b"".join(parts), response.headers.get("content-encoding"), largest)
+    return b"".join(parts)
 
 
 def _oversized(largest: int) -> Retry:
     return Retry(f"the answer is larger than {largest // 1024} KiB", reason="oversized", effect_unknown=True)
 
 
-def _plain(body: bytes, encoding: str | None, largest: int) -> bytes:
-    """Return a body without content codings, in UTF-8 without a byte order mark."""
+def _decompressed(body: bytes, encoding: str, largest: int) -> bytes:
+    """Return a body without content codings."""
     try:
-        return without_mark(content_encoding.decoded(body, encoding or "", largest))
+        return content_encoding.decoded(body, encoding, largest)
     except content_encoding.Oversized as error:
         raise _oversized(largest) from error
     except content_encoding.Truncated as error:

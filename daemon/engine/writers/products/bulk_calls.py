@@ -157,7 +157,7 @@ class BulkCalls:
 
     def _note_answer(self, part: Sequence[R], rows: RowList[R]) -> None:
         rows.answered += 1
-        for row in part:
+        for row in part if self._slow else ():
             self._slow.pop(rows.products[row.sku], None)
 
     def _note_silence(
@@ -188,9 +188,12 @@ class BulkCalls:
         return () if patient else parts
 
     def _confirm(self, part: Sequence[R], rows: RowList[R]) -> None:
+        if rows.effect is None or not self._may_follow:
+            rows.confirmed.update(row.sku for row in part)
+            return
         now = trio.current_time()
         for row in part:
-            earlier = self._late(row.sku, now) if rows.effect is not None else []
+            earlier = self._late(row.sku, now)
             others = [late.until for late in earlier if (late.effect, late.row) != (rows.effect, row)]
             if others:
                 rows.bulk.overtaken[row.sku] = max(others) - now

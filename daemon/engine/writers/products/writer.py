@@ -86,15 +86,17 @@ class ProductWriter(Writer[ProductJob, Plan]):
     async def find_jobs(self, batch: Batch) -> list[ProductJob]:
         """Return the products that differ. A refresh run writes the others too, with all their parts unsure."""
         fingerprints = Fingerprints(self._context.fingerprint, await self._terms.get())
-        jobs = [
-            evolve(
-                job,
-                before=job.before.forgotten() if job.before and job.external_id in batch.refreshing else job.before,
-                kept=frozenset(batch.kept.get(job.external_id, ())),
-                leftover=job.external_id in batch.leftovers,
-            )
-            for job in self.changed(batch, fingerprints.fingerprint, fingerprints=fingerprints)
-        ]
+        jobs = self.changed(batch, fingerprints.fingerprint, fingerprints=fingerprints)
+        if batch.refreshing or batch.kept or batch.leftovers:
+            jobs = [
+                evolve(
+                    job,
+                    before=job.before.forgotten() if job.before and job.external_id in batch.refreshing else job.before,
+                    kept=frozenset(batch.kept.get(job.external_id, ())),
+                    leftover=job.external_id in batch.leftovers,
+                )
+                for job in jobs
+            ]
         self._context.sparklayer.products.expect(job.external_id for job in jobs if job.confirmed)
         return jobs
 

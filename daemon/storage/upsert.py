@@ -32,8 +32,8 @@ __all__ = ["Insert", "Upsert", "insert"]
 OnConflictClause.constraint_target = None  # type: ignore[attr-defined]
 
 
-ROWS = (64, 16, 4, 1)
-"""Numbers of rows in one statement on SQLite, the largest first: the driver keeps few statements prepared."""
+ROWS = 256
+"""Most rows of one statement on SQLite: a whole batch, far below the 32,766 parameters that it takes."""
 
 Arranged = Callable[[Sequence[Row]], Any]
 """Returns the parameters of a statement, in the form in which the driver takes them, from those of its rows."""
@@ -47,7 +47,7 @@ class Upsert:
 
     PostgreSQL takes one statement for all rows, with an array for each column: with a statement for each row, a group
     of 256 takes 2.5 times as long there. Its answer is not read, so that it can go together with the next statement, or
-    with COMMIT. SQLite takes a statement for up to 64 rows. At each, the driver lets other threads run: with one for
+    with COMMIT. SQLite takes a statement for up to `ROWS`. At each, the driver lets other threads run: with one for
     each row, a page of 250 took 20 ms of CPU beside a busy event loop, instead of 3.
     """
 
@@ -101,11 +101,7 @@ class Upsert:
             key = itemgetter(*self._keys)
             yield list({key(row): row for row in rows}.values())
             return
-        first = 0
-        while first < len(rows):
-            size = next(size for size in ROWS if size <= len(rows) - first)
-            yield rows[first : first + size]
-            first += size
+        yield from (rows[first : first + ROWS] for first in range(0, len(rows), ROWS))
 
     def _with_arrays(self, dialect: Dialect) -> tuple[Callable[[int], str], Arranged, Sequence[str]]:
         sql, fixed, needed, _ = compile_for(self._from_arrays, dialect)

@@ -26,6 +26,6 @@ def few_parameters(harness: StorageHarness) -> int:
     assert isinstance(harness.storage, InlineDatabase)
     raw = harness.storage._engine.raw_connection()
     if isinstance(raw.driver_connection, sqlite3.Connection):  # PostgreSQL's limit is higher, and part of its protocol
-        raw.driver_connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2400)
+        raw.driver_connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2600)
     raw.close()
-    return 2400
+    return 2600

@@ -202,6 +202,7 @@ async def test_so_is_that_of_a_daemon_whose_sessions_have_another_name(postgres_
                 await database.apart(leases.pulse, NODE.id, leases.clock, time.time)
                 task_status.started()
                 task_status = trio.TASK_STATUS_IGNORED
+                await trio.lowlevel.checkpoint()
 
         async with trio.open_nursery() as nursery:
             await nursery.start(beat_on)  # one that has not beaten for long is none

@@ -42,8 +42,8 @@ READ_SECONDS = 0.0003
 
 
 @functools.cache
-def _file() -> tuple[sqlite3.Connection, Connection, bytes]:
-    """Return the one file of this process, SQLAlchemy's connection to it, and its image with every table empty.
+def _file() -> tuple[sqlite3.Connection, Connection, sqlite3.Connection]:
+    """Return the one file of this process, SQLAlchemy's connection to it, and a copy with every table empty.
 
     Migrating it, and compiling each statement for a new engine, would take as long as a run.
     """
@@ -52,7 +52,9 @@ def _file() -> tuple[sqlite3.Connection, Connection, bytes]:
     prepare(engine, "BEGIN IMMEDIATE")
     with engine.begin() as conn:
         upgrade(conn)
-    return file, engine.connect(), file.serialize()
+    empty = sqlite3.connect(":memory:")
+    file.backup(empty)
+    return file, engine.connect(), empty
 
 
 class Disk:
@@ -60,7 +62,8 @@ class Disk:
 
     def __init__(self) -> None:
         self._file, self._conn, empty = _file()
-        self._file.deserialize(empty)
+        # Not `deserialize`: SQLite would crash in prepared statements that use json_each.
+        empty.backup(self._file)
         self.full = False
 
     def transact(self, fn: Callable[..., R], *args: Any) -> R:

@@ -28,10 +28,12 @@ engines: $(READY)
 
 # Longer stories of the real process, the benchmarks in small, and the machines that try to break the daemon, each in its
 # short form, the longest first; for the long forms see below.
-# Then the page in a browser, in one process: there is one browser and one site for all of its tests.
+# Then the engine on PostgreSQL, and the page in a browser, in one process: there is one browser and one site for all of
+# its tests.
 .PHONY: prove
 prove: $(READY) $(PROMETHEUS)
 	PROMETHEUS=$(PROMETHEUS) $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,process simulation cluster crash power benchmarks interleavings throttle histories))
+	$(if $(ARGS),,$(MAKE) --no-print-directory engines)
 	$(if $(ARGS),,$(BIN)/pytest tests/prove/browser)
 
 # Takes the pictures of the operators' page in docs/images again.

@@ -35,6 +35,7 @@ KEPT_ANSWER = ("run", "changed", "allowed", "state", "until")
 
 MOST_ROWS = 500
 MOST_DIGITS = 9
+"""Digits of an action's id: far more actions than one database sees, and well within an engine's integers."""
 
 
 @frozen(kw_only=True)
@@ -140,7 +141,6 @@ def _check(operator: Operator) -> None:
 
 
 def _id(text: str) -> int:
-    # Well within an engine's integers.
     if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
         raise Invalid("before: must be the id of an action, as the audit log shows it")
     return int(text)

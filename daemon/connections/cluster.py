@@ -251,7 +251,7 @@ class Cluster:
             owned.worked_on = stored
         except StorageTrouble as error:
             log_storage_trouble(error)
-        except Exception:  # the connection's edge, as for its tasks
+        except Exception:  # the connection's edge: logged, and kept from all nodes for a while
             log.exception("the work on a connection cannot begin", site=str(stored.site))
             self._crashed(owned)
         finally:

@@ -89,6 +89,7 @@ class Metrics:
     _gauges: dict[str, Gauge] = field(init=False, factory=dict)
     _histograms: dict[str, Histogram] = field(init=False, factory=dict)
     _series: dict[tuple[str, ...], Histogram] = field(init=False, factory=dict)
+    """The histograms by name and labels. The library looks one up under a lock, with each label made a text."""
 
     def __attrs_post_init__(self) -> None:
         disable_created: Callable[[], None] = prometheus_client.disable_created_metrics
@@ -108,7 +109,7 @@ class Metrics:
 
     def _observe(self, seconds: float, name: str, *labels: str) -> None:
         series = self._series.get((name, *labels))
-        if series is None:  # the library looks for it under a lock, with each label as a text
+        if series is None:
             series = self._series[name, *labels] = self._histograms[name].labels(*labels)
         series.observe(seconds)
 

@@ -65,6 +65,7 @@ class Prepared:
 
 
 Values = Iterable[str | int]
+"""Values of a column that `among` can compare on both engines."""
 
 
 class PreparedAmong:

@@ -119,7 +119,7 @@ class Parser:
             self._refuse(_too_large(self._limits))
         elif fault := _judge(version, self._url, self._headers):
             self._refuse(fault)
-        elif (size := int(headers.get(b"content-length", 0))) > self._limits.body and size > self._allowed():
+        elif self._is_too_long(int(headers.get(b"content-length", 0))):
             self._refuse(self._too_long())
         else:
             self.wants_continue = b"expect" in headers and version == "1.1"
@@ -127,7 +127,7 @@ class Parser:
     def on_body(self, piece: bytes) -> None:
         """Take the next piece of the body."""
         self._withheld = 0
-        if (size := len(self._body) + len(piece)) > self._limits.body and size > self._allowed():
+        if self._is_too_long(len(self._body) + len(piece)):
             self._refuse(self._too_long())
         else:
             self._body += piece
@@ -146,6 +146,9 @@ class Parser:
     def _request(self, body: bytes) -> Request:
         target, _, query = self._url.decode("ascii").partition("?")
         return Request(self._method, _path(target), query, self._headers, body, self._keep_alive)
+
+    def _is_too_long(self, size: int) -> bool:
+        return size > self._limits.body and size > self._allowed()
 
     def _allowed(self) -> int:
         """Return the size of the largest body of the present request."""

@@ -6,6 +6,7 @@ the epoch. A column named `encrypted` is encrypted by `Vault`: it holds credenti
 data. Nothing else here is about persons: the outbox holds ids, the ledger ids and keyed fingerprints.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -384,6 +385,7 @@ settlements = Table(
 Conditions = tuple[ColumnElement[bool], ...]
 
 
+@lru_cache(2048)  # it took a third of the time in which statements were built
 def of_kind(table: Table, connection_id: ConnectionId, kind: Kind) -> Conditions:
     """Return the conditions for a connection's rows of one kind."""
     return table.c.connection_id == connection_id, table.c.kind == kind.value

@@ -23,6 +23,9 @@ runpy.run_module("daemon", run_name="__main__", alter_sys=True)
 NEVER = {
     "rich",
     "pygments",
+    "greenlet",
+    "bz2",
+    "lzma",
     "alembic",
     "mako",
     "httpx._main",

@@ -244,7 +244,9 @@ async def test_metafields_are_joined_and_a_store_without_any_pays_two_calls(harn
     assert str(value.stock["J-S"].restock_date) == "2026-12-31"
 
 
-async def test_a_webhook_of_a_metafield_leads_to_its_product(harness: AdapterHarness) -> None:
+async def test_a_webhook_of_a_metafield_leads_to_its_product(
+    harness: AdapterHarness, autojump_clock: MockClock
+) -> None:
     small = harness.store.by_sku("J-S").id
     own = harness.store.metafields.set("product", harness.jumper, "rrp", "49.99", silent=True)
     harness.store.metafields.set("variant", small, "pack_size", "6", silent=True)
@@ -265,7 +267,9 @@ async def test_what_metafields_belonged_to_may_be_gone(harness: AdapterHarness) 
     assert await harness.shop.read_one(Kind.PRODUCTS, told[0], Lane.LIVE) is None
 
 
-async def test_a_deleted_metafield_is_gone_after_the_next_run(harness: AdapterHarness) -> None:
+async def test_a_deleted_metafield_is_gone_after_the_next_run(
+    harness: AdapterHarness, autojump_clock: MockClock
+) -> None:
     field = harness.store.metafields.set("product", harness.mug, "rrp", "9", silent=True)
     await harness.walk(Kind.PRODUCTS)
     harness.store.metafields.delete(field, silent=True)

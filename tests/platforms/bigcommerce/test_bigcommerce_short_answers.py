@@ -233,7 +233,9 @@ async def test_a_list_with_fewer_rows_than_it_counts_is_tried_again_until_it_is_
     assert (await harness.read(Kind.ORDERS, order))[str(order)].value is None
 
 
-async def test_a_count_that_is_wrong_whatever_is_asked_for_is_believed_at_last(harness: AdapterHarness) -> None:
+async def test_a_count_that_is_wrong_whatever_is_asked_for_is_believed_at_last(
+    harness: AdapterHarness, autojump_clock: MockClock
+) -> None:
     """Customers are retried together with different others each time."""
     made = [_customer(harness)]
     pages = PAGES | {"total": 99, "total_pages": 1}

@@ -293,7 +293,7 @@ async def test_one_description_without_a_known_role_takes_no_customer_away(
     assert shop.adapter.map(Kind.CUSTOMERS, entity, facts).value is None, "the second description says the same"
 
 
-async def test_without_a_b2b_role_the_store_has_an_issue() -> None:
+async def test_without_a_b2b_role_the_store_has_an_issue(autojump_clock: MockClock) -> None:
     shop = FakeShop()
     shop.known_roles = ["all", "customer"]
     assert await walk(shop, Kind.CUSTOMERS) == []

@@ -63,7 +63,9 @@ async def _prepared(bench: Bench, wanted: Wanted, currency: str = "GBP", *, tax_
         ((MAIN, OURS), Wanted(until_now="gone"), "sl_2"),
     ],
 )
-async def test_the_stock_location(present: tuple[tuple[str, str], ...], wanted: Wanted, chosen: str) -> None:
+async def test_the_stock_location(
+    autojump_clock: trio.testing.MockClock, present: tuple[tuple[str, str], ...], wanted: Wanted, chosen: str
+) -> None:
     async with open_bench(SparkLayerOptions(locations=present)) as bench:
         assert await _prepared(bench, wanted) == chosen
         made = {place.external_id for place in bench.site.state.stock.locations} - {key for key, _ in present}
@@ -135,7 +137,7 @@ async def test_the_price_list_is_made_once_and_follows_the_currency() -> None:
         assert bench.site.state.price_lists.lists["fake-price"].currency_code == "EUR"
 
 
-async def test_a_list_that_shows_tax_is_made_first_and_told_then() -> None:
+async def test_a_list_that_shows_tax_is_made_first_and_told_then(autojump_clock: trio.testing.MockClock) -> None:
     """Only a PATCH is documented for the display of tax; after a crash in between, the next attempt sends it."""
     async with open_bench() as bench:
         refusal = bench.site.faults.add("PATCH */price-lists/*", answer(503))

@@ -40,15 +40,16 @@ class Receivers:
     def control(self, _request: Request) -> Response:
         raise NotImplementedError
 
-    async def told(self, kind: str) -> dict[str, Any]:
-        """Wait for a webhook of a type, verify it with the library of the specification, and return its data."""
+    async def told(self, kind: str, **wanted: str) -> dict[str, Any]:
+        """Wait for a webhook of a type with some data; verify it with the specification's library; return its data."""
         with trio.fail_after(TIMEOUT):
             while True:
                 for request in self.taken:
                     if request.path == "/hook" and json.loads(request.body)["type"] == kind:
                         Webhook(SIGNING).verify(request.body, dict(request.headers))
                         data: dict[str, Any] = json.loads(request.body)["data"]
-                        return {**data, "id": request.headers["webhook-id"]}
+                        if wanted.items() <= data.items():
+                            return {**data, "id": request.headers["webhook-id"]}
                 await self._lot.park()
 
     async def told_slack(self, text: str) -> None:
@@ -95,6 +96,12 @@ async def test_receivers_are_told_of_trouble_and_of_its_end_also_over_a_stop(har
         blocked = await receivers.told("blocked.opened")
         assert blocked["cause"] == "platform: credentials"
         await receivers.told_slack(blocked["text"])
+
+        h.site.tokens.key_revoked = True
+        h.shop.access_token = "sandbox-access-token"
+        await receivers.told("blocked.opened", cause="sparklayer: credentials")
+        h.site.tokens.key_revoked = False
+        await receivers.told_slack((await receivers.told("blocked.resolved"))["text"])
         output = h.process.output
         assert SIGNING not in output
         assert "/slack" not in output

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select
 
 from daemon.model import ConnectionId
 from daemon.storage.database import Storage
 from daemon.storage.outbox import active
-from daemon.storage.prepared import among
+from daemon.storage.prepared import PreparedAmong, among
 from daemon.storage.tables import adapter_state
 from daemon.storage.upsert import insert
 
@@ -103,10 +103,8 @@ def _change(conn: Connection, call: Change) -> None:
 def _look_up(
     conn: Connection, connection_id: ConnectionId, section: str, owners: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    c = adapter_state.c
-    query = select(c.owner, c.name, c.text).where(_of_section(connection_id, section))
     texts: dict[str, dict[str, str]] = {}
-    for row in conn.execute(query.where(among(conn, c.owner, owners))).all():
+    for row in _TEXTS(conn, owners, connection=connection_id, of_section=section).all():
         texts.setdefault(row.owner, {})[row.name] = row.text
     return texts
 
@@ -129,3 +127,12 @@ def _newest_scan_id(conn: Connection, connection_id: ConnectionId, section: str)
 
 def _of_section(connection_id: ConnectionId, section: str) -> ColumnElement[bool]:
     return and_(adapter_state.c.connection_id == connection_id, adapter_state.c.section == section)
+
+
+_C = adapter_state.c
+_TEXTS = PreparedAmong(
+    select(_C.owner, _C.name, _C.text).where(
+        _C.connection_id == bindparam("connection"), _C.section == bindparam("of_section")
+    ),
+    _C.owner,
+)

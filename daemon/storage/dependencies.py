@@ -11,21 +11,24 @@ A settlement replaces what its entities wait for. A child that SparkLayer has un
 another which is not confirmed, has two rows: `follows` and `parent`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from functools import cache
+from typing import Any
 
 from attrs import asdict, frozen
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, select
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, delete, or_, select
 
 from daemon.model import ConnectionId, ExternalId, Key, Kind
 from daemon.model.outcome import Outcome, Result
 from daemon.storage import ledger
 from daemon.storage.families import circle_breakers
-from daemon.storage.prepared import among
+from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
 from daemon.storage.states import Reason
-from daemon.storage.tables import Conditions, dependencies, of_kind, owners
+from daemon.storage.tables import dependencies, of_kind, owners
 from daemon.storage.upsert import insert
 
 C = dependencies.c
+Condition = ColumnElement[bool]
 
 
 @frozen
@@ -87,10 +90,9 @@ class Dependencies:
         trying = {
             Dependency(Reason.PARENT, parent, entity) for entity, parents in retried.items() for parent in parents
         }
-        before = self._find(C.external_id, outcomes, C.reason != Reason.FOLLOWS)
-        self._delete(C.external_id, {wait.external_id for wait in before}, C.reason != Reason.FOLLOWS)
-        edges = C.reason.in_((Reason.PARENT, Reason.CIRCLE))
-        self._delete(C.external_id, {wait.external_id for wait in trying}, edges)
+        before = self._find(C.external_id, outcomes, PRESENT)
+        self._delete(C.external_id, {wait.external_id for wait in before}, PRESENT)
+        self._delete(C.external_id, {wait.external_id for wait in trying}, EDGES)
         self._add(wanted | children | trying)
         released = self._release(outcomes)
         owned = ledger.owners(self.conn, self.connection_id, self.kind, {wait.key for wait in wanted})
@@ -99,10 +101,10 @@ class Dependencies:
         concerned = {owned[wait.key] for wait in new if wait.key in owned}.difference(outcomes)
         concerned |= self._circling({wait.external_id for wait in new})
         # A key may have been released between the read of the entity and this transaction.
-        freed = self._find(C.key, released | {wait.key for wait in wanted if wait.key not in owned}, IS_WAIT_FOR_KEY)
-        self._delete(C.key, {wait.key for wait in freed}, IS_WAIT_FOR_KEY)
+        freed = self._find(C.key, released | {wait.key for wait in wanted if wait.key not in owned}, WAITS_FOR_KEY)
+        self._delete(C.key, {wait.key for wait in freed}, WAITS_FOR_KEY)
         # The edges to confirmed parents stay until their customers are settled, since circles are found by them.
-        arrived = self._find(C.key, self._confirmed(outcomes, awaited), C.reason == Reason.PARENT)
+        arrived = self._find(C.key, self._confirmed(outcomes, awaited), WAITS_FOR_PARENT)
         return concerned | {wait.external_id for wait in freed | arrived}
 
     def _release(self, outcomes: Mapping[ExternalId, Outcome]) -> set[Key]:
@@ -122,7 +124,7 @@ class Dependencies:
         ahead = set(ids)
         while ahead:
             waits.update((external_id, set()) for external_id in ahead)
-            level = self._find(C.external_id, ahead, IS_WAIT_FOR_KEY)
+            level = self._find(C.external_id, ahead, WAITS_FOR_KEY)
             owned = ledger.owners(self.conn, self.connection_id, self.kind, {wait.key for wait in level})
             for wait in level:
                 waits[wait.external_id].update({owned[wait.key]} if wait.key in owned else ())
@@ -153,34 +155,25 @@ class Dependencies:
         rows = ledger.look_up(self.conn, self.connection_id, self.kind, [*parents.values()]) if parents else {}
         follows = [Dependency(Reason.FOLLOWS, parent, entity) for entity, parent in parents.items()]
         left = {edge for edge in follows if edge.key not in rows}  # the parent went while the child was written
-        left |= {
-            edge
-            for edge in self._find(C.key, going.union(missing), C.reason == Reason.FOLLOWS)
-            if edge.external_id not in going
-        }
+        left |= {edge for edge in self._find(C.key, going.union(missing), TOLD) if edge.external_id not in going}
         following = {edge for edge in follows if edge not in left}
         told = {entity for entity, outcome in outcomes.items() if outcome.parent} | going
         told |= {edge.external_id for edge in left | following}
-        self._delete(C.external_id, told, C.reason == Reason.FOLLOWS)
+        self._delete(C.external_id, told, TOLD)
         orphans = {edge.external_id for edge in left}
         ledger.doubt(self.conn, self.connection_id, self.kind, orphans)
         self._add(following | {Dependency(Reason.PARENT, edge.key, edge.external_id) for edge in left})
         return orphans
 
-    def _find(
-        self, column: ColumnElement[str], values: Iterable[str], condition: ColumnElement[bool]
-    ) -> set[Dependency]:
+    def _find(self, column: Column[Any], values: Iterable[str], condition: Condition) -> set[Dependency]:
         if not (listed := list(values)):
             return set()
-        rows = self.conn.execute(select(C.reason, C.key, C.external_id).where(*self._mine(column, listed), condition))
-        return {Dependency(row.reason, row.key, ExternalId(row.external_id)) for row in rows}
+        rows = _found(column, condition)(self.conn, listed, **given(self.connection_id, self.kind))
+        return {Dependency(Reason(row.reason), row.key, ExternalId(row.external_id)) for row in rows}
 
-    def _delete(self, column: ColumnElement[str], values: Iterable[str], condition: ColumnElement[bool]) -> None:
+    def _delete(self, column: Column[Any], values: Iterable[str], condition: Condition) -> None:
         if listed := list(values):
-            self.conn.execute(delete(dependencies).where(*self._mine(column, listed), condition))
-
-    def _mine(self, column: ColumnElement[str], values: Sequence[str]) -> Conditions:
-        return (*of_kind(dependencies, self.connection_id, self.kind), among(self.conn, column, values))
+            _deleted(column, condition)(self.conn, listed, **given(self.connection_id, self.kind))
 
     def _add(self, added: Collection[Dependency]) -> None:
         mine = {"connection_id": self.connection_id, "kind": self.kind.value}
@@ -190,4 +183,20 @@ class Dependencies:
             self.conn.execute(insert(dependencies).on_conflict_do_nothing(), in_order)
 
 
-IS_WAIT_FOR_KEY = C.reason == Reason.KEY
+@cache
+def _found(column: Column[Any], condition: Condition) -> PreparedAmong:
+    found = select(C.reason, C.key, C.external_id).where(*of_given_kind(dependencies), condition)
+    return PreparedAmong(found, column)
+
+
+@cache
+def _deleted(column: Column[Any], condition: Condition) -> PreparedAmong:
+    return PreparedAmong(delete(dependencies).where(*of_given_kind(dependencies), condition), column)
+
+
+# Built once, since the statements are.
+WAITS_FOR_KEY = C.reason == Reason.KEY.value
+WAITS_FOR_PARENT = C.reason == Reason.PARENT.value
+EDGES = or_(WAITS_FOR_PARENT, C.reason == Reason.CIRCLE.value)
+PRESENT = C.reason != Reason.FOLLOWS.value
+TOLD = C.reason == Reason.FOLLOWS.value

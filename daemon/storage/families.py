@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.model.outcome import Row
 from daemon.storage import ledger
-from daemon.storage.prepared import among
+from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
 from daemon.storage.states import Reason, RowState, RunState
 from daemon.storage.tables import dependencies, full_syncs, of_kind, outbox
 
@@ -77,13 +77,9 @@ def _edges(
     conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
 ) -> dict[ExternalId, Edge]:
     """Return the edges of those of `ids` that name a parent."""
-    c = dependencies.c
-    query = select(c.reason, c.key, c.external_id).where(
-        *of_kind(dependencies, connection_id, kind), c.reason != Reason.KEY
-    )
     parents: dict[ExternalId, dict[Reason, ExternalId]] = {}
-    for reason, parent, customer in conn.execute(query.where(among(conn, c.external_id, ids))):
-        parents.setdefault(customer, {})[reason] = parent
+    for row in _EDGES(conn, ids, **given(connection_id, kind)):
+        parents.setdefault(row.external_id, {})[Reason(row.reason)] = row.key
     # A parent that the customer waits for or circles with is the one it names now; the one it follows may be older.
     newest = (Reason.CIRCLE, Reason.PARENT, Reason.FOLLOWS)
     return {
@@ -108,3 +104,10 @@ def _edges_above(
         above |= level
         ahead = {edge.named for edge in level.values()} - asked
     return above
+
+
+_C = dependencies.c
+_EDGES = PreparedAmong(
+    select(_C.reason, _C.key, _C.external_id).where(*of_given_kind(dependencies), _C.reason != Reason.KEY.value),
+    _C.external_id,
+)

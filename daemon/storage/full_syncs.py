@@ -17,7 +17,7 @@ The life of a run; CHECKs refuse other states:
 At most one run of a kind is enumerating or draining.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -28,7 +28,7 @@ from daemon.storage import gaps, leftovers, removals
 from daemon.storage.absent import absent
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active, lock, tag
-from daemon.storage.prepared import UNREAD, PreparedAmong
+from daemon.storage.prepared import UNREAD, PreparedAmong, given, of_given_kind
 from daemon.storage.states import RunMode, RunState, Transition
 from daemon.storage.tables import full_syncs, ledger, of_kind, outbox, sync_log
 from daemon.storage.upsert import insert
@@ -220,45 +220,36 @@ def note_told(conn: Connection, run_id: RunId) -> None:
 
 def current(conn: Connection, connection_id: ConnectionId, kind: Kind, *, lock: bool = False) -> Run | None:
     """Return the run that is enumerating or draining; with `lock`, nothing changes it before the transaction ends."""
-    return _newest(conn, connection_id, kind, full_syncs.c.state.in_(CURRENT), lock=lock)
+    return _one(conn, _CURRENT.with_for_update() if lock else _CURRENT, given(connection_id, kind))
 
 
 def ending(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
     """Return the run whose end SparkLayer has not taken yet."""
-    return _newest(conn, connection_id, kind, full_syncs.c.state == RunState.ENDING)
+    return _one(conn, _ENDING, given(connection_id, kind))
 
 
 def latest(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
     """Return the newest run that was not a daily one."""
-    return _newest(conn, connection_id, kind, full_syncs.c.mode != RunMode.DAILY)
+    return _one(conn, _ASKED_FOR, given(connection_id, kind))
 
 
 def newest(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | None:
     """Return the newest run of any mode."""
-    return _newest(conn, connection_id, kind, true())
+    return _one(conn, _NEWEST, given(connection_id, kind))
 
 
 def ever_read(conn: Connection, connection_id: ConnectionId, kind: Kind) -> bool:
     """Return whether a run has ever read a page with entities, or every page."""
-    c = full_syncs.c
-    return _newest(conn, connection_id, kind, or_(c.seen > 0, c.enumerated_at.is_not(None))) is not None
-
-
-def _newest(
-    conn: Connection, connection_id: ConnectionId, kind: Kind, condition: ColumnElement[bool], *, lock: bool = False
-) -> Run | None:
-    mine = (*of_kind(full_syncs, connection_id, kind), condition)
-    query = select(full_syncs).where(*mine).order_by(full_syncs.c.id.desc()).limit(1)
-    return _one(conn, query.with_for_update() if lock else query)
+    return _one(conn, _THAT_READ, given(connection_id, kind)) is not None
 
 
 def _locked(conn: Connection, run_id: RunId) -> Run | None:
     """Return a run that another machine can neither replace nor cancel before the transaction ends."""
-    return _one(conn, select(full_syncs).where(full_syncs.c.id == run_id).with_for_update())
+    return _one(conn, _LOCKED, {"run": run_id})
 
 
-def _one(conn: Connection, query: Select[Any]) -> Run | None:
-    row = conn.execute(query).mappings().one_or_none()
+def _one(conn: Connection, query: Select[Any], parameters: Mapping[str, Any]) -> Run | None:
+    row = conn.execute(query, parameters).mappings().one_or_none()
     return None if row is None else Run(**{**row, "kind": Kind(row["kind"])})
 
 
@@ -273,7 +264,7 @@ def take_page(conn: Connection, call: PageRead) -> set[ExternalId] | None:
         return None
     fresh = tag(conn, run.connection_id, run.kind, call.ids, run.id, call.now)
     # An entity that no page has marked by the end may have been deleted.
-    _SEE(conn, call.ids, UNREAD, connection=run.connection_id, of_kind=run.kind.value, run=run.id)
+    _SEE(conn, call.ids, UNREAD, run=run.id, **given(run.connection_id, run.kind))
     # A page may name an entity twice.
     c, counted = full_syncs.c, full_syncs.c.seen + len(set(call.ids))
     RunLife.PAGE.apply(conn, full_syncs, (c.id == run.id,), {"cursor": call.cursor, "seen": counted})
@@ -385,14 +376,16 @@ def cancel(conn: Connection, call: tuple[ConnectionId, Kind, float]) -> RunId | 
 
 def refreshing(conn: Connection, runs: Collection[RunId]) -> set[RunId]:
     """Return those of `runs` that ignore the ledger."""
-    c = full_syncs.c
-    query = select(c.id).where(c.id.in_(runs), c.mode == RunMode.REFRESH)
-    return {RunId(run) for run in conn.execute(query).scalars()}
+    refresh = select(full_syncs.c.id).where(full_syncs.c.id.in_(runs), full_syncs.c.mode == RunMode.REFRESH)
+    return {RunId(run) for run in conn.execute(refresh).scalars()}
 
 
+_NEWEST = select(full_syncs).where(*of_given_kind(full_syncs)).order_by(full_syncs.c.id.desc()).limit(1)
+_CURRENT = _NEWEST.where(full_syncs.c.state.in_(CURRENT))
+_ENDING = _NEWEST.where(full_syncs.c.state == RunState.ENDING)
+_ASKED_FOR = _NEWEST.where(full_syncs.c.mode != RunMode.DAILY)
+_THAT_READ = _NEWEST.where(or_(full_syncs.c.seen > 0, full_syncs.c.enumerated_at.is_not(None)))
+_LOCKED = select(full_syncs).where(full_syncs.c.id == bindparam("run")).with_for_update()
 _SEE = PreparedAmong(
-    update(ledger)
-    .where(ledger.c.connection_id == bindparam("connection"), ledger.c.kind == bindparam("of_kind"))
-    .values(seen_run=bindparam("run")),
-    ledger.c.external_id,
+    update(ledger).where(*of_given_kind(ledger)).values(seen_run=bindparam("run")), ledger.c.external_id
 )

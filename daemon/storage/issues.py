@@ -13,9 +13,9 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind
 from daemon.model.outcome import IssueRow
 from daemon.storage.ledger import latest_run
-from daemon.storage.prepared import among
+from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
 from daemon.storage.tables import issues, of_kind, synced
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import Upsert, insert
 
 
 def replace(
@@ -28,12 +28,8 @@ def replace(
     """Open, change or resolve the issues of (id, issue, report), and note what has to be reported."""
     if not entities:
         return
-    c = issues.c
-    of_ids = (
-        *of_kind(issues, connection_id, kind),
-        among(conn, c.external_id, [external_id for external_id, _, _ in entities]),
-    )
-    rows = conn.execute(select(c.external_id, c.fingerprint, c.maybe_told).where(*of_ids))
+    of_this = given(connection_id, kind)
+    rows = _PRESENT(conn, (external_id for external_id, _, _ in entities), **of_this)
     present = {row.external_id: row for row in rows}
     opened = [
         (external_id, issue)
@@ -51,22 +47,13 @@ def replace(
     _open(conn, connection_id, kind, now, opened)
     # Also of issues that are the same as before: a full sync must not take the entity for absent.
     if still_open:
-        run = latest_run(conn, connection_id, kind)
-        conn.execute(update(issues).where(*of_ids, among(conn, c.external_id, still_open)).values(settled_run=run))
-    if present.keys() - set(still_open):
-        conn.execute(delete(issues).where(*of_ids, ~among(conn, c.external_id, still_open)))
+        _WORKED_ON(conn, still_open, run=latest_run(conn, connection_id, kind), **of_this)
+    if resolved := present.keys() - set(still_open):
+        _RESOLVE(conn, resolved, **of_this)
     # The other kinds have no sync-log, so their ids would never leave the table.
     if synced_ids and kind in LOGGED_KINDS:
-        # The revision tells a report that was sent from one that became due while it was on its way.
-        conn.execute(
-            insert(synced).on_conflict_do_update(
-                index_elements=["connection_id", "kind", "external_id"], set_={"revision": synced.c.revision + 1}
-            ),
-            [
-                {"connection_id": connection_id, "kind": kind.value, "external_id": external_id, "revision": 1}
-                for external_id in synced_ids
-            ],
-        )
+        fixed = {"connection_id": connection_id, "kind": kind.value}
+        _REPORT(conn, [{**fixed, "external_id": external_id} for external_id in synced_ids])
 
 
 def listed(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[tuple[ExternalId, float, bytes]]:
@@ -140,3 +127,13 @@ def told(conn: Connection, connection_id: ConnectionId, kind: Kind, sent: Sequen
             update(issues).where(*of_kind(issues, connection_id, kind), *as_sent).values(untold=False),
             [{"b_id": external_id, "b_fingerprint": fingerprint} for external_id, fingerprint in sent],
         )
+
+
+_C = issues.c
+_MINE = of_given_kind(issues)
+_PRESENT = PreparedAmong(select(_C.external_id, _C.fingerprint, _C.maybe_told).where(*_MINE), _C.external_id)
+_WORKED_ON = PreparedAmong(update(issues).where(*_MINE).values(settled_run=bindparam("run")), _C.external_id)
+_RESOLVE = PreparedAmong(delete(issues).where(*_MINE), _C.external_id)
+_KEYS = ["connection_id", "kind", "external_id"]
+# The revision tells a report that was sent from one that became due while it was on its way.
+_REPORT = Upsert(synced, _KEYS, _KEYS, {"revision": synced.c.revision + 1}, revision=1)

@@ -15,7 +15,7 @@ from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
 from daemon.model.outcome import Row
 from daemon.storage import tables
 from daemon.storage.outbox import active
-from daemon.storage.prepared import among
+from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
 from daemon.storage.states import Reason
 from daemon.storage.tables import full_syncs, ledger, of_kind
 from daemon.storage.upsert import Upsert, insert
@@ -39,10 +39,7 @@ def look_up(
     conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
 ) -> dict[ExternalId, Row]:
     """Return the rows of `ids` that exist."""
-    c = ledger.c
-    query = select(c.external_id, c.fingerprint, c.parts)
-    rows = conn.execute(query.where(*of_kind(ledger, connection_id, kind), among(conn, c.external_id, ids)))
-    return {row.external_id: Row(*row) for row in rows.all()}
+    return {row.external_id: Row(*tuple(row)) for row in _ROWS(conn, ids, **given(connection_id, kind)).all()}
 
 
 def confirmed_id(conn: Connection, connection_id: ConnectionId, kind: Kind, other_than: str) -> str | None:
@@ -65,11 +62,9 @@ def confirmed_key(conn: Connection, connection_id: ConnectionId, kind: Kind, oth
 
 def owners(conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Collection[K]) -> dict[K, ExternalId]:
     """Return the present owner of each of `keys` that has one."""
-    c = tables.owners.c
     if not keys:
         return {}
-    query = select(c.key, c.external_id).where(*of_kind(tables.owners, connection_id, kind))
-    return {row.key: row.external_id for row in conn.execute(query.where(among(conn, c.key, keys))).all()}
+    return {row.key: row.external_id for row in _OWNERS(conn, keys, **given(connection_id, kind)).all()}
 
 
 def lost(
@@ -144,22 +139,19 @@ def store(conn: Connection, connection_id: ConnectionId, kind: Kind, rows: Seque
 def doubt(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]) -> None:
     """Make entities unsure: SparkLayer no longer has what it was told of them."""
     if ids:
-        mine = (*tables.of_kind(ledger, connection_id, kind), among(conn, ledger.c.external_id, ids))
-        conn.execute(update(ledger).where(*mine).values(fingerprint=None))
+        _DOUBT(conn, ids, **given(connection_id, kind))
 
 
 def forget(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]) -> None:
     """Delete the rows of removed entities."""
     if ids:
-        mine = (*tables.of_kind(ledger, connection_id, kind), among(conn, ledger.c.external_id, ids))
-        conn.execute(delete(ledger).where(*mine))
+        _FORGET(conn, ids, **given(connection_id, kind))
 
 
 def latest_run(conn: Connection, connection_id: ConnectionId, kind: Kind) -> RunId:
     """Return the latest full sync's id, 0 before the first."""
     # "Before the run" is judged by these ids: unlike a clock, they never go back.
-    newest = select(func.max(full_syncs.c.id)).where(*of_kind(full_syncs, connection_id, kind))
-    return RunId(conn.execute(newest).scalar() or 0)
+    return RunId(conn.execute(_LATEST_RUN, given(connection_id, kind)).scalar() or 0)
 
 
 def size(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
@@ -167,6 +159,15 @@ def size(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     return conn.execute(select(func.count()).where(*of_kind(ledger, connection_id, kind))).scalar_one()
 
 
+_C = ledger.c
+_MINE = of_given_kind(ledger)
+_ROWS = PreparedAmong(select(_C.external_id, _C.fingerprint, _C.parts).where(*_MINE), _C.external_id)
+_DOUBT = PreparedAmong(update(ledger).where(*_MINE).values(fingerprint=None), _C.external_id)
+_FORGET = PreparedAmong(delete(ledger).where(*_MINE), _C.external_id)
+_OWNERS = PreparedAmong(
+    select(tables.owners.c.key, tables.owners.c.external_id).where(*of_given_kind(tables.owners)), tables.owners.c.key
+)
+_LATEST_RUN = select(func.max(full_syncs.c.id)).where(*of_given_kind(full_syncs))
 _TAKE = Upsert(
     tables.owners,
     tables.owners.columns.keys(),

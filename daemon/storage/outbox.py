@@ -26,7 +26,7 @@ from attrs import frozen
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, select
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
-from daemon.storage.prepared import UNREAD, Prepared, PreparedAmong, among
+from daemon.storage.prepared import UNREAD, Prepared, PreparedAmong, among, given, of_given_kind
 from daemon.storage.states import RowState, Transition
 from daemon.storage.tables import Conditions, connections, full_syncs, of_kind, outbox
 from daemon.storage.upsert import Upsert, insert
@@ -129,7 +129,7 @@ def tag(
     tagged = sorted(set(ids))
     _TAG(conn, ({**fixed, "external_id": external_id} for external_id in tagged))
     # A new row has revision 1, and any other one has a higher revision now. There are few of those.
-    return set(tagged) - set(_TAGGED_BEFORE(conn, tagged, connection=connection_id, of_kind=kind.value).scalars())
+    return set(tagged) - set(_TAGGED_BEFORE(conn, tagged, **given(connection_id, kind)).scalars())
 
 
 def claim(
@@ -215,11 +215,8 @@ def settle(
     """
     c, mine = outbox.c, of_kind(outbox, connection_id, kind)
     claims = [*done, *(claim for claim, _, _ in retries)]
-    query = select(c.external_id, c.revision, c.full_sync_id, c.state).where(
-        *mine, among(conn, c.external_id, [claim.external_id for claim in claims]), c.revision > 0
-    )
-    # A webhook on another machine must not raise a revision between this look and the DELETE: it would be lost.
-    rows = {row.external_id: row for row in conn.execute(query.order_by(c.external_id).with_for_update()).all()}
+    present = _PRESENT(conn, (claim.external_id for claim in claims), **given(connection_id, kind))
+    rows = {row.external_id: row for row in present.all()}
 
     def may(step: Step, claim: Claim) -> bool:
         row = rows.get(claim.external_id)
@@ -287,6 +284,13 @@ _ACTIVE_ROWS = select(connections.c.id).where(connections.c.state == "active")
 # A lock that those of other changes pass, but no transaction that has the connection leave.
 _ACTIVE = PreparedAmong(_ACTIVE_ROWS.with_for_update(read=True, key_share=True), connections.c.id)
 _ACTIVE_ALONE = PreparedAmong(_ACTIVE_ROWS.with_for_update(key_share=True), connections.c.id)
+# Locked: a webhook on another machine must not raise a revision between a look and the DELETE, it would be lost.
+_PRESENT = PreparedAmong(
+    select(outbox.c.external_id, outbox.c.revision, outbox.c.full_sync_id, outbox.c.state)
+    .where(*of_given_kind(outbox), outbox.c.revision > 0)
+    .with_for_update(),
+    outbox.c.external_id,
+)
 _OF_A_LANE = (
     outbox.c.connection_id == bindparam("connection"),
     outbox.c.kind == bindparam("kind"),
@@ -335,12 +339,7 @@ _TAG = Upsert(
     state=str(RowLife.TAG.target),
 )
 _TAGGED_BEFORE = PreparedAmong(
-    select(outbox.c.external_id).where(
-        outbox.c.connection_id == bindparam("connection"),
-        outbox.c.kind == bindparam("of_kind"),
-        outbox.c.revision > 1,
-    ),
-    outbox.c.external_id,
+    select(outbox.c.external_id).where(*of_given_kind(outbox), outbox.c.revision > 1), outbox.c.external_id
 )
 _HOLD = Upsert(
     outbox,

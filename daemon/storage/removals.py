@@ -27,7 +27,7 @@ from daemon.storage import ledger as ledgers
 from daemon.storage.leftovers import forget_owned
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Record, active, record, tag
-from daemon.storage.prepared import among
+from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
 from daemon.storage.states import RemovalCause, RemovalState, RunState
 from daemon.storage.tables import Conditions, full_syncs, ledger, of_kind, outbox, owners, removals
 from daemon.storage.upsert import insert
@@ -333,9 +333,7 @@ def held(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
 
 def held_ids(conn: Connection, connection_id: ConnectionId, kind: Kind) -> set[ExternalId]:
     """Return the entities with removals that wait for a person."""
-    c = removals.c
-    mine = (*of_kind(removals, connection_id, kind), c.state == RemovalState.HELD)
-    return set(conn.execute(select(c.external_id).where(*mine)).scalars())
+    return set(conn.execute(_HELD, given(connection_id, kind)).scalars())
 
 
 def listed(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[Shown]:
@@ -391,6 +389,9 @@ def look_up(
     conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
 ) -> tuple[dict[ExternalId, LedgerRow], set[ExternalId]]:
     """Return the ledger's rows of `ids`, and those of `ids` that have removals noted."""
-    mine = (*of_kind(removals, connection_id, kind), among(conn, removals.c.external_id, ids))
-    noted = set(conn.execute(select(removals.c.external_id).where(*mine)).scalars())
+    noted = set(_NOTED(conn, ids, **given(connection_id, kind)).scalars())
     return ledgers.look_up(conn, connection_id, kind, ids), noted
+
+
+_HELD = select(removals.c.external_id).where(*of_given_kind(removals), removals.c.state == RemovalState.HELD)
+_NOTED = PreparedAmong(select(removals.c.external_id).where(*of_given_kind(removals)), removals.c.external_id)

@@ -15,6 +15,7 @@ from daemon.storage import issues as issue_table
 from daemon.storage.full_syncs import ending, latest, note_told
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active
+from daemon.storage.prepared import Prepared, given, of_given_kind
 from daemon.storage.tables import issues, of_kind, sync_log, synced
 
 MAX_ERRORS = 5000
@@ -48,7 +49,7 @@ def take(conn: Connection, call: tuple[ConnectionId, Kind]) -> Report | None:
     connection_id, kind = call
     if not active(conn, [connection_id]):
         return None
-    log = conn.execute(select(sync_log).where(*of_kind(sync_log, connection_id, kind))).one_or_none()
+    log = conn.execute(_LOG, given(connection_id, kind)).one_or_none()
     # Before the first PUT, SparkLayer has no log that could be patched.
     if log is None or (log.put_for is None and not log.ever_put):
         return None
@@ -81,20 +82,18 @@ def _errors(
     conn: Connection, connection_id: ConnectionId, kind: Kind, *, everything: bool
 ) -> list[tuple[ExternalId, bytes, bytes]]:
     """Return the issues of a report: all of them in a PUT, else the untold ones that there is room for."""
-    c, mine = issues.c, of_kind(issues, connection_id, kind)
-    query = select(c.external_id, c.fingerprint, c.encrypted).where(*mine).order_by(c.opened_at, c.external_id)
+    of_this = given(connection_id, kind)
     if everything:
-        return [(row.external_id, row.fingerprint, row.encrypted) for row in conn.execute(query.limit(MAX_ERRORS))]
+        return [tuple(row) for row in conn.execute(_EVERY_ERROR, {**of_this, "most": MAX_ERRORS})]
     # A changed issue replaces its error in SparkLayer; only a new one needs room.
-    told = conn.execute(select(func.count()).where(*mine, c.maybe_told)).scalar_one()
-    known = conn.execute(query.where(c.untold, c.maybe_told)).all()
-    new = conn.execute(query.where(c.untold, ~c.maybe_told).limit(max(0, MAX_ERRORS - told))).all()
-    return [(row.external_id, row.fingerprint, row.encrypted) for row in (*known, *new)]
+    told = conn.execute(_TOLD_ERRORS, of_this).scalar_one()
+    known = conn.execute(_CHANGED_ERRORS, of_this).all()
+    new = conn.execute(_NEW_ERRORS, {**of_this, "most": max(0, MAX_ERRORS - told)}).all()
+    return [tuple(row) for row in (*known, *new)]
 
 
 def _resolved(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[tuple[ExternalId, int]]:
-    query = select(synced.c.external_id, synced.c.revision).where(*of_kind(synced, connection_id, kind))
-    return [(row.external_id, row.revision) for row in conn.execute(query.limit(MAX_ERRORS))]
+    return [tuple(row) for row in conn.execute(_SYNCED, given(connection_id, kind))]
 
 
 @one_by_one
@@ -108,11 +107,8 @@ def confirm(conn: Connection, report: Report) -> None:
     issue_table.told(conn, report.connection_id, report.kind, [(i, fingerprint) for i, fingerprint, _ in report.errors])
     if report.resolved:
         # An entity that was synced again meanwhile has a higher revision, and is reported again.
-        by_id = (synced.c.external_id == bindparam("b_id"), synced.c.revision == bindparam("b_revision"))
-        conn.execute(
-            delete(synced).where(*of_kind(synced, report.connection_id, report.kind), *by_id),
-            [{"b_id": external_id, "b_revision": revision} for external_id, revision in report.resolved],
-        )
+        of_this = given(report.connection_id, report.kind)
+        _REPORTED(conn, ({**of_this, "id": key, "as_sent": revision} for key, revision in report.resolved))
     mine = of_kind(sync_log, report.connection_id, report.kind)
     if report.full:
         # Not 0: a last word that came meanwhile is about a report after this one.
@@ -139,3 +135,22 @@ def owe_one_more(conn: Connection, connection_id: ConnectionId, kind: Kind) -> N
     """Owe a PUT because a node without its lease may have sent a report, perhaps behind a newer one."""
     log = update(sync_log).where(*of_kind(sync_log, connection_id, kind))
     conn.execute(log.values(puts_owed=sync_log.c.puts_owed + 1))
+
+
+_LOG = select(sync_log).where(*of_given_kind(sync_log))
+_C = issues.c
+_ERRORS = (
+    select(_C.external_id, _C.fingerprint, _C.encrypted)
+    .where(*of_given_kind(issues))
+    .order_by(_C.opened_at, _C.external_id)
+)
+_EVERY_ERROR = _ERRORS.limit(bindparam("most"))
+_CHANGED_ERRORS = _ERRORS.where(_C.untold, _C.maybe_told)
+_NEW_ERRORS = _EVERY_ERROR.where(_C.untold, ~_C.maybe_told)
+_TOLD_ERRORS = select(func.count()).where(*of_given_kind(issues), _C.maybe_told)
+_SYNCED = select(synced.c.external_id, synced.c.revision).where(*of_given_kind(synced)).limit(MAX_ERRORS)
+_REPORTED = Prepared(
+    delete(synced).where(
+        *of_given_kind(synced), synced.c.external_id == bindparam("id"), synced.c.revision == bindparam("as_sent")
+    )
+)

@@ -314,8 +314,7 @@ def close_if_drained(conn: Connection, call: tuple[RunId, float]) -> bool:
     if run.state not in RunLife.DRAINED.sources:
         return not run.current
     # Rows never tried keep their tag, so the end cannot come before the last entity.
-    tagged = conn.execute(select(outbox.c.external_id).where(outbox.c.full_sync_id == run_id).limit(1)).first()
-    if tagged or removals.waits(conn, run_id):
+    if conn.execute(_TAGGED, {"run": run_id}).first() or removals.waits(conn, run_id):
         return False
     held = removals.held(conn, run.connection_id, run.kind)
     _end(conn, run, RunLife.DRAINED, now, held_removals=held, succeeded=run.failed == 0 and held == 0)
@@ -385,6 +384,7 @@ _CURRENT = _NEWEST.where(full_syncs.c.state.in_(CURRENT))
 _ENDING = _NEWEST.where(full_syncs.c.state == RunState.ENDING)
 _ASKED_FOR = _NEWEST.where(full_syncs.c.mode != RunMode.DAILY)
 _THAT_READ = _NEWEST.where(or_(full_syncs.c.seen > 0, full_syncs.c.enumerated_at.is_not(None)))
+_TAGGED = select(outbox.c.external_id).where(outbox.c.full_sync_id == bindparam("run")).limit(1)
 _LOCKED = select(full_syncs).where(full_syncs.c.id == bindparam("run")).with_for_update()
 _SEE = PreparedAmong(
     update(ledger).where(*of_given_kind(ledger)).values(seen_run=bindparam("run")), ledger.c.external_id

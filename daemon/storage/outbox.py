@@ -213,7 +213,7 @@ def settle(
     A retry without `due_at` is parked. Rows in which something was recorded since the claim are neither deleted nor
     parked: they begin again. Raises IllegalTransition.
     """
-    c, mine = outbox.c, of_kind(outbox, connection_id, kind)
+    c = outbox.c
     claims = [*done, *(claim for claim, _, _ in retries)]
     present = _PRESENT(conn, (claim.external_id for claim in claims), **given(connection_id, kind))
     rows = {row.external_id: row for row in present.all()}
@@ -225,10 +225,10 @@ def settle(
         step.of(row.state)
         return True
 
-    by_id = (*mine, c.external_id == bindparam("b_id"))
+    by_id = (*of_kind(outbox, connection_id, kind), c.external_id == bindparam("b_id"))
     ended = {claim.external_id for claim in done if may(RowLife.SETTLE, claim)}
     if ended:
-        RowLife.SETTLE.apply(conn, outbox, (*mine, among(conn, c.external_id, ended)))
+        _SETTLE(conn, ended, **given(connection_id, kind))
     if retries:
         failed: dict[str, Any] = {"attempts": c.attempts + 1, "encrypted": bindparam("b_error")}
         later: list[dict[str, Any]] = [
@@ -291,6 +291,7 @@ _PRESENT = PreparedAmong(
     .with_for_update(),
     outbox.c.external_id,
 )
+_SETTLE = PreparedAmong(RowLife.SETTLE.statement(outbox, of_given_kind(outbox)), outbox.c.external_id)
 _OF_A_LANE = (
     outbox.c.connection_id == bindparam("connection"),
     outbox.c.kind == bindparam("kind"),

@@ -265,11 +265,9 @@ def hold_unseen(
 def judge(conn: Connection, call: tuple[RunId, float]) -> int:
     """Let the removals of a run go, or hold all of them, once everything was tried; see `Held.announce`."""
     run_id, now = call
-    draining = (full_syncs.c.id == run_id, full_syncs.c.state == RunState.DRAINING)
-    run = conn.execute(select(full_syncs).where(*draining)).first()
+    run = conn.execute(_DRAINING, {"run": run_id}).first()
     # Retrying entities may retry for an hour: all others do not wait for them.
-    untried = select(outbox.c.external_id).where(outbox.c.full_sync_id == run_id, outbox.c.attempts == 0).limit(1)
-    if run is None or conn.execute(untried).first():
+    if run is None or conn.execute(_UNTRIED, {"run": run_id}).first():
         return 0
     waited_before = held(conn, run.connection_id, Kind(run.kind))
     # Due later, since a second answer decides, at least SECOND_LOOK after the first.
@@ -393,5 +391,9 @@ def look_up(
     return ledgers.look_up(conn, connection_id, kind, ids), noted
 
 
+_DRAINING = select(full_syncs).where(full_syncs.c.id == bindparam("run"), full_syncs.c.state == RunState.DRAINING)
+_UNTRIED = (
+    select(outbox.c.external_id).where(outbox.c.full_sync_id == bindparam("run"), outbox.c.attempts == 0).limit(1)
+)
 _HELD = select(removals.c.external_id).where(*of_given_kind(removals), removals.c.state == RemovalState.HELD)
 _NOTED = PreparedAmong(select(removals.c.external_id).where(*of_given_kind(removals)), removals.c.external_id)

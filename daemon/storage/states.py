@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, Table, delete, update
+from sqlalchemy import ColumnElement, Connection, Delete, Table, Update, delete, update
 
 S = TypeVar("S")
 
@@ -120,11 +120,20 @@ class Transition(Generic[S]):
         `values` are stored with the new state. `rows` has a set of parameters for each row, if conditions and values
         have any.
         """
+        if rows is not None and not rows:
+            return 0
+        return conn.execute(self.statement(table, conditions, values), rows).rowcount
+
+    def statement(
+        self,
+        table: Table,
+        conditions: Sequence[ColumnElement[bool]],
+        values: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Update | Delete:
+        """Return the statement of `apply`."""
         # No index serves an inequality. For an equality, SQLite walks all pending rows instead of the given ids.
         others = [state for state in table.c.state.type.python_type if state not in self.sources]
         may = [table.c.state != state for state in others]
-        if rows is not None and not rows:
-            return 0
         if self.target is None:
-            return conn.execute(delete(table).where(*conditions, *may), rows).rowcount
-        return conn.execute(update(table).where(*conditions, *may).values(state=self.target, **values), rows).rowcount
+            return delete(table).where(*conditions, *may)
+        return update(table).where(*conditions, *may).values(state=self.target, **values)

@@ -17,7 +17,7 @@ from daemon.transport.backoff import backoff
 
 LONGEST_PAUSE = 300.0
 RELAPSE = 60.0
-"""Seconds. A pause that begins this soon after the last one continues its delays: the probe succeeded by accident."""
+"""Seconds. A pause that begins this soon after the last one continues it: the probe succeeded by accident."""
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ class Pause:
         self._turned = Signal()
         self._cause: Blocked | None = None
         self._since = 0.0
-        self._began_at: float | None = None
+        self._began_at = 0.0
         self._blocked_before = 0.0
         self._probes = 0
         self._ended_at = -RELAPSE
@@ -48,8 +48,8 @@ class Pause:
 
     @property
     def began_at(self) -> float | None:
-        """Return the wall-clock time at which the pause began, None while there is none."""
-        return self._began_at
+        """Return the wall-clock time at which the pause began, None while there is none; a relapse continues it."""
+        return None if self._cause is None else self._began_at
 
     @property
     def blocked_seconds(self) -> float:
@@ -68,6 +68,7 @@ class Pause:
             self._since = trio.current_time()
             if self._since - self._ended_at > RELAPSE:
                 self._probes = 0
+                self._began_at = time.time()
             log.warning("blocked", side=cause.side.value, reason=cause.reason, **self._fields)
             self._turn(cause)
         elif (cause.after or 0.0) > (self._cause.after or 0.0):
@@ -105,6 +106,5 @@ class Pause:
 
     def _turn(self, cause: Blocked | None) -> None:
         self._cause = cause
-        self._began_at = None if cause is None else time.time()
         self._turned.set()
         self.changed()

@@ -76,13 +76,17 @@ async def test_the_side_that_failed_is_probed_and_its_wish_is_honoured(autojump_
 
 
 async def test_a_relapse_goes_on_with_longer_pauses(autojump_clock: MockClock) -> None:
-    pause, probe = Pause(Site("test", "a")), Probe()
+    pause, probe, since = Pause(Site("test", "a")), Probe(), set[float | None]()
     for _ in range(3):
         pause.start(blocked())
+        since.add(pause.began_at)
         await _healed(pause, probe, Probe())
+        assert pause.began_at is None
     assert probe.asked == pytest.approx([1.0, 3.0, 7.0])
+    assert len(since) == 1, "to people it is one block"
     await trio.sleep(RELAPSE + 1)
     began = trio.current_time()
     pause.start(blocked())
+    assert pause.began_at not in since
     await _healed(pause, probe, Probe())
     assert trio.current_time() - began == pytest.approx(1.0)

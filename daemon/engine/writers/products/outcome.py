@@ -74,8 +74,10 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
         )
     gone = plan.job.value is None
     known = plan.job.before is not None or bool(plan.after.variants)
+    # Nothing of an unknown product can be sent when none of its variants has a SKU of its own.
+    idle = Result.UNCHANGED if known else Result.REJECTED
     return Outcome(
-        result=Result.REMOVED if gone else Result.UNCHANGED if plan.idle else Result.WRITTEN,
+        result=Result.REMOVED if gone else idle if plan.idle else Result.WRITTEN,
         issues=plan.issues,
         row=_written(plan, bulk) if known and not gone else None,
         released=plan.released,

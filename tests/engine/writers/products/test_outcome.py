@@ -54,6 +54,8 @@ def test_written_unchanged_and_removed() -> None:
     assert (idle.result, entry_of(idle), whole(idle)) == ("unchanged", FINGERPRINTS.entry(A), True)
     removed = judge(only(planned(job(None, A))))
     assert (removed.result, removed.row, removed.released) == ("removed", None, WHOLE)
+    without_sku = judge(only(planned(job(product("1", {})))))
+    assert (without_sku.result, without_sku.row) == ("rejected", None), "SparkLayer never had it"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from daemon.engine.context import ConnectionContext
+from daemon.engine.writers.job import encoded
 from daemon.engine.writers.products.entry import Entry
 from daemon.errors import Blocked, Rejected, Retry
 from daemon.issues import UNREAD
@@ -105,4 +106,4 @@ class Leftovers:
 
 
 def _row(sku: Sku) -> Row:
-    return Row(leftover(sku), None, Entry(stock={sku: None}, prices={sku: None}, ours=False).encoded())
+    return Row(leftover(sku), None, encoded(Entry(stock={sku: None}, prices={sku: None}, ours=False)))

@@ -8,25 +8,22 @@ is listed.
 
 from collections.abc import Callable, Collection, Mapping
 
-import msgspec
 from attrs import evolve, field, frozen
 
 from daemon.entities import Product
 from daemon.model import Sku, VariantId
-
-Print = bytes | None
 
 
 @frozen(kw_only=True)
 class Entry:
     """The parts of one product as SparkLayer was last told them."""
 
-    product: Print = None
+    product: bytes | None = None
     variants: Mapping[VariantId, tuple[Sku, ...]] = field(factory=dict)
     """Every variant that SparkLayer may hold, with the SKUs that each may have there. A variant that vanished from the
     store stays listed without any, so that every later write can repeat that it is discontinued."""
-    stock: Mapping[Sku, Print] = field(factory=dict)
-    prices: Mapping[Sku, Print] = field(factory=dict)
+    stock: Mapping[Sku, bytes | None] = field(factory=dict)
+    prices: Mapping[Sku, bytes | None] = field(factory=dict)
     extras: tuple[str, ...] = ()
     """Optional fields that SparkLayer may hold of its variants: they must be cleared explicitly."""
     ours: bool = True
@@ -60,10 +57,6 @@ class Entry:
             extras=tuple(sorted({*self.extras, *other.extras})),
         )
 
-    def encoded(self) -> bytes:
-        """Return the bytes that the ledger keeps."""
-        return _encode(self)
-
 
 @frozen(kw_only=True)
 class Terms:
@@ -77,12 +70,12 @@ class Fingerprints:
     """The fingerprints of products and their parts under one site's terms."""
 
     def __init__(self, fingerprint: Callable[[object], bytes], terms: Terms) -> None:
-        self._print = fingerprint
+        self._fingerprint = fingerprint
         self.terms = terms
 
     def fingerprint(self, product: Product) -> bytes:
         """Return one fingerprint for everything that is sent for `product`."""
-        return self._print((product, self.terms))
+        return self._fingerprint((product, self.terms))
 
     def entry(self, product: Product, kept: frozenset[VariantId] = frozenset()) -> Entry:
         """Return the entry once SparkLayer has all of `product`, and the `kept` variants beside it."""
@@ -91,10 +84,10 @@ class Fingerprints:
         place, price_list = self.terms.stock_location, self.terms.price_list
         return Entry(
             # With kept variants, so that the product is written again once they may go.
-            product=self._print((bare, sorted(kept)) if kept else bare),
+            product=self._fingerprint((bare, sorted(kept)) if kept else bare),
             variants={variant.external_id: (variant.sku,) for variant in product.variants},
-            stock={sku: self._print((sku, stock, place)) for sku, stock in product.stock.items()},
-            prices={sku: self._print((sku, price, price_list)) for sku, price in product.prices.items()},
+            stock={sku: self._fingerprint((sku, stock, place)) for sku, stock in product.stock.items()},
+            prices={sku: self._fingerprint((sku, price, price_list)) for sku, price in product.prices.items()},
             extras=tuple(sorted(_extras(product))),
         )
 
@@ -106,12 +99,3 @@ def _extras(product: Product) -> set[str]:
     used["settings"] = any(variant.settings for variant in product.variants)
     unreadable = {name for variant in product.variants for name in variant.unreadable}
     return {name for name, is_used in used.items() if is_used or name in unreadable}
-
-
-def read_entry(parts: bytes) -> Entry:
-    """Return the entry that `Entry.encoded` has made."""
-    return _decode(parts)
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Entry).decode

@@ -56,7 +56,8 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
     """Return the outcome of `plan`. `error` is why the product itself was not written."""
     failure = _failure(plan, error, bulk)
     if failure is not None and not isinstance(failure, Rejected):
-        return Outcome(result=Result.RETRIED, failure=failure, row=_row(plan, _in_part(plan, error, failure, bulk)))
+        row = plan.job.row(_in_part(plan, error, failure, bulk), sure=False)
+        return Outcome(result=Result.RETRIED, failure=failure, row=row)
     again_after = max((bulk.overtaken[sku] for sku in plan.rows & bulk.overtaken.keys()), default=None)
     words = [str(failure)] if failure is not None else []
     words += [f"SKU {sku}: {bulk.refused[sku]}" for sku in sorted(plan.rows & bulk.refused.keys())]
@@ -66,7 +67,7 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
         return Outcome(
             result=Result.REJECTED,
             issues=(*plan.issues, *map(refused, words)),
-            row=_row(plan, _in_part(plan, error, failure, bulk)),
+            row=plan.job.row(_in_part(plan, error, failure, bulk), sure=False),
             waits_for=plan.waits_for | taken,
             # No product shall wait for a leftover that SparkLayer does not remove.
             released=plan.released if isinstance(failure, GaveWay) or plan.job.leftover else frozenset(),
@@ -97,12 +98,7 @@ def _written(plan: Plan, bulk: BulkResult) -> Row:
             prices={sku: None if sku in doubtful else mark for sku, mark in after.prices.items()},
         )
     # A product without the variants that lost their SKU is not the whole: it is compared again next time.
-    return _row(plan, after, whole=not (plan.waits_for or plan.job.kept or overtaken))
-
-
-def _row(plan: Plan, entry: Entry, *, whole: bool = False) -> Row:
-    """Return a ledger row; its fingerprint stands for the product, so it has one only if SparkLayer has the whole."""
-    return Row(plan.external_id, plan.job.fingerprint if whole else None, entry.encoded())
+    return plan.job.row(after, sure=not (plan.waits_for or plan.job.kept or overtaken))
 
 
 def _failure(plan: Plan, error: Exception | None, bulk: BulkResult) -> Exception | None:

@@ -35,6 +35,5 @@ def _why(plan: Plan) -> str:
 
 
 def _rows(what: str, skus: AbstractSet[Sku], held: Mapping[Sku, bytes | None]) -> Iterator[Step]:
-
     for sku in sorted(skus):
         yield Step(f"{what} {sku}", NEVER_TOLD if sku not in held else UNSURE if held[sku] is None else DIFFERS)

@@ -10,7 +10,7 @@ from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.writers.job import BatchPlan
 from daemon.engine.writers.products.diff import Plan, ProductJob, plan_batch, without
-from daemon.engine.writers.products.entry import Entry, Fingerprints, read_entry
+from daemon.engine.writers.products.entry import Entry, Fingerprints
 from daemon.engine.writers.products.outcome import BulkResult, GaveWay, Unmanaged, judge
 from daemon.engine.writers.products.push import Pusher, allowed
 from daemon.engine.writers.products.steps import steps_of
@@ -52,7 +52,7 @@ class ProductWriter(Writer[ProductJob, Plan]):
         """Return the variants of a product, and those in SparkLayer whose SKU the product no longer has."""
         there = frozenset(variant.external_id for variant in product.variants) if product else frozenset[VariantId]()
         skus = {variant.sku for variant in product.variants} if product else set()
-        known = read_entry(row.parts).variants.items()
+        known = self._decoder.decode(row.parts).variants.items()
         vanished = {key: held[0] for key, held in known if held and key not in there and skus.isdisjoint(held)}
         return Variants(there=there, vanished=vanished)
 
@@ -110,7 +110,7 @@ class ProductWriter(Writer[ProductJob, Plan]):
 
     def marked(self, task: Plan) -> Row | None:
         """Return a row with all that SparkLayer may hold, unless nothing is sent."""
-        return None if task.idle else Row(task.external_id, None, task.marked.encoded())
+        return None if task.idle else task.job.row(task.marked, sure=False)
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Return which of the product, its stock and its prices would be written."""

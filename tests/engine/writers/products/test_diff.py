@@ -5,12 +5,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from attrs import evolve
 
-from daemon.engine.writers.job import BatchPlan
+from daemon.engine.writers.job import BatchPlan, encoded
 from daemon.engine.writers.products.diff import Plan, ProductJob, freed_sku, plan_batch
-from daemon.engine.writers.products.entry import Entry, Fingerprints, Terms, read_entry
+from daemon.engine.writers.products.entry import Entry, Fingerprints, Terms
 from daemon.entities import Product, Stock
 from daemon.model import ExternalId, Sku, VariantId
 from daemon.storage.vault import Fingerprint
@@ -150,7 +151,7 @@ def test_only_the_present_owner_removes() -> None:
 
 def test_an_entry_survives_being_stored() -> None:
     entry = only(planned(job(product("1", {"11": "A"}), A))).marked
-    assert read_entry(entry.encoded()) == entry
+    assert msgspec.msgpack.decode(encoded(entry), type=Entry) == entry
     assert entry.skus == {"A", "B"}
 
 

@@ -5,10 +5,11 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from daemon.engine.writers.products.diff import Plan
-from daemon.engine.writers.products.entry import Entry, read_entry
+from daemon.engine.writers.products.entry import Entry
 from daemon.engine.writers.products.outcome import BulkResult
 from daemon.engine.writers.products.outcome import judge as judge_plan
 from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
@@ -39,7 +40,7 @@ def judge(plan: Plan, *, error: Exception | None = None, **rows: object) -> Outc
 def entry_of(outcome: Outcome) -> Entry:
     """Return the ledger's entry."""
     assert outcome.row is not None
-    return read_entry(outcome.row.parts)
+    return msgspec.msgpack.decode(outcome.row.parts, type=Entry)
 
 
 def whole(outcome: Outcome) -> bool:

@@ -245,16 +245,12 @@ def _nothing(job: ProductJob) -> Product:
 
 def _marked(before: Entry, after: Entry, stock: frozenset[Sku], prices: frozenset[Sku], *, writes: bool) -> Entry:
     """Return the entry for the time of sending: all that is sent is unsure, all that may exist is listed."""
-    held_stock, held_prices = {**before.stock, **dict.fromkeys(stock)}, {**before.prices, **dict.fromkeys(prices)}
-    if not writes:
-        return evolve(before, stock=held_stock, prices=held_prices)
-    # SparkLayer may hold either state of a variant until the write is confirmed.
-    variants = {
-        variant: tuple(dict.fromkeys((*before.variants.get(variant, ()), *after.variants.get(variant, ()))))
-        for variant in dict.fromkeys((*before.variants, *after.variants))
-    }
-    extras = tuple(sorted({*before.extras, *after.extras}))
-    return evolve(before, product=None, variants=variants, extras=extras, stock=held_stock, prices=held_prices)
+    return evolve(
+        # SparkLayer may hold either state of a variant until the write is confirmed.
+        before.joined(after) if writes else before,
+        stock={**before.stock, **dict.fromkeys(stock)},
+        prices={**before.prices, **dict.fromkeys(prices)},
+    )
 
 
 def _rounds(job: ProductJob, product: Product, moving: AbstractSet[Sku]) -> tuple[Product | None, Product | None]:

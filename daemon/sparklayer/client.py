@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 import trio
 
-from daemon.errors import Blocked, Failure, Rejected, Retry, Side
+from daemon.errors import Blocked, Failure, Retry, Side
 from daemon.model import Lane
 from daemon.sparklayer.empty_refusals import EMPTY_SITE, Call, Control, EmptyRefusals
 from daemon.sparklayer.failures import Operation, entities_of, failure_of, words_of
@@ -102,10 +102,7 @@ class Client:
     async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None, before: float) -> Answer:
         async with self._scopes.turn(operation.name, partial(entities_of, operation, path, body)) as turn:
             answer, failure = await self._tried(operation, path, lane, body, before)
-            if failure is None or isinstance(failure, Rejected):
-                turn.granted()
-            if isinstance(failure, Blocked) and answer.status == HTTPStatus.FORBIDDEN:
-                failure = turn.refused(failure)
+            failure = turn.judged(failure, forbidden=answer.status == HTTPStatus.FORBIDDEN)
         if failure is not None:
             raise failure
         return answer

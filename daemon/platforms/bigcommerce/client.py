@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.json import Decoder
 
-from daemon.errors import Blocked, Rejected, Retry, Side
+from daemon.errors import Retry, Side
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING, is_html, refusal
@@ -47,7 +47,12 @@ class Client:
 
     async def get(self, path: str, decoder: Decoder[T], *, lane: Lane, query: Mapping[str, str] | None = None) -> T:
         """Read and decode one answer. A 204, which v2 sends for an empty list, is read as an empty list."""
-        answer = await self._read(path, lane=lane, query=query)
+        async with self._scopes.turn(operation_of(path), partial(entities_of, path, query)) as turn:
+            answer = await self._api.send("GET", path, lane, query=query)
+            failure = None if answer.ok else refusal(answer, self._secrets, right_needed(path))
+            failure = turn.judged(failure, forbidden=failure is not None and failure.reason == SCOPE_MISSING)
+        if failure is not None:
+            raise failure
         return _decoded(answer, decoder)
 
     async def every(
@@ -128,18 +133,6 @@ class Client:
             raise refusal(answer, self._secrets, right_needed(path))
         if answer.status != NO_CONTENT:
             _decoded(answer, DONE)
-
-    async def _read(self, path: str, *, lane: Lane, query: Mapping[str, str] | None) -> Answer:
-        async with self._scopes.turn(operation_of(path), partial(entities_of, path, query)) as turn:
-            answer = await self._api.send("GET", path, lane, query=query)
-            failure = None if answer.ok else refusal(answer, self._secrets, right_needed(path))
-            if failure is None or isinstance(failure, Rejected):
-                turn.granted()
-            if isinstance(failure, Blocked) and failure.reason == SCOPE_MISSING:
-                failure = turn.refused(failure)
-        if failure is not None:
-            raise failure
-        return answer
 
     async def aclose(self) -> None:
         """Close the connections."""

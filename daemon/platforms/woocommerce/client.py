@@ -16,7 +16,7 @@ from attrs import field, frozen
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from daemon.errors import Blocked, Rejected, Retry, Side
+from daemon.errors import Retry, Side
 from daemon.model import Lane
 from daemon.platforms.shared.rows import decode, with_ids
 from daemon.platforms.shared.short_answers import ShortAnswers
@@ -111,10 +111,7 @@ class Client:
         async with self._scopes.turn(_operation_of(path), partial(_entities_of, path, query)) as turn:
             answer = await self._api.send(method, path, lane, query={**(query or {}), "_skip_cache": "1"})
             failure = None if answer.ok else refusal(answer, self._secrets)
-            if failure is None or isinstance(failure, Rejected):
-                turn.granted()
-            if isinstance(failure, Blocked) and failure.reason == SCOPE_MISSING:
-                failure = turn.refused(failure)
+            failure = turn.judged(failure, forbidden=failure is not None and failure.reason == SCOPE_MISSING)
         if failure is not None:
             raise failure
         return answer

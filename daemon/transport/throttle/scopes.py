@@ -83,13 +83,22 @@ def right_is_missing(refused: Iterable[Entities], *, whole: bool, seconds: float
 
 
 class Turn:
-    """One call of an operation. Report its outcome by `granted` or `refused`, or not at all if it shows neither."""
+    """One call of an operation. `judged` takes its outcome; a call that was cancelled has none."""
 
     def __init__(self, scopes: "Scopes", operation: _Operation, entities: Callable[[], Entities]) -> None:
         self._scopes = scopes
         self._operation = operation
         self._entities = entities
         self._began = operation.refusals
+
+    def judged(self, failure: Failure | None, *, forbidden: bool) -> Failure | None:
+        """Return the failure of the call, None for success. `forbidden`: a right seems to be missing."""
+        if forbidden and isinstance(failure, Blocked):
+            return self.refused(failure)
+        # The other failures, such as a network's, show neither that the right is there nor that it is missing.
+        if failure is None or isinstance(failure, Rejected):
+            self.granted()
+        return failure
 
     def granted(self) -> None:
         """Record that the right was there: 403s before this call began were about their entities."""

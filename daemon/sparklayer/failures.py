@@ -90,18 +90,13 @@ def failure_of(operation: Operation, answer: Answer) -> Failure | None:
     passing = temporary(answer) or foreign(operation.name, operation.answers, answer, by_line=operation.by_line)
     if passing is not None or answer.ok:
         return passing
-    return _obstacle(operation, answer) or _refusal(operation, answer)
-
-
-def _obstacle(operation: Operation, answer: Answer) -> Blocked | None:
-    """Return Blocked for an answer that concerns every request of the connection, else None."""
-    if answer.status in SUSPENDED and not (operation.forbidding and answer.status == HTTPStatus.FORBIDDEN):
-        return Blocked(words_of(answer), reason="forbidden", side=Side.SPARKLAYER)
-    return None
+    return _refusal(operation, answer)
 
 
 def _refusal(operation: Operation, answer: Answer) -> Failure:
     words = words_of(answer)
+    if answer.status in SUSPENDED and not (operation.forbidding and answer.status == HTTPStatus.FORBIDDEN):
+        return Blocked(words, reason="forbidden", side=Side.SPARKLAYER)  # it concerns every request of the connection
     if answer.status == HTTPStatus.NOT_FOUND:
         return Missing(words, reason="missing") if operation.may_miss else Retry(words, reason="missing")
     if operation.keyed and answer.status in DUPLICATE_STATUSES and DUPLICATE_WORDS.search(words):

@@ -75,7 +75,7 @@ class Variant:
 
 
 @frozen
-class Stock:
+class StockLevel:
     """Pieces of a SKU in stock, the next delivery, and the lowest level to sell to (-9: nine below zero).
 
     `unreadable` names the fields in SparkLayer whose value on the platform cannot be read: SparkLayer keeps its own.
@@ -99,7 +99,7 @@ class Product:
     title: str
     slug: str
     variants: tuple[Variant, ...]
-    stock: Mapping[Sku, Stock]
+    stock: Mapping[Sku, StockLevel]
     prices: Mapping[Sku, Decimal]
     unreadable_prices: tuple[Sku, ...] = ()
 

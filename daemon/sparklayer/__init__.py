@@ -19,7 +19,7 @@ from daemon.sparklayer.own_words import one_with
 from daemon.sparklayer.pricing import PriceList, Pricing, SkuPrice
 from daemon.sparklayer.products import Products, ProductWrite, Vanished
 from daemon.sparklayer.purchases import Purchases
-from daemon.sparklayer.settings import Settings
+from daemon.sparklayer.settings import SiteSettings
 from daemon.sparklayer.stock import Stock, StockLocation, StockRow
 from daemon.sparklayer.sync_log import SyncError, SyncLog
 from daemon.sparklayer.token import Tokens
@@ -36,7 +36,7 @@ __all__ = [
     "ProductWrite",
     "Products",
     "Purchases",
-    "Settings",
+    "SiteSettings",
     "SkuPrice",
     "SparkLayer",
     "Stock",
@@ -62,7 +62,7 @@ class SparkLayer:
     pricing: Pricing
     customers: Customers
     purchases: Purchases
-    settings: Settings
+    settings: SiteSettings
     sync_log: SyncLog
     limiter: Limiter
     _client: Client
@@ -96,7 +96,7 @@ class SparkLayer:
             pricing=Pricing(client),
             customers=Customers(client),
             purchases=Purchases(client),
-            settings=Settings(client),
+            settings=SiteSettings(client),
             sync_log=SyncLog(client, integration="", resolved_field=RESOLVED_FIELD),
             client=client,
         )
@@ -134,7 +134,7 @@ def connect(
         pricing=Pricing(client),
         customers=Customers(client),
         purchases=Purchases(client),
-        settings=Settings(client),
+        settings=SiteSettings(client),
         sync_log=SyncLog(client, integration=integration, resolved_field=resolved_field),
         limiter=limiter,
         client=client,

@@ -20,7 +20,7 @@ from http import HTTPStatus
 
 from attrs import define, field, frozen
 
-from daemon.sparklayer.own_words import Shape, one_with
+from daemon.sparklayer.own_words import AnswerShape, one_with
 
 BELIEVED_SECONDS = 3600.0
 TRIES = 4
@@ -48,7 +48,7 @@ class Control:
     """The read made by a control question: `path` has {} in place of an id, and no entity has the id `nobody`."""
 
     path: str
-    answers: Shape
+    answers: AnswerShape
     nobody: str = NOBODY
 
     def of(self, identifier: str) -> str:

@@ -17,7 +17,7 @@ from attrs import frozen
 from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
 from daemon.sparklayer.empty_refusals import PRICE_LIST, Control
 from daemon.sparklayer.inferred import DUPLICATE_STATUSES, DUPLICATE_WORDS, FIRST_LINE, SUSPENDED
-from daemon.sparklayer.own_words import Shape, content_of, foreign
+from daemon.sparklayer.own_words import AnswerShape, content_of, foreign
 from daemon.transport.http import Answer, temporary
 
 LONGEST_WORDS = 300
@@ -41,7 +41,7 @@ class Operation:
     name: str
     """Its name in SparkLayer's documentation; a label in metrics."""
     method: str
-    answers: Shape
+    answers: AnswerShape
     """Shape of its success."""
     names_nothing: bool = False
     """It addresses no entity that could be missing, since it creates or wipes: its 404 is about the path."""

@@ -43,7 +43,7 @@ MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "errors"})
 
 
 @frozen(kw_only=True)
-class Shape:
+class AnswerShape:
     """Shape of an operation's success: no body, an object, or a list; each object has at least one of `names`."""
 
     empty: bool = False
@@ -54,24 +54,24 @@ class Shape:
     names: frozenset[str] = frozenset()
 
 
-NOTHING = Shape(empty=True)
-OF_OLD_PAGES = Shape(empty=True, one=True, many=True)
+NOTHING = AnswerShape(empty=True)
+OF_OLD_PAGES = AnswerShape(empty=True, one=True, many=True)
 """Shape for answers that only old pages document: 204 without a body; JSON if the operation always sends it."""
-UNSEEN = Shape(empty=True, one=True, many=True, any_status=True)
+UNSEEN = AnswerShape(empty=True, one=True, many=True, any_status=True)
 """Shape for undocumented answers: no body; JSON if the operation always sends it."""
 
 
-def one_with(*names: str) -> Shape:
+def one_with(*names: str) -> AnswerShape:
     """Return the shape of an object with at least one of the names."""
-    return Shape(one=True, names=frozenset(names))
+    return AnswerShape(one=True, names=frozenset(names))
 
 
-def many_with(*names: str) -> Shape:
+def many_with(*names: str) -> AnswerShape:
     """Return the shape of a list of objects, each with at least one of the names."""
-    return Shape(many=True, names=frozenset(names))
+    return AnswerShape(many=True, names=frozenset(names))
 
 
-def foreign(name: str, shape: Shape, answer: Answer, *, by_line: bool = False) -> Retry | None:
+def foreign(name: str, shape: AnswerShape, answer: Answer, *, by_line: bool = False) -> Retry | None:
     """Return a Retry if an answer to the operation `name` is not SparkLayer's own, else None.
 
     `by_line` is True for an operation that may be refused line by line.
@@ -93,7 +93,7 @@ def is_doubtful(answer: Answer) -> bool:
     return _is_empty(answer) or (isinstance(content, dict) and not content.keys() <= MEMBERS)
 
 
-def is_undocumented(shape: Shape, answer: Answer) -> bool:
+def is_undocumented(shape: AnswerShape, answer: Answer) -> bool:
     """Return True for a success of `shape` that may be a proxy's as well: a body, or a status other than 204.
 
     It is the API's own only if the operation always answers like that. JSON of a documented shape speaks for itself.
@@ -120,7 +120,7 @@ def _is_empty(answer: Answer) -> bool:
     return not answer.body.strip()
 
 
-def _succeeds(shape: Shape, answer: Answer) -> bool:
+def _succeeds(shape: AnswerShape, answer: Answer) -> bool:
     if _is_empty(answer):
         return shape.empty
     content = content_of(answer)

@@ -29,7 +29,7 @@ CONFLICT = f"http_{HTTPStatus.CONFLICT.value}"
 """Reason of the refusal if another currency is already set."""
 
 
-class Settings:
+class SiteSettings:
     """Writes the settings of one site."""
 
     def __init__(self, client: Client) -> None:

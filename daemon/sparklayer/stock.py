@@ -18,7 +18,7 @@ import msgspec
 import trio
 from attrs import frozen
 
-from daemon.entities import Stock as Level
+from daemon.entities import StockLevel
 from daemon.model import Lane, Sku
 from daemon.sparklayer.client import Client, encode_json
 from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
@@ -52,7 +52,7 @@ class StockRow:
     """A SKU's stock level for one location."""
 
     sku: Sku
-    stock: Level
+    stock: StockLevel
 
 
 class StockLocation(msgspec.Struct, frozen=True):

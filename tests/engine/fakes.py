@@ -31,7 +31,7 @@ from daemon.engine.writers.kinds import build_writers
 from daemon.engine.writers.products.terms import SiteTerms
 from daemon.engine.writers.products.writer import ProductWriter
 from daemon.engine.writers.store import StoreWriter
-from daemon.entities import Customer, Issue, Mapped, Option, Order, Product, Status, Stock, StoreFacts, Variant
+from daemon.entities import Customer, Issue, Mapped, Option, Order, Product, Status, StockLevel, StoreFacts, Variant
 from daemon.errors import Side
 from daemon.model import ApiKey, Connection, ExternalId, Kind, Lane, Secret, Sku, VariantId
 from daemon.model import Site as SiteName
@@ -84,7 +84,7 @@ def product(
     return Product(
         external_id=ExternalId(external_id),
         variants=variants,
-        stock=dict.fromkeys(every, Stock(stock)),
+        stock=dict.fromkeys(every, StockLevel(stock)),
         prices=dict.fromkeys(every, Decimal(price)),
         **named,
     )

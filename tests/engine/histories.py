@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from attrs import evolve
 
-from daemon.entities import Product, Status, Stock
+from daemon.entities import Product, Status, StockLevel
 from daemon.model import Sku
 from daemon.sandbox.faults import answer, reset
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
@@ -28,7 +28,7 @@ def _product(chance: random.Random, external_id: str, skus: list[str]) -> Produc
     made = product(external_id, dict(zip(variants, skus, strict=True)), title=chance.choice(["Old", "New"]))
     return evolve(
         made,
-        stock={Sku(sku): Stock(chance.randrange(3)) for sku in skus if chance.random() < 0.7},
+        stock={Sku(sku): StockLevel(chance.randrange(3)) for sku in skus if chance.random() < 0.7},
         prices={Sku(sku): Decimal(chance.randrange(1, 4)) for sku in skus if chance.random() < 0.9},
     )
 

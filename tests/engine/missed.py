@@ -12,7 +12,7 @@ from attrs import evolve
 
 from daemon.engine.deliveries import LONGEST_OUTAGE
 from daemon.engine.runner import ConnectionRunner
-from daemon.entities import Stock
+from daemon.entities import StockLevel
 from daemon.model import Kind
 from daemon.platforms.base import Registration, WebhookTimes
 from daemon.storage import full_syncs, gaps
@@ -51,7 +51,7 @@ class GapBench(Bench):
 
     def lose(self) -> None:
         """Change a stock level and delete a product, without a webhook."""
-        self.shop.change("3", stock={"S3": Stock(77)})
+        self.shop.change("3", stock={"S3": StockLevel(77)})
         del self.shop.products["4"]
 
     def is_found(self) -> bool:

@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.entities import Stock
+from daemon.entities import StockLevel
 from daemon.sandbox.faults import answer
 from tests.engine.fakes import Bench, product
 
@@ -101,7 +101,7 @@ async def test_a_price_list_or_location_that_was_deleted_is_made_again(
     else:
         state.stock.locations.clear()
         state.stock.levels.clear()
-    bench.shop.change("1", prices={"A": 3}, stock={"A": Stock(4)})
+    bench.shop.change("1", prices={"A": 3}, stock={"A": StockLevel(4)})
     await bench.change("1")
     with trio.fail_after(3600):
         await bench.work()

@@ -14,7 +14,7 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.dry_run import NAMED, PAGE_ATTEMPTS, Action, DryRun, dry_context
-from daemon.entities import Stock
+from daemon.entities import StockLevel
 from daemon.errors import Blocked, Retry, Side, StorageTrouble
 from daemon.issues import refused
 from daemon.model import Kind
@@ -65,7 +65,7 @@ def edit_product(rng: random.Random, key: str, one: Any) -> Any:
     if change == "title":
         return evolve(one, title=f"Other {key}")
     if change == "stock":
-        return evolve(one, stock=dict.fromkeys(one.stock, Stock(77)))
+        return evolve(one, stock=dict.fromkeys(one.stock, StockLevel(77)))
     if change == "price":
         return evolve(one, prices=dict.fromkeys(one.prices, Decimal("77.5")))
     skus = {variant.external_id: variant.sku for variant in one.variants}

@@ -4,7 +4,7 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE, Step
-from daemon.entities import Issue, Stock
+from daemon.entities import Issue, StockLevel
 from daemon.model import ExternalId, Kind
 from daemon.sandbox.faults import reset
 from tests.engine.fakes import Bench, open_bench, product
@@ -32,7 +32,7 @@ async def test_of_a_product(autojump_clock: MockClock, bench: Bench) -> None:
     await bench.change("1")
     await bench.work()
     assert await steps(bench) == []
-    bench.shop.change("1", title="New", stock={"A": Stock(9)}, prices={})
+    bench.shop.change("1", title="New", stock={"A": StockLevel(9)}, prices={})
     assert await steps(bench) == [
         Step("PATCH the product", DIFFERS),
         Step("set the stock of A", DIFFERS),

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from daemon.engine.pipeline import MOST_ATTEMPTS, MOST_BROKEN_ATTEMPTS
-from daemon.entities import Issue, Stock
+from daemon.entities import Issue, StockLevel
 from daemon.errors import Blocked, Retry, Side
 from daemon.model import ExternalId, Kind, Lane
 from daemon.sandbox.faults import answer, reset
@@ -51,8 +51,8 @@ async def test_an_unchanged_product_is_not_written(autojump_clock: MockClock, be
     ("change", "written"),
     [
         ({"title": "New"}, (1, 0, 0)),
-        ({"stock": {"A": Stock(9), "B": Stock(1)}}, (0, 1, 0)),
-        ({"stock": {"A": Stock(1)}}, (0, 1, 0)),
+        ({"stock": {"A": StockLevel(9), "B": StockLevel(1)}}, (0, 1, 0)),
+        ({"stock": {"A": StockLevel(1)}}, (0, 1, 0)),
         ({"prices": {}}, (0, 0, 2)),
     ],
 )
@@ -227,7 +227,7 @@ async def test_a_timeout_after_the_effect_is_repaired_though_the_store_returned(
     bench.shop.put(product("1", {"11": "A"}))
     await bench.change("1")
     await bench.work()
-    bench.shop.change("1", title="New", stock={"A": Stock(7)}, prices={"A": 3})
+    bench.shop.change("1", title="New", stock={"A": StockLevel(7)}, prices={"A": 3})
     bench.site.faults.add("PATCH */products/1", reset(), after_effect=True, times=5)
     await bench.change("1")
     await bench.once()

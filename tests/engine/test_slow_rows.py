@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from trio.testing import MockClock
 
 from daemon.engine.actor import Actor
-from daemon.entities import Stock
+from daemon.entities import StockLevel
 from daemon.errors import Side
 from daemon.model import Lane, Sku
 from daemon.sandbox.faults import Act, answer, delay, html, reset
@@ -73,7 +73,7 @@ async def opened(count: int = COUNT) -> AsyncIterator[Bench]:
 def edit(bench: Bench, number: int, change: Change, level: int) -> None:
     """Change stock or price of a product in the shop; each keeps its other row."""
     sku = Sku(f"S{number}")
-    stock = {} if change.removes else {sku: Stock(level)}
+    stock = {} if change.removes else {sku: StockLevel(level)}
     prices = {} if change.removes else {sku: Decimal(level)}
     bench.shop.change(str(number), **({"stock": stock} if change.stock else {"prices": prices}))
 
@@ -256,7 +256,7 @@ async def test_a_product_with_many_rows_that_hang_is_one_product(autojump_clock:
         await bench.change("1")
         await arrive(bench, 1, within=60)
         bench.site.faults.add("POST */batch-update-stock", poisoned(HANGS, "S1-50"))
-        bench.shop.put(evolve(bench.shop.products["1"], stock={Sku(sku): Stock(7) for sku in skus.values()}))
+        bench.shop.put(evolve(bench.shop.products["1"], stock={Sku(sku): StockLevel(7) for sku in skus.values()}))
         for number in range(3, 6):
             edit(bench, number, CHANGES["stock set"], 7)
         with _at_most(bench, 12):

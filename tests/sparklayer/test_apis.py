@@ -9,7 +9,7 @@ import trio.testing
 from attrs import evolve
 from trio.testing import MockClock
 
-from daemon.entities import Money, Option, OrderRules, Status, Stock, Variant
+from daemon.entities import Money, Option, OrderRules, Status, StockLevel, Variant
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Sku, VariantId
 from daemon.sparklayer import (
@@ -129,7 +129,7 @@ async def test_variants_that_sparklayer_holds_can_be_adopted(sparklayer: SparkLa
 
 
 async def test_many_rows_of_stock_are_one_call(sparklayer: SparkLayer, fake: Any) -> None:
-    rows = [StockRow(Sku(f"S{number}"), Stock(number)) for number in range(BULK_ROWS)]
+    rows = [StockRow(Sku(f"S{number}"), StockLevel(number)) for number in range(BULK_ROWS)]
     await sparklayer.stock.set("loc_1", rows, Lane.BACKFILL)
     (body,) = fake.bodies()
     assert len(body) == BULK_ROWS
@@ -306,7 +306,7 @@ async def test_what_a_variant_has_no_more_is_sent_empty(sparklayer: SparkLayer, 
 
 
 async def test_stock_says_when_more_comes_and_how_far_it_may_be_oversold(sparklayer: SparkLayer, fake: Any) -> None:
-    stock = Stock(0, restock_date=date(2027, 1, 31), min_level=-9)
+    stock = StockLevel(0, restock_date=date(2027, 1, 31), min_level=-9)
     await sparklayer.stock.set("loc_1", [StockRow(Sku("A"), stock)], Lane.LIVE)
     (row,) = fake.bodies()[0]
     assert row == {

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 import daemon.sparklayer
 from daemon import sparklayer
-from daemon.entities import Stock as Level
+from daemon.entities import StockLevel
 from daemon.errors import Duplicate, Missing
 from daemon.model import ApiKey, ExternalId, Kind, Lane, Secret, Site, Sku
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
@@ -103,7 +103,7 @@ async def test_what_is_made_is_shown_to_later_reads(autojump_clock: MockClock, s
     assert await sites.dry.pricing.skus("a-price") == []
     place = await sites.dry.stock.create_location("Here", "here")
     assert place in await sites.dry.stock.locations()
-    await sites.dry.stock.set(place.id, [StockRow(Sku("S"), Level(1))], BACKFILL)
+    await sites.dry.stock.set(place.id, [StockRow(Sku("S"), StockLevel(1))], BACKFILL)
     await sites.dry.stock.delete([Sku("S")], BACKFILL)
     await sites.dry.settings.set_base_currency("GBP", BACKFILL)
     assert sites.sent == []
@@ -112,12 +112,12 @@ async def test_what_is_made_is_shown_to_later_reads(autojump_clock: MockClock, s
 
 async def test_deleted_stock_is_shown_no_more_until_it_is_set_again(autojump_clock: MockClock, sites: Sites) -> None:
     place = (await sites.live.stock.locations())[0].id
-    await sites.live.stock.set(place, [StockRow(Sku("S"), Level(1)), StockRow(Sku("T"), Level(1))], BACKFILL)
+    await sites.live.stock.set(place, [StockRow(Sku("S"), StockLevel(1)), StockRow(Sku("T"), StockLevel(1))], BACKFILL)
     both = frozenset({Sku("S"), Sku("T")})
     await sites.dry.stock.delete([Sku("S")], BACKFILL)
     assert await sites.dry.stock.having([*both], BACKFILL) == {"T"}
     assert await sites.live.stock.having([*both], BACKFILL) == both
-    await sites.dry.stock.set(place, [StockRow(Sku("S"), Level(2))], BACKFILL)
+    await sites.dry.stock.set(place, [StockRow(Sku("S"), StockLevel(2))], BACKFILL)
     assert await sites.dry.stock.having([*both], BACKFILL) == both
 
 

@@ -55,7 +55,7 @@ class Phase(enum.Enum):
 
 
 @define(eq=False)
-class Connection:
+class HttpConnection:
     """Serves requests on one stream. `answer` and `refuse` are those of `Routes` and never raise.
 
     `weigh` receives the number of bytes of unanswered requests held here, unless they arrived in one piece and so are
@@ -66,7 +66,7 @@ class Connection:
     _limits: Limits
     _answer: Callable[[Request], Awaitable[Response]]
     _refuse: Callable[[Fault], Response]
-    _weigh: "Callable[[Connection, int], bool]"
+    _weigh: "Callable[[HttpConnection, int], bool]"
     _parser: Parser
     since: float
     """Start of the present phase; not updated for WORKING."""

@@ -10,7 +10,7 @@ import structlog
 import trio
 from attrs import define, evolve, field
 
-from daemon.listener.http.connection import FULL, Connection
+from daemon.listener.http.connection import FULL, HttpConnection
 from daemon.listener.http.limits import Limits, raise_file_limit
 from daemon.listener.http.messages import Fault, Request, Response
 from daemon.listener.http.parser import Parser
@@ -38,8 +38,8 @@ class Server:
     _overrun: Callable[[], None] = lambda: None
     """Called after connections were turned away, seldom: each of them may have been a delivery."""
     _was_full: bool = field(init=False, default=False)
-    _connections: set[Connection] = field(init=False, factory=set)
-    _order: list[tuple[float, Connection]] = field(init=False, factory=list)
+    _connections: set[HttpConnection] = field(init=False, factory=set)
+    _order: list[tuple[float, HttpConnection]] = field(init=False, factory=list)
     """The eviction order at the last check: sorting all connections for each new one would help a flood."""
     _held: int = field(init=False, default=0)
     _turned_away: int = field(init=False, default=0)
@@ -86,7 +86,7 @@ class Server:
 
     async def handle(self, stream: trio.abc.HalfCloseableStream) -> None:
         """Serve one client, then close the stream. Raises only Cancelled."""
-        connection = Connection(
+        connection = HttpConnection(
             SocketStream(stream) if isinstance(stream, trio.SocketStream) else stream,
             self._limits,
             self._answer,
@@ -121,14 +121,14 @@ class Server:
             self._order = self._ordered()
         return False
 
-    def _ordered(self) -> list[tuple[float, Connection]]:
+    def _ordered(self) -> list[tuple[float, HttpConnection]]:
         """Return the connections that may be evicted, the first to go at the end."""
         now = trio.current_time()
         others = [connection for connection in self._connections if connection.dispensable]
         others.sort(key=lambda connection: connection.eviction_key(now), reverse=True)
         return [(connection.since, connection) for connection in others]
 
-    def _weigh(self, connection: Connection, held: int) -> bool:
+    def _weigh(self, connection: HttpConnection, held: int) -> bool:
         """Note the bytes that a connection holds; return False if it must be evicted because it holds the most."""
         self._held += held - connection.held
         connection.held = held
@@ -140,12 +140,12 @@ class Server:
             self._evict(largest)
         return True
 
-    def _evict(self, connection: Connection) -> None:
+    def _evict(self, connection: HttpConnection) -> None:
         """End a connection; it no longer counts from now on."""
         connection.give_way()
         self._forget(connection)
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: HttpConnection) -> None:
         self._connections.discard(connection)
         self._held -= connection.held
         connection.held = 0
@@ -157,7 +157,7 @@ class Server:
             log.warning("connections limited by open files", files=files, connections=most)
             self._limits = evolve(self._limits, connections=most)
 
-    async def _admit(self, connection: Connection) -> None:
+    async def _admit(self, connection: HttpConnection) -> None:
         self._connections.add(connection)
         if self._stopping:
             connection.stop()
@@ -166,7 +166,7 @@ class Server:
         finally:
             self._forget(connection)
 
-    async def _turn_away(self, connection: Connection) -> None:
+    async def _turn_away(self, connection: HttpConnection) -> None:
         """Answer 503, to at most a tenth of the limit at a time; beyond that a flood gets no answer at all."""
         self._was_full = True
         if self._turned_away * 10 >= self._limits.connections:

@@ -15,8 +15,8 @@ import random
 from collections.abc import Callable, Mapping
 
 from daemon.model import Lane
-from daemon.transport.throttle.policy import Numbers, Pause
-from daemon.transport.throttle.tally import Tally
+from daemon.transport.throttle.policy import Numbers, RatePause
+from daemon.transport.throttle.tally import AnswerTally
 
 FIRST_RATE = 10.0
 SLOWEST_RATE = 1.0
@@ -70,10 +70,10 @@ class AdaptivePolicy:
         self._growth = 0.0
         """Last step of a probe, relative to the rate before it; 0 while a ceiling is held."""
         self._hold = ROUGH_HOLD_SECONDS
-        self._pause = Pause(jitter)
-        self._crowd = Tally()
-        self._held = Tally()
-        self._second, self._second_before = Tally(), Tally()
+        self._pause = RatePause(jitter)
+        self._crowd = AnswerTally()
+        self._held = AnswerTally()
+        self._second, self._second_before = AnswerTally(), AnswerTally()
         self._lowered: tuple[float, float] | None = None
         """Rate and share of 429s before the step down that is being judged."""
         self._foreign = PRESUMED_FOREIGN
@@ -132,7 +132,7 @@ class AdaptivePolicy:
         if now - self._second.since > MEASURED_SECONDS:
             # After a silence, the second before it says nothing of the present pace.
             silent = now - self._second.since > 2 * MEASURED_SECONDS
-            self._second_before, self._second = Tally(now) if silent else self._second, Tally(now)
+            self._second_before, self._second = AnswerTally(now) if silent else self._second, AnswerTally(now)
         self._second.count(refused=refused)
         if began < self._stepped:
             return False  # The answer belongs to the previous rate.
@@ -225,7 +225,7 @@ class AdaptivePolicy:
         # Turns saved at the old rate would be sent as a burst into an API that has just refused.
         self._saved, self._event = 0.0, now
         self._held.restart(now)
-        self._second, self._second_before = Tally(now), Tally(now)
+        self._second, self._second_before = AnswerTally(now), AnswerTally(now)
 
     def _pace(self, now: float) -> float:
         """Return the recently accepted requests per second."""

@@ -25,7 +25,7 @@ PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
 
 
-class State(enum.StrEnum):
+class BreakerState(enum.StrEnum):
     """The states: all requests may go, none may, one probe is under way."""
 
     CLOSED = "closed"
@@ -33,7 +33,7 @@ class State(enum.StrEnum):
     HALF_OPEN = "half_open"
 
 
-class Event(enum.Enum):
+class BreakerEvent(enum.Enum):
     """The events that may change the state."""
 
     SUCCEEDED = enum.auto()
@@ -44,15 +44,15 @@ class Event(enum.Enum):
 
 
 TRANSITIONS = {
-    (State.CLOSED, Event.BEGAN): State.CLOSED,
-    (State.CLOSED, Event.SUCCEEDED): State.CLOSED,
-    (State.CLOSED, Event.FAILED): State.CLOSED,
-    (State.CLOSED, Event.GAVE_UP): State.CLOSED,
-    (State.CLOSED, Event.FAILED_TOO_OFTEN): State.OPEN,
-    (State.OPEN, Event.BEGAN): State.HALF_OPEN,
-    (State.HALF_OPEN, Event.SUCCEEDED): State.CLOSED,
-    (State.HALF_OPEN, Event.FAILED_TOO_OFTEN): State.OPEN,
-    (State.HALF_OPEN, Event.GAVE_UP): State.OPEN,
+    (BreakerState.CLOSED, BreakerEvent.BEGAN): BreakerState.CLOSED,
+    (BreakerState.CLOSED, BreakerEvent.SUCCEEDED): BreakerState.CLOSED,
+    (BreakerState.CLOSED, BreakerEvent.FAILED): BreakerState.CLOSED,
+    (BreakerState.CLOSED, BreakerEvent.GAVE_UP): BreakerState.CLOSED,
+    (BreakerState.CLOSED, BreakerEvent.FAILED_TOO_OFTEN): BreakerState.OPEN,
+    (BreakerState.OPEN, BreakerEvent.BEGAN): BreakerState.HALF_OPEN,
+    (BreakerState.HALF_OPEN, BreakerEvent.SUCCEEDED): BreakerState.CLOSED,
+    (BreakerState.HALF_OPEN, BreakerEvent.FAILED_TOO_OFTEN): BreakerState.OPEN,
+    (BreakerState.HALF_OPEN, BreakerEvent.GAVE_UP): BreakerState.OPEN,
 }
 """All legal transitions. Any other is a mistake of the caller and raises KeyError."""
 
@@ -81,21 +81,21 @@ class Breaker:
         """Keys of the requests that failed while another succeeded: the API is not at fault."""
         self._until = 0.0
         self._ticket = 0
-        self.state = State.CLOSED
+        self.state = BreakerState.CLOSED
         self.opened = 0
 
     def wait(self, now: float) -> float:
         """Return the seconds until a request may go; 0 is now."""
-        if self.state is State.CLOSED:
+        if self.state is BreakerState.CLOSED:
             return 0.0
-        if self.state is State.HALF_OPEN:
+        if self.state is BreakerState.HALF_OPEN:
             # The probe's end is unknown, so this is only an estimate for the caller.
             return self._pause
         return max(0.0, self._until - now)
 
     def begin(self) -> int:
         """Let a request go and return the ticket for reporting its outcome. Call it only when `wait` is 0."""
-        self._happen(Event.BEGAN)
+        self._happen(BreakerEvent.BEGAN)
         return self._ticket
 
     def succeeded(self, ticket: int, key: Hashable = None) -> None:
@@ -110,7 +110,7 @@ class Breaker:
         self._failing.clear()
         self._in_a_row = 0
         self._pause = self._first_pause
-        self._happen(Event.SUCCEEDED)
+        self._happen(BreakerEvent.SUCCEEDED)
 
     def failed(self, ticket: int, now: float, key: Hashable = None) -> None:
         """Record that the API did not answer, or answered 5xx. Without a key it counts as a new request."""
@@ -118,27 +118,27 @@ class Breaker:
             return
         if key in self._suspects:
             # A suspect proves nothing as a probe either, so the next request may go at once.
-            self._happen(Event.GAVE_UP if self.state is State.HALF_OPEN else Event.FAILED)
+            self._happen(BreakerEvent.GAVE_UP if self.state is BreakerState.HALF_OPEN else BreakerEvent.FAILED)
             return
         self._in_a_row += 1
         # A new object equals no other key.
         self._failing.add(object() if key is None else key)
         few = self._in_a_row < self._failures or len(self._failing) < self._different
-        if self.state is State.CLOSED and few:
-            self._happen(Event.FAILED)
+        if self.state is BreakerState.CLOSED and few:
+            self._happen(BreakerEvent.FAILED)
             return
-        if self.state is State.HALF_OPEN:
+        if self.state is BreakerState.HALF_OPEN:
             self._pause = min(self._longest, self._pause * 2)
         self._until = now + self._pause
         self.opened += 1
-        self._happen(Event.FAILED_TOO_OFTEN)
+        self._happen(BreakerEvent.FAILED_TOO_OFTEN)
 
     def gave_up(self, ticket: int) -> None:
         """Record that the request was cancelled, so its outcome is unknown."""
         if ticket == self._ticket:
-            self._happen(Event.GAVE_UP)
+            self._happen(BreakerEvent.GAVE_UP)
 
-    def _happen(self, event: Event) -> None:
+    def _happen(self, event: BreakerEvent) -> None:
         state = TRANSITIONS[self.state, event]
         if state is not self.state:
             self.state = state

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from attrs import define, field
 
 from daemon.model import Lane
-from daemon.transport.throttle.policy import Numbers, Pause
+from daemon.transport.throttle.policy import Numbers, RatePause
 from daemon.transport.throttle.refusals import Refusals
 
 MOST_AT_ONCE = 4
@@ -67,7 +67,7 @@ class LatencyPolicy:
     """Learns the number of requests at once; for a limiter with a concurrency of `MOST_AT_ONCE`."""
 
     def __init__(self, *, jitter: Callable[[], float] = random.random) -> None:
-        self._pause = Pause(jitter)
+        self._pause = RatePause(jitter)
         self._refusals = Refusals()
         self._slots = 1
         """Places of backfill."""

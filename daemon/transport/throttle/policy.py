@@ -59,7 +59,7 @@ class Policy(Protocol):
         ...
 
 
-class Pause:
+class RatePause:
     """The pause after a 429: for the time that the API asks, then one request goes alone.
 
     A minimum applies, which grows with jitter while pausing does not help. Several requests refused at once lengthen

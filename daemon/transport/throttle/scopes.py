@@ -82,7 +82,7 @@ def right_is_missing(refused: Iterable[Entities], *, whole: bool, seconds: float
     return len(different) >= DIFFERENT_ENTITIES
 
 
-class Turn:
+class ScopedTurn:
     """One call of an operation. `judged` takes its outcome; a call that was cancelled has none."""
 
     def __init__(self, scopes: "Scopes", operation: _Operation, entities: Callable[[], Entities]) -> None:
@@ -153,14 +153,14 @@ class Scopes:
         """Time of the last success of any operation."""
 
     @asynccontextmanager
-    async def turn(self, name: str, entities: Callable[[], Entities]) -> AsyncIterator[Turn]:
+    async def turn(self, name: str, entities: Callable[[], Entities]) -> AsyncIterator[ScopedTurn]:
         """Make one call of an operation. `entities` returns the call's entities, and is called only after a 403.
 
         Raises Blocked while the right is missing and no probe is due.
         """
         operation = self._operations.setdefault(name, _Operation())
         if not operation.refused:
-            yield Turn(self, operation, entities)
+            yield ScopedTurn(self, operation, entities)
             return
         # Another entity says more about the right than one that was refused already.
         await _give_way(operation, entities())
@@ -169,9 +169,9 @@ class Scopes:
             doubted = bool(operation.refused)
             if doubted:
                 _check(operation)
-                yield Turn(self, operation, entities)
+                yield ScopedTurn(self, operation, entities)
         if not doubted:
-            yield Turn(self, operation, entities)
+            yield ScopedTurn(self, operation, entities)
 
 
 async def _give_way(operation: _Operation, entities: Entities) -> None:

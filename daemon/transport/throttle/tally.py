@@ -10,7 +10,7 @@ from attrs import define
 
 
 @define
-class Tally:
+class AnswerTally:
     """Answers, and 429s among them, since the time `since`."""
 
     since: float = -math.inf

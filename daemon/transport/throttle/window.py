@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 
 from daemon.model import Lane
 from daemon.transport.retry_after import LONGEST_WAIT, as_seconds
-from daemon.transport.throttle.policy import LONGEST_PAUSE_SECONDS, Numbers, Pause
+from daemon.transport.throttle.policy import LONGEST_PAUSE_SECONDS, Numbers, RatePause
 from daemon.transport.throttle.refusals import Refusals
 from daemon.transport.throttle.sharing import Sharing
 
@@ -45,7 +45,7 @@ class WindowPolicy:
 
     def __init__(self, *, reserve: float = 0.1, jitter: Callable[[], float] = random.random) -> None:
         self._reserve = reserve
-        self._pause = Pause(jitter)
+        self._pause = RatePause(jitter)
         self._refusals = Refusals()
         self._sharing = Sharing()
         self._quota: int | None = None

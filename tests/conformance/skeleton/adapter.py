@@ -17,7 +17,7 @@ from attrs import field, frozen
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from daemon.entities import Mapped, Product, Status, Stock, StoreFacts, Variant
+from daemon.entities import Mapped, Product, Status, StockLevel, StoreFacts, Variant
 from daemon.errors import Blocked, Missing, Rejected, Retry, Side
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Kind, Lane, Secret, Sku, VariantId
@@ -103,7 +103,7 @@ def product(item: Item, facts: StoreFacts) -> Mapped[Product]:
         title=name,
         slug=f"item-{item.id}",
         variants=(variant,),
-        stock={} if item.stock is None else {sku: Stock(item.stock)},
+        stock={} if item.stock is None else {sku: StockLevel(item.stock)},
         prices={sku: Decimal(item.price)},
     )
     return Mapped(value=value, name=name, url=url)

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 from trio.testing import MockClock
 
-from daemon.entities import Credit, Customer, Money, OrderRules, Product, Stock
+from daemon.entities import Credit, Customer, Money, OrderRules, Product, StockLevel
 from daemon.model import AddressId, ExternalId, Kind, Sku
 from daemon.sandbox.faults import Act, answer, html, reset
 from daemon.sandbox.message import Request, Response
@@ -171,7 +171,7 @@ async def test_an_unreadable_field_of_stock_stays(autojump_clock: MockClock, nam
         plain = product("1", {"11": "A", "12": "B"})
 
         async def put_stock(level: int, **fields: Any) -> dict[str, Any]:
-            await put(bench, evolve(plain, stock={Sku("A"): Stock(level, **fields), Sku("B"): Stock(level)}))
+            await put(bench, evolve(plain, stock={Sku("A"): StockLevel(level, **fields), Sku("B"): StockLevel(level)}))
             found: dict[str, Any] = bench.site.state.stock.levels["A"]
             return {field: getattr(next(iter(found.values())), field) for field in ("stock_level", *TERMS)}
 
@@ -186,7 +186,7 @@ async def test_an_unreadable_field_of_stock_stays(autojump_clock: MockClock, nam
 async def test_an_edit_by_hand_before_repeated_stock_survives(autojump_clock: MockClock, failed: Act) -> None:
     async with open_bench() as bench:
         plain = product("1", {"11": "A"})
-        await put(bench, evolve(plain, stock={Sku("A"): Stock(1, min_level=-5)}))
+        await put(bench, evolve(plain, stock={Sku("A"): StockLevel(1, min_level=-5)}))
         levels = bench.site.state.stock.levels["A"]
         by_hand: list[int] = []
 
@@ -197,7 +197,7 @@ async def test_an_edit_by_hand_before_repeated_stock_survives(autojump_clock: Mo
             return await failed(request, response)
 
         bench.site.faults.add("POST */batch-update-stock", edit_and_fail, times=2)
-        await put(bench, evolve(plain, stock={Sku("A"): Stock(2, unreadable=("min_stock_level",))}))
+        await put(bench, evolve(plain, stock={Sku("A"): StockLevel(2, unreadable=("min_stock_level",))}))
         [now] = bench.site.state.stock.levels["A"].values()
         assert (now.stock_level, now.min_stock_level) == (2, by_hand[-1])
         assert len(by_hand) == 2

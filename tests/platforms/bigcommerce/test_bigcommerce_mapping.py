@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from attrs import evolve
 
-from daemon.entities import Mapped, Option, Product, Status, Stock, StoreFacts
+from daemon.entities import Mapped, Option, Product, Status, StockLevel, StoreFacts
 from daemon.platforms.bigcommerce.products import mapping, schema
 
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
@@ -220,7 +220,7 @@ def test_an_unreadable_field_of_stock_is_listed(name: str, text: str) -> None:
     result = mapping.product(evolve(source, fields={name: text}), FACTS)
     assert codes(result) == ["attribute_unreadable"]
     assert result.value is not None
-    assert result.value.stock == {"BOOK": Stock(3, unreadable=(name,))}
+    assert result.value.stock == {"BOOK": StockLevel(3, unreadable=(name,))}
 
 
 def test_an_unknown_unit_does_not_matter_to_what_weighs_nothing() -> None:

@@ -3,10 +3,10 @@ import random
 
 import pytest
 
-from daemon.transport.throttle.breaker import MOST_SUSPECTS, TRANSITIONS, Breaker, Event, State
+from daemon.transport.throttle.breaker import MOST_SUSPECTS, TRANSITIONS, Breaker, BreakerEvent, BreakerState
 
 
-def state(breaker: Breaker) -> State:
+def state(breaker: Breaker) -> BreakerState:
     return breaker.state  # A call, since mypy assumes that an attribute keeps its narrowed value.
 
 
@@ -20,9 +20,9 @@ def test_opens_after_so_many_failures_in_a_row_and_not_before() -> None:
     fail(breaker, 2)
     breaker.succeeded(breaker.begin())
     fail(breaker, 2)
-    assert state(breaker) is State.CLOSED
+    assert state(breaker) is BreakerState.CLOSED
     fail(breaker, 1, now=10.0)
-    assert state(breaker) is State.OPEN
+    assert state(breaker) is BreakerState.OPEN
     assert breaker.wait(10.0) == 5.0
     assert breaker.wait(15.0) == 0.0
     assert breaker.opened == 1
@@ -32,7 +32,7 @@ def test_after_the_pause_one_goes_and_the_others_wait_for_its_outcome() -> None:
     breaker = Breaker(failures=1, pause=5)
     fail(breaker, 1)
     ticket = breaker.begin()
-    assert state(breaker) is State.HALF_OPEN
+    assert state(breaker) is BreakerState.HALF_OPEN
     assert breaker.wait(6.0) > 0
     breaker.succeeded(ticket)
     assert breaker.wait(6.0) == 0.0
@@ -57,7 +57,7 @@ def test_a_probe_that_gives_up_lets_the_next_one_try_at_once() -> None:
     breaker = Breaker(failures=1, pause=5)
     fail(breaker, 1)
     breaker.gave_up(breaker.begin())
-    assert state(breaker) is State.OPEN
+    assert state(breaker) is BreakerState.OPEN
     assert breaker.wait(5.0) == 0.0
 
 
@@ -66,13 +66,13 @@ def test_stragglers_of_an_earlier_state_change_nothing() -> None:
     early = [breaker.begin() for _ in range(3)]
     breaker.failed(early[0], 0.0)
     breaker.succeeded(early[1])
-    assert state(breaker) is State.OPEN
+    assert state(breaker) is BreakerState.OPEN
     probe = breaker.begin()
     breaker.succeeded(early[2])
     breaker.failed(early[2], 5.0)
-    assert state(breaker) is State.HALF_OPEN
+    assert state(breaker) is BreakerState.HALF_OPEN
     breaker.succeeded(probe)
-    assert state(breaker) is State.CLOSED
+    assert state(breaker) is BreakerState.CLOSED
 
 
 def fail_as(breaker: Breaker, key: str, now: float = 0.0) -> None:
@@ -85,9 +85,9 @@ def test_two_requests_that_fail_again_and_again_open_nothing() -> None:
     for _ in range(20):
         fail_as(breaker, "one")
         fail_as(breaker, "two")
-    assert state(breaker) is State.CLOSED
+    assert state(breaker) is BreakerState.CLOSED
     fail_as(breaker, "three")
-    assert state(breaker) is State.OPEN
+    assert state(breaker) is BreakerState.OPEN
 
 
 @pytest.mark.holds("C8", "E09")
@@ -101,12 +101,12 @@ def test_what_failed_while_others_succeeded_counts_no_more_until_it_succeeds() -
     breaker.succeeded(breaker.begin(), "well")
     for key in poisoned * 5:
         fail_as(breaker, key)
-    assert state(breaker) is State.CLOSED
+    assert state(breaker) is BreakerState.CLOSED
     for key in poisoned:
         breaker.succeeded(breaker.begin(), key)
     for key in poisoned[:3]:
         fail_as(breaker, key)
-    assert state(breaker) is State.OPEN
+    assert state(breaker) is BreakerState.OPEN
 
 
 def test_a_probe_that_failed_before_beside_others_says_nothing() -> None:
@@ -131,14 +131,14 @@ def test_only_so_many_suspects_are_remembered() -> None:
 
 
 def test_the_table_leaves_out_only_what_cannot_happen() -> None:
-    impossible = set(itertools.product(State, Event)) - set(TRANSITIONS)
+    impossible = set(itertools.product(BreakerState, BreakerEvent)) - set(TRANSITIONS)
     assert impossible == {
-        (State.OPEN, Event.SUCCEEDED),
-        (State.OPEN, Event.FAILED),
-        (State.OPEN, Event.FAILED_TOO_OFTEN),
-        (State.OPEN, Event.GAVE_UP),
-        (State.HALF_OPEN, Event.BEGAN),
-        (State.HALF_OPEN, Event.FAILED),
+        (BreakerState.OPEN, BreakerEvent.SUCCEEDED),
+        (BreakerState.OPEN, BreakerEvent.FAILED),
+        (BreakerState.OPEN, BreakerEvent.FAILED_TOO_OFTEN),
+        (BreakerState.OPEN, BreakerEvent.GAVE_UP),
+        (BreakerState.HALF_OPEN, BreakerEvent.BEGAN),
+        (BreakerState.HALF_OPEN, BreakerEvent.FAILED),
     }
 
 
@@ -164,4 +164,4 @@ def test_any_history_keeps_to_the_table_and_can_always_heal(seed: int) -> None:
         breaker.gave_up(ticket)
     now += breaker.wait(now)
     breaker.succeeded(breaker.begin())
-    assert state(breaker) is State.CLOSED
+    assert state(breaker) is BreakerState.CLOSED

@@ -45,7 +45,7 @@ MOST_SLOW_PRODUCTS = 1000
 """Slow products remembered at most: memory must not grow with the catalogue."""
 
 
-class Row(Protocol):
+class BulkRow(Protocol):
     """One row of a bulk call."""
 
     @property
@@ -54,7 +54,7 @@ class Row(Protocol):
         ...
 
 
-R = TypeVar("R", bound=Row)
+R = TypeVar("R", bound=BulkRow)
 
 
 @define(kw_only=True)
@@ -83,7 +83,7 @@ class _MayFollow:
     """A row of a call that was not answered, and the latest time (trio's clock) of its effect."""
 
     effect: str
-    row: Row
+    row: BulkRow
     until: float
 
 
@@ -205,7 +205,7 @@ class BulkCalls:
         return [late for late in self._may_follow.get(sku, ()) if late.until > now]
 
 
-def _undo(part: Sequence[Row], rows: RowList[Any], error: Exception) -> None:
+def _undo(part: Sequence[BulkRow], rows: RowList[Any], error: Exception) -> None:
     rows.bulk.undone.update(dict.fromkeys((row.sku for row in part), error))
 
 

@@ -14,7 +14,7 @@ from daemon.engine.writers.products.bulk_calls import BulkCalls, R, RowList
 from daemon.engine.writers.products.diff import Plan, freed_sku
 from daemon.engine.writers.products.entry import Entry, Terms
 from daemon.engine.writers.products.outcome import BulkResult, Unmanaged
-from daemon.entities import Product, Stock
+from daemon.entities import Product, StockLevel
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Sku, VariantId
 from daemon.sparklayer import SparkLayer
@@ -156,7 +156,7 @@ class Pusher:
     async def _remove_stock(self, push: "_Push") -> list[StockRow]:
         """Remove stock; return the rows that are set to 0 instead, since their SKUs have stock elsewhere."""
         stock, place, bulk, looked = self.sparklayer.stock, push.terms.stock_location, push.bulk, set[Sku]()
-        removed = [StockRow(sku, Stock(0)) for plan in push.plans for sku in sorted(plan.removed_stock)]
+        removed = [StockRow(sku, StockLevel(0)) for plan in push.plans for sku in sorted(plan.removed_stock)]
         answers: list[Found] = []
 
         async def look(part: Sequence[StockRow]) -> None:

@@ -17,7 +17,7 @@ from decimal import Decimal
 
 from attrs import field, frozen
 
-from daemon.entities import Issue, Mapped, Money, Option, Product, Status, Stock, StoreFacts, Variant
+from daemon.entities import Issue, Mapped, Money, Option, Product, Status, StockLevel, StoreFacts, Variant
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Sku, VariantId
 from daemon.platforms.bigcommerce.products import attributes, schema
@@ -173,9 +173,9 @@ def _unreadable(
     return tuple(name for name, is_unreadable in found.items() if is_unreadable)
 
 
-def _terms(level: int, extra: Attributes) -> Stock:
+def _terms(level: int, extra: Attributes) -> StockLevel:
     unreadable = tuple(sorted(extra.unreadable & {"restock_date", "min_stock_level"}))
-    return Stock(level, extra.restock_date, extra.min_stock_level, unreadable)
+    return StockLevel(level, extra.restock_date, extra.min_stock_level, unreadable)
 
 
 def _with_sku(raw: schema.Product, issues: list[Issue]) -> Iterator[Kept]:

@@ -16,7 +16,7 @@ from operator import attrgetter
 
 from attrs import field, frozen
 
-from daemon.entities import Issue, Mapped, Option, Product, Status, Stock, StoreFacts, Variant
+from daemon.entities import Issue, Mapped, Option, Product, Status, StockLevel, StoreFacts, Variant
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Sku, VariantId
 from daemon.platforms.shared.amounts import usable
@@ -250,8 +250,8 @@ def _prices(kept: Sequence[Kept], issues: list[Issue]) -> Iterator[tuple[Sku, De
             issues.append(IssueType.PRICE_MISSING.issue(platform=PLATFORM, variant=_called(unit), sku=sku))
 
 
-def _stock(kept: Sequence[Kept]) -> Iterator[tuple[Sku, Stock]]:
+def _stock(kept: Sequence[Kept]) -> Iterator[tuple[Sku, StockLevel]]:
     """Yield the stock of each unit that has its own or shares its product's."""
     for sku, unit in kept:
         if unit.manage_stock is not False and unit.stock_quantity is not None:
-            yield sku, Stock(unit.stock_quantity)
+            yield sku, StockLevel(unit.stock_quantity)

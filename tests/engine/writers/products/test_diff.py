@@ -12,7 +12,7 @@ from attrs import evolve
 from daemon.engine.writers.job import BatchPlan, encoded
 from daemon.engine.writers.products.diff import Plan, ProductJob, freed_sku, plan_batch
 from daemon.engine.writers.products.entry import Entry, Fingerprints, Terms
-from daemon.entities import Product, Stock
+from daemon.entities import Product, StockLevel
 from daemon.model import ExternalId, Sku, VariantId
 from daemon.storage.vault import Fingerprint
 from tests.engine.fakes import product
@@ -72,7 +72,7 @@ def test_an_equal_product_is_idle() -> None:
     ("change", "writes", "stock", "prices"),
     [
         ({"title": "New"}, True, set(), set()),
-        ({"stock": {"A": Stock(5), "B": Stock(1)}}, False, {"A"}, set()),
+        ({"stock": {"A": StockLevel(5), "B": StockLevel(1)}}, False, {"A"}, set()),
         ({"prices": {"A": 1, "B": 1}}, False, set(), {"A", "B"}),
         ({"stock": {}, "prices": {}}, False, set(), set()),
     ],

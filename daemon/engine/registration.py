@@ -28,7 +28,7 @@ from daemon.transport.second_answer import SECOND_AFTER
 log = structlog.get_logger()
 
 
-class Webhooks:
+class WebhookRegistration:
     """The webhooks of one connection. `destination` is the URL that they are sent to; None: there are none."""
 
     def __init__(self, context: ConnectionContext, destination: str | None) -> None:

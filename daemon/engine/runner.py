@@ -18,7 +18,7 @@ from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.gaps import AT_ONCE, GapReader
 from daemon.engine.pipeline import Pipeline
-from daemon.engine.registration import Webhooks
+from daemon.engine.registration import WebhookRegistration
 from daemon.engine.sweep import Sweep
 from daemon.engine.sync_log import SyncLogWriter
 from daemon.engine.writers.kinds import build_writers
@@ -77,7 +77,7 @@ class ConnectionRunner:
         with self._helping:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._kept, Kind.STORE, partial(self.context.pause.run_prober, probes))
-                nursery.start_soon(self._kept, Kind.STORE, Webhooks(self.context, self._destination).run)
+                nursery.start_soon(self._kept, Kind.STORE, WebhookRegistration(self.context, self._destination).run)
                 times = self.context.platform_type.webhooks
                 # Without webhooks no absence loses any.
                 longest_absence = max(times.retried_for, SHORT_ABSENCE) if self._destination else math.inf

@@ -64,7 +64,7 @@ class StockLocation(msgspec.Struct, frozen=True):
 
 
 @frozen(kw_only=True)
-class Found:
+class FoundStock:
     """SKUs by their rows: without any, with one at our location alone, and with others besides ours.
 
     A deletion would remove the other rows of a `shared` SKU too, so ours is set to 0. A SKU with rows elsewhere only is
@@ -118,7 +118,7 @@ class Stock:
 
         return await confirmed(read, lambda held: held.keys() == names.keys())
 
-    async def look_for(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> Found:
+    async def look_for(self, location_id: str, skus: Sequence[Sku], lane: Lane) -> FoundStock:
         """Return how the SKUs' rows at a location can be removed.
 
         Two answers, two seconds apart, must agree on a SKU that is not shared.
@@ -131,7 +131,7 @@ class Stock:
             await trio.sleep(SECOND_AFTER)
             second = await self._locations_of(doubtful, lane)
         agreed = [sku for sku in doubtful if first[sku] == second[sku]]
-        return Found(
+        return FoundStock(
             absent=frozenset(sku for sku in agreed if not first[sku]),
             alone=frozenset(sku for sku in agreed if first[sku]),
             shared=frozenset(shared),

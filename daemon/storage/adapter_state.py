@@ -26,7 +26,7 @@ class Entry(Protocol):
 
 
 @frozen(kw_only=True)
-class Change:
+class StateChange:
     """A change of an adapter's state: the entries of `forgotten` owners are deleted, then `entries` are written."""
 
     connection_id: ConnectionId
@@ -72,10 +72,10 @@ class StoredAdapterState:
         return await self.storage.read(_newest_scan_id, self.connection_id, section)
 
     async def _change(self, section: str, **changes: Any) -> None:
-        await self.storage.write(_store, Change(connection_id=self.connection_id, section=section, **changes))
+        await self.storage.write(_store, StateChange(connection_id=self.connection_id, section=section, **changes))
 
 
-def _store(conn: Connection, calls: Sequence[Change]) -> list[None]:
+def _store(conn: Connection, calls: Sequence[StateChange]) -> list[None]:
     # A scan may outlive its connection.
     alive = active(conn, (call.connection_id for call in calls))
     for call in calls:
@@ -84,7 +84,7 @@ def _store(conn: Connection, calls: Sequence[Change]) -> list[None]:
     return [None] * len(calls)
 
 
-def _change(conn: Connection, call: Change) -> None:
+def _change(conn: Connection, call: StateChange) -> None:
     of_section = _of_section(call.connection_id, call.section)
     if call.forgotten:
         conn.execute(delete(adapter_state).where(of_section, among(conn, adapter_state.c.owner, call.forgotten)))

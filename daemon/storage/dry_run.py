@@ -48,7 +48,7 @@ NO_RUN = 0
 
 
 @frozen(kw_only=True)
-class Rows:
+class TableRows:
     """Rows of one table."""
 
     table: str
@@ -76,7 +76,7 @@ async def take_along(source: Storage, scratch: Storage, connection_id: Connectio
     for name in COPIED:
         rows: Sequence[Mapping[str, Any]] = ()
         while rows := await source.read(part, name, connection_id, rows[-1] if rows else None):
-            await scratch.write(put, Rows(table=name, rows=rows))
+            await scratch.write(put, TableRows(table=name, rows=rows))
 
 
 async def take_key(source: Storage, scratch: Storage) -> None:
@@ -108,7 +108,7 @@ def part(
 
 
 @one_by_one
-def put(conn: Connection, call: Rows) -> None:
+def put(conn: Connection, call: TableRows) -> None:
     """Store rows of another database."""
     table, fixed = metadata.tables[call.table], COPIED[call.table]
     rows = [{**row, **fixed} for row in call.rows]

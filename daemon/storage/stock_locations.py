@@ -21,7 +21,7 @@ from daemon.storage.upsert import insert
 
 
 @frozen
-class Place:
+class StockPlace:
     """A stock location, by its id on the site. `wanted` is the name in the settings, None without one."""
 
     location: str
@@ -33,14 +33,14 @@ class Settle:
     """The place where a connection puts its stock from now on."""
 
     connection_id: ConnectionId
-    place: Place
+    place: StockPlace
     now: float
 
 
-def place_of(conn: Connection, connection_id: ConnectionId) -> Place | None:
+def place_of(conn: Connection, connection_id: ConnectionId) -> StockPlace | None:
     """Return the place where a connection puts its stock; None before the first time."""
     row = conn.execute(select(places).where(places.c.connection_id == connection_id)).one_or_none()
-    return None if row is None else Place(row.location, row.wanted)
+    return None if row is None else StockPlace(row.location, row.wanted)
 
 
 def settle_at(conn: Connection, calls: Sequence[Settle]) -> list[bool]:

@@ -24,7 +24,7 @@ from daemon.sparklayer import (
 )
 from daemon.sparklayer.client import BULK_ROWS, in_bulks
 from daemon.sparklayer.products import EXTRAS, encode
-from daemon.sparklayer.stock import Found
+from daemon.sparklayer.stock import FoundStock
 
 VARIANT = Variant(
     external_id=VariantId("V1"),
@@ -157,7 +157,7 @@ async def test_stock_is_looked_for_twice_before_it_is_deleted(
         httpx.Response(200, json=[alone]),
     ]
     found = await sparklayer.stock.look_for("loc_1", [Sku("A"), Sku("B"), Sku("C"), Sku("D")], Lane.LIVE)
-    assert found == Found(
+    assert found == FoundStock(
         shared=frozenset({Sku("A")}), alone=frozenset({Sku("B")}), absent=frozenset({Sku("D")}), unclear=frozenset()
     )
     await sparklayer.stock.delete(sorted(found.alone), Lane.LIVE)

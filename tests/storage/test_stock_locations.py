@@ -3,14 +3,14 @@
 import pytest
 
 from daemon.model import ConnectionId
-from daemon.storage.stock_locations import Place, Settle, place_of, settle_at
+from daemon.storage.stock_locations import Settle, StockPlace, place_of, settle_at
 from tests.storage.harness import StorageHarness, row
 
-MAIN, ANNEX = Place("sl_1"), Place("sl_2")
-NAMED, OTHERWISE = Place("sl_1", "main"), Place("sl_2", "annex")
+MAIN, ANNEX = StockPlace("sl_1"), StockPlace("sl_2")
+NAMED, OTHERWISE = StockPlace("sl_1", "main"), StockPlace("sl_2", "annex")
 
 
-async def _settle(harness: StorageHarness, place: Place) -> bool:
+async def _settle(harness: StorageHarness, place: StockPlace) -> bool:
     return await harness.storage.write(settle_at, Settle(connection_id=harness.connection_id, place=place, now=1.0))
 
 
@@ -20,13 +20,13 @@ async def _settle(harness: StorageHarness, place: Place) -> bool:
         (None, MAIN, False),
         (MAIN, MAIN, False),
         (MAIN, ANNEX, True),
-        (NAMED, Place("sl_2", "main"), True),
+        (NAMED, StockPlace("sl_2", "main"), True),
         (NAMED, OTHERWISE, False),
         (NAMED, MAIN, False),
     ],
 )
 async def test_a_place_that_the_settings_do_not_name_starts_a_run(
-    harness: StorageHarness, before: Place | None, after: Place, *, moved: bool
+    harness: StorageHarness, before: StockPlace | None, after: StockPlace, *, moved: bool
 ) -> None:
     if before is not None:
         assert not await _settle(harness, before)

@@ -52,14 +52,14 @@ class Place:
 
 
 @frozen
-class Step:
+class WalkStep:
     """The new rows of a page, and the place of the next one; None if the list has ended."""
 
     rows: list[Raw]
     following: Place | None
 
 
-async def step(ask: Ask, place: Place, size: PageSize, least: Mapping[str, str] = ONLY_IDS) -> Step:
+async def step(ask: Ask, place: Place, size: PageSize, least: Mapping[str, str] = ONLY_IDS) -> WalkStep:
     """Read the page at `place`. Raises Retry for a page that contradicts itself.
 
     `least` asks for no more fields than every row has; its rows stand for those of a page that cannot be read.
@@ -78,7 +78,7 @@ async def step(ask: Ask, place: Place, size: PageSize, least: Mapping[str, str] 
         reading = first
     last = max([place.last, *reading.ids])
     following = None if reading.end is None else Place(max(0, reading.end - OVERLAP), last)
-    return Step(reading.after(place.last), following)
+    return WalkStep(reading.after(place.last), following)
 
 
 @frozen

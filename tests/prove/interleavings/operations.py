@@ -180,7 +180,7 @@ OWNER: Mapping[str, Make] = {
     ),
     "keep an entry": lambda day, _: (
         adapter_state._store,
-        adapter_state.Change(connection_id=day.shop, section="s", forgotten=["x"]),
+        adapter_state.StateChange(connection_id=day.shop, section="s", forgotten=["x"]),
     ),
     "note registrations": lambda day, _: (
         registrations.store,
@@ -195,7 +195,7 @@ OWNER: Mapping[str, Make] = {
     "settle a debt": lambda day, _: (leftovers.settle_debt, (day.shop, PRODUCTS)),
     "settle the stock location": lambda day, _: (
         stock_locations.settle_at,
-        stock_locations.Settle(connection_id=day.shop, place=stock_locations.Place("l", None), now=9.0),
+        stock_locations.Settle(connection_id=day.shop, place=stock_locations.StockPlace("l", None), now=9.0),
     ),
     "sync again for a setting": lambda day, _: (
         resync.remap,

@@ -20,7 +20,7 @@ from daemon.model import ExternalId, Lane, Sku, VariantId
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.pricing import SkuPrice
 from daemon.sparklayer.products import EXTRAS, ProductWrite, Vanished
-from daemon.sparklayer.stock import Found, StockRow
+from daemon.sparklayer.stock import FoundStock, StockRow
 from daemon.transport.second_answer import answers_differ, confirmed, finds
 
 LOOK_AGAIN = 10.0
@@ -157,7 +157,7 @@ class Pusher:
         """Remove stock; return the rows that are set to 0 instead, since their SKUs have stock elsewhere."""
         stock, place, bulk, looked = self.sparklayer.stock, push.terms.stock_location, push.bulk, set[Sku]()
         removed = [StockRow(sku, StockLevel(0)) for plan in push.plans for sku in sorted(plan.removed_stock)]
-        answers: list[Found] = []
+        answers: list[FoundStock] = []
 
         async def look(part: Sequence[StockRow]) -> None:
             answers.append(await stock.look_for(place, [row.sku for row in part], push.lane))

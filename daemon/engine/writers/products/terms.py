@@ -21,7 +21,7 @@ from daemon.sparklayer.stock import StockLocation
 from daemon.storage import ledger
 from daemon.storage.full_syncs import Start, start
 from daemon.storage.states import RunMode
-from daemon.storage.stock_locations import Place, Settle, place_of, settle_at
+from daemon.storage.stock_locations import Settle, StockPlace, place_of, settle_at
 from daemon.transport.second_answer import confirmed
 
 
@@ -59,7 +59,7 @@ class SiteTerms:
             # A site that refuses its own set-up is no entity's trouble: nothing could be written.
             raise Blocked(str(error), reason="site_refuses_set_up", side=Side.SPARKLAYER) from error
         # Stock that the ledger believes to be written is at the former location: products are written again.
-        place = Place(location, wanted)
+        place = StockPlace(location, wanted)
         settled = Settle(connection_id=context.connection.id, place=place, now=context.now())
         if place != before and await context.storage.write(settle_at, settled):
             context.kind_states[Kind.PRODUCTS].run_started()

@@ -13,7 +13,7 @@ from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Retry
 from daemon.sandbox.faults import answer
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
-from daemon.storage.stock_locations import Place
+from daemon.storage.stock_locations import StockPlace
 from daemon.storage.tables import places
 from tests.engine.fakes import Bench, open_bench
 
@@ -28,7 +28,7 @@ class Wanted:
     until_now: str | None = None
 
 
-def _set_place(conn: Connection, calls: Sequence[Place | None]) -> list[None]:
+def _set_place(conn: Connection, calls: Sequence[StockPlace | None]) -> list[None]:
     """Store the stock location used before, or none."""
     conn.execute(delete(places))
     for place in calls:
@@ -41,7 +41,7 @@ def _set_place(conn: Connection, calls: Sequence[Place | None]) -> list[None]:
 async def _prepared(bench: Bench, wanted: Wanted, currency: str = "GBP", *, tax_inclusive: bool = False) -> str:
     """Prepare the site; return its stock location."""
     context = bench.context
-    await context.storage.write(_set_place, Place(wanted.until_now, wanted.named) if wanted.until_now else None)
+    await context.storage.write(_set_place, StockPlace(wanted.until_now, wanted.named) if wanted.until_now else None)
     context.take_facts(StoreFacts(currency=currency, weight_unit="KGS", tax_inclusive=tax_inclusive))
     context.options = evolve(context.options, stock_location=wanted.named)
     terms = await SiteTerms(context).get()

@@ -9,12 +9,15 @@
     │   ├── Forbidden    ... or only this entity is refused: try it again later, others will show it
     │   └── KeyRefused   ... because the API itself, in its own words, does not know the key
     └── StorageTrouble   our own database cannot commit right now: callers are told to come back
+        └── LeaseLost    ... because another node may work on the connection by now
     ConfigError          the configuration is wrong: one line, exit 2
+    └── NoDatabaseYet    ... or no daemon has used the database that it names
     CallerError          a caller asked for the impossible: one line for the caller
     ├── NotFound         ... it does not exist
     ├── Invalid          ... it is malformed
     │   └── Paused       ... or asks for calls for a connection that an operator has paused
-    └── Conflict         ... it is not possible now
+    ├── Conflict         ... it is not possible now
+    └── NotAllowed       ... the caller's token does not allow it
 
 Any other exception is our bug (*broken*): logged with its traceback, retried, parked after ten attempts.
 

@@ -109,7 +109,7 @@ def _notes(survey: Survey) -> Iterator[str]:
 
 
 async def check_all(survey: Survey) -> list[CheckResult]:
-    """Test all that can be tested with settings of which some may be wrong."""
+    """Test whatever the settings allow, even if some of them are wrong."""
     settings, faulty = survey.settings, survey.faulty
     # The text of an error begins with the setting's name.
     results = [

@@ -72,7 +72,7 @@ class DemoShop(Protocol):
         ...
 
     def without_sku(self) -> str:
-        """Return the id of a product of which something has no SKU; an edit mends that."""
+        """Return the id of a product with a part that has no SKU; an edit mends that."""
         ...
 
     def edits(self, site: SparkLayer, ids: Sequence[int]) -> Edits:
@@ -126,7 +126,7 @@ class BigCommerceDemo:
         return [cart for order in orders.orders if (cart := orders.cart_id(order))]
 
     def without_sku(self) -> str:
-        """Return the id of a product of which a variant has no SKU."""
+        """Return the id of a product with a variant that has no SKU."""
         return str(self._nameless().product_id)
 
     def edits(self, site: SparkLayer, ids: Sequence[int]) -> Edits:
@@ -204,7 +204,7 @@ class WooCommerceDemo:
         return [str(row.value) for row in rows if row.key == CART_KEY]
 
     def without_sku(self) -> str:
-        """Return the id of a product of which a variation has no SKU."""
+        """Return the id of a product with a variation that has no SKU."""
         return str(self._nameless().parent_id)
 
     def edits(self, site: SparkLayer, ids: Sequence[int]) -> Edits:

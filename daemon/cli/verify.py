@@ -60,7 +60,7 @@ def _asked(daemon: Daemon, site: str, kind: str | None, shown: Progress, *, ever
             time.sleep(_POLL_SECONDS)  # a command has no event loop, and the daemon answers only when asked
             answer = daemon.verify_state(site)
     except KeyboardInterrupt:
-        with contextlib.suppress(Stop):  # one that no one asks for ends by itself
+        with contextlib.suppress(Stop):  # a dry run whose state is not asked for ends by itself
             daemon.cancel_verify(site)
         raise
     _show_progress(answer, shown)

@@ -2,7 +2,8 @@
 
 Each lane has its own loop, so that a webhook does not wait behind a batch of a full sync. No entity is in two batches
 at once. A batch is as large as the platform can read in one call. When a few entities of a batch are slow, the lane
-goes on beside it. When a batch fails by a bug, each of its entities is tried alone, and the bug is settled as one's.
+goes on beside it. When a batch fails by a bug, each of its entities is tried alone, so the
+bug is settled for the entity that causes it.
 """
 
 import math
@@ -115,7 +116,7 @@ class Actor:
         except StorageTrouble as error:
             await self._await_storage(error)
         finally:
-            # Rows that were not settled are still in the outbox: without this they were never claimed again.
+            # Rows that were not settled are still in the outbox: without this they would never be claimed again.
             self._settled([claim.external_id for claim in self._left(claims, moved_on)])
             moved_on.set()
 

@@ -54,7 +54,7 @@ class Batch:
         return self.background
 
     def come_in(self, *ids: ExternalId) -> None:
-        """Note that the outcomes on late entities are final."""
+        """Note that the outcomes of late entities are final."""
         self.late.difference_update(ids)
         self.came_in.set()
 

@@ -1,9 +1,9 @@
 """The census of one kind: it finds entities that were removed from the store without a webhook and without a date.
 
-A platform names the kinds whose removal it tells nobody (`PlatformType.census_kinds`). Every `census_every` seconds
-their ids alone are listed. An id that the ledger has and the list lacks becomes a change in the backfill lane, so it
-goes the way of any removal: read by its id, confirmed by a second answer, and under the brake. A list without any id
-removes nothing.
+A platform names the kinds whose removals it does not announce (`PlatformType.census_kinds`). Every `census_every`
+seconds their ids alone are listed. An id that the ledger has and the list lacks becomes a change in the backfill lane,
+so it goes the way of any removal: read by its id, confirmed by a second answer, and under the brake. A list without any
+id removes nothing.
 
 A read of everything is a census too. A list that takes long makes the census rarer: it takes at most a tenth of the
 time. Memory holds eight bytes for each id.

@@ -25,7 +25,7 @@ TRY_EVERY = 1.0
 """Seconds between two tries to write to the database."""
 
 MOST_EXPECTED = 10_000
-"""Changes of which a delivery is expected, or came lately. More are not remembered: memory must not grow."""
+"""Changes whose delivery is expected, or came lately. More are not remembered: memory must not grow."""
 
 REST = 60.0
 """Seconds between two catch-ups. Anyone can send a request that is too large, and each of them may be a delivery."""

@@ -5,7 +5,7 @@
     dry.kinds[Kind.PRODUCTS].actions   # {external id: CREATE, CHANGE, UNCHANGED or REMOVE}
 
 Nothing is decided here. The actor, the pipeline and its writers, the removal brake and the look for leftovers are those
-of a full sync. Only the patience differs: a blocked side, or a page refused `PAGE_ATTEMPTS` times, ends the dry run,
+of a full sync. Only the waits differ: a blocked side, or a page refused `PAGE_ATTEMPTS` times, ends the dry run,
 and entities that fail to the end are named.
 """
 
@@ -43,10 +43,10 @@ C = TypeVar("C")
 R = TypeVar("R")
 T = TypeVar("T")
 
-PATIENCE = 20.0
+STRAGGLER_SECONDS = 20.0
 """Seconds that a full sync waits at its end for entities that fail."""
 
-LAST_PATIENCE = 5.0
+LAST_SECONDS = 5.0
 """Seconds that entities which fail have after all others, once their full sync is over."""
 
 PAGE_ATTEMPTS = 4
@@ -107,7 +107,7 @@ def dry_context(live: ConnectionContext, *, storage: Storage, platform: Platform
         vault=live.vault,
         fingerprint=live.fingerprint,
         metrics=Metrics(),  # nothing happens that the daemon's should count
-        options=evolve(live.options, stragglers=PATIENCE, full_sync_on_start=False),
+        options=evolve(live.options, stragglers=STRAGGLER_SECONDS, full_sync_on_start=False),
         now=live.now,
         chance=live.chance,
         pause=Pause(live.connection.site),
@@ -117,7 +117,7 @@ def dry_context(live: ConnectionContext, *, storage: Storage, platform: Platform
 
 @define
 class _Watched:
-    """A scratch database, of which any trouble ends the dry run: the engine would wait for its disk."""
+    """A scratch database. Any trouble with it ends the dry run: the engine would wait for its disk."""
 
     storage: Storage
     stop: Callable[[Failure], None] = lambda _failure: None
@@ -177,7 +177,7 @@ class DryFullSyncs(FullSyncs):
                 return await call()
             except REFUSALS as error:
                 after = error.after if isinstance(error, Retry) else SECOND_LOOK
-                await trio.sleep(min(self._context.backoff(attempt, after), PATIENCE))
+                await trio.sleep(min(self._context.backoff(attempt, after), STRAGGLER_SECONDS))
         return await call()
 
 
@@ -227,12 +227,12 @@ class DryRun:
         rehearsal.over = True
 
     async def _settled(self, kind: Kind) -> Unfinished:
-        """Wait until every entity is settled, or still fails `LAST_PATIENCE` after the last one that was untried."""
-        context, deadline = self._context, trio.current_time() + LAST_PATIENCE
+        """Wait until every entity is settled, or still fails `LAST_SECONDS` after the last one that was untried."""
+        context, deadline = self._context, trio.current_time() + LAST_SECONDS
         while True:
             waiting = await context.storage.read(dry_run.unfinished, context.connection.id, kind)
             if waiting.fresh:
-                deadline = trio.current_time() + LAST_PATIENCE
+                deadline = trio.current_time() + LAST_SECONDS
             elif not waiting.failing or trio.current_time() >= deadline:
                 return waiting
             await context.kind_states[kind].progress.wait_until(trio.current_time() + 1.0)

@@ -43,7 +43,7 @@ class BatchReader:
         self._follow = follow
 
     async def read(self, batch: Batch, contents: dict[ExternalId, Entity | None], facts: StoreFacts) -> None:
-        """Read and map all entities of a batch but those in `contents`; an entity that is gone maps to nothing."""
+        """Map all entities of a batch; those not in `contents` are read first. One that is gone maps to nothing."""
         await self._writer.take_leftovers(batch)
         wanted = [key for key in batch.claims if key not in contents and key not in batch.leftovers]
         if wanted:
@@ -54,7 +54,7 @@ class BatchReader:
     async def map(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
         """Map an entity of a batch as it was read; None is one that the platform does not have."""
         if entity is not None and entity.external_id != external_id:
-            # A change of a part, such as a metafield, is one of the entity that has it.
+            # A change of a part, such as a metafield, belongs to the entity that has the part.
             batch.outcomes[external_id] = Outcome(result=Result.UNCHANGED, next=entity.external_id)
             return
         try:

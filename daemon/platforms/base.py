@@ -297,7 +297,7 @@ class PlatformType:
     webhook_kinds: frozenset[Kind] = frozenset(Kind)
     """Kinds whose changes webhooks tell of. The others are found by sweeps, and are not missed."""
     census_kinds: frozenset[Kind] = frozenset()
-    """Kinds of which the platform tells nobody that an entity was removed: their ids are listed hourly."""
+    """Kinds whose removals the platform does not announce: their ids are listed hourly."""
     app: AppType | None = None
     typed_keys: TypedKeys | None = None
     webhooks: WebhookTimes = WebhookTimes()

@@ -119,7 +119,7 @@ def put(conn: Connection, call: TableRows) -> None:
 
 
 def _without_run(row: Mapping[str, Any]) -> dict[str, Any]:
-    # None stays None: it is a live removal. An old id could be that of a run of the copy, which counts anew.
+    # None stays None: it is a live removal. An old id could be that of a run of the copy, whose ids begin again.
     return {**row, "run": row["run"] and NO_RUN}
 
 

@@ -1,4 +1,4 @@
-"""Gaps: kinds of a connection of which webhooks may have been lost, until one read of everything closes them.
+"""Gaps: kinds of a connection whose webhooks may have been lost, until one read of everything closes them.
 
 A sweep asks for entities dated later than the last sweep. A change that moves no date (a stock level, a deletion, an
 added address) is found only by a read of everything, which happens once a day. A gap makes that happen sooner. Its row

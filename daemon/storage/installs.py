@@ -185,7 +185,7 @@ def find_pending(conn: Connection, site: Site) -> AwaitedStore | None:
 
 
 def _hashed(state: str) -> str:
-    # Neither salt nor stretching: a state is 32 random bytes, which nobody can guess.
+    # Neither salt nor stretching: a state is 32 random bytes, which cannot be guessed.
     return hashlib.sha256(state.encode()).hexdigest()
 
 

@@ -36,8 +36,8 @@ Show = Callable[[int, int, str], None]
 ROWS = 1000
 """Rows of one part: five columns of a key for each still fit into a statement of SQLite's."""
 
-PATIENCE = ("idle_in_transaction_session_timeout = '5min'", "statement_timeout = '5min'", "lock_timeout = '5s'")
-"""The limits on a server: unlike a daemon, a move holds up nobody, and one transaction has all of it."""
+LIMITS = ("idle_in_transaction_session_timeout = '5min'", "statement_timeout = '5min'", "lock_timeout = '5s'")
+"""The limits on a server: a move delays no webhook, and all of it is one transaction."""
 
 LEAVING_SECONDS = 2.0
 """Seconds for which a server may still show the sessions of a process that has ended."""
@@ -108,7 +108,7 @@ def _compare(conn: Connection, table: Table, part: Sequence[Row[Any]]) -> None:
         for row in conn.execute(select(table).where(of_part))
     }
     if stored != expected:
-        raise StorageTrouble(f"a row of {table.name} reads back other than it was written", reason="storage")
+        raise StorageTrouble(f"a row of {table.name} differs from what was written", reason="storage")
 
 
 def _count(conn: Connection, table: Table) -> int:
@@ -225,7 +225,7 @@ def _file(path: Path) -> Engine:
 def _server(url: Secret, begin: str) -> Engine:
     postgres_server.refuse_url(url)
     made = postgres.engine(url, begin)
-    limits = "; ".join(f"SET LOCAL {limit}" for limit in PATIENCE)
+    limits = "; ".join(f"SET LOCAL {limit}" for limit in LIMITS)
     event.listen(made, "begin", lambda conn: conn.exec_driver_sql(limits))
     return made
 

@@ -10,8 +10,8 @@ The life of a row; a CHECK refuses other states:
     restart  pending          pending  something was recorded since the claim; the row stays, without the claimed tag
     retry    pending          pending  due later
     park     pending          parked   the retries are used up; the row leaves its run
-    revive   parked           pending  a person has it tried again
-    drop     parked           -        a person gives it up
+    revive   parked           pending  a person retries it
+    drop     parked           -        a person drops it
 
 Claims live in memory only, so after a crash every unsettled row is pending. One process works on a connection; others
 may record, revive and drop meanwhile, so what is compared here is locked first, in the order of ids.
@@ -55,8 +55,8 @@ class RowLife:
 class Record:
     """Changes of one connection to be recorded together.
 
-    `debounce` is the number of seconds that a live change waits for more of its kind, `debounce_max` the most it waits
-    after the first of them. Both are 0 for changes that must not wait.
+    `debounce` is the number of seconds that a live change waits for further ones of its entity, `debounce_max` the most
+    it waits after the first of them. Both are 0 for changes that must not wait.
     """
 
     connection_id: ConnectionId
@@ -185,7 +185,7 @@ def lock(conn: Connection, *conditions: ColumnElement[bool]) -> None:
 
 
 def hold(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Iterable[ExternalId], now: float) -> None:
-    """Lock the rows of `ids` in the order of their keys, those too that are not there: they have revision 0 until then.
+    """Lock the rows of `ids` in the order of their keys. Missing ones are made first, with revision 0; see `release`.
 
     So a transaction may settle some of them and record others, while another one records them all.
     """
@@ -354,7 +354,7 @@ _HOLD = Upsert(
     first_queued_at=bindparam("now"),
     state=str(RowLife.RECORD.target),
 )
-# A clock that was ahead must not have a row wait for more changes until its time comes.
+# A clock that was ahead must not make a row wait for more changes until that time.
 _FIRST = case(
     (_NEW.first_queued_at < outbox.c.first_queued_at, _NEW.first_queued_at),
     else_=outbox.c.first_queued_at,

@@ -53,7 +53,7 @@ class Prepared:
     def __call__(
         self, conn: Connection, rows: Iterable[Row], options: Mapping[str, Any] | None = None
     ) -> CursorResult[Any]:
-        """Execute it for each row of parameters, of which there must be one."""
+        """Execute it for each row of parameters; there must be at least one."""
         sql, fixed, arranged = self.compile_for(conn.dialect)
         return conn.exec_driver_sql(sql, [arranged(fixed | row) for row in rows], options)
 

@@ -81,7 +81,7 @@ def _usable(backup: Path, database: Path) -> None:
 
 def _copy(backup: Path, partial: Path) -> None:
     """Copy a file with the log that belongs to it, and change nothing beside it."""
-    # Not -shm, which SQLite makes anew from the log.
+    # Not -shm, which SQLite rebuilds from the log.
     for sidecar in ("", "-wal", "-journal"):
         if (beside := backup.with_name(backup.name + sidecar)).exists():
             shutil.copyfile(beside, partial.with_name(partial.name + sidecar))

@@ -41,9 +41,9 @@ class RetryLater:
 class Settlement:
     """The outcomes of a batch, or of a part of it.
 
-    `wanted` and `missing` entities are looked at next; `missing` ones are unsure from now on. From `removed` entities
-    SparkLayer no longer has what a person allowed to go. Entities in `later` are looked at again after some seconds,
-    or at their next change.
+    `wanted` and `missing` entities are looked at next; `missing` ones are unsure from now on. What a person allowed to
+    go of `removed` entities is gone from SparkLayer. Entities in `later` are looked at again after some seconds, or at
+    their next change.
     """
 
     connection_id: ConnectionId

@@ -36,7 +36,7 @@ async def test_of_a_product(autojump_clock: MockClock, bench: Bench) -> None:
     assert await steps(bench) == [
         Step("PATCH the product", DIFFERS),
         Step("set the stock of A", DIFFERS),
-        Step("remove the price of A", "it has none any more"),
+        Step("remove the price of A", "it no longer has a price"),
     ]
     bench.site.faults.add("PATCH *", reset(), after_effect=True)
     await bench.change("1")

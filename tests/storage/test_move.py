@@ -271,7 +271,7 @@ def test_a_row_that_reads_back_otherwise_leaves_the_target_empty(
     monkeypatch.setattr(
         postgres_session, "escaped", lambda text: text.replace("\0", "?").replace("cursor00002", "cursor")
     )
-    with pytest.raises(StorageTrouble, match="reads back other than it was written"):
+    with pytest.raises(StorageTrouble, match="differs from what was written"):
         move(file, postgres_url)
     assert tables(postgres_url) == []
 

@@ -205,7 +205,7 @@ class Writer(ABC, Generic[J, T]):
             # Before the next await, so that no outcome of theirs is settled yet.
             batch.late.update(late)
             batch.nursery.start_soon(self._follow, sending, late)
-        # An idle task is in no stage, but has an outcome all the same.
+        # An idle task is in no stage, but it has an outcome too.
         in_time = [task for task in plan.tasks.values() if task.external_id not in late]
         # The keys are copied: the follower empties the mapping.
         late_ids = set(late)

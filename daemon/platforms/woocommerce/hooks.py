@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 
 class Hook(Struct, frozen=True):
-    """A registered webhook, of which the secret is never shown."""
+    """A registered webhook; its secret is never shown."""
 
     id: int
     name: str

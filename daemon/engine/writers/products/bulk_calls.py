@@ -33,10 +33,10 @@ MOST_PARTS = 16
 """Parts of a call that was not carried out; up to as many products get a call each."""
 
 MOST_UNANSWERED = 5
-"""Unanswered calls, beyond the answered ones, after which a list of rows is not split any more."""
+"""Unanswered calls, beyond the answered ones, after which a list of rows is split no further."""
 
 ALL_SLOW = 60.0
-"""Seconds without a split after a list of rows of which no call was answered."""
+"""Seconds without a split after no call for a list of rows was answered."""
 
 LATEST_EFFECT = 30.0
 """Seconds in which SparkLayer may still carry out a call that it did not answer."""

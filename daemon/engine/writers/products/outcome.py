@@ -88,7 +88,7 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
 
 
 def _written(plan: Plan, bulk: BulkResult) -> Row:
-    """Return the row of a product whose parts were all confirmed; overtaken ones are unsure all the same."""
+    """Return the row of a product whose parts were all confirmed; overtaken parts are still unsure."""
     after, doubtful = plan.after, bulk.overtaken.keys()
     overtaken = bool(plan.rows & doubtful)
     if overtaken:
@@ -116,10 +116,10 @@ def _failure(plan: Plan, error: Exception | None, bulk: BulkResult) -> Exception
 
 
 def _in_part(plan: Plan, error: Exception | None, failure: Exception | None, bulk: BulkResult) -> Entry:
-    """Return what SparkLayer may hold of a product of which not all was confirmed."""
+    """Return what SparkLayer may hold of a product that was not confirmed whole."""
     entry = _confirmed(plan, bulk, written=plan.writes_product and error is None)
     if isinstance(failure, GaveWay):
-        # SKUs that are listed no more are not given up again: those who wait for them would be tried without end.
+        # A freed SKU must not stay listed: each attempt would give it up again, and wake the products that wait for it.
         entry = evolve(entry, variants={**entry.variants, **failure.variants})
     # SKUs that are yet to be released stay listed, as unsure: an unlisted SKU would be kept for ever.
     return evolve(entry, stock={**dict.fromkeys(plan.released - entry.skus), **entry.stock})

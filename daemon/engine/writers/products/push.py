@@ -59,7 +59,7 @@ class Pusher:
         Returns its variants in SparkLayer, with their SKUs. One that vanished is listed without any.
         """
         write = _giving_way(_write_of(plan, product), plan.job.before or Entry())
-        # One that SparkLayer no longer has has no SKUs there.
+        # A product that is gone from SparkLayer holds no SKUs.
         with contextlib.suppress(Missing):
             await self.sparklayer.products.update(write, lane)
         return {variant.external_id: (variant.sku,) for variant in write.variants} | dict.fromkeys(plan.vanished, ())
@@ -93,7 +93,7 @@ class Pusher:
         return bulk
 
     async def _update(self, write: ProductWrite, lane: Lane) -> None:
-        """Write over what SparkLayer has; create it again if SparkLayer says twice that it has it no longer."""
+        """Update a product; create it again if two answers say that SparkLayer no longer has it."""
         products = self.sparklayer.products
         update = partial(finds, partial(products.update, write, lane))
         # To create destroys nothing, but a product that is wrongly believed to be gone would stay on sale for ever.
@@ -106,7 +106,7 @@ class Pusher:
                 raise
 
     async def _introduce(self, write: ProductWrite, lane: Lane) -> None:
-        """Create what SparkLayer has not heard of. Raises Unmanaged with what it holds of it already."""
+        """Create a product that SparkLayer has not heard of. Raises Unmanaged, with its entry, if it is there."""
         taken = Duplicate("SparkLayer has it already", reason="duplicate")
         if write.variants:
             try:

@@ -21,8 +21,8 @@ def steps_of(plan: Plan) -> Iterator[Step]:
     prices = before.prices if before else {}
     yield from _rows("set the stock of", plan.stock, held)
     yield from _rows("set the price of", plan.prices, prices)
-    yield from (Step(f"remove the stock of {sku}", "nothing is counted of it") for sku in sorted(plan.removed_stock))
-    yield from (Step(f"remove the price of {sku}", "it has none any more") for sku in sorted(plan.removed_prices))
+    yield from (Step(f"remove the stock of {sku}", "its stock is untracked") for sku in sorted(plan.removed_stock))
+    yield from (Step(f"remove the price of {sku}", "it no longer has a price") for sku in sorted(plan.removed_prices))
 
 
 def _why(plan: Plan) -> str:

@@ -138,7 +138,7 @@ def _faults_of(units: Sequence[Sellable]) -> Iterator[str]:
         if unit.manage_stock not in {True, False, SHARED}:
             yield f"{where}manage_stock"
         elif unit.manage_stock is not False and unit.stock_quantity is None:
-            # Without stock it would sell without end.
+            # Without a level SparkLayer would sell it without limit.
             yield f"{where}stock_quantity"
 
 

@@ -28,6 +28,7 @@ from sqlalchemy import Connection, Row, Select, delete, select, text, update
 from daemon.model import ConnectionId, Kind, Site
 from daemon.storage.full_syncs import Start, newest, start
 from daemon.storage.installs import forget_install, forget_pending
+from daemon.storage.operation import one_by_one
 from daemon.storage.states import RunMode
 from daemon.storage.tables import connections, metadata
 from daemon.storage.upsert import Insert, insert
@@ -152,16 +153,13 @@ class Wipe:
     blank: bytes = field(repr=False)
 
 
-def adopt(conn: Connection, calls: Sequence[Adopt]) -> list[Stored]:
-    """Store the connections of the configuration; return the connections of their sites.
+@one_by_one
+def adopt(conn: Connection, call: Adopt) -> Stored:
+    """Store a connection of the configuration; return the connection of its site.
 
     What was disconnected stays disconnected. An active connection whose credentials are no longer `before` is
     returned as it is: the caller reads it again.
     """
-    return [_adopt(conn, call) for call in calls]
-
-
-def _adopt(conn: Connection, call: Adopt) -> Stored:
     # A tombstone, too, keeps the site from being adopted.
     present = find(conn, call.site)
     if present is None:
@@ -185,16 +183,13 @@ def _start(conn: Connection, stored: Stored, kind: Kind, now: float) -> None:
     start(conn, [Start(connection_id=stored.id, kind=kind, mode=RunMode.NORMAL, now=now, internal=True)])
 
 
-def begin(conn: Connection, calls: Sequence[Begin]) -> list[Stored]:
-    """Store new connections, and let earlier ones of their sites make way; pending connections are fulfilled."""
-    return [_begin(conn, call) for call in calls]
-
-
-def _begin(conn: Connection, call: Begin) -> Stored:
+@one_by_one
+def begin(conn: Connection, call: Begin) -> Stored:
+    """Store a new connection, and let earlier ones of its site make way; a pending connection is fulfilled."""
     new = _insert_unless_active(call, by_ignite=True)
     while True:
         # One active connection a site: the index would refuse a second.
-        _leave(conn, Leave(site=call.site, now=call.now))
+        leave(conn, [Leave(site=call.site, now=call.now)])
         for stored in _locked(conn, call.site):
             if stored.state is State.GONE or stored.id in call.instead_of:
                 _move(conn, stored, "forget")
@@ -209,26 +204,20 @@ def _begin(conn: Connection, call: Begin) -> Stored:
     return begun
 
 
-def renew(conn: Connection, calls: Sequence[Renew]) -> list[bool]:
-    """Store other credentials of active connections; False for those that have changed since, to be read again."""
-    return [_renew(conn, call) for call in calls]
-
-
-def _renew(conn: Connection, call: Renew) -> bool:
+@one_by_one
+def renew(conn: Connection, call: Renew) -> bool:
+    """Store other credentials of an active connection; False if it has changed since, so it must be read again."""
     # Another node may have stored a key or a store's credentials meanwhile, which this call would take back.
-    stored = next(iter(_rows(conn, select(connections).where(connections.c.id == call.id).with_for_update())), None)
+    stored = _locked_by_id(conn, call.id)
     if stored is None or stored.encrypted != call.before:
         return False
     return _move(conn, stored, "renew", encrypted=call.encrypted, by_ignite=call.by_ignite)
 
 
-def set_pause(conn: Connection, calls: Sequence[SetPause]) -> list[bool]:
-    """Pause or resume connections; False for those that are not active, or are so already."""
-    return [_set_pause(conn, call) for call in calls]
-
-
-def _set_pause(conn: Connection, call: SetPause) -> bool:
-    stored = next(iter(_rows(conn, select(connections).where(connections.c.id == call.id).with_for_update())), None)
+@one_by_one
+def set_pause(conn: Connection, call: SetPause) -> bool:
+    """Pause or resume a connection; False if it is not active, or is so already."""
+    stored = _locked_by_id(conn, call.id)
     if stored is None or (stored.paused_at is None) == (call.at is None):
         return False
     return _move(conn, stored, "resume" if call.at is None else "pause", paused_at=call.at)
@@ -240,12 +229,9 @@ def is_paused(conn: Connection, connection_id: ConnectionId) -> bool:
     return conn.execute(paused).first() is not None
 
 
-def leave(conn: Connection, calls: Sequence[Leave]) -> list[Stored | None]:
-    """Disconnect sites, and forget their pending connections; return the connections that were active."""
-    return [_leave(conn, call) for call in calls]
-
-
-def _leave(conn: Connection, call: Leave) -> Stored | None:
+@one_by_one
+def leave(conn: Connection, call: Leave) -> Stored | None:
+    """Disconnect a site, and forget its pending connection; return the connection that was active."""
     forget_pending(conn, [call.site])
     for stored in _locked(conn, call.site):
         encrypted = call.encrypted or stored.encrypted
@@ -255,28 +241,24 @@ def _leave(conn: Connection, call: Leave) -> Stored | None:
     return None
 
 
-def uninstall(conn: Connection, calls: Sequence[Uninstall]) -> list[list[Stored]]:
-    """Forget installs, and disconnect the sites that lived on them; return the connections that were active."""
-    return [_uninstall(conn, call) for call in calls]
-
-
-def _uninstall(conn: Connection, call: Uninstall) -> list[Stored]:
+@one_by_one
+def uninstall(conn: Connection, call: Uninstall) -> list[Stored]:
+    """Forget an install, and disconnect the sites that lived on it; return the connections that were active."""
     forget_install(conn, call.platform, call.store_id)
     return [left for left in leave(conn, call.leaves) if left is not None]
 
 
-def wipe(conn: Connection, calls: Sequence[Wipe]) -> list[None]:
-    """Delete every row of connections that leave, and their credentials; the last of a site becomes its tombstone."""
-    for call in calls:
-        blank = {"encrypted": call.blank, "leaving_since": None, "by_ignite": False}
-        # Without a lock, since it only tells the site, whose rows are locked in one order.
-        for known in _rows(conn, select(connections).where(connections.c.id == call.id)):
-            # The whole site, since its other connections decide whether a tombstone is needed.
-            of_its_site = _locked(conn, known.site)
-            for stored in of_its_site:
-                if stored.id == call.id and stored.state is State.LEAVING:
-                    _move(conn, stored, "wipe" if len(of_its_site) == 1 else "forget", **blank)
-    return [None] * len(calls)
+@one_by_one
+def wipe(conn: Connection, call: Wipe) -> None:
+    """Delete every row of a connection that leaves, and its credentials; the last of a site becomes its tombstone."""
+    blank = {"encrypted": call.blank, "leaving_since": None, "by_ignite": False}
+    # Without a lock, since it only tells the site, whose rows are locked in one order.
+    for known in _rows(conn, select(connections).where(connections.c.id == call.id)):
+        # The whole site, since its other connections decide whether a tombstone is needed.
+        of_its_site = _locked(conn, known.site)
+        for stored in of_its_site:
+            if stored.id == call.id and stored.state is State.LEAVING:
+                _move(conn, stored, "wipe" if len(of_its_site) == 1 else "forget", **blank)
 
 
 def _move(conn: Connection, stored: Stored, event: str, **values: Any) -> bool:
@@ -336,6 +318,11 @@ def _locked(conn: Connection, site: Site) -> list[Stored]:
         # A connection that was stored while this one waited for its locks is seen by the next statement only.
         if len(locked) == len(of_site(conn, site)):
             return locked
+
+
+def _locked_by_id(conn: Connection, connection_id: ConnectionId) -> Stored | None:
+    """Return a connection for this transaction to change."""
+    return next(iter(_rows(conn, select(connections).where(connections.c.id == connection_id).with_for_update())), None)
 
 
 def _query(site: Site) -> Select[Any]:

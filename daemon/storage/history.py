@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.model.outcome import Result
+from daemon.storage.operation import one_by_one
 from daemon.storage.prepared import UNREAD, PreparedAmong
 from daemon.storage.tables import full_syncs, of_kind, settlements
 from daemon.storage.upsert import Upsert, insert
@@ -114,12 +115,10 @@ def runs(conn: Connection, connection_id: ConnectionId, limit: int) -> list[Past
     return [PastRun(**{**row, "kind": Kind(row["kind"])}) for row in conn.execute(query).mappings()]
 
 
-def forget(conn: Connection, calls: Sequence[tuple[ConnectionId, float]]) -> list[int]:
+@one_by_one
+def forget(conn: Connection, call: tuple[ConnectionId, float]) -> int:
     """Forget the rows of (connection, time) that are older, some at a time; return their number."""
-    return [_forget(conn, connection_id, before) for connection_id, before in calls]
-
-
-def _forget(conn: Connection, connection_id: ConnectionId, before: float) -> int:
+    connection_id, before = call
     c = settlements.c
     keys = (c.connection_id, c.kind, c.external_id, c.at)
     old = select(*keys).where(c.connection_id == connection_id, c.at <= before).order_by(c.at).limit(MOST_AT_ONCE)

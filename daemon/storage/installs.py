@@ -7,7 +7,7 @@ in the address at which the merchant installs. Only its hash is stored; it is go
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from attrs import field, frozen
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, not_, select, tuple_, update
@@ -23,7 +23,7 @@ STATE_KEPT = 3600.0
 MOST_STATES = 100
 """Valid states of a site, beyond which none is made by hand: anyone may ask for one."""
 
-WISH_KEPT = 30 * 86_400.0
+PENDING_KEPT = 30 * 86_400.0
 """Seconds. SparkLayer's credentials are not kept for an install that never comes."""
 
 
@@ -72,20 +72,19 @@ class AwaitedStore:
     encrypted: bytes = field(repr=False)
 
 
-def install(conn: Connection, calls: Sequence[Install]) -> list[None]:
-    """Store installs in place of earlier ones of the same stores."""
+@one_by_one
+def install(conn: Connection, call: Install) -> None:
+    """Store an install in place of an earlier one of the same store."""
     # A store that installs the app again has new credentials; the earlier ones are void.
     new = insert(installs)
     replacing = {name: new.excluded[name] for name in ("encrypted", "installed_at")}
-    for call in calls:
-        values = {
-            "platform": call.platform,
-            "store_id": call.store_id,
-            "encrypted": call.encrypted,
-            "installed_at": call.now,
-        }
-        conn.execute(new.on_conflict_do_update(index_elements=["platform", "store_id"], set_=replacing), [values])
-    return [None] * len(calls)
+    values = {
+        "platform": call.platform,
+        "store_id": call.store_id,
+        "encrypted": call.encrypted,
+        "installed_at": call.now,
+    }
+    conn.execute(new.on_conflict_do_update(index_elements=["platform", "store_id"], set_=replacing), [values])
 
 
 def forget_install(conn: Connection, platform: str, store_id: str) -> None:
@@ -101,42 +100,39 @@ def installed(conn: Connection, store_ids: Mapping[str, str]) -> list[tuple[str,
     return [(row.platform, row.encrypted) for row in rows]
 
 
-def pending(conn: Connection, calls: Sequence[PendingConnection]) -> list[None]:
-    """Store pending connections in place of earlier ones of the same sites; delete those that have expired."""
-    forget_expired(conn, [call.now for call in calls])
+@one_by_one
+def pending(conn: Connection, call: PendingConnection) -> None:
+    """Store a pending connection in place of an earlier one of the same site; delete those that have expired."""
+    forget_expired(conn, [call.now])
     new = insert(pending_connections)
     replacing = {name: new.excluded[name] for name in ("platform", "store_id", "encrypted", "asked_at")}
-    for call in calls:
-        waiting = {
-            "site_env": call.site.env,
-            "site_id": call.site.id,
-            "platform": call.platform,
-            "store_id": call.store_id,
-            "asked_at": call.now,
-        }
-        upsert = new.on_conflict_do_update(index_elements=["site_env", "site_id"], set_=replacing)
-        conn.execute(upsert, [{**waiting, "encrypted": call.encrypted}])
-        conn.execute(insert(install_states), [{**waiting, "hashed": _hashed(call.state)}])
-    return [None] * len(calls)
+    waiting = {
+        "site_env": call.site.env,
+        "site_id": call.site.id,
+        "platform": call.platform,
+        "store_id": call.store_id,
+        "asked_at": call.now,
+    }
+    upsert = new.on_conflict_do_update(index_elements=["site_env", "site_id"], set_=replacing)
+    conn.execute(upsert, [{**waiting, "encrypted": call.encrypted}])
+    conn.execute(insert(install_states), [{**waiting, "hashed": _hashed(call.state)}])
 
 
-def forget_pending(conn: Connection, calls: Sequence[Site]) -> list[None]:
-    """Delete the pending connections of sites."""
+@one_by_one
+def forget_pending(conn: Connection, site: Site) -> None:
+    """Delete the pending connection of a site."""
     c = pending_connections.c
-    for site in calls:
-        conn.execute(delete(pending_connections).where(c.site_env == site.env, c.site_id == site.id))
-    return [None] * len(calls)
+    conn.execute(delete(pending_connections).where(c.site_env == site.env, c.site_id == site.id))
 
 
-def forget_expired(conn: Connection, calls: Sequence[float]) -> list[None]:
-    """Delete the pending connections that have expired at each of these times."""
+@one_by_one
+def forget_expired(conn: Connection, now: float) -> None:
+    """Delete the pending connections that have expired."""
     c = pending_connections.c
-    for now in calls:
-        # One that was asked for by a clock that was ahead would be kept for longer.
-        conn.execute(update(pending_connections).where(c.asked_at > now).values(asked_at=now))
-        conn.execute(delete(pending_connections).where(c.asked_at < now - WISH_KEPT))
-        conn.execute(delete(install_states).where(not_(_is_valid(now))))
-    return [None] * len(calls)
+    # One that was asked for by a clock that was ahead would be kept for longer.
+    conn.execute(update(pending_connections).where(c.asked_at > now).values(asked_at=now))
+    conn.execute(delete(pending_connections).where(c.asked_at < now - PENDING_KEPT))
+    conn.execute(delete(install_states).where(not_(_is_valid(now))))
 
 
 @one_by_one

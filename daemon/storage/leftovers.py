@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, f
 from daemon.model import ConnectionId, ExternalId, Kind, Sku
 from daemon.model.outcome import Row
 from daemon.storage import ledger as ledgers
+from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active
 from daemon.storage.prepared import among
 from daemon.storage.states import RemovalState
@@ -68,11 +69,10 @@ def owed(conn: Connection, connection_id: ConnectionId, kind: Kind) -> bool:
     return conn.execute(select(adapter_state.c.name).where(_debt(connection_id, kind))).first() is not None
 
 
-def settle_debt(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -> list[None]:
+@one_by_one
+def settle_debt(conn: Connection, of: tuple[ConnectionId, Kind]) -> None:
     """Note that no look at SparkLayer is owed any more."""
-    for connection_id, kind in calls:
-        conn.execute(delete(adapter_state).where(_debt(connection_id, kind)))
-    return [None] * len(calls)
+    conn.execute(delete(adapter_state).where(_debt(*of)))
 
 
 def _debt(connection_id: ConnectionId, kind: Kind) -> ColumnElement[bool]:
@@ -100,13 +100,11 @@ def unowned(conn: Connection, connection_id: ConnectionId, kind: Kind, skus: Ite
     return set(skus).difference(owned)
 
 
-def note(conn: Connection, calls: Sequence[LeftoverRows]) -> list[int]:
-    """Store the leftovers among what SparkLayer has; return the number of leftovers of each call."""
-    alive = active(conn, (call.connection_id for call in calls))
-    return [_note(conn, call) if call.connection_id in alive else 0 for call in calls]
-
-
-def _note(conn: Connection, call: LeftoverRows) -> int:
+@one_by_one
+def note(conn: Connection, call: LeftoverRows) -> int:
+    """Store the leftovers among what SparkLayer has; return their number."""
+    if not active(conn, [call.connection_id]):
+        return 0
     # Two spellings that SparkLayer keeps apart are two leftovers.
     free: dict[str, list[Row]] = {}
     for row in call.rows:
@@ -125,20 +123,19 @@ def _alike(sku: str) -> str:
     return sku.strip().casefold()
 
 
-def forget_owned(conn: Connection, calls: Sequence[tuple[ConnectionId, Kind]]) -> list[None]:
+@one_by_one
+def forget_owned(conn: Connection, of: tuple[ConnectionId, Kind]) -> None:
     """Drop the leftovers whose SKU a product owns by now, held ones too."""
     c, removal = ledger.c, removals.c
-    for connection_id, kind in calls:
-        # Not BETWEEN: PostgreSQL takes no collation inside it.
-        leftovers = (*of_kind(ledger, connection_id, kind), c.external_id >= PREFIX, c.external_id < _AFTER)
-        ids = conn.execute(select(c.external_id).where(*leftovers)).scalars()
-        skus = [Sku(external_id.removeprefix(PREFIX)) for external_id in ids]
-        present = ledgers.owners(conn, connection_id, kind, skus)
-        owned = [key for sku, owner in present.items() if (key := leftover(sku)) != owner]
-        if owned:
-            conn.execute(delete(ledger).where(*of_kind(ledger, connection_id, kind), among(conn, c.external_id, owned)))
-            # One that is allowed or under way belongs to a person or to a batch by now.
-            undecided = removal.state.in_((RemovalState.WAITING, RemovalState.HELD))
-            mine = of_kind(removals, connection_id, kind)
-            conn.execute(delete(removals).where(*mine, among(conn, removal.external_id, owned), undecided))
-    return [None] * len(calls)
+    # Not BETWEEN: PostgreSQL takes no collation inside it.
+    leftovers = (*of_kind(ledger, *of), c.external_id >= PREFIX, c.external_id < _AFTER)
+    ids = conn.execute(select(c.external_id).where(*leftovers)).scalars()
+    skus = [Sku(external_id.removeprefix(PREFIX)) for external_id in ids]
+    present = ledgers.owners(conn, *of, skus)
+    owned = [key for sku, owner in present.items() if (key := leftover(sku)) != owner]
+    if owned:
+        conn.execute(delete(ledger).where(*of_kind(ledger, *of), among(conn, c.external_id, owned)))
+        # One that is allowed or under way belongs to a person or to a batch by now.
+        undecided = removal.state.in_((RemovalState.WAITING, RemovalState.HELD))
+        mine = of_kind(removals, *of)
+        conn.execute(delete(removals).where(*mine, among(conn, removal.external_id, owned), undecided))

@@ -1,11 +1,10 @@
 """The nodes that work on connections, and what they tell of them, for the status that any node shows."""
 
-from collections.abc import Sequence
-
 from attrs import frozen
 from sqlalchemy import Connection, select, update
 
 from daemon.model import ConnectionId
+from daemon.storage.operation import one_by_one
 from daemon.storage.tables import leases, nodes
 
 
@@ -31,8 +30,7 @@ def owners(conn: Connection) -> dict[ConnectionId, Owner]:
     return {ConnectionId(row.connection_id): Owner(row.name, row.told) for row in conn.execute(query)}
 
 
-def tell(conn: Connection, calls: Sequence[OwnerReport]) -> list[None]:
-    """Store what owners tell. A connection without a lease has no other node that could ask."""
-    for call in calls:
-        conn.execute(update(leases).where(leases.c.connection_id == call.connection_id).values(told=call.text))
-    return [None] * len(calls)
+@one_by_one
+def tell(conn: Connection, call: OwnerReport) -> None:
+    """Store what an owner tells. A connection without a lease has no other node that could ask."""
+    conn.execute(update(leases).where(leases.c.connection_id == call.connection_id).values(told=call.text))

@@ -1,12 +1,12 @@
 """Encrypts everything again with the first of the configured keys, so that the older keys may be taken out."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from attrs import field, frozen
 from sqlalchemy import Connection, Table, select, update
 
 from daemon.storage.database import Storage
+from daemon.storage.operation import one_by_one
 from daemon.storage.tables import metadata
 from daemon.storage.vault import Vault
 
@@ -35,10 +35,9 @@ def _encrypted(conn: Connection, table: Table) -> list[tuple[tuple[Any, ...], by
     return [(tuple(row[:-1]), row[-1]) for row in rows]
 
 
-def _store(conn: Connection, calls: Sequence[Renewed]) -> list[None]:
-    for call in calls:
-        row = [column == value for column, value in zip(call.table.primary_key.columns, call.key, strict=True)]
-        # A row that has changed since it was read has a new value, which the first key has encrypted.
-        unchanged = call.table.c.encrypted == call.before
-        conn.execute(update(call.table).where(*row, unchanged).values(encrypted=call.after))
-    return [None] * len(calls)
+@one_by_one
+def _store(conn: Connection, call: Renewed) -> None:
+    row = [column == value for column, value in zip(call.table.primary_key.columns, call.key, strict=True)]
+    # A row that has changed since it was read has a new value, which the first key has encrypted.
+    unchanged = call.table.c.encrypted == call.before
+    conn.execute(update(call.table).where(*row, unchanged).values(encrypted=call.after))

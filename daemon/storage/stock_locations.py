@@ -6,14 +6,13 @@ did not ask for starts a full sync of products, in the transaction that stores i
 run already, since the settings have changed.
 """
 
-from collections.abc import Sequence
-
 from attrs import frozen
 from sqlalchemy import Connection, select
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage import ledger
 from daemon.storage.full_syncs import Start, start
+from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active
 from daemon.storage.states import RunMode
 from daemon.storage.tables import places
@@ -43,13 +42,11 @@ def place_of(conn: Connection, connection_id: ConnectionId) -> StockPlace | None
     return None if row is None else StockPlace(row.location, row.wanted)
 
 
-def settle_at(conn: Connection, calls: Sequence[Settle]) -> list[bool]:
-    """Store places; return for each call whether it started a full sync of products."""
-    alive = active(conn, (call.connection_id for call in calls))
-    return [call.connection_id in alive and _settle_at(conn, call) for call in calls]
-
-
-def _settle_at(conn: Connection, call: Settle) -> bool:
+@one_by_one
+def settle_at(conn: Connection, call: Settle) -> bool:
+    """Store a place; return True if it started a full sync of products."""
+    if not active(conn, [call.connection_id]):
+        return False
     before = place_of(conn, call.connection_id)
     values = {"location": call.place.location, "wanted": call.place.wanted}
     new = insert(places).values(connection_id=call.connection_id, **values)

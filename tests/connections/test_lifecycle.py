@@ -64,7 +64,7 @@ async def test_a_pending_connection_is_forgotten_when_the_site_asks_for_another(
 async def test_a_pending_connection_expires(monkeypatch: pytest.MonkeyPatch, *, late: bool) -> None:
     async with open_harness() as harness:
         await harness.connect("a", "s1")
-        monkeypatch.setattr(installs, "WISH_KEPT", -1.0 if late else installs.WISH_KEPT)
+        monkeypatch.setattr(installs, "PENDING_KEPT", -1.0 if late else installs.PENDING_KEPT)
         await harness.install("s1", "token-1")
         assert await harness.states("a") == ([] if late else ["active"])
 

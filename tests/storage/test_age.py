@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from daemon.model import Kind, Site
 from daemon.storage import installs, removals
 from daemon.storage.age import age, age_if_known
-from daemon.storage.installs import WISH_KEPT, PendingConnection
+from daemon.storage.installs import PENDING_KEPT, PendingConnection
 from daemon.storage.removals import HOUR, SECOND_LOOK, WHOLE, Decided, Removal
 from daemon.storage.states import RemovalCause
 from daemon.storage.tables import pending_connections
@@ -91,9 +91,9 @@ async def test_a_wish_of_a_clock_ahead_is_kept_as_long_as_any(harness: StorageHa
     await harness.storage.write(installs.pending, pending)
     await harness.storage.write(installs.forget_expired, NOW)
     assert await harness.storage.read(_wishes) == 1
-    await harness.storage.write(installs.forget_expired, NOW + WISH_KEPT)
+    await harness.storage.write(installs.forget_expired, NOW + PENDING_KEPT)
     assert await harness.storage.read(_wishes) == 1
-    await harness.storage.write(installs.forget_expired, NOW + WISH_KEPT + 1)
+    await harness.storage.write(installs.forget_expired, NOW + PENDING_KEPT + 1)
     assert await harness.storage.read(_wishes) == 0
 
 

@@ -33,8 +33,7 @@ from daemon.transport import content_encoding
 from daemon.transport.permission import is_limited, refuse_if_forbidden
 from daemon.transport.retry_after import retry_after
 from daemon.transport.throttle.aside import standing_aside
-
-__all__ = ["Answer", "Api", "ApiCall", "Transport", "answered_within", "reach", "retry_after", "shortly", "temporary"]
+from daemon.transport.throttle.limiter import HELD_BACK, LONGEST_SHORT_WAIT
 
 T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
@@ -42,11 +41,9 @@ Transport = httpx.AsyncBaseTransport
 LARGEST_BODY = 64 * 1024 * 1024
 CONNECT_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 30.0
-LONGEST_SHORT_WAIT = 5.0
 LIMITED_ATTEMPTS = 2
 """Attempts within `answered_within`, if the first may have been carried out."""
 TIMEOUT = "timeout"
-HELD_BACK = f"http_{HTTPStatus.TOO_MANY_REQUESTS.value}"
 LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 FAILURES: tuple[tuple[type[httpx.RequestError], str, bool], ...] = (

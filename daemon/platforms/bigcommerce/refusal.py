@@ -19,8 +19,8 @@ import msgspec
 
 from daemon.errors import Blocked, Failure, KeyRefused, Missing, Rejected, Retry, Side
 from daemon.model import Secret
-from daemon.transport.http import Answer, retry_after
-from daemon.transport.retry_after import LONGEST_WAIT, as_seconds
+from daemon.transport.http import Answer
+from daemon.transport.retry_after import LONGEST_WAIT, as_seconds, retry_after
 
 LONGEST_WORDS: Final = 300
 SCOPE_MISSING: Final = "scope_missing"

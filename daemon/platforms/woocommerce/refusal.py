@@ -21,7 +21,8 @@ import msgspec
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.model import Secret
 from daemon.platforms.woocommerce.foreign import page_of
-from daemon.transport.http import Answer, retry_after
+from daemon.transport.http import Answer
+from daemon.transport.retry_after import retry_after
 
 LONGEST_WORDS: Final = 300
 SCOPE_MISSING: Final = "scope_missing"

@@ -35,7 +35,10 @@ from daemon.transport.throttle.policy import PAUSE_SECONDS, Numbers, Policy
 
 LIVE_IN_A_ROW = 8
 LONGEST_SHORT_WAIT = 5.0
-"""Longest wait in seconds of a held-back request; beyond it, `turn` raises Retry."""
+"""Longest wait in seconds for the next attempt of a request; beyond it, `turn` and `shortly` raise Retry."""
+
+HELD_BACK = f"http_{HTTPStatus.TOO_MANY_REQUESTS.value}"
+"""Reason of the Retry for a 429, and for a request held back because of one."""
 
 MOST_HELD = 1000
 """Held-back requests remembered at most; beyond this the oldest is forgotten."""
@@ -241,7 +244,7 @@ class Limiter:
             # A long wait belongs to the caller, which can put the entity off and work on another meanwhile.
             if wait > LONGEST_SHORT_WAIT or now + wait >= before or self._finish.is_set():
                 words = f"{self._api}: answered 429, next try in {wait:.0f} s"
-                raise Retry(words, reason="http_429", after=wait)
+                raise Retry(words, reason=HELD_BACK, after=wait)
             with standing_aside(), trio.move_on_after(wait):
                 await self._finish.wait()
 

@@ -1,10 +1,13 @@
 """Calls one store's API: one method for each type of call, each through the store's throttle.
 
-Every unexpected answer becomes a failure of `daemon.errors`. A truncated 200, or one without JSON, is a Retry: it comes
-from a proxy or a broken connection, and both pass. The token is sent in a header and appears nowhere else.
+A refusal names the OAuth scope that the call needs (contract section 1), and the throttle judges it by the operation
+and the entities of the call. Every unexpected answer becomes a failure of `daemon.errors`. A truncated 200, or one
+without JSON, is a Retry: it comes from a proxy or a broken connection, and both pass. The token is sent in a header and
+appears nowhere else.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Hashable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,7 +18,6 @@ from daemon.errors import Retry, Side
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING, is_html, refusal
-from daemon.platforms.bigcommerce.scopes import entities_of, operation_of, right_needed
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.shared.rows import decode
 from daemon.platforms.shared.short_answers import ShortAnswers
@@ -28,6 +30,22 @@ T = TypeVar("T")
 API = "bigcommerce"
 NO_CONTENT = 204
 DONE = Decoder(schema.Written)
+
+_ID = re.compile(r"/\d+")
+_NARROWING = ("id", "id:in", "product_id:in", "customer_id:in", "resource_id:in", "max_id")
+"""Parameters that select single entities. Pages of an enumeration have none of them."""
+
+_SCOPES = (
+    ("/v3/catalog/", "store_v2_products_read_only"),
+    ("/v3/inventory/locations", "store_locations_read_only"),
+    ("/v3/inventory/", "store_inventory_read_only"),
+    ("/v3/customers", "store_v2_customers_read_only"),
+    ("/v2/customer_groups", "store_v2_customers_read_only"),
+    ("/v3/orders", "store_v2_orders_read_only"),
+    ("/v2/orders", "store_v2_orders_read_only"),
+    ("/v2/store", "store_v2_information_read_only"),
+)
+"""Prefixes of paths, the narrower before the wider, and the scope for reading there."""
 
 
 class Client:
@@ -49,7 +67,7 @@ class Client:
         """Read and decode one answer. A 204, which v2 sends for an empty list, is read as an empty list."""
         async with self._scopes.turn(operation_of(path), partial(entities_of, path, query)) as turn:
             answer = await self._api.send("GET", path, lane, query=query)
-            failure = None if answer.ok else refusal(answer, self._secrets, right_needed(path))
+            failure = None if answer.ok else refusal(answer, self._secrets, scope_needed(path))
             failure = turn.judged(failure, forbidden=failure is not None and failure.reason == SCOPE_MISSING)
         if failure is not None:
             raise failure
@@ -130,13 +148,29 @@ class Client:
         """Make one call that changes something; only success or failure of the answer matters."""
         answer = await self._api.send(method, path, lane, body=None if body is None else msgspec.json.encode(body))
         if not answer.ok:
-            raise refusal(answer, self._secrets, right_needed(path))
+            raise refusal(answer, self._secrets, scope_needed(path))
         if answer.status != NO_CONTENT:
             _decoded(answer, DONE)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._api.aclose()
+
+
+def scope_needed(path: str) -> str:
+    """Return the scope that `path` needs; empty if every account may read it."""
+    return next((scope for start, scope in _SCOPES if path.startswith(start)), "")
+
+
+def operation_of(path: str) -> str:
+    """Return the path with placeholders for its ids."""
+    return _ID.sub("/{}", path)
+
+
+def entities_of(path: str, query: Mapping[str, str] | None) -> frozenset[Hashable]:
+    """Return the ids in the path and the query of a call."""
+    asked = [value for name, value in (query or {}).items() if name in _NARROWING]
+    return frozenset(_ID.findall(path)) | {f"/{id_}" for value in asked for id_ in value.split(",")}
 
 
 def _decoded(answer: Answer, decoder: Decoder[T]) -> T:

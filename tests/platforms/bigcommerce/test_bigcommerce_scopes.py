@@ -8,7 +8,7 @@ from trio.testing import MockClock
 from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Forbidden, Rejected
 from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.bigcommerce.scopes import entities_of, operation_of
+from daemon.platforms.bigcommerce.client import entities_of, operation_of
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.faults import Act

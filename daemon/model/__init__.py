@@ -4,7 +4,8 @@ A *connection* is one store on a *platform*, linked to one SparkLayer *site*. A 
 *kind* may have changed; it never carries the new state. `daemon.entities` has the state itself.
 
 Ids are `NewType`s, so that a product's id cannot be passed for a SKU. Beside this module, `outcome` has the result of
-one entity, `identifiers` checks ids and credentials as people enter them, `byte_order_mark` decodes text from outside.
+one entity, `identifiers` checks ids and credentials as people enter them, `hosts` the hosts of URLs; `operators` has
+the holders of tokens, `byte_order_mark` decodes text from outside.
 """
 
 import enum

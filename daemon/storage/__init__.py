@@ -3,24 +3,26 @@
 | file | contents |
 |---|---|
 | database | the storage of a daemon, and its opening |
-| writer | group commit, without a dialect |
+| writer, operation | group commit, without a dialect; the functions that are committed |
 | sqlite | SQLite's connections, errors and log |
-| postgres, odd_texts | PostgreSQL's connections, errors and limits; texts that it cannot hold |
-| lock, backup, restore, glance | the database file: one process, copies; looks from outside |
-| tables, migrate | the schema and its history |
+| postgres, postgres_session | PostgreSQL's connections, errors and limits; several statements in one round trip |
+| postgres_server, odd_texts, failover | servers that are refused; texts that cannot be held; a server's failover |
+| lock, backup, restore, glance, move | the database file: one process, copies; looks from outside; another engine |
+| tables, operator_tables, columns, migrate | the schema and its history |
 | upsert, prepared | statements for every dialect; those of the hot path compiled once |
 | vault, rotation | encryption at rest, and the fingerprint |
-| connections | the stores that are linked to sites, and how they come and go |
-| installs | the installs of apps, and the sites that wait for one |
-| states, operation | states with the steps between them; functions that the writer commits in groups |
+| states, age | states with the steps between them; ages by a clock that may be wrong |
+| connections, installs | the stores that are linked to sites, and how they come and go; the installs of apps |
 | outbox, parked | the pending changes with their life, and those that used up their retries |
-| settle, dependencies | the outcomes of a batch: rows, ledger, issues and counts; entities that wait for others |
-| ledger, leftovers | what SparkLayer was last told, the owners of keys, the rest of a lost database |
-| adapter_state | an adapter's entries |
-| leases, last_word, second_looks, stale_parts | several nodes: who works on what, and what a lost one may have sent |
-| full_syncs | runs over every entity of a kind, with their life |
-| sweeps, censuses, gaps | the time since a kind was swept, and times in which webhooks were missing |
+| settle, dependencies, families | the outcomes of a batch; entities that wait for others; parents and circles |
+| ledger, removals, leftovers | what SparkLayer was last told; the removal brake; the rest of a lost database |
+| full_syncs, absent, resync | runs with their life; what a run did not see; a run after a changed store setting |
+| sweeps, censuses, gaps, last_webhooks | the last catch-up, and times in which webhooks were missing |
 | issues, sync_log | what the merchant must fix, and what SparkLayer has not been told yet |
-| registrations, stock_locations | a connection's webhooks, and its stock location |
-| overview | counts of everything that a connection has |
+| registrations, stock_locations, adapter_state | a connection's webhooks, its stock location, its adapter's entries |
+| history, noted, overview, counts | for people and metrics: past settlements, one entity, one connection, all of them |
+| audit, notifications | what operators did, and what receivers were told |
+| leases, owners, last_word, second_looks, stale_parts | several nodes: who works on what, what a lost one sent |
+| notify, standing | what other nodes have committed: by a message, or by a look |
+| dry_run | the rows that a dry run works on |
 """

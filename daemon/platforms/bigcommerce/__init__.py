@@ -2,14 +2,16 @@
 
     settings                          settings of a connection
     client, refusal                   API calls; failures from refused answers
+    owned_rows, since, page_size      rows of several owners in one list; the start of a sweep; the largest page
     adapter                           the `Platform` that the engine sees, with one reader for each kind
     products/, customers/, orders/    one kind each: reader, schema of the API's answers, mapping (pure)
     store                             the store's own settings
-    metafields                        metafields of products, variants and orders, in the adapter's state
+    metafields, changed_parents       metafields in the adapter's state; parents of the changed ones, for a sweep
     webhooks, hooks                   deliveries (pure); registration of webhooks
     address                           check of the public URL for webhooks (pure)
     app, signed_payload               the single-click app and its signed calls
-    schema, ids, dates, amounts       shared by all kinds
+    lookup                            entities as people name them
+    schema, ids                       shared by all kinds
 
 Facts come from the API's documentation; guesses are marked "inferred" where they are used.
 """

@@ -1,1 +1,12 @@
-"""Parts that adapters share."""
+"""Parts that adapters share.
+
+| file | contents |
+|---|---|
+| readers | passes the engine's calls to the reader of a kind |
+| rows, odd | rows decoded one by one; fields of undocumented types (both pure) |
+| page_size | the number of entities to ask for in one call |
+| short_answers, second_look | lists that are too short, or empty |
+| secondary | calls for a part of an entity |
+| customers/, line_allocation | B2B attributes and countries; an order's lines in packages (all pure) |
+| amounts, numbers, weights, dates | values as platforms write them (pure) |
+"""

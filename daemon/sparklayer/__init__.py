@@ -4,6 +4,15 @@
     await sparklayer.products.update(write, Lane.LIVE)
 
 Every method may raise the failures of `daemon.errors`: Retry, Rejected (Missing, Duplicate) and Blocked.
+
+| file | contents |
+|---|---|
+| client, token | a call of an operation; the access token |
+| failures, own_words, empty_refusals | refusals as failures; answers of proxies; refusals without a body |
+| products, stock, pricing, customers, purchases, packages, settings, sync_log | one API each, and an order's packages |
+| replacement | a PUT that directly follows its read |
+| `inferred` | the assumptions that no documentation confirms |
+| dry_run | the same client, with writes noted instead of sent |
 """
 
 from attrs import evolve, frozen

@@ -21,7 +21,6 @@ from daemon.model import LOGGED_KINDS, Kind, RunId
 from daemon.platforms.base import IdPage, Page
 from daemon.storage import full_syncs, outbox, overview, removals
 from daemon.storage.full_syncs import PageRead, Run, Start
-from daemon.storage.overview import MOST_NAMED
 from daemon.storage.states import RunMode, RunState
 
 CHECK_EVERY = 60.0
@@ -319,7 +318,7 @@ class FullSyncs:
 
     async def _name_retrying(self, run: Run) -> None:
         """Log which entities the run waits for because they retry."""
-        retrying, count = await self._context.storage.read(overview.retrying, run.id, MOST_NAMED)
+        retrying, count = await self._context.storage.read(overview.retrying, run.id)
         if not retrying:
             return
         log.warning(

@@ -26,9 +26,6 @@ SLOW_READ = 3.0
 """Seconds after which live changes that are read together are read in parts, and a part one by one."""
 
 MOST_PARTS = 16
-CONCURRENCY = 8
-"""Parts, or single entities, read at the same time."""
-
 Follow = Callable[[Batch, ExternalId, Entity | None, StoreFacts], Awaitable[None]]
 """Goes on with an entity that was read after its batch had gone on."""
 
@@ -110,7 +107,7 @@ class BatchReader:
             for part in parts:
                 await read_part(part)
             return
-        late = await work_off(batch.background, parts, read_part, concurrency=CONCURRENCY)
+        late = await work_off(batch.background, parts, read_part)
         batch.late.update(key for part in late for key in part if key not in contents and key not in batch.outcomes)
 
     async def _list(self, batch: Batch, ids: Sequence[ExternalId], limit: float) -> Mapping[ExternalId, Entity] | None:

@@ -16,12 +16,13 @@ from daemon.transport.throttle.aside import noticing
 LATE = 5.0
 """Seconds without the end of any job after which the rest is late."""
 
+CONCURRENCY = 8
+"""Jobs of one call that are worked on at the same time."""
+
 T = TypeVar("T")
 
 
-async def work_off(
-    nursery: trio.Nursery, jobs: Sequence[T], work: Callable[[T], Awaitable[None]], *, concurrency: int
-) -> list[T]:
+async def work_off(nursery: trio.Nursery, jobs: Sequence[T], work: Callable[[T], Awaitable[None]]) -> list[T]:
     """Call `work` for each of `jobs`, in `nursery`; return the jobs that are late. These go on.
 
     `work` must raise nothing but cancellation, since it may outlive this call.
@@ -45,7 +46,7 @@ async def work_off(
             aside.discard(place)
         changed.set()
 
-    for _ in range(min(concurrency, len(jobs))):
+    for _ in range(min(CONCURRENCY, len(jobs))):
         nursery.start_soon(worker)
     # Jobs that only wait are late at once; the others have `LATE` seconds since the last end.
     while not left <= aside:

@@ -12,7 +12,7 @@ The SDK is an extra, and is imported only if it is used. Attributes name the ent
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 import structlog
@@ -65,13 +65,13 @@ class Tracing(Protocol):
 
 
 @contextlib.asynccontextmanager
-async def open_tracing(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Tracing | None]:
+async def open_tracing() -> AsyncIterator[Tracing | None]:
     """Lend the traces; None if they are off. The SDK reads the variables of OpenTelemetry itself."""
-    if not _is_wanted(environ):
+    if not _is_wanted():
         yield None
         return
     tracing: Tracing | None = None
-    if (fault := _fault(environ)) is None:
+    if (fault := _fault()) is None:
         try:
             from daemon.observability.otel import OpenTelemetry  # noqa: PLC0415  an extra
 
@@ -93,17 +93,17 @@ async def open_tracing(environ: Mapping[str, str] = os.environ) -> AsyncIterator
             await trio.to_thread.run_sync(tracing.close, abandon_on_cancel=True)
 
 
-def _is_wanted(environ: Mapping[str, str]) -> bool:
-    disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
-    return any(environ.get(name) for name in SWITCHES) and not disabled and exporter in {"", "otlp"}
+def _is_wanted() -> bool:
+    disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    return any(os.environ.get(name) for name in SWITCHES) and not disabled and exporter in {"", "otlp"}
 
 
-def _fault(environ: Mapping[str, str]) -> str | None:
+def _fault() -> str | None:
     """Return the fault of variables that the SDK would not notice, None if they have none."""
-    urls = [url for name in SWITCHES if (url := environ.get(name))]
+    urls = [url for name in SWITCHES if (url := os.environ.get(name))]
     if not all(url.lower().startswith(("http://", "https://")) for url in urls):
         return "the endpoint is no http or https URL"
-    if any((environ.get(name) or "http/protobuf") != "http/protobuf" for name in PROTOCOLS):
+    if any((os.environ.get(name) or "http/protobuf") != "http/protobuf" for name in PROTOCOLS):
         return "the protocol is not http/protobuf"
     return None

@@ -62,7 +62,7 @@ class KindOverview:
 def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindOverview:
     """Return the counts of a connection and kind."""
     run = full_syncs.latest(conn, connection_id, kind)
-    failing, held_up = retrying(conn, run.id, MOST_NAMED) if run else ([], 0)
+    failing, held_up = retrying(conn, run.id) if run else ([], 0)
     ever_synced = full_syncs.newest(conn, connection_id, kind) is not None
     return KindOverview(
         kind=kind,
@@ -86,11 +86,11 @@ def depths(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[De
     return [Depth(kind=kind, **{**row, "lane": Lane(row["lane"])}) for row in conn.execute(query).mappings()]
 
 
-def retrying(conn: Connection, run: RunId, most: int) -> tuple[list[Retrying], int]:
-    """Return at most `most` of the entities that a run retries, those tried most often first, and the number of all."""
+def retrying(conn: Connection, run: RunId) -> tuple[list[Retrying], int]:
+    """Return some of the entities that a run retries, those tried most often first, and the number of all."""
     c = outbox.c
     mine = (c.full_sync_id == run, c.attempts > 0)
     query = select(c.external_id, c.attempts, c.encrypted).where(*mine).order_by(c.attempts.desc(), c.external_id)
-    found = [Retrying(**row) for row in conn.execute(query.limit(most)).mappings()]
-    count = conn.execute(select(func.count()).where(*mine)).scalar_one() if len(found) == most else len(found)
+    found = [Retrying(**row) for row in conn.execute(query.limit(MOST_NAMED)).mappings()]
+    count = conn.execute(select(func.count()).where(*mine)).scalar_one() if len(found) == MOST_NAMED else len(found)
     return found, count

@@ -33,9 +33,6 @@ from daemon.storage import ledger
 
 J = TypeVar("J", bound=Job[Any, Any])
 
-CONCURRENCY = 8
-"""Entities of a batch that are sent at the same time."""
-
 
 @define
 class Sending(Generic[T]):
@@ -249,7 +246,7 @@ class Writer(ABC, Generic[J, T]):
                 sending.came_in.set()
 
         todo = [task for task in stage if task.external_id not in sending.late | sending.errors.keys()]
-        late = await work_off(batch.nursery, todo, work, concurrency=CONCURRENCY)
+        late = await work_off(batch.nursery, todo, work)
         sending.late.update(task.external_id for task in late)
 
     async def _follow(self, sending: Sending[T], late: dict[ExternalId, T]) -> None:

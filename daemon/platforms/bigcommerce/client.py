@@ -124,20 +124,12 @@ class Client:
             if cursor is None:
                 return
 
-    async def pages(
-        self,
-        path: str,
-        decoder: Decoder[list[T]],
-        *,
-        lane: Lane,
-        limit: int,
-        query: Mapping[str, str] | None = None,
-    ) -> list[T]:
+    async def pages(self, path: str, decoder: Decoder[list[T]], *, lane: Lane, limit: int) -> list[T]:
         """Read a short v2 list whole. It has no metadata, so the first page that is not full is the last."""
         found: list[T] = []
         page = 1
         while True:
-            asked = {**(query or {}), "limit": str(limit), "page": str(page)}
+            asked = {"limit": str(limit), "page": str(page)}
             rows = await shortly(partial(self.get, path, decoder, lane=lane, query=asked))
             found += rows
             if len(rows) < limit:

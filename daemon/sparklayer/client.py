@@ -6,7 +6,7 @@ decides when a refusal without a body is believed.
 """
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -36,6 +36,11 @@ BULK_ROWS = 250
 """Rows in one bulk call: no maximum is published (sparklayer.md sections 3 and 4), but a long call delays others."""
 
 encode_json = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def without_none(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object of a body without its fields that are None."""
+    return {name: value for name, value in content.items() if value is not None}
 
 
 def in_bulks(rows: Sequence[T]) -> list[Sequence[T]]:

@@ -19,7 +19,7 @@ from attrs import asdict, frozen
 from daemon.entities import Credit, Customer
 from daemon.errors import Missing
 from daemon.model import AddressId, ExternalId, Lane
-from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.client import Client, encode_json, without_none
 from daemon.sparklayer.empty_refusals import CUSTOMER as CONTROL
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import NET_TERMS
@@ -159,7 +159,7 @@ def is_agent(held: Mapping[str, Any]) -> bool:
 
 def merged(write: CustomerWrite, held: Mapping[str, Any] | None) -> Body:
     """Return the body to write, given the customer in SparkLayer (None if there is none). Pure."""
-    before = {name: value for name, value in (held or {}).items() if value is not None}
+    before = without_none(held or {})
     kept = {name: value for name, value in before.items() if name not in NOT_CARRIED | write.gone}
     addresses = _addresses(write, before.get("addresses") or [])
     credit = _carried_credit(write, before.get(CREDIT) or {}) | _credit(write.customer.payment_on_account)
@@ -206,7 +206,7 @@ def _credit(credit: Credit | None) -> Body:
         "currency_code": credit.currency,
         NET_TERMS: credit.net_terms,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return without_none(fields)
 
 
 def _carried_credit(write: CustomerWrite, held: Mapping[str, Any]) -> Body:
@@ -222,11 +222,11 @@ def _addresses(write: CustomerWrite, held: list[Body]) -> list[Body]:
     """Return the platform's addresses, followed by the addresses that it never had."""
     known = {address.get("external_id"): address for address in held}
     own = [
-        {**_filled(known.get(key, {})), "external_id": key, **asdict(address)}
+        {**without_none(known.get(key, {})), "external_id": key, **asdict(address)}
         for key, address in write.customer.addresses.items()
     ]
     ours = write.customer.addresses.keys() | write.vanished
-    return [*own, *(_filled(address) for address in held if address.get("external_id") not in ours)]
+    return [*own, *(without_none(address) for address in held if address.get("external_id") not in ours)]
 
 
 def _with_known_addresses(kept: Body, addresses: list[Body]) -> Body:
@@ -236,10 +236,6 @@ def _with_known_addresses(kept: Body, addresses: list[Body]) -> Body:
     if SHIPPING_ADDRESSES in result:
         result[SHIPPING_ADDRESSES] = [one for one in result[SHIPPING_ADDRESSES] if one in ids]
     return result
-
-
-def _filled(content: Mapping[str, Any]) -> Body:
-    return {name: value for name, value in content.items() if value is not None}
 
 
 def _path(lookup: str, identifier: str) -> str:

@@ -76,7 +76,7 @@ def foreign(name: str, shape: AnswerShape, answer: Answer, *, by_line: bool = Fa
 
     `by_line` is True for an operation that may be refused line by line.
     """
-    if not is_html(answer) and (_succeeds(shape, answer) if answer.ok else _refuses(answer, by_line=by_line)):
+    if not answer.is_html and (_succeeds(shape, answer) if answer.ok else _refuses(answer, by_line=by_line)):
         return None
     text = f"{name} was not answered by SparkLayer itself (HTTP status {answer.status})"
     return Retry(text, reason=FOREIGN, effect_unknown=True)
@@ -109,11 +109,6 @@ def content_of(answer: Answer) -> Any:
         return msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def is_html(answer: Answer) -> bool:
-    """Return True if the answer is declared as HTML, which the API never sends."""
-    return answer.headers.get("content-type", "").strip().lower().startswith("text/html")
 
 
 def _is_empty(answer: Answer) -> bool:

@@ -17,7 +17,7 @@ from attrs import asdict, frozen
 from daemon.entities import Money, Status, Variant
 from daemon.errors import Missing, Retry
 from daemon.model import ExternalId, Lane, Sku, VariantId
-from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.client import Client, encode_json, without_none
 from daemon.sparklayer.empty_refusals import PRODUCT as CONTROL
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
@@ -184,11 +184,11 @@ def encode(write: ProductWrite, held: Held | None = None, *, clearing: bool = Tr
     ]
     kept = [_without_given(variant) for key, variant in (held or {}).items() if key in write.kept]
     content["variants"] = [*live, *kept, *(_discontinued(variant) for variant in write.vanished)]
-    return encode_json(_without_none(content))
+    return encode_json(without_none(content))
 
 
 def _variant(variant: Variant) -> dict[str, Any]:
-    return _without_none(
+    return without_none(
         {
             "external_id": variant.external_id,
             "sku": variant.sku,
@@ -198,7 +198,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
             "cart_image_url": variant.cart_image_url,
             "options": [{"group": option.group, "value": option.value} for option in variant.options],
             "rrp": [_rrp(variant.rrp)] if variant.rrp else None,
-            "settings": [_without_none(asdict(rules)) for rules in variant.settings] or None,
+            "settings": [without_none(asdict(rules)) for rules in variant.settings] or None,
         }
     )
 
@@ -221,10 +221,6 @@ def _rrp(money: Money) -> dict[str, Any]:
 
 def _discontinued(variant: Vanished) -> dict[str, Any]:
     return {"external_id": variant.external_id, "sku": variant.sku, "status": Status.DISCONTINUED.value}
-
-
-def _without_none(content: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in content.items() if value is not None}
 
 
 def _path(external_id: ExternalId) -> str:

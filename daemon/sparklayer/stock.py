@@ -20,7 +20,7 @@ from attrs import frozen
 
 from daemon.entities import StockLevel
 from daemon.model import Lane, Sku
-from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.client import Client, encode_json, without_none
 from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.own_words import NOTHING, OF_OLD_PAGES, many_with, one_with
@@ -168,14 +168,15 @@ class Stock:
 
 def entry(row: StockRow, location_id: str) -> dict[str, Any]:
     """Return a row of a write; SparkLayer clears the fields that it omits."""
-    entry = {
-        "sku": row.sku,
-        "stock_location_id": location_id,
-        "stock_level": row.stock.level,
-        "restock_date": row.stock.restock_date,
-        "min_stock_level": row.stock.min_level,
-    }
-    return {name: value for name, value in entry.items() if value is not None}
+    return without_none(
+        {
+            "sku": row.sku,
+            "stock_location_id": location_id,
+            "stock_level": row.stock.level,
+            "restock_date": row.stock.restock_date,
+            "min_stock_level": row.stock.min_level,
+        }
+    )
 
 
 class _Level(msgspec.Struct):

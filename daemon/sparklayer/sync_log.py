@@ -9,7 +9,6 @@ writer per data type.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 from urllib.parse import quote
 
 import trio
@@ -17,7 +16,7 @@ from attrs import astuple, frozen
 
 from daemon.errors import Retry
 from daemon.model import LOGGED_KINDS, Lane
-from daemon.sparklayer.client import Client, encode_json
+from daemon.sparklayer.client import Client, encode_json, without_none
 from daemon.sparklayer.empty_refusals import SYNC_LOG as CONTROL
 from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import SYNC_ERROR_NAMES
@@ -81,7 +80,7 @@ class SyncLog:
             "last_full_sync_succeeded": succeeded,
             "errors": [_error(error) for error in errors],
         }
-        await self._client.call(PUT, self._path(data_type), Lane.LIVE, _body(content))
+        await self._client.call(PUT, self._path(data_type), Lane.LIVE, encode_json(without_none(content)))
 
     async def patch(
         self,
@@ -102,7 +101,7 @@ class SyncLog:
             "errors": [_error(error) for error in errors] or None,
             self._resolved_field: list(resolved) or None,
         }
-        await self._client.call(PATCH, self._path(data_type), Lane.LIVE, _body(content))
+        await self._client.call(PATCH, self._path(data_type), Lane.LIVE, encode_json(without_none(content)))
 
     async def delete_all(self) -> None:
         """Wipe the log of all integrations and data types of the site: the API has no smaller deletion.
@@ -122,10 +121,6 @@ class SyncLog:
 
 def _error(error: SyncError) -> dict[str, str]:
     return dict(zip(SYNC_ERROR_NAMES, astuple(error), strict=True))
-
-
-def _body(content: dict[str, Any]) -> bytes:
-    return encode_json({name: value for name, value in content.items() if value is not None})
 
 
 def _stamp(seconds: float | None) -> str | None:

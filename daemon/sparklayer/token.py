@@ -15,7 +15,7 @@ from daemon.errors import Blocked, Failure, KeyRefused, Retry, Side
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.failures import Operation, words_of
 from daemon.sparklayer.inferred import KEY_ERROR, KEY_ERRORS, REFUSED_KEY, TOKEN_SECONDS
-from daemon.sparklayer.own_words import content_of, foreign, is_doubtful, is_html, one_with
+from daemon.sparklayer.own_words import content_of, foreign, is_doubtful, one_with
 from daemon.transport.client import ThrottledApi
 from daemon.transport.http import Answer, temporary
 
@@ -122,4 +122,4 @@ def _names_key_error(answer: Answer) -> bool:
     """Return True for a refusal in OAuth 2.0's form (RFC 6749 section 5.2) instead of SparkLayer's own."""
     content = content_of(answer)
     named = isinstance(content, dict) and isinstance(content.get(KEY_ERROR), str) and content[KEY_ERROR] in KEY_ERRORS
-    return answer.status in REFUSED_KEY and named and not is_html(answer)
+    return answer.status in REFUSED_KEY and named and not answer.is_html

@@ -90,6 +90,11 @@ class Answer:
         """True for a 2xx status: the request was carried out."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
+    @property
+    def is_html(self) -> bool:
+        """True if it is declared as a web page: a proxy sends those, and no call of an API here succeeds with one."""
+        return self.headers.get("content-type", "").strip().lower().startswith("text/html")
+
 
 @frozen
 class ApiCall:

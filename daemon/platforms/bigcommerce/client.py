@@ -17,7 +17,7 @@ from msgspec.json import Decoder
 from daemon.errors import Retry, Side
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import schema
-from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING, is_html, refusal
+from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING, refusal
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.shared.rows import decode
 from daemon.platforms.shared.short_answers import ShortAnswers
@@ -166,7 +166,7 @@ def entities_of(path: str, query: Mapping[str, str] | None) -> frozenset[Hashabl
 
 
 def _decoded(answer: Answer, decoder: Decoder[T]) -> T:
-    if is_html(answer):
+    if answer.is_html:
         raise Retry("BigCommerce's answer is a web page", reason="not_json")
     try:
         return decode(b"[]" if answer.status == NO_CONTENT else answer.body, decoder)

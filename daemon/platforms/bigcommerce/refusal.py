@@ -51,11 +51,6 @@ def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failu
     return Retry(text, reason=reason, after=_after(answer), effect_unknown=status >= _SERVER_ERROR)
 
 
-def is_html(answer: Answer) -> bool:
-    """Return True if the answer is declared as a web page, which BigCommerce sends as a refusal at most."""
-    return answer.headers.get("content-type", "").strip().lower().startswith("text/html")
-
-
 def _is_final(status: int) -> bool:
     """Return True if a retry is useless. Redirects come from a proxy, and pass like its 404s."""
     return 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004  HTTP's class of client errors
@@ -73,7 +68,7 @@ def _repeats(body: Any, status: int) -> bool:
 def _is_own(answer: Answer, body: Any) -> bool:
     """Return True if the answer may be BigCommerce's own."""
     content = answer.body.strip()
-    if content.startswith(b"<") or is_html(answer):
+    if content.startswith(b"<") or answer.is_html:
         return False
     if answer.status == _UNAUTHORIZED and not content.startswith((b"{", b"[")):
         return True

@@ -84,8 +84,7 @@ def unreadable(answer: Answer, error: Exception) -> Retry:
 
 def is_page(answer: Answer) -> bool:
     """Return True for a web page, whatever its status."""
-    kind = answer.headers.get("content-type", "").strip().lower()
-    return kind.startswith("text/html") or answer.body.lstrip()[:1] == b"<"
+    return answer.is_html or answer.body.lstrip()[:1] == b"<"
 
 
 def _own(answer: Answer) -> dict[str, Any] | None:

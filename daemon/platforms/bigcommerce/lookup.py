@@ -1,9 +1,8 @@
 """Finds entities as people name them.
 
-A product is found by a SKU or its name, a customer by e-mail address, name or company, an order by its number or its
-buyer's e-mail address. Each row of an answer is checked against the question. The filters `name` and `keyword` of
-products are those of the vendor's reference (bigcommerce.md section 15); `sku` of variants covers simple products too.
-It is not documented that filters ignore case, so the check does.
+Each row of an answer is checked against the question. The filters `name` and `keyword` of products are those of the
+vendor's reference (bigcommerce.md section 15); `sku` of variants covers simple products too. It is not documented that
+filters ignore case, so the check does.
 """
 
 import contextlib
@@ -16,19 +15,18 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from daemon.errors import Missing
-from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.base import MOST_FOUND, Match
+from daemon.model import ExternalId, Lane
+from daemon.platforms.base import Match
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import LARGEST_ID, is_id, listed
+from daemon.platforms.shared.lookup import COMPANY, EMAIL, NAME, NUMBER, SKU, LookupByKind
 from daemon.platforms.shared.rows import decode, read_id
 from daemon.transport.http import shortly
 
 LIMIT = 250
 PRODUCTS, VARIANTS = "/v3/catalog/products", "/v3/catalog/variants"
 CUSTOMERS, ORDERS = "/v3/customers", "/v2/orders"
-
-SKU, NAME, EMAIL, COMPANY, NUMBER = "SKU", "name", "e-mail address", "company", "number"
 
 
 class _Row(Struct, frozen=True):
@@ -79,20 +77,11 @@ _VARIANT, _PRODUCT = Decoder(_Variant, strict=False), Decoder(_Product, strict=F
 _CUSTOMER, _ORDER = Decoder(_Customer, strict=False), Decoder(_Order, strict=False)
 
 
-class Lookup:
+class Lookup(LookupByKind):
     """Finds entities of one store."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-
-    async def find(self, kind: Kind, text: str) -> list[Match]:
-        """Return the entities named `text`; see `daemon.platforms.base.Platform.find`."""
-        asked = text.strip()
-        if not asked or not asked.isprintable() or kind is Kind.STORE:
-            return []
-        ways = {Kind.PRODUCTS: self._products, Kind.CUSTOMERS: self._customers, Kind.ORDERS: self._orders}
-        found = await ways[kind](asked)
-        return list({one.external_id: one for one in reversed(found)}.values())[::-1][:MOST_FOUND]
 
     async def _products(self, text: str) -> list[Match]:
         variants = await self._rows(VARIANTS, _VARIANT, {"sku": text})

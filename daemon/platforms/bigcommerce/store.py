@@ -1,6 +1,5 @@
 """Reads the store's settings: currency, unit of weight, tax in prices, number of stock locations."""
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -9,12 +8,13 @@ from msgspec import Raw
 from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Blocked, Missing, Retry
 from daemon.issues import IssueType
-from daemon.model import ExternalId, Lane
-from daemon.platforms.base import STORE, Entity, Page
+from daemon.model import Lane
+from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
 from daemon.platforms.shared.odd import Shape
+from daemon.platforms.shared.readers import OneStore
 from daemon.platforms.shared.rows import UNEXPECTED, decode
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.platforms.shared.weights import GRAMS_IN
@@ -26,10 +26,8 @@ _PANEL = "control_panel_base_url"
 """A field used only for links."""
 
 
-class StoreReader:
+class StoreReader(OneStore):
     """One store as a whole."""
-
-    batch = 1
 
     def __init__(self, client: Client, store_hash: str) -> None:
         self._client = client
@@ -61,26 +59,6 @@ class StoreReader:
         if self._locations is None:
             self._locations = await self._count_locations()
         return self._locations
-
-    async def entity(self) -> Entity:
-        """Read the only entity of the kind `store`."""
-        return Entity(STORE, await self.facts())
-
-    async def page(self, _cursor: str | None) -> Page:
-        """Read the store as the only page of an enumeration."""
-        return Page(entities=[await self.entity()], cursor=None)
-
-    async def changed_since(self, _since: float, cursor: str | None) -> Page:
-        """Read the store, changed or not: the API does not tell when it was changed."""
-        return await self.page(cursor)
-
-    async def read(self, ids: Sequence[ExternalId], _lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read the store by its id."""
-        return {STORE: await self.entity()} if STORE in ids else {}
-
-    async def read_one(self, external_id: ExternalId, _lane: Lane) -> Entity | None:
-        """Read the store; None for any other id."""
-        return await self.entity() if external_id == STORE else None
 
     def map(self, entity: Entity, _facts: StoreFacts) -> Mapped[StoreFacts]:
         """Return the facts as they are, with an issue for an unknown unit of weight."""

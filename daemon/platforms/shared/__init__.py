@@ -2,7 +2,7 @@
 
 | file | contents |
 |---|---|
-| readers | passes the engine's calls to the reader of a kind |
+| readers, lookup | pass the engine's calls, and a person's search, on by kind |
 | rows, odd | rows decoded one by one; fields of undocumented types (both pure) |
 | page_size | the number of entities to ask for in one call |
 | short_answers, second_look | lists that are too short, or empty |

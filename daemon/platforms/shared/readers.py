@@ -1,12 +1,13 @@
-"""The part of an adapter that passes each call to the reader of its kind."""
+"""The part of an adapter that passes each call to the reader of its kind; the reader of the kind `store`."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Failure, Retry
 from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.base import Entity, Page
+from daemon.platforms.base import STORE, Entity, Page
 from daemon.platforms.shared.rows import Unreadable
 
 
@@ -74,3 +75,33 @@ class ReadersByKind(Generic[R]):
             message = f"{self._label}'s answer about this has an unexpected shape: {entity.content.why}"
             raise Retry(message, reason=entity.content.reason)
         return self._readers[kind].map(entity, facts)
+
+
+class OneStore(ABC):
+    """Reads the only entity of the kind `store`: the store as a whole."""
+
+    batch = 1
+
+    @abstractmethod
+    async def facts(self) -> StoreFacts:
+        """Read the store's facts."""
+
+    async def _entity(self) -> Entity:
+        """Read the store."""
+        return Entity(STORE, await self.facts())
+
+    async def page(self, _cursor: str | None) -> Page:
+        """Read the store as the only page of an enumeration."""
+        return Page(entities=[await self._entity()], cursor=None)
+
+    async def changed_since(self, _since: float, cursor: str | None) -> Page:
+        """Read the store, changed or not: no platform dates a change of its settings."""
+        return await self.page(cursor)
+
+    async def read(self, ids: Sequence[ExternalId], _lane: Lane) -> Mapping[ExternalId, Entity]:
+        """Read the store by its id."""
+        return {STORE: await self._entity()} if STORE in ids else {}
+
+    async def read_one(self, external_id: ExternalId, _lane: Lane) -> Entity | None:
+        """Read the store; None for any other id."""
+        return await self._entity() if external_id == STORE else None

@@ -1,7 +1,6 @@
 """Finds entities as people name them.
 
-A product is found by a SKU or its name, a customer by e-mail address, name or company, an order by its number or its
-buyer's e-mail address. Each row of an answer is checked against the question, because an unknown filter is ignored.
+Each row of an answer is checked against the question, because an unknown filter is ignored.
 """
 
 import html
@@ -12,15 +11,15 @@ from typing import TypeVar
 from msgspec import Struct
 
 from daemon.errors import Missing, Rejected
-from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.base import MOST_FOUND, Match
+from daemon.model import ExternalId, Lane
+from daemon.platforms.base import Match
+from daemon.platforms.shared.lookup import COMPANY, EMAIL, NAME, NUMBER, SKU, LookupByKind
 from daemon.platforms.shared.odd import Shape
 from daemon.platforms.shared.rows import Odd, Unreadable, with_ids
 from daemon.platforms.woocommerce.client import RAW, Client
 from daemon.platforms.woocommerce.ids import is_id
 from daemon.transport.http import shortly
 
-SKU, NAME, EMAIL, COMPANY, NUMBER = "SKU", "name", "e-mail address", "company", "number"
 LIMIT = "100"
 
 R = TypeVar("R")
@@ -72,20 +71,11 @@ class _Order(Struct, frozen=True, kw_only=True):
 _PRODUCT, _CUSTOMER, _ORDER = Shape(_Product), Shape(_Customer), Shape(_Order)
 
 
-class Lookup:
+class Lookup(LookupByKind):
     """Finds entities of one shop."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-
-    async def find(self, kind: Kind, text: str) -> list[Match]:
-        """Return the entities named `text`; see `daemon.platforms.base.Platform.find`."""
-        asked = text.strip()
-        if not asked or not asked.isprintable() or kind is Kind.STORE:
-            return []
-        ways = {Kind.PRODUCTS: self._products, Kind.CUSTOMERS: self._customers, Kind.ORDERS: self._orders}
-        matches = await ways[kind](asked)
-        return list({match.external_id: match for match in reversed(matches)}.values())[::-1][:MOST_FOUND]
 
     async def _products(self, text: str) -> list[Match]:
         fields = {"_fields": "id,name,sku,parent_id"}

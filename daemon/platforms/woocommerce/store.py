@@ -1,6 +1,5 @@
 """Reads the shop's own settings: currency, unit of weight, tax in prices, and patterns of B2B roles without a role."""
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 
 from attrs import frozen
@@ -10,8 +9,9 @@ from msgspec.json import Decoder
 from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Missing
 from daemon.issues import IssueType
-from daemon.model import ExternalId, Lane
-from daemon.platforms.base import STORE, Entity, IdPage, Page
+from daemon.model import Lane
+from daemon.platforms.base import STORE, Entity, IdPage
+from daemon.platforms.shared.readers import OneStore
 from daemon.platforms.shared.weights import GRAMS_IN
 from daemon.platforms.woocommerce.client import Client
 from daemon.platforms.woocommerce.customers.roles import Roles
@@ -41,10 +41,8 @@ class ShopFacts(StoreFacts):
     patterns_without_role: tuple[str, ...] = ()
 
 
-class StoreReader:
+class StoreReader(OneStore):
     """One shop as a whole."""
-
-    batch = 1
 
     def __init__(self, client: Client, store_url: str, roles: Roles) -> None:
         self._client = client
@@ -63,29 +61,9 @@ class StoreReader:
             patterns_without_role=await self._roles.unmatched(),
         )
 
-    async def entity(self) -> Entity:
-        """Read the only entity of the kind `store`."""
-        return Entity(STORE, await self.facts())
-
-    async def page(self, _cursor: str | None) -> Page:
-        """Read the shop as the only page of an enumeration."""
-        return Page(entities=[await self.entity()], cursor=None)
-
-    async def changed_since(self, _since: float, cursor: str | None) -> Page:
-        """Read the shop, changed or not: it sends no webhooks for its settings."""
-        return await self.page(cursor)
-
     async def ids(self, _cursor: str | None) -> IdPage:
         """Return the shop's only id."""
         return IdPage(ids=[STORE], cursor=None)
-
-    async def read(self, ids: Sequence[ExternalId], _lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read the shop by its id."""
-        return {STORE: await self.entity()} if STORE in ids else {}
-
-    async def read_one(self, external_id: ExternalId, _lane: Lane) -> Entity | None:
-        """Read the shop; None for any other id."""
-        return await self.entity() if external_id == STORE else None
 
     def map(self, entity: Entity, _facts: StoreFacts) -> Mapped[StoreFacts]:
         """Return the facts as they are, with an issue for an unknown unit and for each pattern without a role."""

@@ -135,7 +135,7 @@ async def _run(settings: Settings, reload: Reload) -> None:
 
 
 async def _cancel_at(stop: trio.Event, start: trio.CancelScope) -> None:
-    """Give a start up that waits for the database, say; a daemon that is not ready yet has nothing to finish."""
+    """Cancel a start that waits, for example for the database: a daemon that is not ready has nothing to finish."""
     await stop.wait()
     start.cancel()
 
@@ -349,7 +349,7 @@ async def compose(
 
 
 def _tenure(settings: Settings, database: Database, metrics: Metrics) -> Tenure:
-    """Return how the process comes by its connections: by leases where other nodes may use the database too."""
+    """Return the tenure: by leases if other nodes may use the database too, else alone."""
     if not database.shared:
         return Alone(database)
     name = os.environ.get("DYNO") or socket.gethostname()

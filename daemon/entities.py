@@ -1,4 +1,4 @@
-"""The entities as SparkLayer shall hold them, in its words. Frozen values, without a clock and without I/O.
+"""The entities as SparkLayer should hold them, in its words. Frozen values, without a clock and without I/O.
 
 A platform's mapping turns an entity of its own into a `Mapped`: the value of its kind (`Product`, `Customer`, `Order`
 or `StoreFacts`) and the issues that the merchant must fix. The engine compares the value with the ledger and sends it.

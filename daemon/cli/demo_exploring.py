@@ -79,7 +79,7 @@ def welcome(file: Path, settings: Settings) -> str:
 
 
 async def open_browser(url: str) -> None:
-    """Open a page in the browser of a person who sits before this terminal; else do nothing."""
+    """Open a page in the browser of a person at this terminal; else do nothing."""
     if _has_person():
         await trio.to_thread.run_sync(_open, url, abandon_on_cancel=True)
 

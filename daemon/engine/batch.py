@@ -86,7 +86,7 @@ class Batch:
         return outcome is not None and (outcome.failure is not None or outcome.result is Result.REJECTED)
 
     def concerns_merchant(self, external_id: ExternalId) -> bool:
-        """Return True if the entity is, was or shall be in SparkLayer: the sync-log reports no others."""
+        """Return True if the entity is, was or should be in SparkLayer: the sync-log reports no others."""
         mapped = self.mapped.get(external_id)
         if external_id in self.leftovers:
             return False

@@ -24,10 +24,10 @@ from daemon.storage.full_syncs import PageRead, Run, Start
 from daemon.storage.states import RunMode, RunState
 
 CHECK_EVERY = 60.0
-"""Seconds between two looks at whether a run is drained when nothing settles."""
+"""Seconds between two looks at an undrained run while nothing settles."""
 
 NOTE_EVERY = 10.0
-"""Seconds between two times that a run's waiting is stored. A crash makes it wait so much longer at most."""
+"""Seconds between two writes of a run's waiting time. A crash makes the run wait longer by this at most."""
 
 NAME_EVERY = 600.0
 """Seconds between two log lines that name the entities a run waits for; the first comes after `CHECK_EVERY`."""

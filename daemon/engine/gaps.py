@@ -101,8 +101,8 @@ class GapReader:
             if await self._runs.start(RunMode.DAILY, after=after) is None:
                 return False
             log.info("reading everything to close a gap", site=str(context.connection.site), kind=self._kind.value)
-            # What makes no progress must not keep the slot from other connections: a blocked connection, a page that is
-            # always refused, or rows that retry. The run goes on by itself, and so closes the gap once it can.
+            # A run without progress must not keep the slot from other connections: it may be blocked, or have a page
+            # that is always refused, or rows that retry. It goes on by itself, and so closes the gap once it can.
             while not held_up(context, self._kind) and await self._is_at_work():
                 await self._kind_state.progress.wait_until(trio.current_time() + CHECK_EVERY)
         return True

@@ -42,13 +42,13 @@ class Leftovers:
         self._kind = kind
         self._writer = context.kind_states[kind].writer
         self._unread = (0, 0)
-        """The counts that were logged last, so that not every minute logs the same."""
+        """The counts that were logged last, so that the same ones are not logged every minute."""
         self._fields: dict[str, Any] = {"site": str(context.connection.site), "kind": kind.value}
 
     async def look(self, run: Run) -> float | None:
         """Look after the end of a run; return the seconds until another look, None if none is owed."""
         context, key = self._context, (self._context.connection.id, self._kind)
-        # A product may have taken a SKU since it was noted: then it is none of the leftovers.
+        # A product may have taken a SKU since it was noted: then it is no leftover.
         await context.storage.write(leftovers.forget_owned, key)
         if run.enumerated_at is None or not await context.storage.read(leftovers.owed, *key):
             return None
@@ -80,7 +80,7 @@ class Leftovers:
             log.info("leftovers are looked for later", reason=error.reason, **self._fields)
             return LOOK_AGAIN
         except Rejected as error:
-            # Asking again would not help, and a row too many in SparkLayer does no harm.
+            # Asking again would not help, and an extra row in SparkLayer does no harm.
             log.warning("prices in SparkLayer cannot be read; leftovers stay", reason=error.reason, **self._fields)
             return None
         return await self._note(skus)

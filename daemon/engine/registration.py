@@ -74,7 +74,7 @@ class WebhookRegistration:
             await self._store_trouble(error)
             return error
         self._is_doubted = False
-        # Once more, since only now the time begins in which the platform may still deliver nothing.
+        # Again, since the time in which the platform may still deliver nothing begins only now.
         await note_gaps(context, found.kinds, context.platform_type.webhooks.active_after, at_once=found.fresh)
         await self._withdraw(but=found.kinds)
         await self._store(found)

@@ -76,13 +76,13 @@ class Sweep:
         if newest is not None and waits and age(newest.started_at, began) < FIRST_PAGE:
             return  # the run reads everything in a moment
         idle = newest is not None and not newest.current
-        # A gap causes a reading of everything as well, in its turn: one of the two is enough.
+        # A gap causes a read of everything too: one of the two is enough.
         gap = await context.storage.read(open_gap, context.connection.id, self._kind)
         overdue = newest is not None and (since > began or age(newest.started_at, began) >= DAY)
         if idle and overdue and gap is None:
             await self._runs.start(RunMode.DAILY)
         else:
-            # A time ahead of the clock is no time of a sweep. Everything older than a day was read by a daily run.
+            # No sweep was made at a time in the future. Everything older than a day was read by a daily run.
             await self._runs.read_pages(partial(self._read_page, since - OVERLAP if since <= began else began - DAY))
         await self._store(began)  # its beginning: what changed during the sweep is for the next one
 

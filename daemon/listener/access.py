@@ -28,7 +28,7 @@ AT_ONCE = 8
 
 
 class TooManyGuesses(Exception):
-    """So many wrong tokens wait for their answers that this one was not looked at."""
+    """Too many wrong tokens wait for their answers, so this one was not looked at."""
 
 
 @define(eq=False)

@@ -136,7 +136,7 @@ def sent(customer: Customer) -> frozenset[str]:
 
 
 def left_out(customer: Customer, before: Iterable[str]) -> frozenset[str]:
-    """Return the names (see `sent`) in `before`, of an earlier write, that a write of `customer` shall leave out."""
+    """Return the names (see `sent`) in `before`, of an earlier write, that a write of `customer` must leave out."""
     return frozenset(name for name in before if not _is_unreadable(customer, name)) - sent(customer)
 
 

@@ -22,7 +22,7 @@ from daemon.errors import ConfigError, StorageTrouble
 
 BUSY_SECONDS = 30.0
 SIDECARS = ("", "-wal", "-shm", "-journal")
-"""The ends of the names of a database file and of those that SQLite may leave beside it."""
+"""Suffixes of a database file and of the files that SQLite may leave beside it."""
 
 
 def back_up(source: Path, target: Path) -> int:
@@ -144,7 +144,7 @@ def _copied(source: Path, target: Path) -> None:
             here.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
             # In one transaction, and beside a writer: it copies all pages in one step.
             here.backup(there)
-            # A program that opens the copy shall leave no log beside it; the daemon sets its own mode again.
+            # A program that opens the copy must leave no log beside it; the daemon sets its own mode again.
             there.execute("PRAGMA journal_mode=DELETE")
             check(there)
     except sqlite3.Error as error:

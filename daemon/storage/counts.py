@@ -40,7 +40,7 @@ class Progress:
 
 @frozen(kw_only=True)
 class Counts:
-    """Numbers by connection and kind; a place that is not there has none.
+    """Numbers by connection and kind; those that are 0 are left out.
 
     `untold` issues and `synced` ids have not been reported to the sync-log yet. `succeeded_at` is the end of the last
     full sync that succeeded, of any mode; a kind without a run has no gap. `census_seconds` is the time of the last

@@ -22,12 +22,12 @@ from daemon.storage.writer import Observe, Operation, Transactions, Writer
 C = TypeVar("C")
 R = TypeVar("R")
 
-BESIDE = frozenset({outbox.record})
-"""The operations whose commits may be made beside each other. They lock rows in one order, and need no order."""
+OVERLAPPING = frozenset({outbox.record})
+"""The operations whose commits may overlap: they lock rows in one order, and any order of their calls is right."""
 
 
 def in_order(call: Any) -> tuple[int, str]:
-    """Return the connection and the kind that a call is about. In their order `outbox.record` locks rows, too."""
+    """Return the connection and the kind that a call is about. `outbox.record` locks rows in the same order."""
     # An owner's call comes as a pair with its lease; see `daemon.storage.leases.fenced`.
     lease, about = call if isinstance(call, tuple) and call and isinstance(call[0], Lease) else (call, call)
     return getattr(lease, "connection_id", 0), getattr(about, "kind", "")
@@ -142,7 +142,7 @@ async def open_database(
         postgres.connected(place, make=make) if isinstance(place, Secret) else sqlite.connected(place)
     )
     async with opening as (connections, readers, beats):
-        writer = Writer(connections, observe, BESIDE, in_order)
+        writer = Writer(connections, observe, OVERLAPPING, in_order)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
             if isinstance(place, Path) and isinstance(connections[0], sqlite.WorkerConnection):

@@ -49,7 +49,7 @@ def look_up(
 ) -> Relations:
     """Return the facts about `parents`, and those of `runs` that have pages to read."""
     c, run = outbox.c, full_syncs.c
-    # An inequality, lest SQLite walk all pending rows by their index instead of the parents.
+    # An inequality: for an equality SQLite walks all pending rows by their index instead of the parents.
     pending = (*of_kind(outbox, connection_id, kind), c.state != RowState.PARKED, among(conn, c.external_id, parents))
     unread = (run.id.in_(runs), run.state == RunState.ENUMERATING, run.cursor.is_not(None))
     return Relations(

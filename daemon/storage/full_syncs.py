@@ -133,7 +133,7 @@ def start(conn: Connection, call: Start) -> RunId | None:
     mode = next(mode for mode in RunMode if mode in modes)
     if before is not None:
         _correct_log(conn, call, before.id)
-    # A daily run tells SparkLayer nothing, so not the end of another run either.
+    # A daily run tells SparkLayer nothing, not even the end of another run.
     if mode is not RunMode.DAILY:
         _supersede(conn, call)
         _interrupt_readings(conn, call)
@@ -170,7 +170,7 @@ def _reads(conn: Connection, connection_id: ConnectionId, kind: Kind) -> bool:
 
 
 def _interrupt_readings(conn: Connection, call: Start) -> None:
-    """End the runs of other kinds that read pages to close a gap: none is beside a full sync of the connection.
+    """End the runs of other kinds that read pages to close a gap: none goes on beside a full sync of the connection.
 
     Their gaps stay, and are closed after the full sync.
     """
@@ -191,7 +191,7 @@ def _replace(conn: Connection, run: Run) -> None:
 
 
 def _correct_log(conn: Connection, call: Start, before: RunId) -> None:
-    """Have SparkLayer told the present instead of an end that lies ahead, which a wrong clock wrote."""
+    """Have SparkLayer told the present time instead of an end in the future, which a wrong clock wrote."""
     c = sync_log.c
     started = case((c.started_at > call.now, call.now), else_=c.started_at)
     corrected = {"last_full_sync": call.now, "started_at": started, "put_for": before}
@@ -205,7 +205,7 @@ def _is_told(mode: RunMode, kind: Kind) -> bool:
 
 
 def _supersede(conn: Connection, call: Start) -> None:
-    """Let the start of this run tell the end of one that SparkLayer has not taken yet: it need not wait for it."""
+    """Let the start of this run report the end of an earlier one that SparkLayer has not taken yet."""
     run = ending(conn, call.connection_id, call.kind)
     if run is not None:
         RunLife.SUPERSEDED.apply(conn, full_syncs, (full_syncs.c.id == run.id,))

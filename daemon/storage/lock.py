@@ -32,7 +32,7 @@ _LASTING = {
     errno.EPERM,
     errno.EROFS,
 }
-"""The system's errors that stay until a person changes the settings or the rights. A full disk, say, may pass."""
+"""The system's errors that stay until a person changes the settings or the rights. A full disk may pass."""
 
 
 def real_path(path: Path) -> Path:

@@ -64,7 +64,7 @@ def refuse_server(conn: Connection, name: str) -> bool:
 def refuse_read_only(conn: Connection) -> None:
     """Raise StorageTrouble when nothing can be written.
 
-    Hosts set this while a disk is full and take it back later, so a supervisor shall try again.
+    Hosts set this while a disk is full and take it back later, so a supervisor should try again.
     """
     if conn.exec_driver_sql("SHOW default_transaction_read_only").scalar_one() == "on":
         raise StorageTrouble(

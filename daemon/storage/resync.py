@@ -1,4 +1,4 @@
-"""A full sync of products after a change of a store setting that every product depends on, its currency say.
+"""A full sync of products after a change of a store setting that every product depends on, such as its currency.
 
 The new setting and the full sync are stored together. So one change starts one run, even if the store's settings must
 be sent several times until SparkLayer takes them, and no crash in between loses the run.

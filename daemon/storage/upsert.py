@@ -28,7 +28,7 @@ from daemon.storage.prepared import UNREAD, Row, compile_for, of_members
 
 __all__ = ["Insert", "Upsert", "insert"]
 
-# The name of a constraint instead of columns, which SQLite has not. mypy knows no such attribute.
+# The name of a constraint instead of columns, which SQLite lacks. mypy knows no such attribute.
 OnConflictClause.constraint_target = None  # type: ignore[attr-defined]
 
 
@@ -42,8 +42,8 @@ Arranged = Callable[[Sequence[Row]], Any]
 class Upsert:
     """An INSERT of rows that updates those that are there already.
 
-    `columns` are those that differ from row to row, `values` the others, and `set_` is the update. Of `among`, a column
-    and a query, PostgreSQL leaves out the rows that the query does not find.
+    `columns` are those that differ from row to row, `values` the others, and `set_` is the update. `among` is a
+    column and a query: PostgreSQL leaves out the rows that the query does not find.
 
     PostgreSQL takes one statement for all rows, with an array for each column: with a statement for each row, a group
     of 256 takes 2.5 times as long there. Its answer is not read, so that it can go together with the next statement, or

@@ -97,7 +97,7 @@ class Writer:
             async with trio.open_nursery() as nursery:
                 while True:
                     await self._wake.wait()
-                    # Every task that is about to queue a call shall be in this commit.
+                    # Every task that is about to queue a call should be in this commit.
                     await trio.lowlevel.checkpoint()
                     self._wake = trio.Event()
                     await self._until_idle(1)

@@ -11,7 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Secret
 from daemon.storage import outbox, postgres, prepared
-from daemon.storage.database import BESIDE, in_order, open_database
+from daemon.storage.database import OVERLAPPING, in_order, open_database
 from daemon.storage.leases import Lease
 from daemon.storage.outbox import Record
 from daemon.storage.postgres_session import TogetherCursor
@@ -183,7 +183,7 @@ async def test_only_commits_of_intake_are_made_beside_each_other(
 
 
 def test_intake_alone_is_committed_beside_other_commits() -> None:
-    assert {outbox.record} == BESIDE
+    assert {outbox.record} == OVERLAPPING
 
 
 class LoggingConnection:

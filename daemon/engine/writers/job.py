@@ -37,7 +37,7 @@ T = TypeVar("T", bound=Task)
 
 @frozen(kw_only=True)
 class Job(Generic[V, P]):
-    """One entity: the value that SparkLayer shall hold (None: nothing), and the parts that it was last told of.
+    """One entity: the value that SparkLayer should hold (None: nothing), and the parts that it was last told of.
 
     `attempts` counts the failed ones before. `unsure`: the last write was not confirmed.
     """

@@ -190,7 +190,7 @@ def _too_large(limits: Limits) -> Fault:
 
 
 def _path(target: str) -> str:
-    """Return the path of a target that has no query any more."""
+    """Return the path of a target without its query."""
     return target if target.startswith("/") else _ABSOLUTE.sub("", target) or "/"
 
 

@@ -1,6 +1,6 @@
 """Numbers written as text: in a merchant's attributes, and where an API sends a text instead of a number. Pure.
 
-Python's own readers take more than any platform documents, and one of it falsifies: they read `1_2` as 12, and the
+Python's own readers accept more than any platform documents, and misread some of it: they read `1_2` as 12, and the
 digits of other scripts as digits. Here digits are those of ASCII.
 """
 

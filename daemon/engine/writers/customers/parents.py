@@ -21,7 +21,7 @@ from daemon.storage.families import Relations
 class Family:
     """A batch, and what is known of the parents in it.
 
-    `named` has the parents of the customers that name one. SparkLayer shall have all `members`, and shall not have
+    `named` has the parents of the customers that name one. SparkLayer should have all `members`, and should not have
     those `going`. This batch has the final word on those `decided`. SparkLayer holds those in `alone` without a parent.
     Those in `early` belong to a run with pages that are not read yet.
     """

@@ -89,7 +89,7 @@ class _MayFollow:
 
 @define(eq=False)
 class BulkCalls:
-    """Sends rows of one sort on one site. `in_turn`: SparkLayer refuses (409) calls that overlap."""
+    """Sends rows of one site, all of stock or all of prices. `in_turn`: SparkLayer refuses (409) calls that overlap."""
 
     _in_turn: bool
     _queue: trio.Lock = field(factory=trio.Lock, init=False)

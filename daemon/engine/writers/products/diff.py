@@ -40,7 +40,7 @@ class ProductJob(Job[Product, Entry]):
 
     @property
     def wanted_skus(self) -> set[Sku]:
-        """The SKUs that the product shall have."""
+        """The SKUs that the product should have."""
         return self.kept_skus.union(variant.sku for variant in (self.value.variants if self.value else ()))
 
 

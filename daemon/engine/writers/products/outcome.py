@@ -69,7 +69,7 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
             issues=(*plan.issues, *map(refused, words)),
             row=plan.job.row(_in_part(plan, error, failure, bulk), sure=False),
             waits_for=plan.waits_for | taken,
-            # No product shall wait for a leftover that SparkLayer does not remove.
+            # No product must wait for a leftover that SparkLayer does not remove.
             released=plan.released if isinstance(failure, GaveWay) or plan.job.leftover else frozenset(),
             again_after=again_after,
         )

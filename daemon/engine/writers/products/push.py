@@ -118,7 +118,7 @@ class Pusher:
             raise Unmanaged(taken, held)
         if write.variants:
             raise taken
-        return None  # it is not there, and shall not be
+        return None  # it is not there, and should not be
 
     async def _held(self, write: ProductWrite, lane: Lane) -> Entry | None:
         """Read an unmanaged product from SparkLayer; None if there is none."""

@@ -18,7 +18,6 @@ from attrs import field, frozen
 WORD = re.compile(r"\{(\w+)\}")
 
 HTML = "text/html; charset=utf-8"
-TEXT = "text/plain; charset=utf-8"
 
 Access = Literal["admin", "ignite", "session", "none"]
 """The caller of a route: an operator, SparkLayer, an operator's browser, or one that the handler checks."""

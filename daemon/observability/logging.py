@@ -27,11 +27,9 @@ log = structlog.get_logger()
 DRY_RUN = "dry_run"
 """Name of the context variable that marks the lines of a dry run."""
 
-LEVELS = ("debug", "info", "warning", "error")
-
 
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
-    """Set up logging of the whole process; `level` is one of `LEVELS`. May be called again."""
+    """Set up logging of the whole process; `level` is debug, info, warning or error. May be called again."""
     stream = sys.stderr if stream is None else stream
     shared = _processors()
     rendered = _renderer(readable=stream.isatty())

@@ -11,9 +11,6 @@ from daemon.sandbox.woocommerce.catalogue import Catalogue
 from daemon.sandbox.woocommerce.chronicle import Event
 from daemon.sandbox.woocommerce.records import BILLING, Customer
 
-ADMINISTRATOR = 1
-"""The user who opened the site."""
-
 
 class CustomerBook:
     """The users of one shop, by id; the first is the administrator."""

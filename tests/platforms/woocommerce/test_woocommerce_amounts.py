@@ -24,7 +24,6 @@ SUMS = {
     True: (Decimal("191.450000"), Decimal("38.290000"), Decimal("229.74")),
     False: (Decimal("229.74"), Decimal("45.948"), Decimal("275.688")),
 }
-CENT = Decimal("0.01")
 
 
 @pytest.mark.parametrize("decimals", [0, 2])

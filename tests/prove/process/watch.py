@@ -88,8 +88,3 @@ def watch_closings(harness: ProcessHarness) -> list[Closing]:
 
     harness.site.faults.add("PATCH */sync-log/*", look, after_effect=True)
     return closings
-
-
-def page_after(product_id: int) -> Callable[[Request], bool]:
-    """Tell the request for the page of an enumeration that follows `product_id`."""
-    return lambda request: f"id:greater={product_id}&" in f"{request.query}&"

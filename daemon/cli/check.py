@@ -20,7 +20,7 @@ from attrs import frozen
 from daemon.admin.status import registration_status
 from daemon.cli import stopping
 from daemon.cli.client import Daemon, RefusedError, UnreachableError
-from daemon.cli.group import config_option, moment
+from daemon.cli.group import config_option, counted, moment
 from daemon.config import ConnectionSettings, ListenerSettings, Settings, Survey, look_over
 from daemon.config.settings import DatabaseSettings, NotificationSettings
 from daemon.connections.registry import site_client
@@ -117,7 +117,7 @@ async def check_all(survey: Survey) -> list[CheckResult]:
         for subject, _, detail in (str(error).partition(": ") for error in survey.errors)
     ]
     if not results:
-        detail = f"{len(settings.connections)} connection(s) configured"
+        detail = f"{counted(len(settings.connections), 'connection')} configured"
         results.append(CheckResult(subject="settings", ok=True, detail=detail))
     if "database" not in faulty:
         found = list(_database(settings, None if "security" in faulty else Vault(settings.security.secret_keys)))

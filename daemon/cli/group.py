@@ -169,3 +169,8 @@ def load_settings(path: Path | None) -> "Settings":
 def moment(seconds: float) -> str:
     """Return a time (seconds since the epoch) as text."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 change, 2 changes."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from daemon.cli.client import ask, show
-from daemon.cli.group import KINDS, Stop, config_option, json_option, kind_argument, moment, site_argument
+from daemon.cli.group import KINDS, Stop, config_option, counted, json_option, kind_argument, moment, site_argument
 
 CAUSES = {
     "absent": "not seen by a full sync that saw nothing at all",
@@ -59,4 +59,4 @@ def allow_removals(path: Path | None, site: str, kind: str, ids: tuple[str, ...]
     answer = ask(path, lambda source: source.allow_removals(site, kind, ids))
     if not answer["allowed"]:
         raise Stop(f"no removals of these {kind} are held at {site}; look at: ignite-sync removals list {site}")
-    click.echo(f"removals of {answer['allowed']} {kind} allowed")
+    click.echo(f"{counted(answer['allowed'], 'removal')} of {kind} allowed")

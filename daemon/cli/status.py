@@ -8,7 +8,7 @@ import click
 
 from daemon.admin.attention import attention
 from daemon.cli.client import ask, show
-from daemon.cli.group import config_option, json_option, moment
+from daemon.cli.group import config_option, counted, json_option, moment
 
 _LONG_WAIT = 10.0
 """Seconds. Shorter waits for an API are its usual pace and not shown."""
@@ -49,7 +49,7 @@ def describe(status: Any) -> Iterator[str]:
             yield f"  {kind}: {counts}, {_waiting(now['outbox'])}{blocked}"
             if now["held_removals"]:
                 see = f"ignite-sync removals list {connection['site']} {kind}"
-                yield f"    {now['held_removals']} removals are held until a person allows them: {see}"
+                yield f"    {counted(now['held_removals'], 'removal')} held until a person decides: {see}"
             if now["gap"]:
                 yield f"    webhooks may have been missed; everything is read after {moment(now['gap']['due_at'])}"
             if now["full_sync"]:
@@ -66,7 +66,7 @@ def _runs(status: Any) -> bool:
 
 def _summary(status: Any) -> str:
     number = len(status["connections"])
-    connections = f"{number} connection{'s' if number != 1 else ''}" if number else "no connections"
+    connections = counted(number, "connection") if number else "no connections"
     sites = _sites(status)
     parts = [
         connections,

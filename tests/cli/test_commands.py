@@ -87,7 +87,7 @@ def test_what_is_parked_is_listed_retried_and_dropped() -> None:
         retried = call("parked", "retry", "live/x", "all", "--config", "s.toml")
         dropped = call("parked", "drop", "live/x", "orders", "101", "--config", "s.toml")
     assert listed.stdout == "live/x orders 101: tried 400 times since 1970-01-01 00:00 UTC: HTTP status 500\n"
-    assert (retried.stdout, dropped.stdout) == ("3 changes to be tried again\n", "1 changes dropped\n")
+    assert (retried.stdout, dropped.stdout) == ("3 parked changes to be retried\n", "1 parked change dropped\n")
     assert [body for _, _, _, body in server.asked[1:]] == [
         {"action": "retry", "site": "live/x", "ids": []},
         {"action": "drop", "site": "live/x", "ids": ["101"], "kind": "orders"},
@@ -128,7 +128,7 @@ def test_held_removals_are_listed_by_name_and_allowed() -> None:
         "All of them: ignite-sync sync live/x products --allow-removals",
     ]
     assert none.stdout == "no removals are held\n"
-    assert allowed.stdout == "removals of 2 customers allowed\n"
+    assert allowed.stdout == "2 removals of customers allowed\n"
     assert [path for _, path, *_ in server.asked] == [
         "/admin/removals?site=live/x",
         "/admin/removals?site=live/x&kind=orders",

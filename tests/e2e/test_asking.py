@@ -72,9 +72,9 @@ async def test_what_is_parked_is_listed_and_retried_or_dropped(harness: OpenHarn
         ]
         assert all(str(BAD_GATEWAY) in line for line in lines)
         assert await _shown(h, "parked", "list") == over_http
-        assert await _said(h, "parked", "retry", SITE, "orders") == "0 changes to be tried again\n"
-        assert await _said(h, "parked", "retry", SITE, "products", str(JUMPER)) == "1 changes to be tried again\n"
-        assert await _said(h, "parked", "drop", SITE, "products", str(MUG), "999") == "1 changes dropped\n"
+        assert await _said(h, "parked", "retry", SITE, "orders") == "0 parked changes to be retried\n"
+        assert await _said(h, "parked", "retry", SITE, "products", str(JUMPER)) == "1 parked change to be retried\n"
+        assert await _said(h, "parked", "drop", SITE, "products", str(MUG), "999") == "1 parked change dropped\n"
         assert await _said(h, "parked", "list") == "nothing is parked\n"
         assert _titles(h) == KNOWN
         await h.process.start()

@@ -224,7 +224,7 @@ async def test_check_has_a_line_for_each_side_that_says_what_to_do(harness: Open
         code, output, errors = await h.process.command("check")
         assert (code, errors) == (1, "")
         settings, database, port, shop, site, webhooks, note, other_note = output.splitlines()
-        assert settings == "ok      settings: 1 connection(s) configured"
+        assert settings == "ok      settings: 1 connection configured"
         assert database == f"ok      database {h.process.database}: is writable"
         assert port == f"ok      listener.port: 127.0.0.1:{h.process.port} is free"
         assert webhooks.startswith(f"ok      {SITE} webhooks: not registered yet; ")

@@ -49,9 +49,9 @@ async def test_customers_who_leave_their_group_in_a_mass_are_held_until_one_comm
         assert (code, f"customers: {MANY} in SparkLayer" in status) == (1, True)
         assert f"{MOVED} removals of customers held" in status.splitlines()[0]
         see = f"ignite-sync removals list {SITE} customers"
-        assert f"{MOVED} removals are held until a person allows them: {see}" in status
+        assert f"{MOVED} removals held until a person decides: {see}" in status
         words = await _said(h, "removals", "allow", SITE, "customers", *moved)
-        assert words == f"removals of {MOVED} customers allowed\n"
+        assert words == f"{MOVED} removals of customers allowed\n"
         await h.until(lambda: _customers(h) == every - moved)
         await h.settle()
         h.assert_equal()

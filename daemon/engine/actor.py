@@ -127,7 +127,7 @@ class Actor:
             raise
         except Exception as error:  # the batch's edge: the entity that has our bug is found, logged and parked
             if len(claims) > 1:
-                log.exception("a batch failed by a bug; each entity is tried alone", size=len(claims))
+                log.exception("batch failed by a bug, entities tried alone", size=len(claims))
                 for claim in self._left(claims, moved_on):
                     await self._work([claim], lane, moved_on)
             else:

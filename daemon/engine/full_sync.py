@@ -176,7 +176,13 @@ class FullSyncs:
     async def _enumerate(self, run: Run) -> None:
         context, taken_up = self._context, trio.current_time()
         await self._wait_for_turn()
-        log.info("full sync", site=str(context.connection.site), kind=self._kind.value, run=run.id, mode=run.mode.value)
+        log.info(
+            "full sync reading",
+            site=str(context.connection.site),
+            kind=self._kind.value,
+            run=run.id,
+            mode=run.mode.value,
+        )
         self._page, self._kind_state.refused_since = 0, None  # of a run before
         begin = partial(self._kind_state.writer.begin_run, refresh=run.refresh, since=taken_up)
         await self.patiently(partial(self._ask, 0, begin))
@@ -339,7 +345,7 @@ class FullSyncs:
                 return await call()
             except REFUSALS as error:
                 # Refusals too: a run that gave up would leave the kind unsynced, and a person can cancel it.
-                log.info("full sync waits", site=str(self._context.connection.site), reason=error.reason)
+                log.info("full sync waiting", site=str(self._context.connection.site), reason=error.reason)
                 after = error.after if isinstance(error, Retry) else SECOND_LOOK
                 await trio.sleep(self._context.backoff(attempts, after))
                 attempts += 1

@@ -77,7 +77,7 @@ class Leftovers:
             context.block(self._kind, error)
             return 0.0
         except Retry as error:
-            log.info("leftovers are looked for later", reason=error.reason, **self._fields)
+            log.info("leftovers not listed yet", reason=error.reason, **self._fields)
             return LOOK_AGAIN
         except Rejected as error:
             # Asking again would not help, and an extra row in SparkLayer does no harm.

@@ -102,7 +102,7 @@ class Pause:
         self._blocked_before = self.blocked_seconds
         self._ended_at = trio.current_time()
         self._turn(None)
-        log.info("works again", **self._fields)
+        log.info("unblocked", **self._fields)
 
     def _turn(self, cause: Blocked | None) -> None:
         self._cause = cause

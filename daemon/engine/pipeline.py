@@ -334,10 +334,10 @@ class Pipeline:
         self._kind_state.failed(external_id, reason)
         if isinstance(failure, Failure):
             self._bugs.pop(external_id, None)
-            log.info("entity is tried again", reason=reason, attempt=attempt, **where)
+            log.info("entity failed, to be retried", reason=reason, attempt=attempt, **where)
         else:
             self._bugs[external_id] += 1
-            log.error("entity broke the daemon; it is tried again", exc_info=failure, attempt=attempt, **where)
+            log.error("entity broke the daemon, to be retried", exc_info=failure, attempt=attempt, **where)
         # Retries may succeed for two days; a bug that breaks ten times in a row will break again.
         spent = attempt >= MOST_ATTEMPTS or self._bugs[external_id] >= MOST_BROKEN_ATTEMPTS
         if spent:

@@ -115,7 +115,7 @@ class ConnectionRunner:
                 if len(crashes) == MOST_CRASHES and now - crashes[0] < CRASH_WINDOW:
                     raise
                 crashes.append(now)
-                log.exception("a task crashed and is started again", kind=kind.value)
+                log.exception("task crashed, to be restarted", kind=kind.value)
                 self.context.metrics.actor_restarted(self.context.connection.site, kind)
             self.resting.add(kind)
             # Slow enough not to fill the log, and quick enough for five crashes within the window.

@@ -276,10 +276,8 @@ class Pipeline:
             issues=issues,
             reported={
                 claim.external_id
-                for claim, outcome in done.items()
-                if batch.lane is Lane.LIVE
-                and outcome.result is not Result.HELD
-                and batch.concerns_merchant(claim.external_id)
+                for claim, outcome in (done.items() if batch.lane is Lane.LIVE else ())
+                if outcome.result is not Result.HELD and batch.concerns_merchant(claim.external_id)
             },
             again=again,
             wanted=sorted(batch.wanted),

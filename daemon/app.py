@@ -1,4 +1,4 @@
-"""The composition root: builds every part, opens the nursery tree, and shuts it down.
+"""The process: has every part built, opens the nursery tree, and shuts it down.
 
     serve
     ├── database writer                 outlives everything that commits
@@ -17,65 +17,39 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import structlog
 import trio
-from attrs import frozen
 
 from daemon import __version__
-from daemon.admin.audit import AuditLog
-from daemon.admin.described import DESCRIBED
-from daemon.admin.gauges import Gauges
 from daemon.admin.history import forget_old
-from daemon.admin.issue_links import IssueLinks
 from daemon.admin.notifications.notifier import build_notifier
-from daemon.admin.service import AdminService
-from daemon.admin.verify import Verifications
 from daemon.cli import stopping
+from daemon.composition import Daemon, build_routes, compose
 from daemon.config import Settings
-from daemon.connections.app_visits import AppVisits, build_apps
+from daemon.connections.app_visits import build_apps
 from daemon.connections.cluster import Cluster
-from daemon.connections.credentials import KnownStore
-from daemon.connections.events import Events
-from daemon.connections.factory import ConnectionFactory
-from daemon.connections.following import Following
-from daemon.connections.guests import Guests
-from daemon.connections.intake import Intake
-from daemon.connections.last_webhooks import LastWebhooks
-from daemon.connections.lifecycle import Lifecycle
-from daemon.connections.lost import LostDeliveries
 from daemon.connections.offered_keys import OfferedKeys
-from daemon.connections.registry import Registry
 from daemon.connections.reload import Reload, Reloading
-from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure
 from daemon.connections.wakeups import NodeWakeups, NoWakeups, Wakeups
 from daemon.connections.work import ConnectionWork
-from daemon.engine.supervisor import Supervisor
-from daemon.errors import ConfigError, Failure, StorageTrouble, first_inside, raise_config_error
+from daemon.errors import ConfigError, StorageTrouble, first_inside, raise_config_error
 from daemon.listener.access_log import AccessLog
-from daemon.listener.admin import Admin
-from daemon.listener.apps import Apps
 from daemon.listener.http.server import Server
-from daemon.listener.ignite import Ignite
-from daemon.listener.page.page import Page
-from daemon.listener.routes import Route, Routes, described
-from daemon.listener.webhooks import Webhooks
-from daemon.model import ApiKey, Secret, Site
+from daemon.listener.routes import Routes
+from daemon.model import Secret
 from daemon.observability.collector import freeze
 from daemon.observability.logging import configure, line_of
 from daemon.observability.metrics import Metrics
 from daemon.observability.service_manager import keep_informed
-from daemon.observability.tracing import Tracing, open_tracing
-from daemon.platforms import load_platforms
-from daemon.platforms.base import PlatformType
-from daemon.storage.database import Database, OpenStorage, open_database
+from daemon.observability.tracing import open_tracing
+from daemon.storage.database import Database, open_database
 from daemon.storage.notify import open_messenger
 from daemon.storage.rotation import renew_encryption
-from daemon.storage.vault import Vault, load_fingerprint
 
 FINISH_SECONDS = 20.0
 """Time for the batches in flight after the first signal; a dyno is killed after 30."""
@@ -193,24 +167,10 @@ async def serve(
         )
         async with trio.open_nursery() as nursery:
             address = await _bound(nursery, server, settings)
-            nursery.start_soon(daemon.supervisor.run)
-            nursery.start_soon(daemon.tenure.run, ConnectionWork(daemon.lifecycle))
-            nursery.start_soon(_until, stop, freeze)
-            nursery.start_soon(daemon.teardown.run)
-            nursery.start_soon(_until, stop, OfferedKeys(daemon.lifecycle).run)
-            nursery.start_soon(_until, stop, daemon.intake.last_webhooks.run)
-            nursery.start_soon(_until, stop, daemon.admin.verifications.run)
-            nursery.start_soon(_until, stop, partial(forget_old, daemon.lifecycle.storage, daemon.lifecycle.now))
-            if isinstance(wakeups, NodeWakeups):
-                wakeups.listen_to(daemon.events.receive, daemon.events.look)
-                nursery.start_soon(_until, stop, wakeups.run)
-                nursery.start_soon(_until, stop, daemon.events.run)
-                nursery.start_soon(_until, stop, daemon.intake.lost_deliveries.run)
-                nursery.start_soon(_until, stop, daemon.admin.tell_others)
+            _start_tasks(nursery, daemon, stop, wakeups)
             if reload is not None:
                 nursery.start_soon(_until, stop, partial(reloading.run, reload))
             nursery.start_soon(_until, stop, notifier.run)
-            nursery.start_soon(_until, stop, partial(keep_informed, os.environ, daemon.admin.why_not_ready))
             log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.lifecycle.endpoints))
             task_status.started(address)
             await stop.wait()
@@ -224,6 +184,27 @@ async def serve(
         await notifier.aclose()
         for app in (*daemon.lifecycle.apps.values(), *reloading.retired):
             await app.aclose()
+
+
+def _start_tasks(nursery: trio.Nursery, daemon: Daemon, stop: trio.Event, wakeups: Wakeups) -> None:
+    """Start what works until `stop` is set; the supervisor, the tenure and the teardown then finish by themselves."""
+    lifecycle = daemon.lifecycle
+    nursery.start_soon(daemon.supervisor.run)
+    nursery.start_soon(daemon.tenure.run, ConnectionWork(lifecycle))
+    nursery.start_soon(daemon.teardown.run)
+    tasks: list[Callable[[], Awaitable[None]]] = [
+        freeze,
+        OfferedKeys(lifecycle).run,
+        daemon.intake.last_webhooks.run,
+        daemon.admin.verifications.run,
+        partial(forget_old, lifecycle.storage, lifecycle.now),
+        partial(keep_informed, os.environ, daemon.admin.why_not_ready),
+    ]
+    if isinstance(wakeups, NodeWakeups):
+        wakeups.listen_to(daemon.events.receive, daemon.events.look)
+        tasks += [wakeups.run, daemon.events.run, daemon.intake.lost_deliveries.run, daemon.admin.tell_others]
+    for task in tasks:
+        nursery.start_soon(_until, stop, task)
 
 
 @contextlib.asynccontextmanager
@@ -255,146 +236,9 @@ async def _bound(nursery: trio.Nursery, server: Server, settings: Settings) -> t
     return addresses[0]
 
 
-@frozen(kw_only=True)
-class Daemon:
-    """The parts that work on the connections of one database; see `compose`."""
-
-    supervisor: Supervisor
-    teardown: Teardown
-    lifecycle: Lifecycle
-    intake: Intake
-    guests: Guests
-    events: Events
-    admin: AdminService
-    tenure: Tenure
-
-
-async def compose(
-    settings: Settings,
-    database: OpenStorage,
-    metrics: Metrics,
-    *,
-    platforms: Mapping[str, PlatformType] | None = None,
-    tenure: Tenure | None = None,
-    wakeups: Wakeups | None = None,
-    knows: Callable[[Site, ApiKey], Awaitable[bool | None]] | None = None,
-    attempt: Callable[[Site, KnownStore], Awaitable[Failure | None]] | None = None,
-    now: Callable[[], float] | None = None,
-    tracing: Tracing | None = None,
-) -> Daemon:
-    """Build the parts; no connection is started.
-
-    Tests replace what reaches outside; for `knows` and `attempt` see Lifecycle.
-    """
-    vault = Vault(settings.security.secret_keys)
-    platforms = load_platforms() if platforms is None else platforms
-    registry = Registry(settings, database, vault, platforms)
-    fingerprint = await load_fingerprint(database, vault)
-    tenure = tenure or Alone(database)
-    now = now or tenure.now
-    factory = ConnectionFactory(
-        registry=registry, fingerprint=fingerprint, metrics=metrics, tracing=tracing, now=tenure.now
-    )
-    supervisor = Supervisor()
-    teardown = Teardown(factory, supervisor, now)
-    lifecycle = Lifecycle(
-        storage=database,
-        registry=registry,
-        factory=factory,
-        tenure=tenure,
-        wakeups=wakeups or NoWakeups(),
-        supervisor=supervisor,
-        teardown=teardown,
-        apps=build_apps(settings, platforms),
-        knows=knows or factory.knows,
-        attempt=attempt or factory.attempt,
-        now=now,
-    )
-    following = Following(lifecycle)
-    intake = Intake(
-        storage=database,
-        supervisor=supervisor,
-        wakeups=lifecycle.wakeups,
-        lost_deliveries=LostDeliveries(storage=database, wakeups=lifecycle.wakeups, now=now),
-        endpoints=lifecycle.endpoints,
-        last_webhooks=LastWebhooks(storage=database, now=now),
-        reread=following.look_again,
-        now=now,
-        tracing=tracing,
-    )
-    guests = Guests(factory=factory, supervisor=supervisor)
-    events = Events(storage=database, supervisor=supervisor, following=following)
-    admin = AdminService(
-        storage=database,
-        vault=vault,
-        supervisor=supervisor,
-        lifecycle=lifecycle,
-        intake=intake,
-        guests=guests,
-        audit=AuditLog(storage=database, vault=vault, now=now),
-        gauges=Gauges(storage=database, vault=vault, supervisor=supervisor, paused=lifecycle.paused, metrics=metrics),
-        verifications=Verifications(storage=database, factory=factory, supervisor=supervisor),
-        links=IssueLinks(settings.security.secret_keys, now),
-    )
-    return Daemon(
-        supervisor=supervisor,
-        teardown=teardown,
-        lifecycle=lifecycle,
-        intake=intake,
-        guests=guests,
-        events=events,
-        admin=admin,
-        tenure=tenure,
-    )
-
-
 def _tenure(settings: Settings, database: Database, metrics: Metrics) -> Tenure:
     """Return the tenure: by leases if other nodes may use the database too, else alone."""
     if not database.shared:
         return Alone(database)
     name = os.environ.get("DYNO") or socket.gethostname()
     return Cluster(storage=database, name=name, config=settings.shared_fingerprint, metrics=metrics)
-
-
-def build_routes(daemon: Daemon, settings: Settings) -> list[Route]:
-    """Return every route that is served."""
-    admin, intake, lifecycle, metrics = daemon.admin, daemon.intake, daemon.lifecycle, daemon.lifecycle.factory.metrics
-    routes = Webhooks(intake, metrics).routes()
-    routes += Ignite(
-        token=settings.listener.ignite_token,
-        connect=lifecycle.connect,
-        disconnect=lifecycle.disconnect,
-        trigger=intake.trigger,
-        pull=daemon.guests.pull,
-        fetch=daemon.guests.fetch,
-    ).routes()
-    visits = AppVisits(lifecycle)
-    for name, app in lifecycle.apps.items():
-        platform = lifecycle.registry.platforms[name]
-        routes += Apps(
-            name=name,
-            label=platform.label,
-            pages=platform.app.pages if platform.app else (),
-            app=app,
-            visited=visits.visited,
-            install_address=visits.install_address,
-        ).routes()
-    routes += Admin(
-        tokens=settings.listener.operators,
-        metrics_open=settings.listener.metrics_open,
-        metrics=metrics,
-        why_not_ready=admin.why_not_ready,
-        refresh=admin.refresh,
-        operations=admin.operations,
-        described=DESCRIBED,
-        document=partial(described, routes),
-    ).routes()
-    routes += Page(
-        tokens=settings.listener.operators,
-        secret_keys=settings.security.secret_keys,
-        operations=admin.operations,
-        entered=admin.audit.note,
-        shared=admin.shared_issues,
-        now=lifecycle.now,
-    ).routes()
-    return routes

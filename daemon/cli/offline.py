@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from attrs import frozen
 
-from daemon.app import compose
 from daemon.cli import stopping
 from daemon.cli.client import Daemon, RefusedError
 from daemon.cli.group import Stop
+from daemon.composition import compose
 from daemon.config import Settings
 from daemon.errors import CallerError, ConfigError, StorageTrouble, first_inside, raise_config_error
 from daemon.model import Secret

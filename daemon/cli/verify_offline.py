@@ -13,8 +13,8 @@ from typing import Any
 import trio
 
 from daemon.admin.verify import Verification, scratch_database
-from daemon.app import compose
 from daemon.cli.offline import run_offline
+from daemon.composition import compose
 from daemon.config import Settings
 from daemon.engine.dry_run import NAMED
 from daemon.engine.supervisor import close

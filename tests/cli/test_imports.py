@@ -40,6 +40,7 @@ NEVER = {
 
 NOT_FOR_A_COMMAND = NEVER | {
     "sqlalchemy", "sqlite3", "cryptography", "prometheus_client", "daemon.storage", "daemon.engine", "daemon.app",
+    "daemon.composition",
 }  # fmt: skip
 """While a daemon answers."""
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from daemon.app import compose
 from daemon.cli.client import RefusedError
 from daemon.cli.group import Stop
 from daemon.cli.offline import Offline
+from daemon.composition import compose
 from daemon.config import Settings, load
 from daemon.config.settings import DatabaseSettings, SecuritySettings
 from daemon.errors import ConfigError

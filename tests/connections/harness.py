@@ -17,7 +17,7 @@ import trio
 from attrs import define, frozen
 
 from daemon.admin.service import AdminService
-from daemon.app import compose
+from daemon.composition import compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings
 from daemon.connections.app_visits import AppVisits

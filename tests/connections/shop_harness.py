@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 from attrs import define, field
 from sqlalchemy import select
 
-from daemon.app import Daemon, build_routes, compose
+from daemon.composition import Daemon, build_routes, compose
 from daemon.config import ListenerSettings, SecuritySettings, Settings
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import Routes

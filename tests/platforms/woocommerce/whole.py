@@ -25,7 +25,7 @@ import trio
 from attrs import define, field
 
 import daemon.transport.http
-from daemon.app import Daemon, build_routes, compose
+from daemon.composition import Daemon, build_routes, compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings, SparkLayerSettings, SyncSettings
 from daemon.engine.context import ConnectionContext

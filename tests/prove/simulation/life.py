@@ -1,4 +1,4 @@
-"""One life of the daemon: composed by `daemon.app`, with all its real parts except threads and sockets.
+"""One life of the daemon: composed by `daemon.composition`, with all its real parts except threads and sockets.
 
     async with trio.open_nursery() as nursery:
         life = Life(...)
@@ -18,7 +18,8 @@ import structlog
 import trio
 from attrs import define, field
 
-from daemon.app import FINISH_SECONDS, Daemon, build_routes, compose
+from daemon.app import FINISH_SECONDS
+from daemon.composition import Daemon, build_routes, compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings, SparkLayerSettings, SyncSettings
 from daemon.listener.http.messages import Request, Response

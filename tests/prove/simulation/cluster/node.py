@@ -7,7 +7,7 @@ from typing import Any, cast
 import trio
 from attrs import define, field
 
-from daemon.app import Daemon
+from daemon.composition import Daemon
 from daemon.connections.cluster import Cluster
 from daemon.connections.owned import OwnedConnection
 from daemon.connections.wakeups import NodeWakeups

@@ -1,6 +1,6 @@
 """Runs one seed with several nodes, from its beginning to its verdict.
 
-Each node is a life of the real daemon, composed as `daemon.app` does, with the real leases, fence, last words and
+Each node is a life of the real daemon, composed as by `daemon.composition`, with the real leases, fence, last words and
 wake-ups. They share one database in memory, one network and one virtual time, so a run depends on its seed alone.
 
 Not shown: transactions of several nodes between each other's statements, and locks that a node holds while it stands

@@ -11,7 +11,8 @@ from daemon.listener.page.rendering import web_link
 
 COLUMNS = ("site", "kind", "id", "name", "since", "code", "problem", "link")
 
-FORMULA = re.compile(r"^\s*[=+\-@|%\t\r\n]")
+# Some spreadsheets read the full-width signs, written by their code points, as = + - @.
+FORMULA = re.compile(r"^\s*[=+\-@\uff1d\uff0b\uff0d\uff20|%\t\r\n]")
 """The beginning of a cell that a spreadsheet may take for a formula; a merchant's data decides the text."""
 
 Issues = Sequence[Mapping[str, Any]]

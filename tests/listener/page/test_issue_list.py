@@ -70,7 +70,11 @@ def test_a_file_has_a_row_for_each_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "\n=cmd|' /C calc'!A0", "|x", "%x"]
+    "name",
+    [
+        *("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "\n=cmd|' /C calc'!A0", "|x", "%x"),
+        *("\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)"),  # full-width = + - @
+    ],
 )
 def test_no_cell_is_a_formula(name: str) -> None:
     odd = issue(name, name=name, code=name) | {"url": "javascript:alert(1)"}

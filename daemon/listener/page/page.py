@@ -310,13 +310,14 @@ class Page:
         ids = form.get("shown" if value(form, "all") else "id", [])
         params |= {"ids": list(dict.fromkeys(ids))} if ids else {}
         try:
-            if action == "allow" and not ids:
-                raise Invalid("Select the removals to allow.")
             await self.operations["POST", path](params, session.operator)
         except CallerError as error:
             if isinstance(error, NotFound):
                 raise
-            return await self._show_connection(session, site, STATUSES.get(type(error), 400), _sentence(error))
+            # The operation says it of its parameter; a person has selected nothing.
+            unselected = action == "allow" and not ids and isinstance(error, Invalid)
+            words = "Select the removals to allow." if unselected else _sentence(error)
+            return await self._show_connection(session, site, STATUSES.get(type(error), 400), words)
         return rendering.redirect(f"{rendering.site_path(site)}?done={action}")
 
     async def _link(self, session: Session, site: str) -> Response:

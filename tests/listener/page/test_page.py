@@ -136,6 +136,8 @@ async def test_all_removals_that_were_shown_are_allowed_and_no_later_ones() -> N
         shown = await browser.get(PAGE)
         nothing = await browser.ask("POST", f"{PAGE}/allow", {"csrf": csrf_of(shown), "kind": "products"})
         assert (nothing.status_code, "Select the removals to allow." in nothing.text) == (400, True)
+        [entry, _login] = (await page.harness.admin.audit.listed({}))["audit"]
+        assert (entry["action"], entry["outcome"]) == ("allow", "refused")
         later: dict[str, Any] = {
             "kind": Kind.PRODUCTS.value,
             "external_id": "12",

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from daemon.listener.openapi import About, Access, Answer, page, problems
+from daemon.listener.openapi import HTML, About, Access, Answer, page, problems
 
 REFUSED = {
     "s400": "A refusal in words.",
@@ -46,6 +46,14 @@ SHARED_ISSUES = page(
     s503="The database cannot be used now.",
 )
 ACT = _opened("An action on a connection", form=True)
+ACTED = About(
+    summary="From the address of an action to the page of its connection",
+    access="session",
+    answers={
+        303: Answer("To the page of the connection. Or not logged in: to the login."),
+        404: Answer("No such action.", None, HTML),
+    },
+)
 LOGOUT = _opened("End the session", form=True)
 
 _ANYONE: Access = "none"

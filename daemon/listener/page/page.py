@@ -93,6 +93,8 @@ class Page:
             Route("GET", f"{site}/issues.csv", self._opened(self._issues_file), about=described.ISSUES_FILE),
             Route("GET", f"{site}/verify", self._opened(self._show_dry_run), about=described.DRY_RUN_FORM),
             Route("POST", f"{site}/verify", self._sent(self._dry_run), about=described.DRY_RUN),
+            # Behind the others with `site`: the first pattern that matches serves a path.
+            Route("GET", f"{site}/{{action}}", self._opened(self._leave_action), about=described.ACTED),
             Route("POST", f"{site}/{{action}}", self._sent(self._act), about=described.ACT),
             Route("GET", "/shared/issues/{link}", self._shared_issues, about=described.SHARED_ISSUES),
             Route("GET", "/static/{name}", _static, about=described.STATIC),
@@ -295,6 +297,14 @@ class Page:
         return rendering.page("audit.html", {**_shared(session), **values})
 
     # Acting
+
+    async def _leave_action(
+        self, _session: Session, _request: Request, env: str, site_id: str, action: str
+    ) -> Response:
+        """Lead from the address of an action, which a browser shows with a refusal, to the page of the connection."""
+        if action not in ACTIONS and action != "link":
+            raise NotFound("There is no such action.")
+        return rendering.redirect(rendering.site_path(f"{env}/{site_id}"))
 
     async def _act(
         self, session: Session, _request: Request, form: Form, env: str, site_id: str, action: str

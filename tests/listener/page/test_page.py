@@ -11,6 +11,7 @@ from daemon.admin import audit
 from daemon.errors import StorageTrouble
 from daemon.listener.page import rendering
 from daemon.listener.page.login import NO_DATABASE
+from daemon.listener.page.page import ACTIONS
 from daemon.model import ConnectionId, ExternalId, Kind, RunId, Secret
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.model.outcome import Result
@@ -221,6 +222,31 @@ async def test_a_paused_connection_says_so_keeps_its_lists_and_is_resumed() -> N
         assert (search.status_code, "is paused" in search.text) == (400, True)
         await browser.send(paused, f"{PAGE}/resume")
         assert f"{PAGE}/pause" in {action for action, _ in Reader((await browser.get(PAGE)).text).forms}
+
+
+async def test_a_connection_that_is_leaving_offers_no_action_that_would_be_404() -> None:
+    async with open_page() as page:
+        browser = await page.operator()
+        before = await browser.get(PAGE)
+        await page.harness.admin.disconnect({"site": "test/a"})
+        leaving = await browser.get(PAGE)
+        assert "test/a fake leaving" in Reader((await browser.get("/")).text).shown()
+        assert {f"{PAGE}/sync", f"{PAGE}/link"} <= {action for action, _ in Reader(before.text).forms}
+        assert {action for action, _ in Reader(leaving.text).forms} == {"/logout"}
+
+
+async def test_the_address_of_an_action_leads_to_the_page_of_its_connection() -> None:
+    async with open_page() as page:
+        browser = await page.operator()
+        made = await browser.send(await browser.get(PAGE), f"{PAGE}/link")
+        assert "Link to the issues of test/a" in made.text
+        for action in (*ACTIONS, "link"):
+            answer = await browser.get(f"{PAGE}/{action}")
+            assert (answer.status_code, answer.headers["location"]) == (303, PAGE), action
+        for path in ("history", "verify", "issues.csv"):
+            assert (await browser.get(f"{PAGE}/{path}")).status_code == 200, path
+        unknown = await browser.get(f"{PAGE}/destroy")
+        assert (unknown.status_code, "<h1>" in unknown.text) == (404, True)
 
 
 async def test_what_does_not_exist_is_404_on_a_page() -> None:

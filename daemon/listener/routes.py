@@ -57,7 +57,7 @@ def json_object(request: Request) -> dict[str, Any]:
 class Route:
     """The handler of a method on a pattern. `uploads`: its bodies may be larger than those of other routes.
 
-    `about` is what /openapi.json says of it.
+    `about` is what /openapi.json says of it. `replaced` is called once other routes are served.
     """
 
     method: str
@@ -65,6 +65,7 @@ class Route:
     handler: Handler
     uploads: "Uploads | None" = None
     about: About | None = None
+    replaced: Callable[[], None] | None = None
 
 
 @frozen
@@ -118,6 +119,7 @@ class Routes:
     _metrics: Metrics
     _places: dict[int, list[_Place]] = field(init=False, factory=dict)
     """Places by their number of segments, so that few are compared."""
+    _replaced: list[Callable[[], None]] = field(init=False, factory=list)
 
     @classmethod
     def of(cls, routes: Iterable[Route], metrics: Metrics) -> "Routes":
@@ -129,13 +131,17 @@ class Routes:
     def replace(self, routes: Iterable[Route]) -> None:
         """Serve these routes from now on; running requests keep their handlers."""
         table: dict[int, list[_Place]] = {}
-        for route in routes:
+        served = list(routes)
+        for route in served:
             place = _place(table, route.pattern)
             place.handlers[route.method] = route.handler
             place.uploads.extend([route.uploads] if route.uploads else [])
             self._metrics.route(route.pattern)
         self._metrics.route("")
+        former, self._replaced = self._replaced, [route.replaced for route in served if route.replaced]
         self._places = table
+        for replaced in former:
+            replaced()
 
     async def answer(self, request: Request) -> Response:
         """Answer a request, and count it by its pattern."""

@@ -41,6 +41,11 @@ class Live:
     _reading: trio.Lock = field(init=False, factory=trio.Lock)
     _shown: Mapping[str, Spots] = field(init=False, factory=dict)
     _due: float = field(init=False, default=-inf)
+    _over: trio.Event = field(init=False, factory=trio.Event)
+
+    def end(self) -> None:
+        """End every stream. Browsers ask again, with their sessions."""
+        self._over.set()
 
     async def events(self, site: str = "") -> AsyncGenerator[bytes, None]:
         """Yield the events of one stream: of a site, or of all."""
@@ -50,6 +55,8 @@ class Live:
         last = trio.current_time()
         while trio.current_time() < ends:
             shown = await self._present()
+            if self._over.is_set():
+                return
             chosen = {name: spots for name, spots in shown.items() if site in {"", name}}
             news = {name: spots for name, spots in chosen.items() if sent.get(name) != spots}
             gone = [name for name in sent if name not in chosen]
@@ -60,7 +67,8 @@ class Live:
             elif trio.current_time() - last >= BEAT:
                 yield b":\n\n"
                 last = trio.current_time()
-            await trio.sleep_until(self._due)
+            with trio.move_on_at(self._due):
+                await self._over.wait()
 
     async def counted(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """Yield what `stream` yields, and count it as open meanwhile."""

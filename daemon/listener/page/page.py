@@ -87,7 +87,8 @@ class Page:
             Route("GET", "/search", self._opened(self._show_search), about=described.SEARCH_FORM),
             Route("POST", "/search", self._sent(self._search), about=described.SEARCH),
             Route("GET", "/audit", self._opened(self._audit), about=described.AUDIT),
-            Route("GET", "/events", self._events, about=described.EVENTS),
+            # A reload may have revoked the token of an open stream.
+            Route("GET", "/events", self._events, about=described.EVENTS, replaced=self._live.end),
             Route("GET", site, self._opened(self._connection), about=described.CONNECTION),
             Route("GET", f"{site}/history", self._opened(self._history), about=described.HISTORY),
             Route("GET", f"{site}/issues.csv", self._opened(self._issues_file), about=described.ISSUES_FILE),

@@ -23,7 +23,7 @@ from attrs import define, field, frozen
 
 from daemon.listener.http.server import Server
 from daemon.listener.page.page import Operation, Page
-from daemon.listener.routes import Routes
+from daemon.listener.routes import Route, Routes
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.observability.metrics import Metrics
@@ -157,6 +157,8 @@ class ServedPage:
     harness: LifecycleHarness
     address: str
     server: Server
+    reload: Callable[[Sequence[NamedToken]], None]
+    """Serves the page for other tokens from now on."""
 
     def browser(self) -> Browser:
         return Browser(self.address)
@@ -178,16 +180,24 @@ async def open_page(
 ) -> AsyncIterator[ServedPage]:
     """Serve the page of a daemon with the site test/a; `instead` replaces operations."""
     async with open_harness(link("a", "store-1")) as harness, trio.open_nursery() as nursery:
-        page = Page(
-            tokens=tokens,
-            secret_keys=(KEY,),
-            operations={**harness.admin.operations, **(instead or {})},
-            entered=entered or harness.admin.audit.note,
-            shared=harness.admin.shared_issues,
-            now=harness.lifecycle.now,
-        )
-        routes = Routes.of(page.routes(), Metrics())
+
+        def routes_for(tokens: Sequence[NamedToken]) -> list[Route]:
+            page = Page(
+                tokens=tokens,
+                secret_keys=(KEY,),
+                operations={**harness.admin.operations, **(instead or {})},
+                entered=entered or harness.admin.audit.note,
+                shared=harness.admin.shared_issues,
+                now=harness.lifecycle.now,
+            )
+            return page.routes()
+
+        routes = Routes.of(routes_for(tokens), Metrics())
         server = Server(routes.answer, routes.refuse)
         [(host, port)] = await nursery.start(server.serve, "127.0.0.1", 0)
-        yield ServedPage(harness=harness, address=f"http://{host}:{port}", server=server)
+
+        def reload(tokens: Sequence[NamedToken]) -> None:
+            routes.replace(routes_for(tokens))
+
+        yield ServedPage(harness=harness, address=f"http://{host}:{port}", server=server, reload=reload)
         nursery.cancel_scope.cancel()

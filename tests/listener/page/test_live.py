@@ -19,7 +19,7 @@ from daemon.listener.page.live import BEAT, EVERY, LASTS, SHARE, Live, Spots
 from daemon.listener.routes import Routes
 from daemon.model.operators import Operator
 from daemon.observability.metrics import Metrics
-from tests.listener.page.browser import BEN, PATIENCE, following, open_page
+from tests.listener.page.browser import ANNA, BEN, PATIENCE, following, open_page
 from tests.listener.page.test_page import PAGE, fill
 
 
@@ -80,6 +80,20 @@ async def test_a_stream_needs_a_session_and_their_number_is_bounded(monkeypatch:
         with trio.fail_after(PATIENCE):
             while (await browser.ask("HEAD", "/events")).status_code != 200:  # noqa: ASYNC110  the server notices
                 await trio.sleep(0.05)
+
+
+async def test_streams_end_when_the_tokens_are_read_again_and_only_known_ones_go_on() -> None:
+    async with open_page() as page:
+        anna, ben = await page.operator(), await page.operator(BEN)
+        async with following(anna, "/events") as kept, following(ben, "/events") as revoked:
+            assert await kept.event()
+            assert await revoked.event()
+            page.reload([ANNA])
+            await fill(page.harness)
+            assert (await kept.event(), await revoked.event()) == (None, None)
+        assert (await ben.get("/events")).status_code == 401
+        async with following(anna, "/events") as again:
+            assert (await again.event())["spots"]["test/a"]["parked"] == "2"
 
 
 async def test_streams_end_at_once_when_the_daemon_stops() -> None:

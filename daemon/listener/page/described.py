@@ -57,12 +57,12 @@ ACTED = About(
 LOGOUT = _opened("End the session", form=True)
 
 _ANYONE: Access = "none"
-LOGIN_FORM = page("The form of the login", _ANYONE)
+LOGIN_FORM = page("The form of the login", _ANYONE, s303="Logged in already: to the page that `next` names.")
 LOGIN = page(
     "Log in with a token",
     _ANYONE,
     form=True,
-    s303="Logged in: to the overview.",
+    s303="Logged in: to the page that `next` names, or to the overview.",
     s401="The token is wrong.",
     s403="The form was not sent from this page.",
     s429="Too many wrong tokens were sent.",

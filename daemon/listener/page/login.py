@@ -1,6 +1,11 @@
-"""The login: a token opens a session, and a logout ends it. Both are kept in the audit log."""
+"""The login: a token opens a session, and a logout ends it. Both are kept in the audit log.
 
+A browser that was sent here from a page is sent back there afterwards, and never to another host.
+"""
+
+import re
 from collections.abc import Awaitable, Callable
+from urllib.parse import quote
 
 from attrs import frozen
 
@@ -19,6 +24,25 @@ WRONG = "This token is not known."
 NO_DATABASE = "The database cannot be used now. Try again."
 TOO_MANY = "Too many wrong tokens were tried. Wait a few seconds, then try again."
 
+PLACE = re.compile(r"/(?!/)[!-\[\]-~]{0,2000}")
+"""A path of this host, with its query.
+
+Browsers take two slashes for the beginning of another host, a backslash for a slash, and leave out tabs and line ends.
+"""
+
+
+def to_login(request: Request) -> Response:
+    """Send a browser without a session to the login, which leads back to the page that was asked for."""
+    # A form cannot be sent again by an address.
+    asked = "/" if request.method == "POST" else f"{request.path}{request.raw_query and '?'}{request.raw_query}"
+    place = _place(asked)
+    return rendering.redirect("/login" if place == "/" else f"/login?next={quote(place)}")
+
+
+def _place(text: str) -> str:
+    """Return a text that is a path of this host, else the overview's."""
+    return text if PLACE.fullmatch(text) else "/"
+
 
 @frozen(kw_only=True)
 class Login:
@@ -29,12 +53,16 @@ class Login:
     entered: Callable[[Operator, str], Awaitable[None]]
 
     async def show(self, request: Request) -> Response:
-        """Show the form."""
-        return self._form(request, 200, "")
+        """Show the form, or lead on if the browser has a session."""
+        place = _place(request.query.get("next", ""))
+        # Without a place, a person wants to log in with another token.
+        if "next" in request.query and self.sessions.find(cookies.read(request, cookies.SESSION)) is not None:
+            return rendering.redirect(place)
+        return self._form(request, 200, "", place)
 
-    def _form(self, request: Request, status: int, message: str) -> Response:
+    def _form(self, request: Request, status: int, message: str, place: str) -> Response:
         cookie, csrf = self.sessions.new_login()
-        values = {"session": None, "csrf": csrf, "message": message}
+        values = {"session": None, "csrf": csrf, "message": message, "place": place}
         return rendering.page(
             "login.html", values, status, [cookies.header(request, cookies.LOGIN, cookie, LOGIN_LASTS)]
         )
@@ -42,24 +70,25 @@ class Login:
     async def send(self, request: Request) -> Response:
         """Open a session for a token that is known, else show the form with the reason."""
         form = fields(request)
+        place = _place(value(form, "next"))
         of_this_page = self.sessions.is_login(cookies.read(request, cookies.LOGIN), value(form, "csrf"))
         if cookies.is_cross_site(request) or not of_this_page:
-            return self._form(request, 403, NO_COOKIE)
+            return self._form(request, 403, NO_COOKIE, place)
         try:
             holder = await self.entrance.holder(value(form, "token").strip().encode())
         except TooManyGuesses:
-            return self._form(request, 429, TOO_MANY)
+            return self._form(request, 429, TOO_MANY, place)
         if holder is None:
-            return self._form(request, 401, WRONG)
+            return self._form(request, 401, WRONG, place)
         try:
             await self.entered(holder.operator, "login")
         except StorageTrouble:
-            return self._form(request, 503, NO_DATABASE)
+            return self._form(request, 503, NO_DATABASE, place)
         set_cookies = [
             cookies.header(request, cookies.SESSION, self.sessions.open(holder), LASTS),
             cookies.header(request, cookies.LOGIN, "", 0),
         ]
-        return rendering.redirect("/", set_cookies)
+        return rendering.redirect(place, set_cookies)
 
     async def log_out(self, session: Session, request: Request, _form: Form) -> Response:
         """End the session in this browser."""

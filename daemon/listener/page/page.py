@@ -15,7 +15,7 @@ from daemon.listener.page import cookies, described, dry_run, rendering
 from daemon.listener.page.forms import Form, fields, value
 from daemon.listener.page.issue_list import as_csv, choices, file_name, narrowed
 from daemon.listener.page.live import MOST_STREAMS, Live
-from daemon.listener.page.login import NO_DATABASE, Login
+from daemon.listener.page.login import NO_DATABASE, Login, to_login
 from daemon.listener.page.search import Found, all_sites, one_site
 from daemon.listener.page.session import Session, Sessions, is_same
 from daemon.listener.page.views import MOST_SHOWN, PLACES, card, in_order, is_running, rates, spots
@@ -107,7 +107,7 @@ class Page:
         async def opened(request: Request, **words: str) -> Response:
             session = self._sessions.find(cookies.read(request, cookies.SESSION))
             if session is None:
-                return rendering.redirect("/login")
+                return to_login(request)
             try:
                 return await handler(session, request, **words)
             except CallerError as error:

@@ -36,7 +36,7 @@ def test_a_token_logs_in_and_a_wrong_one_does_not(visit: OpenVisitor) -> None:
     visitor = visit()
     visitor.refusals.add(401)
     visitor.go("/audit")
-    expect(visitor.page).to_have_url(re.compile(r"/login$"))
+    expect(visitor.page).to_have_url(re.compile(r"/login\?next=/audit$"))
     visitor.log_in("wrong")
     expect(visitor.page.get_by_role("alert")).to_have_text(WRONG)
     expect(visitor.page.get_by_label("Your token")).to_be_empty()
@@ -45,7 +45,7 @@ def test_a_token_logs_in_and_a_wrong_one_does_not(visit: OpenVisitor) -> None:
     visitor.press("Log out")
     expect(visitor.page.get_by_label("Your token")).to_be_focused()
     visitor.go("/audit")
-    expect(visitor.page).to_have_url(re.compile(r"/login$"))
+    expect(visitor.page).to_have_url(re.compile(r"/login\?next=/audit$"))
 
 
 def test_every_state_is_seen_at_a_glance_the_most_urgent_first(visit: OpenVisitor, anna: StorageState) -> None:

@@ -1,0 +1,67 @@
+"""The login leads back to the page that was asked for, and never to another host."""
+
+from urllib.parse import quote
+
+from tests.listener.page.browser import ANNA, Reader, open_page
+from tests.listener.page.test_page import PAGE
+
+ASKED = f"{PAGE}/history?kind=products&id=a%20b%2F%22"
+
+ELSEWHERE = (
+    *(
+        "//evil.test",
+        "///evil.test",
+        "/\\evil.test",
+        "\\\\evil.test",
+        "\\/evil.test",
+        "//evil.test/..",
+        "/\t/evil.test",
+    ),
+    *(
+        "\t//evil.test",
+        "/\n/evil.test",
+        " //evil.test",
+        "/ /evil.test",
+        "/\x00/evil.test",
+        "/\x7f",
+        "/a\\b",
+        "/\u2215evil",
+    ),
+    *("https://evil.test", "https:/evil.test", "javascript:alert(1)", "evil.test", "@evil.test", ".evil.test", ""),
+    *("/\r\nset-cookie: ignite-sync=x", "/" + "a" * 3000),
+)
+
+
+async def test_a_login_leads_to_the_page_that_was_asked_for() -> None:
+    async with open_page() as page:
+        browser = page.browser()
+        login = (await browser.get(ASKED)).headers["location"]
+        wrong = await browser.send(await browser.get(login), "/login", token="wrong")
+        assert wrong.status_code == 401
+        answer = await browser.send(wrong, "/login", token=ANNA.token.reveal())
+        assert (answer.status_code, answer.headers["location"]) == (303, ASKED)
+        again = await browser.get(login)
+        assert (again.status_code, again.headers["location"]) == (303, ASKED)
+        assert (await browser.get("/login")).status_code == 200  # for another token
+
+
+async def test_a_login_leads_to_no_other_host() -> None:
+    async with open_page() as page:
+        for place in ELSEWHERE:
+            browser = page.browser()
+            login = f"/login?next={quote(place, safe='')}"
+            form = await browser.get(login)
+            assert "next" not in Reader(form.text).forms[0][1], place
+            sent = await browser.send(form, "/login", token=ANNA.token.reveal(), next=place)
+            assert (sent.status_code, sent.headers["location"]) == (303, "/"), place
+            led = await browser.get(login)
+            assert (led.status_code, led.headers["location"]) == (303, "/"), place
+            assert "set-cookie" not in led.headers
+
+
+async def test_the_place_after_a_login_is_a_text_of_its_form() -> None:
+    async with open_page() as page:
+        place = '/"><script>alert(1)</script>'
+        form = await page.browser().get(f"/login?next={quote(place)}")
+        assert Reader(form.text).forms[0][1]["next"] == [place]
+        assert "script" not in Reader(form.text).tags

@@ -34,7 +34,7 @@ HISTORY = _opened("The recent history of a connection")
 ISSUES_FILE = About(
     summary="The issues of a connection as CSV",
     access="session",
-    answers={200: Answer("The file.", None, "text/csv; charset=utf-8")}
+    answers={200: Answer("The file. A link of another site: a page that leads on.", None, "text/csv; charset=utf-8")}
     | {status: answer for status, answer in CONNECTION.answers.items() if status != HTTPStatus.OK},
 )
 DRY_RUN_FORM = _opened("The form of a dry run, and the latest one that this node knows")
@@ -50,6 +50,7 @@ ACTED = About(
     summary="From the address of an action to the page of its connection",
     access="session",
     answers={
+        200: Answer("A link of another site: a page that leads on.", None, HTML),
         303: Answer("To the page of the connection. Or not logged in: to the login."),
         404: Answer("No such action.", None, HTML),
     },

@@ -31,12 +31,22 @@ Browsers take two slashes for the beginning of another host, a backslash for a s
 """
 
 
+LEAD_ON = '<!doctype html><html lang="en"><meta http-equiv="refresh" content="0; url={path}"><title>Ignite Sync</title>'
+"""A page from which the browser itself goes on: to a path that needs no escaping."""
+
+
 def to_login(request: Request) -> Response:
     """Send a browser without a session to the login, which leads back to the page that was asked for."""
     # A form cannot be sent again by an address.
-    asked = "/" if request.method == "POST" else f"{request.path}{request.raw_query and '?'}{request.raw_query}"
-    place = _place(asked)
-    return rendering.redirect("/login" if place == "/" else f"/login?next={quote(place)}")
+    is_form = request.method == "POST"
+    asked = "/" if is_form else f"{request.path}{request.raw_query and '?'}{request.raw_query}"
+    path = f"/login?next={quote(_place(asked))}"
+    if cookies.is_cross_site(request) and not is_form:
+        # A browser keeps the session back when a link of another site leads here, in a message say, and along every
+        # redirect from there. From a page of ours it sends it. The login answers with no such page, so this cannot go
+        # round in circles.
+        return rendering.finished(LEAD_ON.format(path=path))
+    return rendering.redirect("/login" if _place(asked) == "/" else path)
 
 
 def _place(text: str) -> str:

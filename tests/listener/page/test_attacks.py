@@ -221,6 +221,7 @@ async def test_every_answer_forbids_frames_foreign_code_and_caches() -> None:
         answers = [await browser.get(path) for path in READS]
         answers += [await browser.get("/sites/live/x"), await stranger.get("/"), await stranger.get("/login")]
         answers += [await browser.send(search, "/search", text=""), await stranger.log_in("wrong")]
+        answers.append(await stranger.ask("GET", PAGE, **{"sec-fetch-site": "cross-site"}))
         for answer in answers:
             policy = answer.headers["content-security-policy"]
             assert "default-src 'none'" in policy

@@ -1,5 +1,6 @@
 """The login leads back to the page that was asked for, and never to another host."""
 
+import re
 from urllib.parse import quote
 
 from tests.listener.page.browser import ANNA, Reader, open_page
@@ -57,6 +58,24 @@ async def test_a_login_leads_to_no_other_host() -> None:
             led = await browser.get(login)
             assert (led.status_code, led.headers["location"]) == (303, "/"), place
             assert "set-cookie" not in led.headers
+
+
+async def test_a_link_of_another_site_leads_on_from_here_once() -> None:
+    cross = {"sec-fetch-site": "cross-site"}
+    async with open_page() as page:
+        browser, stranger = await page.operator(), page.browser()
+        for path in (ASKED, "/"):
+            lead = await stranger.ask("GET", path, **cross)
+            assert lead.status_code == 200, path
+            [(seconds, place)] = re.findall(r'http-equiv="refresh" content="(\d+); url=(/[^"/]+[^"]*)"', lead.text)
+            answer = await browser.get(place)
+            assert (seconds, answer.status_code, answer.headers["location"]) == ("0", 303, path)
+            # Were the browser to call this one cross-site too, it would go no further.
+            assert "http-equiv" not in (await stranger.ask("GET", place, **cross)).text
+        assert (await browser.ask("GET", PAGE, **cross)).status_code == 200
+        assert "http-equiv" not in (await browser.ask("GET", PAGE, **cross)).text
+        sent = await stranger.ask("POST", f"{PAGE}/sync", {}, **cross)
+        assert (sent.status_code, sent.headers["location"]) == (303, "/login")
 
 
 async def test_the_place_after_a_login_is_a_text_of_its_form() -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Route, StorageState, expect
+from playwright.sync_api import StorageState, expect
 
 from daemon.listener.access import DELAY, FREE
 from daemon.listener.page.login import WRONG
@@ -17,21 +17,12 @@ from daemon.listener.page.page import ACTIONS
 from tests.prove.browser.conftest import OpenVisitor
 from tests.prove.browser.pages import dry_run, search
 from tests.prove.browser.site import ANNA, HOSTILE, Site
-from tests.prove.browser.visitor import Visitor
+from tests.prove.browser.visitor import Visitor, serve
 
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
 
 BOOKS = "/sites/test/books"
 ELSEWHERE = ("http://evil.test/", "http://127.0.0.1:9/")
-
-
-def serve(visitor: Visitor, address: str, html: str) -> None:
-    """Have an address show a page of the attacker's."""
-
-    def fulfill(route: Route) -> None:
-        route.fulfill(status=200, content_type="text/html", body=f"<!doctype html><title>evil</title>{html}")
-
-    visitor.context.route(address, fulfill)
 
 
 def actions(site: Site) -> list[tuple[str, str, str]]:

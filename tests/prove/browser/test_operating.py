@@ -11,7 +11,7 @@ from daemon.listener.page.login import WRONG
 from tests.prove.browser.conftest import OpenVisitor
 from tests.prove.browser.pages import dry_run, search
 from tests.prove.browser.site import ANNA, Site
-from tests.prove.browser.visitor import Visitor
+from tests.prove.browser.visitor import Visitor, serve
 
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
 
@@ -46,6 +46,25 @@ def test_a_token_logs_in_and_a_wrong_one_does_not(visit: OpenVisitor) -> None:
     expect(visitor.page.get_by_label("Your token")).to_be_focused()
     visitor.go("/audit")
     expect(visitor.page).to_have_url(re.compile(r"/login\?next=/audit$"))
+
+
+@pytest.mark.parametrize("logged_in", [True, False])
+def test_a_link_in_a_message_leads_to_its_page(
+    visit: OpenVisitor, anna: StorageState, site: Site, *, logged_in: bool
+) -> None:
+    visitor = visit(anna if logged_in else None)
+    address = f"{site.url}{TOYS}?kind=customers"
+    serve(visitor, "http://mail.test/", f'<a href="{address}">test/toys needs attention</a>')
+    visitor.go("http://mail.test/")
+    visitor.page.get_by_role("link").click()
+    if not logged_in:
+        visitor.page.get_by_label("Your token").fill(ANNA)
+        visitor.press("Log in")
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("test/toys")
+    expect(visitor.page).to_have_url(address)
+    if logged_in:
+        visitor.page.go_back()
+        expect(visitor.page.get_by_role("link")).to_have_text("test/toys needs attention")
 
 
 def test_every_state_is_seen_at_a_glance_the_most_urgent_first(visit: OpenVisitor, anna: StorageState) -> None:

@@ -19,6 +19,7 @@ from playwright.sync_api import (
     Dialog,
     Page,
     Response,
+    Route,
     StorageState,
     expect,
     sync_playwright,
@@ -102,3 +103,12 @@ class Visitor:
     def _refuse_dialog(self, dialog: Dialog) -> None:
         self.troubles.append(f"dialog: {dialog.message}")
         dialog.dismiss()
+
+
+def serve(visitor: Visitor, address: str, html: str) -> None:
+    """Have an address show a page that is not ours, inside the browser."""
+
+    def fulfill(route: Route) -> None:
+        route.fulfill(status=200, content_type="text/html", body=f"<!doctype html><title>another site</title>{html}")
+
+    visitor.context.route(address, fulfill)

@@ -30,10 +30,31 @@ function receive(message) {
   if (news.gone.length) changed();
 }
 
+const PATIENCE = 15000; // milliseconds: several attempts of the browser to connect again
+let broken; // the timer of a stream that does not work
+
+function works() {
+  clearTimeout(broken);
+  broken = undefined;
+  document.getElementById("silent").hidden = true;
+}
+
+function breaks() {
+  if (broken !== undefined) return; // another attempt has failed
+  const since = new Date().toISOString();
+  broken = setTimeout(() => {
+    const notice = document.getElementById("silent");
+    notice.querySelector("time").textContent = `${since.slice(11, 16)} UTC`;
+    notice.hidden = false;
+  }, PATIENCE);
+}
+
 function follow() {
   const stream = new EventSource(page.dataset.live);
+  stream.addEventListener("open", works);
   stream.addEventListener("message", receive);
   stream.addEventListener("error", () => {
+    breaks();
     if (stream.readyState !== EventSource.CLOSED) return; // the browser asks again by itself
     setTimeout(follow, 30000);
   });

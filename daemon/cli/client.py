@@ -199,20 +199,34 @@ def _query(site: str | None) -> str:
 def latest_run(status: Any, site: str, kind: str) -> Any:
     """Return the latest full sync of `kind` at `site` from the daemon's status, or None. Raises RefusedError."""
     with _known_format():
-        kinds = {connection["site"]: connection["kinds"] for connection in status["connections"]}
-        return kinds.get(site, {}).get(kind, {}).get("full_sync")
+        connection = _connection(status, site)
+        return None if connection is None else connection["kinds"].get(kind, {}).get("full_sync")
 
 
 def block(status: Any, site: str, kind: str) -> str | None:
     """Return the cause that blocks `kind` at `site`, or None. Raises RefusedError."""
     with _known_format():
-        for connection in status["connections"]:
-            if connection["site"] == site:
-                if connection["state"] == "paused":
-                    return f"an operator has paused {site}; resume it with: ignite-sync resume {site}"
-                cause: str | None = connection["blocked"] or connection["kinds"].get(kind, {}).get("blocked")
-                return cause
-        return None
+        connection = _connection(status, site)
+        if connection is None:
+            return None
+        if connection["state"] == "paused":
+            return f"an operator has paused {site}; resume it with: ignite-sync resume {site}"
+        cause: str | None = connection["blocked"] or connection["kinds"].get(kind, {}).get("blocked")
+        return cause
+
+
+def departure(status: Any, site: str) -> str | None:
+    """Return why `site` is not synced any more, or None while it is connected. Raises RefusedError."""
+    with _known_format():
+        connection = _connection(status, site)
+        if connection is None:
+            return f"{site} is not connected"
+        return None if connection["state"] in {"active", "paused"} else f"{site} is {connection['state']}"
+
+
+def _connection(status: Any, site: str) -> Any:
+    """Return the connection of a site, or None. A site whose store is replaced has two, and the active one is first."""
+    return next((connection for connection in status["connections"] if connection["site"] == site), None)
 
 
 def show(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:

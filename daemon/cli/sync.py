@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.client import Daemon, UnderWayError, block, latest_run
+from daemon.cli.client import Daemon, UnderWayError, block, departure, latest_run
 from daemon.cli.group import KINDS, Stop, config_option, kinds_argument, load_settings, site_argument
 from daemon.cli.progress import Progress, progress
 from daemon.cli.status import describe_run
@@ -100,8 +100,10 @@ def _watched(daemon: Daemon, site: str, kind: str, run_id: int) -> Any:
 def follow(daemon: Daemon, site: str, kind: str, *, run_id: int, shown: Progress, pause: Callable[[], None]) -> Any:
     """Show a run's progress until it ends, and return its end; `pause` waits between two looks.
 
-    Raises Stop if a later run has begun, which hides the end of this one, and if the run is blocked.
+    Raises Stop if a later run has begun, which hides the end of this one, if the run is blocked, and if its connection
+    has left.
     """
+    name = f"full sync {run_id} of {kind} at {site}"
     blocked_before = None
     while True:
         status = daemon.status()
@@ -116,6 +118,10 @@ def follow(daemon: Daemon, site: str, kind: str, *, run_id: int, shown: Progress
             # An API that fails for a second is blocked at one look, and works at the next.
             if blocked and blocked == blocked_before:
                 more = "it continues once that is fixed; look at: ignite-sync status"
-                raise Stop(f"full sync {run_id} of {kind} at {site} is blocked ({blocked}); {more}")
+                raise Stop(f"{name} is blocked ({blocked}); {more}")
             blocked_before = blocked
+        if left := departure(status, site):
+            raise Stop(f"{name} has stopped, because {left}")
+        if latest is None:  # connected again: the new connection has no run yet
+            raise Stop(f"{name} is gone, because the connection was removed meanwhile")
         pause()

@@ -233,6 +233,32 @@ def test_a_watched_run_that_is_blocked_ends_the_command() -> None:
     assert line in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("connection", "why"),
+    [
+        ({"state": "leaving"}, "has stopped, because live/x is leaving"),
+        ({"state": "gone", "kinds": {}}, "has stopped, because live/x is gone"),
+        ({"state": "not configured"}, "has stopped, because live/x is not configured"),
+        ({"site": "live/other"}, "has stopped, because live/x is not connected"),
+        ({"kinds": {}}, "is gone, because the connection was removed meanwhile"),
+    ],
+)
+def test_watching_ends_when_the_connection_leaves(connection: dict[str, Any], why: str) -> None:
+    left = status()
+    left["connections"][0] |= connection
+    with admin((201, {"run": 7}), (200, status()), (200, left)):
+        result = sync("--watch")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == f"ignite-sync: full sync 7 of products at live/x {why}"
+
+
+def test_watching_a_site_whose_store_is_replaced_follows_the_new_connection() -> None:
+    both = status(**CLOSED, succeeded=True)
+    both["connections"] += [status(id=3)["connections"][0] | {"state": "leaving"}]
+    with admin((201, {"run": 7}), (200, both)):
+        assert sync("--watch").exit_code == 0
+
+
 def test_status_as_json_is_what_the_daemon_said() -> None:
     with admin((200, status() | {"news": 1})):
         result = call("status", "--json", "--config", "s.toml")

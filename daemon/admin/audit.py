@@ -80,6 +80,9 @@ class AuditLog:
         except CallerError as error:
             outcome, told = AuditOutcome.REFUSED, {"error": str(error)}
             raise
+        except StorageTrouble as error:
+            told = {"error": str(error)}
+            raise
         except Exception as error:  # raised again: the audit log only names its class
             told = {"error": type(error).__name__}
             raise

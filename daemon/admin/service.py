@@ -36,6 +36,7 @@ from daemon.listener.http.messages import Response, problem
 from daemon.listener.ignite import credentials, site_named
 from daemon.model import ApiKey, ConnectionId, ExternalId, Kind, Secret, Site
 from daemon.model.operators import Operator
+from daemon.observability.logging import log_storage_trouble
 from daemon.storage import connections, owners, parked, removals
 from daemon.storage.backup import lend
 from daemon.storage.connections import Stored
@@ -96,12 +97,12 @@ class AdminService:
             ("POST", "/admin/issues/link"): ("link", self.link_issues),
             ("POST", "/admin/parked"): ("parked", self.change_parked),
             ("POST", "/admin/removals"): ("allow", self.allow_removals),
-            ("POST", "/admin/backup"): ("backup", self.backup),
             ("POST", "/admin/connect"): ("connect", self.connect),
             ("POST", "/admin/disconnect"): ("disconnect", self.disconnect),
         }
         return {place: partial(_read, read) for place, read in reads.items()} | {
-            place: partial(self.audit.perform, name, act) for place, (name, act) in actions.items()
+            **{place: partial(self.audit.perform, name, act) for place, (name, act) in actions.items()},
+            ("POST", "/admin/backup"): self._answer_backup,
         }
 
     async def status(self, _params: Params) -> StatusAnswer:
@@ -297,15 +298,22 @@ class AdminService:
         return self.verifications.cancel(await self._connection(params))
 
     async def backup(self, _params: Params) -> Response:
-        """Answer with a copy of the database, as after some commit; 503 when none can be made."""
+        """Answer with a copy of the database, as after some commit. Raises StorageTrouble when none can be made."""
         database = self.lifecycle.registry.settings.database
         if isinstance(database.place, Secret):
             raise Conflict("the database is on PostgreSQL; make backups with pg_dump")
-        try:
-            copy = await trio.to_thread.run_sync(lend, database.place, abandon_on_cancel=True)
-        except StorageTrouble as error:
-            return problem(503, str(error))
+        copy = await trio.to_thread.run_sync(lend, database.place, abandon_on_cancel=True)
         return Response(content_type=b"application/vnd.sqlite3", file=copy)
+
+    async def _answer_backup(self, params: Params, operator: Operator) -> Response:
+        """Perform a backup; 503 with its reason when none can be made."""
+        try:
+            response: Response = await self.audit.perform("backup", self.backup, params, operator)
+        except StorageTrouble as error:
+            # Answered here: the listener's words for trouble are about writing to the database.
+            log_storage_trouble(error)
+            return problem(503, str(error))
+        return response
 
     async def why_not_ready(self) -> list[str]:
         """Return the reasons why changes cannot be taken or worked on now."""

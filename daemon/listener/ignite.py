@@ -23,7 +23,7 @@ import msgspec
 from attrs import frozen
 
 from daemon.entities import PulledPage
-from daemon.errors import Failure, Rejected, Retry, StorageTrouble
+from daemon.errors import Failure, Invalid, Rejected, Retry, StorageTrouble
 from daemon.listener.admin import CHALLENGE, bears
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, json_response, problem
 from daemon.listener.openapi import About, Answer, problems
@@ -227,12 +227,12 @@ def _extra_config(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def credentials(given: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Return the trimmed texts of these fields. Raises Refused, which names the faulty ones."""
+    """Return the trimmed texts of these fields. Raises Invalid, which names the faulty ones."""
     faults = [
         f"{name}: {credential_fault(given[name]) if name in given else 'is missing'}"
         for name in names
         if name not in given or credential_fault(given[name])
     ]
     if faults:
-        raise Refused(400, "; ".join(faults))
+        raise Invalid("; ".join(faults))
     return [trimmed(given[name]) for name in names]

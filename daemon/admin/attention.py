@@ -13,6 +13,10 @@ TOO_LONG = 60.0
 LATE = 300.0
 """Seconds that a change may wait until it is late: webhooks are debounced, 429s are normal."""
 
+UNCHECKED = 7200.0
+"""Seconds without a successful check after which webhooks cannot be checked. By default one is due each hour, and a
+check that fails once is tried again well before this."""
+
 EXPECTED = frozenset({"active", "paused", "leaving", "gone"})
 """States that need no person, or that have a reason of their own."""
 
@@ -47,9 +51,7 @@ def attention(connection: Any) -> Iterator[str]:
     for throttle in connection["throttles"]:
         if max(throttle.get("pause", 0.0), throttle["held_seconds"]) >= TOO_LONG:
             yield f"{throttle['api']} asked for a long wait"
-    webhooks = connection["webhooks"] or {}
-    if webhooks.get("missing") or webhooks.get("trouble"):
-        yield "webhooks not registered"
+    yield from _of_webhooks(connection["webhooks"] or {})
     late = set(late_kinds(connection))
     for kind, now in connection["kinds"].items():
         if kind in late:
@@ -57,6 +59,16 @@ def attention(connection: Any) -> Iterator[str]:
         if now["blocked"] and not connection["blocked"]:
             yield f"{kind} blocked"
         yield from _of_kind(kind, now)
+
+
+def webhooks_missing(registration: Any) -> bool:
+    """Return True if webhooks are missing, as the last successful check has found them."""
+    return bool(registration.get("missing")) or registration.get("registered") == 0
+
+
+def webhooks_unchecked(registration: Any) -> bool:
+    """Return True if the check of the webhooks fails, and the last successful one was too long ago."""
+    return (registration.get("unchecked_seconds") or 0.0) > UNCHECKED
 
 
 def late_kinds(connection: Any) -> Iterator[str]:
@@ -72,6 +84,13 @@ def late_kinds(connection: Any) -> Iterator[str]:
         oldest = outbox["oldest_live_seconds" if under_way else "oldest_seconds"]
         if not now["blocked"] and (oldest or 0.0) > LATE:
             yield kind
+
+
+def _of_webhooks(registration: Any) -> Iterator[str]:
+    if webhooks_missing(registration):
+        yield "webhooks not registered"
+    elif webhooks_unchecked(registration):
+        yield "webhooks cannot be checked"
 
 
 def _of_kind(kind: str, now: Any) -> Iterator[str]:

@@ -64,7 +64,7 @@ async def connection_status(
         "blocked_since": own.get("blocked_since"),
         "remedy": remedy(own.get("blocked")),
         "last_webhook": last_webhook,
-        "webhooks": registration_status(webhooks, vault) if webhooks else None,
+        "webhooks": _webhooks(webhooks, vault, now) if webhooks else None,
         "kinds": {
             kind.kind.value: {
                 **_kind(kind, now, vault),
@@ -113,6 +113,15 @@ def registration_status(found: Found, vault: Vault) -> WebhooksStatus:
         "well_at": told.get("well_at"),
         "mended": told.get("mended"),
     }
+
+
+def _webhooks(found: Found, vault: Vault, now: float) -> WebhooksStatus:
+    """Return the registration of the webhooks, and for how long it could not be looked at."""
+    status = registration_status(found, vault)
+    unchecked = None
+    if status["trouble"] is not None and found.looked_at is not None:
+        unchecked = round(age_if_known(found.looked_at, now), 1)
+    return {**status, "unchecked_seconds": unchecked}
 
 
 def _cause(pause: Pause) -> str | None:

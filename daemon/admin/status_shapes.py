@@ -11,11 +11,15 @@ class MissingWebhook(TypedDict):
 
 
 class WebhooksStatus(TypedDict):
-    """The registration of the webhooks at the last look."""
+    """The registration of the webhooks at the last look.
+
+    `trouble` is why the platform could not be asked since. Then `unchecked_seconds` is the time since the last look.
+    """
 
     registered: int
     missing: list[MissingWebhook]
     trouble: str | None
+    unchecked_seconds: NotRequired[float | None]
     looked_at: float | None
     well_at: float | None
     mended: dict[str, Any] | None

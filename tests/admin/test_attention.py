@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import daemon
-from daemon.admin.attention import LATE, OTHER, REMEDIES, attention, remedy
+from daemon.admin.attention import LATE, OTHER, REMEDIES, UNCHECKED, attention, remedy
 from daemon.errors import Side
 
 
@@ -68,6 +68,9 @@ def of(*, live: float | None = None, backfill: float | None = None, running: boo
         (of(live=LATE + 1, state="paused", paused_since=1.0), ["paused"]),
         (of(live=LATE + 1, state="leaving"), []),
         (of(state="gone"), []),
+        (of(webhooks={"registered": 0, "missing": [], "trouble": None}), ["webhooks not registered"]),
+        # One check has failed; the next one may succeed.
+        (of(webhooks={"registered": 9, "missing": [], "trouble": "503", "unchecked_seconds": UNCHECKED}), []),
         (of(live=LATE + 1, state="not configured"), ["not configured"]),
     ],
 )

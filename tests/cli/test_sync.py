@@ -195,6 +195,7 @@ LATE = {"live": 1, "backfill": 0, "parked": 0, "oldest_seconds": 90_000.0, "olde
 WAITING = {"api": "bigcommerce", "waiting": 0, "in_flight": 0, "breaker": "closed", "held_back": 1, "held_seconds": 0.0}
 MISSING = {"registered": 1, "missing": [{"scope": "store/order/*", "why": "no"}], "trouble": None}
 MISSING |= {"looked_at": 1.0, "well_at": None, "mended": None}
+UNCHECKED = MISSING | {"registered": 41, "missing": [], "trouble": "GET hooks: 403"}
 
 
 @pytest.mark.parametrize(
@@ -206,6 +207,7 @@ MISSING |= {"looked_at": 1.0, "well_at": None, "mended": None}
         ({}, {"outbox": LATE}, "changes of products are late"),
         ({"state": "not configured"}, {"outbox": LATE}, "not configured"),
         ({"webhooks": MISSING}, {}, "webhooks not registered"),
+        ({"webhooks": UNCHECKED | {"unchecked_seconds": 7201.0}}, {}, "webhooks cannot be checked"),
         ({"throttles": [WAITING | {"held_seconds": 842.0}]}, {}, "bigcommerce asked for a long wait"),
         ({"throttles": [WAITING | {"pause": 842.0}]}, {}, "bigcommerce asked for a long wait"),
         ({}, {"refused": {"reason": "foreign_answer", "seconds": 75.0}}, "the full sync of products cannot go on"),

@@ -9,7 +9,11 @@ from typing import Any
 
 from attrs import field, frozen
 
+from daemon.admin.attention import webhooks_missing, webhooks_unchecked
 from daemon.model import Kind
+
+UNCHECKED = "unchecked"
+"""Cause of webhooks that are taken for missing because the platform cannot be asked about them."""
 
 
 class Event(StrEnum):
@@ -27,7 +31,7 @@ class Event(StrEnum):
 class Condition:
     """A condition of a connection, or of one kind of it. `holds` is None while nothing is known about it.
 
-    `cause` has codes, as "platform: credentials". `counts` of issues are the open ones by kind.
+    `cause` has codes, as "platform: credentials" or `UNCHECKED`. `counts` of issues are the open ones by kind.
     """
 
     event: Event
@@ -69,8 +73,9 @@ def _webhooks(registration: Mapping[str, Any] | None) -> Condition:
     if registration is None:
         return Condition(event=Event.WEBHOOKS_MISSING, holds=False)
     counts = {"registered": registration["registered"], "missing": len(registration["missing"])}
-    holds = counts["missing"] > 0 or counts["registered"] == 0
-    return Condition(event=Event.WEBHOOKS_MISSING, holds=holds, counts=counts)
+    missing, unchecked = webhooks_missing(registration), webhooks_unchecked(registration)
+    cause = UNCHECKED if unchecked and not missing else None
+    return Condition(event=Event.WEBHOOKS_MISSING, holds=missing or unchecked, counts=counts, cause=cause)
 
 
 def _number(event: Event, kind: Kind, number: int) -> Condition:

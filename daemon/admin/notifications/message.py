@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
-from daemon.admin.notifications.conditions import Condition, Event
+from daemon.admin.notifications.conditions import UNCHECKED, Condition, Event
 from daemon.config.settings import SIGNING_PREFIX
 from daemon.model import Kind, Secret
 
@@ -154,6 +154,8 @@ def _failed(message: Message) -> str:
 
 def _missing(message: Message) -> str:
     counts = message.condition.counts
+    if message.condition.cause == UNCHECKED:
+        return f"the webhooks cannot be checked; {counts['registered']} were registered at the last check."
     return f"not all webhooks are registered: {counts['registered']} registered, {counts['missing']} missing."
 
 
@@ -179,7 +181,7 @@ RESOLVED: Mapping[Event, Callable[[Message], str]] = MappingProxyType(
         Event.REMOVALS_HELD: lambda message: f"no removals of {_kind(message)} are held any more.",
         Event.PARKED: lambda message: f"no changes of {_kind(message)} are parked any more.",
         Event.FULL_SYNC_FAILED: lambda message: f"the latest full sync of {_kind(message)} did not fail.",
-        Event.WEBHOOKS_MISSING: lambda _: "no webhooks are missing any more.",
+        Event.WEBHOOKS_MISSING: lambda _: "all webhooks are registered.",
         Event.ISSUES: lambda _: "no issues are open any more.",
     }
 )

@@ -7,8 +7,10 @@ import trio
 from sqlalchemy import insert, update
 from trio.testing import MockClock
 
+from daemon.admin.attention import UNCHECKED
 from daemon.admin.notifications.conditions import Condition, Event, conditions
-from daemon.storage import tables
+from daemon.storage import registrations, tables
+from daemon.storage.registrations import Found
 from daemon.storage.states import RunMode, RunState
 from tests.admin.notifications.harness import AFTER, CONDITIONS, NotifiedHarness, open_notified
 
@@ -38,10 +40,32 @@ def test_a_connection_at_rest_has_none() -> None:
         ({"registered": 40, "missing": []}, False),
         ({"registered": 40, "missing": [{"scope": "x", "why": "y"}]}, True),
         ({"registered": 0, "missing": []}, True),
+        ({"registered": 40, "missing": [], "unchecked_seconds": 60.0}, False),
+        ({"registered": 40, "missing": [], "unchecked_seconds": 7201.0}, True),
     ],
 )
 def test_webhooks_are_missing_as_the_alert_says(registration: dict[str, Any], holds: bool) -> None:  # noqa: FBT001
     assert bool(holding({**QUIET, "webhooks": registration})) is holds
+
+
+async def test_webhooks_that_cannot_be_checked_are_told_in_words_of_their_own(autojump_clock: MockClock) -> None:
+    async with open_notified() as h:
+        findings = h.context.vault.encrypt({"missing": {}, "trouble": "Jane Doe says no"})
+        found = Found(
+            connection_id=h.context.connection.id,
+            registered=3,
+            missing=0,
+            looked_at=h.daemon.lifecycle.now(),
+            encrypted=findings,
+        )
+        await h.daemon.database.write(registrations.store, found)
+        await trio.sleep(UNCHECKED - AFTER)
+        assert h.receivers.types() == []
+        await trio.sleep(5 * AFTER)
+        [told] = h.receivers.of("webhook")
+        assert told.content["type"] == "webhooks_missing.opened"
+        text = "the webhooks cannot be checked; 3 were registered at the last check."
+        assert told.content["data"]["text"].endswith(text)
 
 
 @pytest.mark.parametrize(("succeeded", "holds"), [(None, None), (True, False), (False, True)])

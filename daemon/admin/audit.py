@@ -33,6 +33,10 @@ MOST_IDS = 100
 
 KEPT_ANSWER = ("run", "changed", "allowed", "state", "until")
 
+LOGGED_NUMBERS = ("refresh", "allow_removals", "days")
+LOGGED_WORDS = frozenset({"retry", "drop"})
+"""The parameters that the log line has too, and the words of `action`: other texts are the caller's, and stay out."""
+
 MOST_ROWS = 500
 MOST_DIGITS = 9
 """Digits of an action's id: far more actions than one database sees, and well within an engine's integers."""
@@ -73,7 +77,8 @@ class AuditLog:
             encrypted=self.vault.encrypt({"parameters": kept}),
         )
         number = await self.storage.write(audit.begin, started)
-        outcome, told = AuditOutcome.FAILED, {"error": "the daemon stopped, or failed"}
+        told: dict[str, Any] = {"error": "the daemon stopped, or failed"}
+        outcome = AuditOutcome.FAILED
         try:
             answer = await operation(params)
             outcome, told = AuditOutcome.DONE, {"answer": _kept_answer(answer)}
@@ -87,8 +92,7 @@ class AuditLog:
             told = {"error": type(error).__name__}
             raise
         finally:
-            fields = {"site": started.site} if started.site else {}
-            fields |= {"kind": started.kind} if started.kind else {}
+            fields = _logged(started, params, told.get("answer"))
             log.info("operator acted", operator=operator.name, action=action, outcome=outcome.value, **fields)
             encrypted = self.vault.encrypt({"parameters": kept, **told})
             try:
@@ -151,6 +155,18 @@ def _id(text: str) -> int:
 
 def _kept_answer(answer: Any) -> Any:
     return {name: answer[name] for name in KEPT_ANSWER if name in answer} if isinstance(answer, dict) else None
+
+
+def _logged(started: Action, params: Params, answer: Params | None) -> dict[str, Any]:
+    """Return the fields of the log line that tell actions apart, and the numbers of the answer."""
+    fields: dict[str, Any] = {"site": started.site} if started.site else {}
+    fields |= {"kind": started.kind} if started.kind else {}
+    if (change := str(params.get("action"))) in LOGGED_WORDS:
+        fields["change"] = change
+    fields |= {name: params[name] for name in LOGGED_NUMBERS if params.get(name) and isinstance(params[name], int)}
+    if isinstance(params.get("ids"), list):
+        fields["ids"] = len(params["ids"])
+    return fields | (answer or {})
 
 
 def _short(value: object) -> str | None:

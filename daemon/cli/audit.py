@@ -29,7 +29,14 @@ def _lines(answer: Any) -> Iterator[str]:
     for action in actions:
         given = " ".join(f"{name}={value}" for name, value in action["parameters"].items())
         words = filter(None, (action["action"], action["site"], action["kind"], given))
-        result = f"{action['outcome']}{': ' + action['error'] if action['error'] else ''}"
-        yield f"{moment(action['at'])} {action['operator']}: {' '.join(words)}: {result}"
+        result = action["error"] or _described(action["answer"] or {})
+        ended = f"{action['outcome']}: {result}" if result else action["outcome"]
+        yield f"{moment(action['at'])} {action['operator']}: {' '.join(words)}: {ended}"
     if answer["more"]:
         yield f"there are older ones: add --before {actions[-1]['id']}"
+
+
+def _described(answer: Any) -> str:
+    """Describe the answer of an action: the number of a run, or how many entities it changed."""
+    shown = {name: moment(value) if name == "until" else value for name, value in answer.items()}
+    return " ".join(f"{name}={value}" for name, value in shown.items())

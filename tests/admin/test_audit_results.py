@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from attrs import evolve
 from trio.testing import MockClock
 
@@ -44,3 +45,23 @@ async def test_a_connect_that_lacks_credentials_is_refused_with_its_reason(autoj
         row = await latest(harness)
     reason = "client_id: is missing; client_secret: is missing"
     assert (row["outcome"], row["error"]) == ("refused", reason)
+
+
+async def test_the_log_line_tells_actions_apart_without_the_texts_of_callers(autojump_clock: MockClock) -> None:
+    async with open_harness(link("a", "store-1")) as harness:
+        with structlog.testing.capture_logs() as lines:
+            await perform(harness, "/admin/sync", site="test/a", kind="products", refresh=True, allow_removals=False)
+            await perform(harness, "/admin/parked", site="test/a", action="retry")
+            await perform(harness, "/admin/parked", site="test/a", action="drop", ids=["jane@example.com", "2"])
+            for wrong in ("jane@example.com", ["drop"]):
+                with pytest.raises(Invalid):
+                    await perform(harness, "/admin/parked", site="test/a", action=wrong)
+    told = [line for line in lines if line["event"] == "operator acted"]
+    common = ("event", "operator", "action", "log_level", "outcome")
+    assert [{name: value for name, value in line.items() if name not in common} for line in told] == [
+        {"site": "test/a", "kind": "products", "refresh": True, "run": 1},
+        {"site": "test/a", "change": "retry", "changed": 0},
+        {"site": "test/a", "change": "drop", "ids": 2, "changed": 0},
+        {"site": "test/a"},
+        {"site": "test/a"},
+    ]

@@ -68,7 +68,8 @@ def test_a_link_for_a_merchant_is_printed() -> None:
 
 def test_what_operators_did_is_listed() -> None:
     done = AUDIT | {"action": "backup", "site": None, "outcome": "done", "parameters": {}, "error": None}
-    answers = ((200, {"audit": [AUDIT, done], "more": True}), (200, {"audit": [], "more": False}))
+    sync = done | {"action": "sync", "site": "live/x", "kind": "orders", "answer": {"run": 5}}
+    answers = ((200, {"audit": [AUDIT, sync, done], "more": True}), (200, {"audit": [], "more": False}))
     with admin(*answers) as server:
         result = call("audit", "live/x", "--operator", "anna", "--before", "9", "--config", "s.toml")
         assert call("audit", "--config", "s.toml").stdout == "no such actions in the last 90 days\n"
@@ -76,6 +77,7 @@ def test_what_operators_did_is_listed() -> None:
     assert [path for _, path, *_ in server.asked] == paths
     assert result.stdout.splitlines() == [
         "1970-01-01 00:00 UTC anna: parked live/x action=drop: refused: no connection live/x",
+        "1970-01-01 00:00 UTC anna: sync live/x orders: done: run=5",
         "1970-01-01 00:00 UTC anna: backup: done",
         "there are older ones: add --before 7",
     ]

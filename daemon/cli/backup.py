@@ -6,6 +6,7 @@ import click
 
 from daemon.cli.client import Daemon, UnreachableError
 from daemon.cli.group import Stop, config_option, load_settings
+from daemon.cli.output import say
 from daemon.config import DatabaseSettings, Settings
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
@@ -27,7 +28,7 @@ def backup(path: Path | None, file: Path) -> None:
         size, source = _backed_up(settings, file)
     except StorageTrouble as error:
         raise Stop(str(error)) from None
-    click.echo(f"{file}: a backup of {settings.database.path}, {size / 1024:,.0f} KiB, {source}")
+    say(f"{file}: a backup of {settings.database.path}, {size / 1024:,.0f} KiB, {source}")
 
 
 def _backed_up(settings: Settings, file: Path) -> tuple[int, str]:
@@ -40,7 +41,7 @@ def _backed_up(settings: Settings, file: Path) -> tuple[int, str]:
             return receive(daemon.backup(), file), f"made by the daemon at {daemon.address}"
         except UnreachableError as error:
             reason = error.reason
-    click.echo(f"ignite-sync: {reason}; the database file is copied", err=True)
+    say(f"ignite-sync: {reason}; the database file is copied", err=True)
     return back_up(settings.database.path, file), "copied from the file"
 
 

@@ -21,6 +21,7 @@ from daemon.admin.status import registration_status
 from daemon.cli import stopping
 from daemon.cli.client import Daemon, RefusedError, UnreachableError
 from daemon.cli.group import config_option, counted, moment
+from daemon.cli.output import say
 from daemon.config import ConnectionSettings, ListenerSettings, Settings, Survey, look_over
 from daemon.config.settings import DatabaseSettings, NotificationSettings
 from daemon.connections.registry import site_client
@@ -74,9 +75,9 @@ def check(ctx: click.Context, path: Path | None) -> None:
     survey = look_over(path, os.environ, load_platforms())
     results = [*_exposed(path, survey), *stopping.run(check_all, survey)]
     for result in results:
-        click.echo(f"{'ok' if result.ok else 'FAILED':<8}{result.subject}: {result.detail}")
+        say(f"{'ok' if result.ok else 'FAILED':<8}{result.subject}: {result.detail}")
     for note in _notes(survey):
-        click.echo(f"note    {note}")
+        say(f"note    {note}")
     failed = [result for result in results if not result.ok]
     ctx.exit(2 if any(result.configured for result in failed) else int(bool(failed)))
 

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from daemon.cli.group import Stop, load_settings
+from daemon.cli.output import printable, say
 from daemon.config import ListenerSettings
 from daemon.errors import ConfigError
 from daemon.model import Secret
@@ -232,7 +233,7 @@ def _connection(status: Any, site: str) -> Any:
 def show(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:
     """Print an answer: as JSON, or as lines for people. Raises RefusedError."""
     with _known_format():
-        text = [json.dumps(answer, indent=2)] if as_json else list(lines)
+        text = [json.dumps(answer, indent=2)] if as_json else [printable(line) for line in lines]
     for line in text:
         click.echo(line)
 
@@ -252,7 +253,7 @@ def ask(path: Path | None, question: Callable[[Daemon], Any]) -> Any:
     try:
         return question(Daemon(settings.listener))
     except UnreachableError as error:
-        click.echo(f"ignite-sync: {error.reason}; this is from {settings.database.shown}", err=True)
+        say(f"ignite-sync: {error.reason}; this is from {settings.database.shown}", err=True)
     from daemon.cli.offline import Offline  # noqa: PLC0415  it loads the whole engine, which a running daemon spares
 
     return question(Offline(settings))

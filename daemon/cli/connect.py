@@ -6,6 +6,7 @@ import click
 
 from daemon.cli.client import Daemon
 from daemon.cli.group import config_option, load_settings, site_argument
+from daemon.cli.output import say
 from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.model import Secret
 from daemon.model.identifiers import credential_fault, trimmed
@@ -35,9 +36,9 @@ def connect(path: Path | None, site: str, store_id: str | None, client_id: str, 
     store_id = None if store_id is None else _credential("--store-id", store_id)
     answer = Daemon(settings.listener).connect(site, store_id, client_id, Secret(secret))
     if "redirect_url" in answer:
-        click.echo(f"{site} is connected once the merchant lets Ignite Sync in at {answer['redirect_url']}")
+        say(f"{site} is connected once the merchant lets Ignite Sync in at {answer['redirect_url']}")
     else:
-        click.echo(f"{site} is connected")
+        say(f"{site} is connected")
 
 
 def _read(file: Path) -> str:

@@ -6,6 +6,7 @@ import click
 
 from daemon.cli.client import Daemon
 from daemon.cli.group import config_option, load_settings, site_argument
+from daemon.cli.output import say
 
 
 @click.command()
@@ -17,4 +18,4 @@ from daemon.cli.group import config_option, load_settings, site_argument
 def disconnect(path: Path | None, site: str) -> None:
     """Disconnect SITE: remove its webhooks and sync-log, and delete everything known about it here."""
     answer = Daemon(load_settings(path).listener).disconnect(site)
-    click.echo(f"{site} is {answer['state']}")
+    say(f"{site} is {answer['state']}")

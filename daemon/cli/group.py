@@ -17,6 +17,7 @@ import click
 
 from daemon import __version__
 from daemon.cli import stopping
+from daemon.cli.output import printable
 from daemon.cli.streams import standard_streams
 from daemon.errors import ConfigError
 
@@ -55,9 +56,7 @@ class Stop(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Write the line."""
-        # Paths and names may hold control characters, and the line goes to a terminal.
-        text = "".join(character if character.isprintable() else "?" for character in self.message)
-        click.echo(f"ignite-sync: {text}", file=file, err=file is None)
+        click.echo(f"ignite-sync: {printable(self.message)}", file=file, err=file is None)
 
 
 class Misuse(Stop):

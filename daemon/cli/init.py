@@ -12,6 +12,7 @@ import attrs
 import click
 
 from daemon.cli.group import Misuse, Stop
+from daemon.cli.output import say
 from daemon.config import look_over
 from daemon.model import Secret
 from daemon.platforms import load_platforms
@@ -52,11 +53,11 @@ def init(file: Path, platform: str | None) -> None:
         if setting.default is attrs.NOTHING
     }
     _write(file, "\n".join(_lines(public_url, connection, platform, shop)) + "\n")
-    click.echo(f"written: {file}; every setting is in docs/configuration.md")
+    say(f"written: {file}; every setting is in docs/configuration.md")
     survey = look_over(file, os.environ, platforms)
     for error in survey.errors:
-        click.echo(f"to do   {error}")
-    click.echo(f"next    ignite-sync check --config {file}")
+        say(f"to do   {error}")
+    say(f"next    ignite-sync check --config {file}")
 
 
 def _ask(question: str, *, hidden: bool = False) -> str:

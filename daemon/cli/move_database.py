@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from daemon.cli.group import Misuse, Stop
+from daemon.cli.output import say
 from daemon.cli.progress import progress
 from daemon.config import DatabaseSettings
 from daemon.errors import StorageTrouble
@@ -31,10 +32,8 @@ def move_database(source: str, target: str) -> None:
             moved = move(*places, display.update)
     except StorageTrouble as error:
         raise Stop(f"{error}; nothing was moved") from None
-    click.echo(f"{moved.total} rows in {len(moved.rows)} tables moved from {shown(places[0])} and compared")
-    click.echo(
-        f"now set database.url to {shown(places[1])}, start the daemon, and keep the old database until it works"
-    )
+    say(f"{moved.total} rows in {len(moved.rows)} tables moved from {shown(places[0])} and compared")
+    say(f"now set database.url to {shown(places[1])}, start the daemon, and keep the old database until it works")
 
 
 def _place(text: str, name: str) -> Path | Secret:

@@ -8,6 +8,7 @@ import click
 
 from daemon.cli.client import ask, show
 from daemon.cli.group import config_option, counted, json_option, kinds_argument, moment, optional_site, site_argument
+from daemon.cli.output import say
 
 _ids = click.argument("ids", nargs=-1, metavar="[ID]...")
 
@@ -42,7 +43,7 @@ def _lines(changes: Sequence[Any]) -> Iterator[str]:
 @config_option
 def retry_parked(path: Path | None, site: str, kind: str, ids: tuple[str, ...]) -> None:
     """Retry parked changes at SITE: all of KIND, or those with these IDs. KIND may be all."""
-    click.echo(f"{counted(_changed(path, 'retry', site, kind, ids), 'parked change')} to be retried")
+    say(f"{counted(_changed(path, 'retry', site, kind, ids), 'parked change')} to be retried")
 
 
 @parked.command("drop")
@@ -55,7 +56,7 @@ def drop_parked(path: Path | None, site: str, kind: str, ids: tuple[str, ...]) -
 
     The next change of such an entity is processed as usual.
     """
-    click.echo(f"{counted(_changed(path, 'drop', site, kind, ids), 'parked change')} dropped")
+    say(f"{counted(_changed(path, 'drop', site, kind, ids), 'parked change')} dropped")
 
 
 def _changed(path: Path | None, action: str, site: str, kind: str, ids: Sequence[str]) -> Any:

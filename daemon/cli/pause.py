@@ -6,6 +6,7 @@ import click
 
 from daemon.cli.client import ask
 from daemon.cli.group import config_option, site_argument
+from daemon.cli.output import say
 
 
 @click.command()
@@ -18,4 +19,4 @@ def pause(path: Path | None, site: str) -> None:
     Disconnecting the site ends the pause.
     """
     changed = ask(path, lambda source: source.set_pause(site, paused=True))["changed"]
-    click.echo(f"{site} is paused" if changed else f"{site} was already paused")
+    say(f"{site} is paused" if changed else f"{site} was already paused")

@@ -8,6 +8,7 @@ import click
 
 from daemon.cli.client import ask, show
 from daemon.cli.group import KINDS, Stop, config_option, counted, json_option, kind_argument, moment, site_argument
+from daemon.cli.output import say
 
 CAUSES = {
     "absent": "not seen by a full sync that saw nothing at all",
@@ -59,4 +60,4 @@ def allow_removals(path: Path | None, site: str, kind: str, ids: tuple[str, ...]
     answer = ask(path, lambda source: source.allow_removals(site, kind, ids))
     if not answer["allowed"]:
         raise Stop(f"no removals of these {kind} are held at {site}; look at: ignite-sync removals list {site}")
-    click.echo(f"{counted(answer['allowed'], 'removal')} of {kind} allowed")
+    say(f"{counted(answer['allowed'], 'removal')} of {kind} allowed")

@@ -7,6 +7,7 @@ import click
 
 from daemon.cli.backup import refuse_server
 from daemon.cli.group import Stop, config_option, load_settings
+from daemon.cli.output import say
 from daemon.errors import StorageTrouble
 from daemon.storage.restore import restore as put_back
 from daemon.storage.vault import Vault
@@ -29,6 +30,6 @@ def restore(path: Path | None, file: Path) -> None:
         aside = put_back(file, database, Vault(settings.security.secret_keys), time.time())
     except StorageTrouble as error:
         raise Stop(f"database {database}: {error}; nothing was changed") from None
-    click.echo(f"{database}: restored from {file}; the next start writes everything to SparkLayer again")
+    say(f"{database}: restored from {file}; the next start writes everything to SparkLayer again")
     if aside is not None:
-        click.echo(f"the previous database is now {aside}; delete it once the restored one works")
+        say(f"the previous database is now {aside}; delete it once the restored one works")

@@ -6,6 +6,7 @@ import click
 
 from daemon.cli.client import ask
 from daemon.cli.group import config_option, site_argument
+from daemon.cli.output import say
 
 
 @click.command()
@@ -14,4 +15,4 @@ from daemon.cli.group import config_option, site_argument
 def resume(path: Path | None, site: str) -> None:
     """Resume the calls for SITE: waiting changes are synced, and a running full sync continues."""
     changed = ask(path, lambda source: source.set_pause(site, paused=False))["changed"]
-    click.echo(f"{site} is resumed" if changed else f"{site} was not paused")
+    say(f"{site} is resumed" if changed else f"{site} was not paused")

@@ -11,6 +11,7 @@ import click
 
 from daemon.cli.client import Daemon, UnderWayError, block, departure, latest_run
 from daemon.cli.group import KINDS, Stop, config_option, kinds_argument, load_settings, site_argument
+from daemon.cli.output import say
 from daemon.cli.progress import Progress, progress
 from daemon.cli.status import describe_run
 
@@ -66,9 +67,9 @@ def _started(daemon: Daemon, site: str, kind: str, *, refresh: bool, allow_remov
         latest = latest_run(daemon.status(), site, kind)
         if latest is None:
             raise
-        click.echo(f"full sync {latest['id']} of {kind} at {site} is already running")
+        say(f"full sync {latest['id']} of {kind} at {site} is already running")
         return kind, latest["id"], False
-    click.echo(f"full sync {run_id} of {kind} at {site} started")
+    say(f"full sync {run_id} of {kind} at {site} started")
     return kind, run_id, True
 
 
@@ -79,9 +80,9 @@ def _cancelled(daemon: Daemon, site: str, kinds: Sequence[str]) -> bool:
         try:
             run_id = daemon.cancel(site, kind)
         except UnderWayError:
-            click.echo(f"no full sync of {kind} at {site} is running")
+            say(f"no full sync of {kind} at {site} is running")
         else:
-            click.echo(f"full sync {run_id} of {kind} at {site} was cancelled")
+            say(f"full sync {run_id} of {kind} at {site} was cancelled")
             cancelled = True
     return cancelled
 
@@ -91,9 +92,9 @@ def _watched(daemon: Daemon, site: str, kind: str, run_id: int) -> Any:
         with progress(f"{site} {kind}", sys.stderr) as shown:
             ended = follow(daemon, site, kind, run_id=run_id, shown=shown, pause=partial(time.sleep, _POLL_SECONDS))
     except KeyboardInterrupt:
-        click.echo(f"full sync {run_id} of {kind} continues in the daemon; look at: ignite-sync status", err=True)
+        say(f"full sync {run_id} of {kind} continues in the daemon; look at: ignite-sync status", err=True)
         raise
-    click.echo(describe_run(ended))
+    say(describe_run(ended))
     return ended
 
 

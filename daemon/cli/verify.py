@@ -11,6 +11,7 @@ import click
 
 from daemon.cli.client import Daemon, UnreachableError, show
 from daemon.cli.group import KINDS, Stop, config_option, json_option, load_settings, site_argument
+from daemon.cli.output import say
 from daemon.cli.progress import Progress, progress
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def verify(
             answer = _asked(Daemon(settings.listener), site, kind, shown, everything=everything)
         except UnreachableError as error:
             why = f"{error.reason}; this is from {settings.database.shown} and the settings"
-            click.echo(f"ignite-sync: {why}", err=True)
+            say(f"ignite-sync: {why}", err=True)
             answer = _offline(settings, site, kind, shown, everything=everything)
     show(answer, _lines(answer), as_json=as_json)
     ctx.exit(0 if answer["nothing_to_do"] else 1)

@@ -66,6 +66,19 @@ def test_a_link_for_a_merchant_is_printed() -> None:
     assert [answer.exit_code for answer in usage] == [2, 2, 2]
 
 
+def test_a_text_of_a_merchant_cannot_command_the_terminal() -> None:
+    title = "\x1b]0;owned\x07Tea\nlive/x: \x9b31m\u202e 5\N{NO-BREAK SPACE}\N{EURO SIGN}"
+    answer = {"parked": [PARKED | {"error": title}]}
+    with admin((200, answer), (200, answer), (404, {"detail": title})):
+        listed, as_json, refused = (
+            call("parked", "list", *more, "--config", "s.toml") for more in ((), ("--json",), ())
+        )
+    shown = "\ufffd]0;owned\ufffdTea\ufffdlive/x: \ufffd31m\ufffd 5\N{NO-BREAK SPACE}\N{EURO SIGN}"
+    assert listed.stdout == f"live/x orders 101: tried 400 times since 1970-01-01 00:00 UTC: {shown}\n"
+    assert json.loads(as_json.stdout) == answer
+    assert all(line.isprintable() for line in [*as_json.stdout.splitlines(), *refused.stderr.splitlines()])
+
+
 def test_what_operators_did_is_listed() -> None:
     done = AUDIT | {"action": "backup", "site": None, "outcome": "done", "parameters": {}, "error": None}
     sync = done | {"action": "sync", "site": "live/x", "kind": "orders", "answer": {"run": 5}}

@@ -1,9 +1,11 @@
 """`ignite-sync init`: a configuration file, made by questions."""
 
+import contextlib
 import json
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -38,8 +40,7 @@ def init(file: Path, platform: str | None) -> None:
     the end. Without a terminal, answers are read line by line.
     """
     platforms = load_platforms()
-    if file.exists():
-        raise Misuse(f"{file} exists, and nothing is overwritten; name another file")
+    _check_place(file)
     platform = platform or _ask(f"Platform: {', '.join(sorted(platforms))}") or PLACEHOLDER
     if platform not in {*platforms, PLACEHOLDER}:
         raise Misuse(f"--platform: must be one of {', '.join(sorted(platforms))}, not {platform!r}")
@@ -52,7 +53,8 @@ def init(file: Path, platform: str | None) -> None:
         for setting in (attrs.fields(store) if store else ())
         if setting.default is attrs.NOTHING
     }
-    _write(file, "\n".join(_lines(public_url, connection, platform, shop)) + "\n")
+    content = "".join(f"{line}\n" for line in _lines(public_url, connection, platform, shop)).encode()
+    _write(file, content)
     say(f"written: {file}; every setting is in docs/configuration.md")
     survey = look_over(file, os.environ, platforms)
     for error in survey.errors:
@@ -61,11 +63,21 @@ def init(file: Path, platform: str | None) -> None:
 
 
 def _ask(question: str, *, hidden: bool = False) -> str:
-    """Return the answer to a question on a terminal, else the next line of the input; an empty text at its end."""
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().strip()
-    answer: str = click.prompt(question, default="", show_default=False, hide_input=hidden, err=True)
-    return answer.strip()
+    """Return the answer to a question on a terminal, else the next line of the input; an empty text at its end.
+
+    Raises Misuse for an answer that is not UTF-8 or has characters that cannot be printed: TOML refuses most of them.
+    """
+    try:
+        if sys.stdin.isatty():
+            answer: str = click.prompt(question, default="", show_default=False, hide_input=hidden, err=True)
+        else:
+            answer = sys.stdin.readline()
+    except UnicodeDecodeError:
+        raise Misuse(f"the answer to {question!r} is not UTF-8; nothing was written") from None
+    answer = answer.strip()
+    if not answer.isprintable():
+        raise Misuse(f"the answer to {question!r} has a character that cannot be printed; nothing was written")
+    return answer
 
 
 def _answer(question: str, *, hidden: bool) -> str:
@@ -99,11 +111,31 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _write(file: Path, text: str) -> None:
-    """Write a new file that only its owner can read."""
-    try:
+def _check_place(file: Path) -> None:
+    """Refuse a file that exists or cannot be written, before the first question. Raises Misuse and Stop."""
+    with _writing(file):
+        if file.exists():
+            raise Misuse(f"{file} exists, and nothing is overwritten; name another file")
+        with tempfile.TemporaryFile(dir=file.parent):
+            """A file without a name: it leaves nothing behind."""
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a new file that only its owner can read. Raises Stop, and then leaves no half of it."""
+    with _writing(file):
         number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(number, "w", encoding="utf-8") as opened:
-            opened.write(text)
+        try:
+            with os.fdopen(number, "wb") as opened:
+                opened.write(content)
+        except OSError:
+            file.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    """Turn errors of the file system into one line."""
+    try:
+        yield
     except OSError as error:
         raise Stop(f"{file} cannot be written ({error.strerror}); name one in a folder that you can write to") from None

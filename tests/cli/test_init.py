@@ -1,7 +1,9 @@
 """`init` makes a configuration from answers, and lists what is still to be filled in."""
 
+import io
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -60,6 +62,29 @@ def test_nothing_is_overwritten() -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "ignite-sync: ignite-sync.toml exists, and nothing is overwritten; name another file\n"
     assert Path("ignite-sync.toml").read_text("utf-8") == "mine"
+
+
+@pytest.mark.parametrize("answer", [b"jo\xffnes", b"jo\x7fnes", b"jo\x1bnes"])
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_an_answer_that_toml_cannot_hold_is_refused_and_leaves_no_file(
+    answer: bytes, errors: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The C locale reads what is not UTF-8 as surrogates, other locales refuse it.
+    given = io.TextIOWrapper(io.BytesIO(b"bigcommerce\n\nlive\n" + answer + b"\nid\n"), "utf-8", errors)
+    monkeypatch.setattr("daemon.cli.init.sys", SimpleNamespace(stdin=given))
+    result = init()
+    assert (result.exit_code, result.stdout, Path("ignite-sync.toml").exists()) == (2, "", False)
+    assert result.stderr.startswith("ignite-sync: the answer to ")
+    assert result.stderr.endswith("; nothing was written\n")
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_first_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.cli.init._ask", None)
+    Path("file").touch()
+    for place, why in (("none/a.toml", "No such file or directory"), ("file/a.toml", "Not a directory")):
+        result = init(place)
+        line = f"ignite-sync: {place} cannot be written ({why}); name one in a folder that you can write to\n"
+        assert (result.exit_code, result.stdout, result.stderr) == (1, "", line)
 
 
 def test_an_unknown_platform_and_a_folder_that_is_missing_are_one_line() -> None:

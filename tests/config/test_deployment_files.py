@@ -39,6 +39,18 @@ def test_every_variable_is_a_setting(name: str) -> None:
     assert len(settings.connections) == (name != "Dockerfile")
 
 
+def test_an_image_keeps_its_database_on_the_volume_unless_another_is_named() -> None:
+    text = (CONFIG / "Dockerfile").read_text("utf-8")
+    own = dict(re.findall(r"\b(IGNITE_SYNC_\w+)=(\S+)", text))
+    own["IGNITE_SYNC_SECURITY_SECRET_KEYS"] = VALUES["IGNITE_SYNC_SECURITY_SECRET_KEYS"]
+    [volume] = re.findall(r"^VOLUME (\S+)$", text, re.MULTILINE)
+    assert f"\nWORKDIR {volume}\n" in text
+    default = load(None, own, PLATFORMS).database
+    assert default.path.relative_to(Path.cwd()) == Path("ignite-sync.db")
+    attached = load(None, own | {"DATABASE_URL": "postgres://u:p@h/d"}, PLATFORMS).database
+    assert attached.url == "postgres://u:p@h/d"
+
+
 def test_a_dyno_is_asked_for_all_that_its_connection_needs() -> None:
     asked = json.loads((CONFIG / "app.json").read_text("utf-8"))["env"]
     given = {name: each.get("value", "text") for name, each in asked.items() if each.get("required", True)}

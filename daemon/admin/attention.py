@@ -46,6 +46,8 @@ def attention(connection: Any) -> Iterator[str]:
         yield "paused"
     elif connection["state"] not in EXPECTED:
         yield connection["state"]
+    elif connection.get("in_settings"):
+        yield "disconnected, but in the settings"
     if connection["blocked"]:
         yield "blocked"
     for throttle in connection["throttles"]:

@@ -110,7 +110,9 @@ class AdminService:
         shown: list[ConnectionStatus] = []
         by_id = await self.storage.read(owners.owners)
         webhooks = await self.intake.last_webhooks.times()
-        for stored in await self.storage.read(connections.everyone):
+        every = await self.storage.read(connections.everyone)
+        connected = {stored.site for stored in every if stored.state == "active"}
+        for stored in every:
             runner = self.supervisor.find(stored.id)
             context = runner.context if runner else None
             owner = by_id.get(stored.id)
@@ -122,6 +124,8 @@ class AdminService:
                 status["node"] = owner.node if owner else None
             if stored.state == "active" and not self.lifecycle.registry.is_wanted(stored):
                 status = judged({**status, "state": "not configured"})
+            elif stored.site not in connected and self.lifecycle.registry.link(stored.site) is not None:
+                status = judged({**status, "in_settings": True})
             shown.append(status)
         way = self.lifecycle.wakeups.way
         return {"connections": shown} if way is None else {"connections": shown, "wakeups": way.value}

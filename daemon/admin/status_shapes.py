@@ -117,7 +117,8 @@ class ConnectionStatus(TypedDict):
     """The state of one connection; `node` only with several nodes.
 
     `remedy` is the way out of what blocks it, `attention` the reasons why a person should look at it. It is `late` if
-    changes wait for too long though nothing is blocked.
+    changes wait for too long though nothing is blocked. `in_settings` is only with a connection that has left: True if
+    the settings name its site, which has no other connection.
     """
 
     site: str
@@ -134,6 +135,7 @@ class ConnectionStatus(TypedDict):
     kinds: dict[str, KindStatus]
     throttles: list[ThrottleStatus]
     node: NotRequired[str | None]
+    in_settings: NotRequired[bool]
 
 
 class StatusAnswer(TypedDict):

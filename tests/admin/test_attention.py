@@ -68,6 +68,7 @@ def of(*, live: float | None = None, backfill: float | None = None, running: boo
         (of(live=LATE + 1, state="paused", paused_since=1.0), ["paused"]),
         (of(live=LATE + 1, state="leaving"), []),
         (of(state="gone"), []),
+        (of(state="gone", in_settings=True), ["disconnected, but in the settings"]),
         (of(webhooks={"registered": 0, "missing": [], "trouble": None}), ["webhooks not registered"]),
         # One check has failed; the next one may succeed.
         (of(webhooks={"registered": 9, "missing": [], "trouble": "503", "unchecked_seconds": UNCHECKED}), []),

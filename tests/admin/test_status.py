@@ -7,6 +7,7 @@ from attrs import evolve
 
 from daemon.admin.attention import LATE
 from daemon.model import Change, ExternalId, Kind
+from daemon.storage import connections
 from tests.connections.harness import LifecycleHarness, link, open_harness, site
 
 pytestmark = pytest.mark.usefixtures("both_engines")
@@ -37,3 +38,17 @@ async def test_a_connection_that_the_settings_no_longer_name_is_something_to_loo
         await harness.lifecycle.reload(evolve(harness.lifecycle.registry.settings, connections=()))
         shown = await of_a(harness)
         assert (shown["state"], shown["attention"]) == ("not configured", ["not configured"])
+
+
+async def test_a_disconnected_site_that_the_settings_still_name_is_something_to_look_at() -> None:
+    async with open_harness(link("a", "store-1")) as harness:
+        await harness.install("store-2", "token")
+        await harness.connect("b", "store-2")
+        await harness.lifecycle.disconnect(site("a"))
+        await harness.lifecycle.disconnect(site("b"))
+        for state in ("leaving", "gone"):
+            answer = await harness.admin.status({})
+            shown = {each["site"]: (each["state"], each["attention"]) for each in answer["connections"]}
+            assert shown == {"test/a": (state, ["disconnected, but in the settings"]), "test/b": (state, [])}
+            for stored in await harness.database.read(connections.everyone):
+                await harness.database.write(connections.wipe, connections.Wipe(id=stored.id, blank=b""))

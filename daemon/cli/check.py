@@ -225,10 +225,12 @@ async def _receiver(subject: str, url: Secret) -> CheckResult:
 
 
 def _is_ours(listener: ListenerSettings) -> bool:
-    if not listener.command_token:
-        return False
+    """Return True if the daemon of these settings has the port: it takes their token, or has none as they have none."""
+    daemon = Daemon(listener, ANSWER_SECONDS)
     try:
-        Daemon(listener, ANSWER_SECONDS).status()
+        if listener.command_token is None:
+            return daemon.lacks_token()
+        daemon.status()
     except (UnreachableError, RefusedError):
         return False
     return True

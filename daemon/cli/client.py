@@ -9,7 +9,7 @@ Answers are the JSON values of /admin (docs/http.md). `offline` has the same fro
 import contextlib
 import http.client
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -26,6 +26,8 @@ _TIMEOUT_SECONDS = 30.0
 _BACKUP_SECONDS = 600.0
 """Time until the first byte of a backup: the daemon first copies and checks the whole database."""
 _PIECE = 256 * 1024
+_UNGUARDED = "No admin token is configured"
+"""Words of a daemon that refuses every call to /admin because its settings have no token."""
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  an address to listen on, and one to call
 
 
@@ -145,6 +147,15 @@ class Daemon:
         """Return the status of every connection; it has `running`, False, if the database answers instead."""
         return self._call("GET", "/admin/status")
 
+    def lacks_token(self) -> bool:
+        """Return True if a daemon answers, asked without a token, that none is configured for it either.
+
+        Raises UnreachableError and RefusedError.
+        """
+        with self._sent("GET", "/admin/status", None, {}, self._timeout) as response:
+            text = response.read(_PIECE).decode(errors="replace")
+            return response.status == http.client.UNAUTHORIZED and _UNGUARDED in text
+
     def _run(self, path: str, order: object) -> int:
         answer = self._call("POST", path, order)
         if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
@@ -157,12 +168,19 @@ class Daemon:
 
     @contextlib.contextmanager
     def _asked(self, method: str, path: str, order: object, seconds: float) -> Iterator[http.client.HTTPResponse]:
-        """Send a request and yield the answer. Network errors, also while it is read, become errors of one line."""
+        """Send a request with the token, as `_sent` does, and yield the answer. Raises ConfigError without a token."""
         if not self._token:
             raise ConfigError("listener.admin_token is not set; set it, the same for the daemon and this command")
-        bearer = f"Bearer {self._token.reveal()}".encode()
-        headers: dict[str, str | bytes] = {"Authorization": bearer, "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self._token.reveal()}".encode(), "Content-Type": b"application/json"}
         body = None if order is None else json.dumps(order)
+        with self._sent(method, path, body, headers, seconds) as response:
+            yield response
+
+    @contextlib.contextmanager
+    def _sent(
+        self, method: str, path: str, body: str | None, headers: Mapping[str, bytes], seconds: float
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Send a request and yield the answer. Network errors, also while it is read, become errors of one line."""
         connection = http.client.HTTPConnection(self._host, self._port, timeout=seconds)
         try:
             connection.request(method, path, body, headers)

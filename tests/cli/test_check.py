@@ -14,7 +14,11 @@ from daemon.config import ConnectionSettings, Survey, look_over
 from daemon.config.settings import ListenerSettings, NotificationSettings, SecuritySettings
 from daemon.config.texts import SECRET_NAME
 from daemon.errors import Blocked, Failure, Retry, Side
+from daemon.listener.admin import Admin
+from daemon.listener.http.messages import Request
+from daemon.listener.routes import Routes
 from daemon.model import Kind, Secret
+from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.platforms.base import PlatformType
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
@@ -24,6 +28,7 @@ from daemon.storage import connections
 from daemon.storage.connections import Begin, Leave, Wipe
 from daemon.storage.database import open_database
 from daemon.storage.vault import Vault, load_fingerprint
+from tests.cli.admin import admin
 from tests.config.files import SECURITY
 from tests.config.test_config import EXAMPLE
 from tests.engine.fakes import Shop
@@ -125,6 +130,27 @@ async def test_a_port_that_another_program_has_is_found(monkeypatch: pytest.Monk
         lines = wrong(await checked(f"[listener]\nport = {port}\nadmin_token = 't'\n{SECURITY}"))
     remedy = "choose another port, or stop the program that uses it"
     assert lines == [f"listener.port: 127.0.0.1:{port} cannot be used (Address already in use); {remedy}"]
+
+
+@pytest.mark.parametrize(("answer", "ours"), [(None, True), (b"<html>No such page</html>", False)])
+async def test_the_port_of_our_own_daemon_without_a_token_is_no_fault(answer: bytes | None, *, ours: bool) -> None:
+    async def nothing(*_: object) -> Any:
+        """Never called: every request is refused before."""
+
+    operations = {("GET", "/admin/status"): nothing}
+    daemon = Admin(
+        tokens=(),
+        metrics_open=False,
+        metrics=Metrics(),
+        why_not_ready=nothing,
+        refresh=nothing,
+        operations=operations,
+    )
+    request = Request("GET", "/admin/status", "", {}, b"", keep_alive=True)
+    refusal = await Routes.of(daemon.routes(), Metrics()).answer(request)
+    with admin((refusal.status, answer or refusal.body)) as server:
+        lines = wrong(await checked(f"[listener]\nport = {server.port}\n{SECURITY}"))
+    assert (lines == []) is ours
 
 
 async def test_an_address_of_another_machine_is_found() -> None:

@@ -6,12 +6,20 @@ All are read from the database, connection by connection and kind by kind, the o
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from daemon.admin.shapes import IssueShown, ParkedShown, ProblemText, RemovalShown, kind_name
-from daemon.model import Kind
-from daemon.storage import issues, parked, removals
+from daemon.engine.writers.products.entry import Entry
+from daemon.model import ExternalId, Kind
+from daemon.storage import issues, ledger, parked, removals
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
 from daemon.storage.vault import Vault
+
+MOST_SKUS = 3
+"""SKUs that stand in place of a product's name."""
+
+_decoder = msgspec.msgpack.Decoder(Entry)
 
 
 async def open_issues(
@@ -59,18 +67,45 @@ async def parked_changes(storage: Storage, vault: Vault, chosen: Iterable[Stored
 async def held_removals(
     storage: Storage, vault: Vault, chosen: Iterable[Stored], kinds: Iterable[Kind]
 ) -> list[RemovalShown]:
-    """Return the removals that wait for a person. `name` is empty where the store gave none."""
-    return [
-        {
-            "site": str(stored.site),
-            "kind": kind_name(kind),
-            "id": removal.external_id,
-            "variant": removal.variant or None,
-            "name": str(vault.decrypt(removal.encrypted)) if removal.encrypted else "",
-            "cause": removal.cause,
-            "since": removal.since,
-        }
-        for stored in chosen
-        for kind in kinds
-        for removal in await storage.read(removals.listed, stored.id, kind)
-    ]
+    """Return the removals that wait for a person.
+
+    The store names no deleted entity. Then `name` has the SKUs of a product, and is empty for the other kinds.
+    """
+    items: list[RemovalShown] = []
+    for stored in chosen:
+        for kind in kinds:
+            held = await storage.read(removals.listed, stored.id, kind)
+            entries = await _unnamed_products(storage, stored, held) if kind is Kind.PRODUCTS else {}
+            items += [
+                {
+                    "site": str(stored.site),
+                    "kind": kind_name(kind),
+                    "id": removal.external_id,
+                    "variant": removal.variant or None,
+                    "name": str(vault.decrypt(removal.encrypted))
+                    if removal.encrypted
+                    else _by_skus(removal, entries.get(removal.external_id)),
+                    "cause": removal.cause,
+                    "since": removal.since,
+                }
+                for removal in held
+            ]
+    return items
+
+
+async def _unnamed_products(
+    storage: Storage, stored: Stored, held: Iterable[removals.Shown]
+) -> dict[ExternalId, Entry]:
+    """Return what SparkLayer was told of the products without a name."""
+    ids = {removal.external_id for removal in held if not removal.encrypted}
+    rows = await storage.read(ledger.look_up, stored.id, Kind.PRODUCTS, ids) if ids else {}
+    return {external_id: _decoder.decode(row.parts) for external_id, row in rows.items()}
+
+
+def _by_skus(removal: removals.Shown, entry: Entry | None) -> str:
+    """Return the first SKUs of a product, or of the variant that is removed, in place of a name."""
+    if entry is None:
+        return ""
+    skus = sorted(entry.variants.get(removal.variant, ()) if removal.variant else entry.skus)
+    more = f" and {len(skus) - MOST_SKUS} more" if len(skus) > MOST_SKUS else ""
+    return f"SKU{'s' if len(skus) > 1 else ''} {', '.join(skus[:MOST_SKUS])}{more}" if skus else ""

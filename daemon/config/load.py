@@ -2,7 +2,8 @@
 
 A variable IGNITE_SYNC_<SECTION>_<NAME> is a setting. IGNITE_SYNC_CONNECTION_<NAME> and
 IGNITE_SYNC_CONNECTION_<PLATFORM>_<NAME> describe a connection, for machines without files; IGNITE_SYNC_CONNECTION_2_...
-and further numbers describe others. They are added to those of the file. ${NAME} in the file is a variable (`texts`).
+and further numbers describe others; IGNITE_SYNC_CONNECTIONS_1_... is the first, too. They are added to those of the
+file. ${NAME} in the file is a variable (`texts`).
 
 PORT and DATABASE_URL, as a dyno sets them, override the file, and our own variables override them. A variable that
 starts with IGNITE_SYNC_ and names no setting is an error, because it is a misspelt setting. Variables that a cluster
@@ -71,9 +72,9 @@ _URL = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:
 _Platforms = Mapping[str, "PlatformType"]
 _Variables = dict[str, dict[str, Untyped]]
 """Settings of the environment, by section. A connection's are in `connection`, its platform's in
-`connection_{platform}`; those of further connections have a number after `connection`."""
+`connection_{platform}`; those of further connections have a number after `connection` or `connections`."""
 
-_CONNECTION = re.compile(r"connection(?:_[1-9][0-9]{0,3})?(?=_)")
+_CONNECTION = re.compile(r"connection(?:s?_[1-9][0-9]{0,3})?(?=_)")
 
 
 def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -> Settings:
@@ -271,9 +272,19 @@ def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, 
         if named := _CONNECTION.match(f"{section}_"):
             values = own.setdefault(named[0], {})
             values |= {section.removeprefix(f"{named[0]}_"): dict(settings)} if section != named[0] else settings
-    for name in sorted(own, key=lambda name: (len(name), name)):
+    for name in sorted(own, key=lambda name: (_number(name), len(name))):
         prefix = f"{_PREFIX}{name.upper()}_"
+        other = next((each for each in own if _number(each) == _number(name) and each != name), None)
+        if name.startswith("connections") and other:
+            text = f"names the connection that {_PREFIX}{other.upper()}_* names; spell all of its variables alike"
+            findings.add(ConfigError(f"{ENVIRONMENT}: {prefix}*: {text}"))
+            continue
         yield Table(source=ENVIRONMENT, path="", prefix=prefix, values=own[name], secret_files=files)
+
+
+def _number(section: str) -> int:
+    """Return the number of a connection of the environment; one without a number is the first."""
+    return int(section.partition("_")[2] or 1)
 
 
 def _connections(tables: Iterator[Table], platforms: _Platforms, findings: Findings) -> Iterator[ConnectionSettings]:

@@ -61,6 +61,22 @@ def test_the_environment_describes_several_connections() -> None:
     assert [connection.store.store_hash for connection in taken] == ["abc", "b", "abc"]
 
 
+def test_connections_of_the_environment_may_all_have_a_number() -> None:
+    first = {name.replace("CONNECTION_", "CONNECTIONS_1_"): value for name, value in VARIABLES.items()}
+    second = {name.replace("CONNECTION_2_", "CONNECTIONS_2_"): value for name, value in NEXT.items()}
+    second |= {"IGNITE_SYNC_CONNECTIONS_2_SITE_ID": "second", "IGNITE_SYNC_CONNECTIONS_2_BIGCOMMERCE_STORE_HASH": "b"}
+    for variables in (first | second, VARIABLES | second):
+        taken = settings("", **variables).connections
+        assert [str(connection.site) for connection in taken] == ["test/dyno", "test/second"]
+    for own, plural in (("CONNECTION", "CONNECTIONS_1"), ("CONNECTION_2", "CONNECTIONS_2")):
+        text = f"names the connection that IGNITE_SYNC_{own}_* names; spell all of its variables alike"
+        told = line(
+            "",
+            VARIABLES | NEXT | {"IGNITE_SYNC_CONNECTION_2_SITE_ID": "second"} | {f"IGNITE_SYNC_{plural}_SITE_ID": "x"},
+        )
+        assert told == f"environment: IGNITE_SYNC_{plural}_*: {text}"
+
+
 def test_an_error_of_a_numbered_connection_names_its_variable() -> None:
     incomplete = {name: value for name, value in NEXT.items() if not name.endswith("_CLIENT_SECRET")}
     incomplete["IGNITE_SYNC_CONNECTION_2_BIGCOMMERCE_CLIENT_SECRET"] = "s3-hidden"

@@ -170,7 +170,7 @@ class Cluster:
     def _say(self, seen: Seen) -> None:
         """Log and show what a person should know of the other nodes, and of the server."""
         if seen.differing and seen.differing != self._differing:
-            log.warning("other nodes have other settings; give all the same", nodes=", ".join(seen.differing))
+            log.warning("other nodes have different settings", nodes=", ".join(seen.differing))
         self._differing = seen.differing
         if seen.failed_over:
             log.warning("the server has failed over, and may have lost commits; all is read once", now=seen.timeline)

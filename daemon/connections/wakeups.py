@@ -180,7 +180,7 @@ class NodeWakeups:
 
     def _turn(self, way: Way) -> None:
         if way is not self.way:
-            log.info("wake-ups", way=way.value)
+            log.info("wake-ups turned", way=way.value)
             self.way = way
             self._turned.set()
 

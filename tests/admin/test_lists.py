@@ -3,6 +3,7 @@
 from sqlalchemy import insert
 from trio.testing import MockClock
 
+from daemon.engine.writers.job import encoded
 from daemon.engine.writers.products.entry import Entry
 from daemon.model import Sku, VariantId
 from daemon.storage import tables
@@ -14,7 +15,7 @@ async def _tell_and_hold(h: NotifiedHarness, external_id: str, entry: Entry, var
     mine = {"connection_id": h.context.connection.id, "kind": "products", "external_id": external_id}
     held = {"variant": variant, "decided_at": 0.0, "cause": RemovalCause.DELETED, "state": RemovalState.HELD}
     await h.write(
-        insert(tables.ledger).values(**mine, parts=entry.encoded(), seen_run=0, settled_run=0),
+        insert(tables.ledger).values(**mine, parts=encoded(entry), seen_run=0, settled_run=0),
         insert(tables.removals).values(**mine, **held),
     )
 

@@ -105,7 +105,7 @@ async def test_nodes_with_other_settings_are_named_once(autojump_clock: MockCloc
         nodes = [await cells.start(name, config=config) for name, config in (("a", "1"), ("b", "1"), ("c", "2"))]
         await trio.sleep(10)
     assert [shown(node.cluster.metrics)["nodes_differing"] for node in nodes] == [1, 1, 2]
-    said = [line["nodes"] for line in logs if line["event"].startswith("other nodes have other settings")]
+    said = [line["nodes"] for line in logs if line["event"].startswith("other nodes have different settings")]
     assert sorted(said) == ["a, b", "c", "c"]
     nodes[2].cluster.finish()
     await trio.sleep(10)

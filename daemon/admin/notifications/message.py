@@ -178,10 +178,10 @@ OPENED: Mapping[Event, Callable[[Message], str]] = MappingProxyType(
 RESOLVED: Mapping[Event, Callable[[Message], str]] = MappingProxyType(
     {
         Event.BLOCKED: _unblocked,
-        Event.REMOVALS_HELD: lambda message: f"no removals of {_kind(message)} are held any more.",
-        Event.PARKED: lambda message: f"no changes of {_kind(message)} are parked any more.",
+        Event.REMOVALS_HELD: lambda message: f"removals of {_kind(message)} are no longer held.",
+        Event.PARKED: lambda message: f"changes of {_kind(message)} are no longer parked.",
         Event.FULL_SYNC_FAILED: lambda message: f"the latest full sync of {_kind(message)} did not fail.",
         Event.WEBHOOKS_MISSING: lambda _: "all webhooks are registered.",
-        Event.ISSUES: lambda _: "no issues are open any more.",
+        Event.ISSUES: lambda _: "no issues are open.",
     }
 )

@@ -107,9 +107,9 @@ def test_by_a_daemon_that_waits_for_its_database(tmp_path: Path) -> None:
 COMMITTING = """
 import contextlib, os, signal
 import trio
-from daemon import app, __main__
+from daemon import __main__, composition
 
-begun = app.load_fingerprint
+begun = composition.load_fingerprint
 
 async def stopped_first(*args):
     os.kill(os.getpid(), signal.SIGTERM)
@@ -117,7 +117,7 @@ async def stopped_first(*args):
         await trio.sleep_forever()
     return await begun(*args)
 
-app.load_fingerprint = stopped_first
+composition.load_fingerprint = stopped_first
 __main__.main()
 """
 

@@ -160,7 +160,7 @@ def inline(both_engines: str) -> Iterator[InlineDatabase]:
 
 @pytest.fixture(autouse=True)
 def chance() -> random.Random:
-    """Seed what a test draws, and what the daemon does, as its waits; SEED=17 has the same again."""
+    """Seed the random choices of the test and of the daemon, such as its waits; SEED=17 repeats them."""
     seed = int(os.environ.get("SEED") or draw())
     print(f"seed {seed}")  # noqa: T201  pytest shows it with a failure
     random.seed(seed)

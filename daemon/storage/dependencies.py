@@ -194,7 +194,7 @@ def _deleted(column: Column[Any], condition: Condition) -> PreparedAmong:
     return PreparedAmong(delete(dependencies).where(*of_given_kind(dependencies), condition), column)
 
 
-# Built once, since the statements are.
+# Built once: the prepared statements are kept by these very objects.
 WAITS_FOR_KEY = C.reason == Reason.KEY.value
 WAITS_FOR_PARENT = C.reason == Reason.PARENT.value
 EDGES = or_(WAITS_FOR_PARENT, C.reason == Reason.CIRCLE.value)

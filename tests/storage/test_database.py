@@ -21,7 +21,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from trio.testing import wait_all_tasks_blocked
 
 from daemon.errors import ConfigError, StorageTrouble
-from daemon.storage import lock
+from daemon.storage import lock, sqlite
 from daemon.storage.backup import SIDECARS
 from daemon.storage.database import Database, open_database
 from daemon.storage.sqlite import check_writable, connected
@@ -164,6 +164,25 @@ async def test_a_full_disk_is_trouble_and_passes(database: Database) -> None:
     assert await database.read(names) == set()
     await database.write(full, 1_000)
     assert await database.write(put, "x" * 100_000) == 1
+
+
+def refused_at_commit(conn: Connection, calls: Sequence[str]) -> list[None]:
+    """Leave a row whose parent is missing, which SQLite finds at COMMIT; it refuses that, and keeps the transaction."""
+    conn.exec_driver_sql("CREATE TABLE parents (id INTEGER PRIMARY KEY)")
+    conn.exec_driver_sql("CREATE TABLE children (id INTEGER REFERENCES parents DEFERRABLE INITIALLY DEFERRED)")
+    conn.exec_driver_sql("INSERT INTO children VALUES (7)")
+    return [None] * len(calls)
+
+
+async def test_a_commit_that_is_refused_holds_up_no_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare = sqlite.prepare
+    monkeypatch.setattr(sqlite, "prepare", lambda engine, *words: prepare(engine, *words, "foreign_keys=ON"))
+    async with open_database(path) as database:
+        for name in ("a", "b"):
+            with pytest.raises(IntegrityError):
+                await database.write(refused_at_commit, "")
+            assert await database.write(put, name) == 1
+        assert await database.read(names) == {"a", "b"}
 
 
 def read_only(conn: Connection, calls: Sequence[str]) -> list[None]:

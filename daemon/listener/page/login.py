@@ -30,7 +30,6 @@ PLACE = re.compile(r"/(?!/)[!-\[\]-~]{0,2000}")
 Browsers take two slashes for the beginning of another host, a backslash for a slash, and leave out tabs and line ends.
 """
 
-
 LEAD_ON = '<!doctype html><html lang="en"><meta http-equiv="refresh" content="0; url={path}"><title>Ignite Sync</title>'
 """A page from which the browser itself goes on: to a path that needs no escaping."""
 
@@ -42,8 +41,8 @@ def to_login(request: Request) -> Response:
     asked = "/" if is_form else f"{request.path}{request.raw_query and '?'}{request.raw_query}"
     path = f"/login?next={quote(_place(asked))}"
     if cookies.is_cross_site(request) and not is_form:
-        # A browser keeps the session back when a link of another site leads here, in a message say, and along every
-        # redirect from there. From a page of ours it sends it. The login answers with no such page, so this cannot go
+        # A browser sends no session when a link of another site leads here, for example one in a message, nor along
+        # redirects from there. From a page of ours it does. The login answers with no such page, so this cannot go
         # round in circles.
         return rendering.finished(LEAD_ON.format(path=path))
     return rendering.redirect("/login" if _place(asked) == "/" else path)

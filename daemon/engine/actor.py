@@ -2,7 +2,7 @@
 
 Each lane has its own loop, so that a webhook does not wait behind a batch of a full sync. No entity is in two batches
 at once. A batch is as large as the platform can read in one call. When a few entities of a batch are slow, the lane
-goes on beside it. When a batch fails by a bug, each of its entities is tried alone, so the bug is settled for the entity
+goes on beside it. When a batch fails by a bug, each of its entities is tried alone, so the bug is settled for the one
 that causes it.
 """
 

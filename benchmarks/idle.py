@@ -40,6 +40,7 @@ async def measure(platform: BenchPlatform = BIGCOMMERCE) -> list[Figure]:
                 await trio.sleep(REST_SECONDS)
                 first = daemon.process.memory_info().rss
                 await daemon.full_sync()
+                await trio.sleep(REST_SECONDS)  # the next start finds nothing left to do
             async with open_daemon(folder, sandbox.told) as daemon:
                 await trio.sleep(REST_SECONDS)
                 again = daemon.process.memory_info().rss

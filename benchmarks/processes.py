@@ -2,10 +2,12 @@
 
 CPU seconds are the process's, user and system together, so they are valid on a busy machine too. The peak of memory is
 the kernel's `VmHWM`. The progress of a full sync is read from the database file, since requests would cost the daemon
-CPU.
+CPU. The daemon has the environment that systemd gives it.
 """
 
 import contextlib
+import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -30,24 +32,36 @@ ADMIN_TOKEN = "the-operator's"  # noqa: S105  it opens a daemon that lives for a
 SECRET_KEY = "a text of thirty-two characters."  # noqa: S105  the same
 POLL_SECONDS = 0.05
 
+UNIT = Path(__file__).parent.parent / "config" / "ignite-sync.service"
+
 Told = dict[str, dict[str, str]]
 """Addresses and credentials of two stand-ins: {platform: {name: text}, "sparklayer": {name: text}}."""
 
 
 @contextlib.asynccontextmanager
 async def _program(
-    module: str, *arguments: str, prepare: Callable[[], None] | None = None
+    module: str,
+    *arguments: str,
+    prepare: Callable[[], None] | None = None,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[trio.Process]:
     """Run `python -m module`; stop it at the end of the block, and wait for its end."""
     command = [sys.executable, "-m", module, *arguments]
+    env = {**os.environ, **environment}
     async with trio.open_nursery() as nursery:
         process: trio.Process = await nursery.start(
-            partial(trio.run_process, command, stdout=subprocess.PIPE, check=False, preexec_fn=prepare)
+            partial(trio.run_process, command, stdout=subprocess.PIPE, check=False, preexec_fn=prepare, env=env)
         )
         try:
             yield process
         finally:
             process.terminate()
+
+
+def unit_environment() -> dict[str, str]:
+    """Return the variables that the systemd unit gives the daemon."""
+    lines = re.findall(r"^Environment=(.*)$", UNIT.read_text("utf-8"), re.MULTILINE)
+    return dict(assignment.split("=", 1) for line in lines for assignment in line.split())
 
 
 @frozen(kw_only=True)
@@ -186,7 +200,8 @@ async def open_daemon(
     if webhooks:
         text = text.replace("[listener]", f'[listener]\npublic_url = "http://127.0.0.1:{public_port or port}"')
     config.write_text("".join([text, *map(_connection, [told, *beside])]), encoding="utf-8")
-    async with _program("daemon", "run", "--config", str(config), prepare=prepare) as process:
+    arguments = ("daemon", "run", "--config", str(config))
+    async with _program(*arguments, prepare=prepare, environment=unit_environment()) as process:
         await _listens(port, process)
         yield Daemon(
             site=f"test/{told['sparklayer']['site_id']}",

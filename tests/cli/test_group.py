@@ -60,7 +60,7 @@ def test_the_real_process_answers_bad_configuration_without_a_traceback() -> Non
 
 def test_a_dyno_starts_the_daemon_without_its_package_being_installed() -> None:
     process, _, command = (ROOT / "Procfile").read_text("utf-8").strip().partition(": ")
-    python, *arguments = shlex.split(command)
+    _, python, *arguments = shlex.split(command)  # the first gives the daemon a variable
     assert (process, python) == ("web", "python")  # a dyno installs requirements.txt, so `ignite-sync` is not there
     done = subprocess.run(
         [sys.executable, *arguments, "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60

@@ -11,7 +11,7 @@ from typing import Any
 import trio
 from attrs import define, field
 
-from daemon.errors import CallerError, StorageTrouble
+from daemon.errors import Conflict, NotFound, StorageTrouble
 from daemon.listener.page import rendering
 
 POLL = 0.5
@@ -34,15 +34,19 @@ def page(values: Mapping[str, Any], verified: Verified | None) -> str:
 
 
 async def growing(values: Mapping[str, Any], ask: Callable[[], Awaitable[Verified]]) -> AsyncGenerator[bytes, None]:
-    """Yield the page of a dry run piece by piece; `ask` returns its state."""
+    """Yield the page of a dry run piece by piece.
+
+    `ask` returns its state. It raises NotFound for one that was ended, and Conflict if this page must end.
+    """
     head, log_ends, tail = _parts(values, following=True)
     yield head.encode()
     progress = _Progress()
     while True:
         try:
             verified = await ask()
-        except CallerError as error:  # a command ended it, or the connection left
-            yield (log_ends + _result({"site": values["site"], "gone": str(error)}) + tail).encode()
+        except (NotFound, Conflict) as error:  # a command ended it, or the connection left; or settings were reloaded
+            gone = f"The dry run was ended: {error}." if isinstance(error, NotFound) else str(error)
+            yield (log_ends + _result({"site": values["site"], "gone": gone}) + tail).encode()
             return
         except StorageTrouble:
             verified = progress.latest  # the next look may succeed

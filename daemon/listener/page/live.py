@@ -43,6 +43,11 @@ class Live:
     _due: float = field(init=False, default=-inf)
     _over: trio.Event = field(init=False, factory=trio.Event)
 
+    @property
+    def over(self) -> bool:
+        """True from the moment at which every stream ends, because settings were reloaded: a token may be gone."""
+        return self._over.is_set()
+
     def end(self) -> None:
         """End every stream. Browsers ask again, with their sessions."""
         self._over.set()
@@ -55,7 +60,7 @@ class Live:
         last = trio.current_time()
         while trio.current_time() < ends:
             shown = await self._present()
-            if self._over.is_set():
+            if self.over:
                 return
             chosen = {name: spots for name, spots in shown.items() if site in {"", name}}
             news = {name: spots for name, spots in chosen.items() if sent.get(name) != spots}

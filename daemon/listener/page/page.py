@@ -240,6 +240,8 @@ class Page:
         asked: dict[str, Any] = {"site": site, "names": MOST_SHOWN} | ({"kind": kind} if kind else {})
 
         async def ask() -> Any:
+            if self._live.over:
+                raise Conflict("The settings were reloaded. Open this page again to see the dry run.")
             return await self.operations["GET", "/admin/verify"]({"site": site}, session.operator)
 
         try:

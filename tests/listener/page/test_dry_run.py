@@ -12,7 +12,7 @@ from daemon.listener.page.dry_run import BEAT, growing
 from daemon.listener.page.page import Operation
 from daemon.listener.page.views import MOST_SHOWN
 from daemon.model.operators import Operator
-from tests.listener.page.browser import BEN, Browser, Reader, ServedPage, open_page
+from tests.listener.page.browser import ANNA, BEN, Browser, Reader, ServedPage, open_page
 from tests.listener.page.test_attacks import HOSTILE
 from tests.listener.page.test_page import PAGE
 
@@ -89,6 +89,28 @@ async def started(page: ServedPage, browser: Browser, **fields: Any) -> Any:
 def _often(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "autojump_clock" not in request.fixturenames:
         monkeypatch.setattr(dry_run, "POLL", 0.01)
+
+
+async def test_its_page_ends_when_the_tokens_are_read_again_since_one_may_be_gone() -> None:
+    operations = scripted(verified(read(7), running=True))
+    pages: list[ServedPage] = []
+    state = operations["GET", "/admin/verify"]
+
+    async def verify_state(params: dict[str, Any], operator: Operator) -> Any:
+        answer = await state(params, operator)
+        for page in pages:
+            page.reload([ANNA])
+        return answer
+
+    async with open_page(instead={**operations, ("GET", "/admin/verify"): verify_state}) as page:
+        browser = await page.operator(BEN)
+        form = await browser.get(VERIFY)
+        pages.append(page)
+        with trio.fail_after(PATIENCE):
+            answer = await browser.send(form, VERIFY)
+        assert "The settings were reloaded. Open this page again to see the dry run." in answer.text
+        assert "Read 7 products so far" in answer.text
+        assert "To be created" not in answer.text
 
 
 async def test_a_reader_starts_one_and_its_page_grows_to_the_result_by_counts_and_by_name() -> None:

@@ -244,7 +244,8 @@ def prepare(engine: Engine, begin: str, *pragmas: str) -> Engine:
         cursor.close()
 
     event.listen(engine, "connect", connect)
-    event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(begin))
+    # A listener of "begin" would do, but while an engine has one, every statement looks for listeners of its own.
+    engine.dialect.do_begin = lambda connection: connection.cursor().execute(begin)  # type: ignore[method-assign]
     return engine
 
 

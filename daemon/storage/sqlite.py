@@ -245,7 +245,7 @@ def prepare(engine: Engine, begin: str, *pragmas: str) -> Engine:
 
     event.listen(engine, "connect", connect)
     # A listener of "begin" would do, but while an engine has one, every statement looks for listeners of its own.
-    engine.dialect.do_begin = lambda connection: connection.cursor().execute(begin)  # type: ignore[method-assign]
+    engine.dialect.do_begin = lambda connection: connection.cursor().execute(begin)  # type: ignore[assignment, method-assign]
     return engine
 
 

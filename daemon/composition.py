@@ -34,7 +34,7 @@ from daemon.errors import Failure
 from daemon.listener.admin import Admin
 from daemon.listener.apps import Apps
 from daemon.listener.ignite import Ignite
-from daemon.listener.page.page import Page
+from daemon.listener.page.page import OperatorsPage
 from daemon.listener.routes import Route, described
 from daemon.listener.webhooks import Webhooks
 from daemon.model import ApiKey, Site
@@ -184,7 +184,7 @@ def build_routes(daemon: Daemon, settings: Settings) -> list[Route]:
         described=DESCRIBED,
         document=partial(described, routes),
     ).routes()
-    routes += Page(
+    routes += OperatorsPage(
         tokens=settings.listener.operators,
         secret_keys=settings.security.secret_keys,
         operations=admin.operations,

@@ -19,9 +19,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 from daemon.storage import postgres, sqlite
 from daemon.storage.database import C, InlineDatabase, R
+from daemon.storage.group_commit import Operation
 from daemon.storage.migrate import upgrade
 from daemon.storage.tables import metadata
-from daemon.storage.writer import Operation
 from tests.postgres import Server
 
 

@@ -68,6 +68,20 @@ def breaches(path: Path) -> Iterator[str]:
                 yield f"{text} in line {node.lineno}"
 
 
+def test_no_two_classes_share_a_name() -> None:
+    """Platforms and the sandbox are left out: they have the same parts as each other, and their APIs' own names."""
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        parts = path.relative_to(ROOT).parts
+        is_core = parts[0] == "daemon" and parts[1] != "sandbox" and (parts[1] != "platforms" or len(parts) == 3)
+        if is_core:
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append("/".join(parts))
+    assert len(places) > 500
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
 def test_no_name_is_retired_and_no_docstring_begins_with_a_question_word(folder: Path) -> None:
     found = {str(path.relative_to(ROOT)): [*breaches(path)] for path in FILES if folder_of(path) == folder}

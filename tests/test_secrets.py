@@ -16,7 +16,7 @@ from daemon.config.table import Table
 from daemon.connections.credentials import KnownStore, Offered
 from daemon.errors import Blocked, Side
 from daemon.listener.http.messages import Request
-from daemon.listener.page.page import Page
+from daemon.listener.page.page import OperatorsPage
 from daemon.model import ApiKey, Connection, ConnectionId, Secret, Site
 from daemon.model.operators import NamedToken
 from daemon.platforms.apps import Authorized, Installed
@@ -82,7 +82,7 @@ RECEIVERS = NotificationSettings(
 )
 APP = BigCommerceAppSettings(client_id="app", client_secret=SECRET)
 SEALED = HIDDEN.encode()
-PAGE = Page(
+PAGE = OperatorsPage(
     tokens=[NamedToken(name="anna", token=SECRET)],
     secret_keys=[SECRET],
     operations={},

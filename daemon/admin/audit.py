@@ -16,7 +16,7 @@ from daemon.model.operators import Operator, Role
 from daemon.observability import request_ids
 from daemon.observability.logging import log_storage_trouble
 from daemon.storage import audit
-from daemon.storage.audit import Action, ActionResult, AuditChoice
+from daemon.storage.audit import ActionResult, AuditChoice, OperatorAction
 from daemon.storage.database import Storage
 from daemon.storage.states import AuditOutcome
 from daemon.storage.vault import Vault
@@ -67,7 +67,7 @@ class AuditLog:
         kept = {name: params[name] for name in KEPT_PARAMETERS if name in params}
         if isinstance(kept.get("ids"), list):
             kept["ids"] = kept["ids"][:MOST_IDS]
-        started = Action(
+        started = OperatorAction(
             at=self.now(),
             operator=operator.name,
             action=action,
@@ -157,7 +157,7 @@ def _kept_answer(answer: Any) -> Any:
     return {name: answer[name] for name in KEPT_ANSWER if name in answer} if isinstance(answer, dict) else None
 
 
-def _logged(started: Action, params: Params, answer: Params | None) -> dict[str, Any]:
+def _logged(started: OperatorAction, params: Params, answer: Params | None) -> dict[str, Any]:
     """Return the fields of the log line that tell actions apart, and the numbers of the answer."""
     fields: dict[str, Any] = {"site": started.site} if started.site else {}
     fields |= {"kind": started.kind} if started.kind else {}

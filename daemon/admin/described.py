@@ -6,24 +6,26 @@ from typing import Any
 from daemon.admin import shapes
 from daemon.admin.status_shapes import StatusAnswer
 from daemon.admin.verify_shapes import VerifyAnswer, VerifyCancelled, VerifyOrder
-from daemon.listener.openapi import NO_OPERATOR, About, Answer, problems
+from daemon.listener.openapi import NO_OPERATOR, AnswerDescription, RouteDescription, problems
 
 NO_SITE = problems(s404="No such connection.")
 INVALID = problems(s400="A parameter is wrong.", s415="The body is not JSON.")
 ACTION = NO_OPERATOR | INVALID | NO_SITE | problems(s403="The token may read but not act.")
 
 
-def _read(summary: str, schema: Any, query: type | None = None) -> About:
+def _read(summary: str, schema: Any, query: type | None = None) -> RouteDescription:
     refusals = NO_OPERATOR if query is None else NO_OPERATOR | INVALID | NO_SITE
-    return About(summary=summary, access="admin", query=query, answers={200: Answer("Read.", schema), **refusals})
+    return RouteDescription(
+        summary=summary, access="admin", query=query, answers={200: AnswerDescription("Read.", schema), **refusals}
+    )
 
 
-def _action(summary: str, body: Any, answer: Any, **others: str) -> About:
-    answers = {200: Answer("Done.", answer), **ACTION, **problems(**others)}
-    return About(summary=summary, access="admin", body=body, answers=answers)
+def _action(summary: str, body: Any, answer: Any, **others: str) -> RouteDescription:
+    answers = {200: AnswerDescription("Done.", answer), **ACTION, **problems(**others)}
+    return RouteDescription(summary=summary, access="admin", body=body, answers=answers)
 
 
-DESCRIBED: Mapping[tuple[str, str], About] = {
+DESCRIBED: Mapping[tuple[str, str], RouteDescription] = {
     ("GET", "/admin/status"): _read("The state of every connection", StatusAnswer),
     ("GET", "/admin/issues"): _read("What merchants must fix", shapes.IssuesAnswer, shapes.OfSite),
     ("GET", "/admin/parked"): _read("Changes that used up their retries", shapes.ParkedAnswer, shapes.OfSite),
@@ -33,18 +35,18 @@ DESCRIBED: Mapping[tuple[str, str], About] = {
     ("POST", "/admin/issues/link"): _action("Create a link for a merchant", shapes.LinkOrder, shapes.LinkAnswer),
     ("POST", "/admin/pause"): _action("Stop all calls for a connection", shapes.DisconnectOrder, shapes.PauseAnswer),
     ("POST", "/admin/resume"): _action("Resume the calls for a connection", shapes.DisconnectOrder, shapes.PauseAnswer),
-    ("POST", "/admin/explain"): About(
+    ("POST", "/admin/explain"): RouteDescription(
         summary="Explain an entity; nothing is changed",
         access="admin",
         body=shapes.ExplainOrder,
-        answers={200: Answer("The explanation.", shapes.ExplainAnswer), **NO_OPERATOR, **INVALID, **NO_SITE},
+        answers={200: AnswerDescription("The explanation.", shapes.ExplainAnswer), **NO_OPERATOR, **INVALID, **NO_SITE},
     ),
-    ("POST", "/admin/verify"): About(
+    ("POST", "/admin/verify"): RouteDescription(
         summary="Start a dry run; nothing is written",
         access="admin",
         body=VerifyOrder,
         answers={
-            200: Answer("Started.", VerifyAnswer),
+            200: AnswerDescription("Started.", VerifyAnswer),
             **NO_OPERATOR,
             **INVALID,
             **NO_SITE,
@@ -52,11 +54,11 @@ DESCRIBED: Mapping[tuple[str, str], About] = {
         },
     ),
     ("GET", "/admin/verify"): _read("The findings of the latest dry run", VerifyAnswer, shapes.OfSite),
-    ("POST", "/admin/verify/cancel"): About(
+    ("POST", "/admin/verify/cancel"): RouteDescription(
         summary="End a dry run, and forget it",
         access="admin",
         body=shapes.DisconnectOrder,
-        answers={200: Answer("Ended.", VerifyCancelled), **NO_OPERATOR, **INVALID, **NO_SITE},
+        answers={200: AnswerDescription("Ended.", VerifyCancelled), **NO_OPERATOR, **INVALID, **NO_SITE},
     ),
     ("POST", "/admin/sync"): _action(
         "Start a full sync", shapes.SyncOrder, shapes.RunAnswer, s409="A full sync of that kind is already running."
@@ -78,11 +80,11 @@ DESCRIBED: Mapping[tuple[str, str], About] = {
         shapes.DisconnectAnswer,
         s409="The settings name this site.",
     ),
-    ("POST", "/admin/backup"): About(
+    ("POST", "/admin/backup"): RouteDescription(
         summary="A checked copy of the database",
         access="admin",
         answers={
-            200: Answer("The file.", None, "application/vnd.sqlite3"),
+            200: AnswerDescription("The file.", None, "application/vnd.sqlite3"),
             **NO_OPERATOR,
             **problems(s403="The token may read but not act.", s409="The database is on PostgreSQL."),
         },

@@ -24,7 +24,7 @@ LONGEST = 2000
 """Characters of a link that are looked at: a site's id has 255 at most."""
 
 
-class _Content(msgspec.Struct, forbid_unknown_fields=True):
+class _LinkContent(msgspec.Struct, forbid_unknown_fields=True):
     site: str
     until: float
 
@@ -44,7 +44,7 @@ class IssueLinks:
     def make(self, site: str, days: int) -> tuple[str, float]:
         """Return the last part of a link's path, and the time of its end."""
         until = self._now() + days * DAY
-        text = base64.urlsafe_b64encode(msgspec.json.encode(_Content(site, until))).decode().rstrip("=")
+        text = base64.urlsafe_b64encode(msgspec.json.encode(_LinkContent(site, until))).decode().rstrip("=")
         return f"{text}.{_signed(self._keys[0], text)}", until
 
     def open(self, link: str) -> tuple[str, float] | None:
@@ -54,7 +54,7 @@ class IssueLinks:
         if not any(hmac.compare_digest(signature.encode(), _signed(key, text).encode()) for key in self._keys):
             return None
         try:
-            content = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Content)
+            content = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_LinkContent)
         except (binascii.Error, msgspec.DecodeError):
             return None
         return (content.site, content.until) if self._now() < content.until else None

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from daemon.admin.shapes import IssueShown, ParkedShown, ProblemText, RemovalShown, kind_name
-from daemon.engine.writers.products.entry import Entry
+from daemon.engine.writers.products.entry import ProductParts
 from daemon.model import ExternalId, Kind
 from daemon.storage import issues, ledger, parked, removals
 from daemon.storage.connections import Stored
@@ -19,7 +19,7 @@ from daemon.storage.vault import Vault
 MOST_SKUS = 3
 """SKUs that stand in place of a product's name."""
 
-_decoder = msgspec.msgpack.Decoder(Entry)
+_decoder = msgspec.msgpack.Decoder(ProductParts)
 
 
 async def open_issues(
@@ -95,14 +95,14 @@ async def held_removals(
 
 async def _unnamed_products(
     storage: Storage, stored: Stored, held: Iterable[removals.Shown]
-) -> dict[ExternalId, Entry]:
+) -> dict[ExternalId, ProductParts]:
     """Return what SparkLayer was told of the products without a name."""
     ids = {removal.external_id for removal in held if not removal.encrypted}
     rows = await storage.read(ledger.look_up, stored.id, Kind.PRODUCTS, ids) if ids else {}
     return {external_id: _decoder.decode(row.parts) for external_id, row in rows.items()}
 
 
-def _by_skus(removal: removals.Shown, entry: Entry | None) -> str:
+def _by_skus(removal: removals.Shown, entry: ProductParts | None) -> str:
     """Return the first SKUs of a product, or of the variant that is removed, in place of a name."""
     if entry is None:
         return ""

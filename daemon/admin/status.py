@@ -26,12 +26,12 @@ from daemon.engine.pause import Pause
 from daemon.model import Lane
 from daemon.storage import registrations
 from daemon.storage.age import age_if_known
-from daemon.storage.censuses import Taken
+from daemon.storage.censuses import PastCensus
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import Depth, KindOverview, overview
-from daemon.storage.registrations import Found
+from daemon.storage.registrations import StoredRegistration
 from daemon.storage.states import RowState
 from daemon.storage.vault import Vault
 from daemon.transport.throttle.limiter import LimiterStatistics
@@ -99,7 +99,7 @@ def owner_view(context: ConnectionContext) -> dict[str, Any]:
     }
 
 
-def registration_status(found: Found, vault: Vault) -> WebhooksStatus:
+def registration_status(found: StoredRegistration, vault: Vault) -> WebhooksStatus:
     """Return the registration of the webhooks, with the missing scopes in the platform's words.
 
     `well_at` is the time at which it was last right; `mended` is what the last look that changed anything has found.
@@ -115,7 +115,7 @@ def registration_status(found: Found, vault: Vault) -> WebhooksStatus:
     }
 
 
-def _webhooks(found: Found, vault: Vault, now: float) -> WebhooksStatus:
+def _webhooks(found: StoredRegistration, vault: Vault, now: float) -> WebhooksStatus:
     """Return the registration of the webhooks, and for how long it could not be looked at."""
     status = registration_status(found, vault)
     unchecked = None
@@ -161,7 +161,7 @@ def _oldest(depths: Sequence[Depth], now: float) -> float | None:
     return None if oldest is None else round(age_if_known(oldest, now), 1)
 
 
-def _census(last: Taken) -> CensusStatus:
+def _census(last: PastCensus) -> CensusStatus:
     return {"began_at": last.began_at, "seconds": round(last.seconds, 1)}
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from attrs import frozen
 
 from daemon.cli import stopping
-from daemon.cli.client import Daemon, RefusedError
+from daemon.cli.client import RefusedError, RunningDaemon
 from daemon.cli.group import Stop
 from daemon.composition import compose
 from daemon.config import Settings
@@ -24,7 +24,7 @@ from daemon.model.operators import OFFLINE
 from daemon.observability.logging import configure
 from daemon.observability.metrics import Metrics
 from daemon.storage.database import Database, OpenStorage, open_database
-from daemon.storage.writer import Operation
+from daemon.storage.group_commit import Operation
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -32,7 +32,7 @@ R = TypeVar("R")
 EXPLAIN = "/admin/explain"
 
 
-class Offline(Daemon):
+class Offline(RunningDaemon):
     """Answers calls of /admin in this process. Raises ConfigError, and RefusedError for an impossible operation."""
 
     def __init__(self, settings: Settings) -> None:

@@ -12,9 +12,9 @@ from daemon.errors import LeaseLost
 from daemon.model import ConnectionId
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
+from daemon.storage.group_commit import Operation
 from daemon.storage.last_word import LastWord, Unsettled
 from daemon.storage.leases import Lease, Taken, fenced
-from daemon.storage.writer import Operation
 from daemon.transport.permission import permitted_by
 
 C = TypeVar("C")

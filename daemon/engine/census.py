@@ -23,7 +23,7 @@ from daemon.model import ExternalId, Kind
 from daemon.platforms.base import IdPage
 from daemon.storage import censuses, full_syncs
 from daemon.storage.age import age
-from daemon.storage.censuses import Taken
+from daemon.storage.censuses import PastCensus
 from daemon.storage.leftovers import sku_of
 from daemon.storage.sweeps import Swept, take_swept
 
@@ -37,7 +37,7 @@ CHECK_EVERY = 60.0
 log = structlog.get_logger()
 
 
-class _Seen:
+class _SeenIds:
     """The ids of a list, as hashes: another id takes the place of a missing one once in 2^64, and for one census."""
 
     def __init__(self) -> None:
@@ -89,12 +89,12 @@ class Census:
         now = context.now()
         return self._period(last) - min(age(time, now) for time in times)
 
-    def _period(self, last: Taken | None) -> float:
+    def _period(self, last: PastCensus | None) -> float:
         return max(self._context.options.census_every, PARTS * last.seconds if last else 0.0)
 
     async def _take(self) -> None:
         """List all ids, and have those of the ledger that are not among them looked at."""
-        context, seen = self._context, _Seen()
+        context, seen = self._context, _SeenIds()
         await context.write_something()
         began, clock, blocked = context.now(), trio.current_time(), context.blocked_seconds(self._kind)
 
@@ -108,7 +108,9 @@ class Census:
         listed = seen.close()
         missing = await self._look_at_missing(seen) if listed else 0
         fields = {"site": str(context.connection.site), "kind": self._kind.value, "listed": listed}
-        taken = Taken(connection_id=context.connection.id, kind=self._kind, began_at=began, seconds=max(0.0, seconds))
+        taken = PastCensus(
+            connection_id=context.connection.id, kind=self._kind, began_at=began, seconds=max(0.0, seconds)
+        )
         await context.storage.write(censuses.store, taken)
         log.info("census taken", **fields, missing=missing, seconds=round(taken.seconds, 1))
         if not listed:
@@ -116,7 +118,7 @@ class Census:
         if (period := self._period(taken)) > context.options.census_every:
             log.warning("census takes long, so it is taken less often", **fields, every=round(period))
 
-    async def _look_at_missing(self, seen: _Seen) -> int:
+    async def _look_at_missing(self, seen: _SeenIds) -> int:
         """Record the entities of the ledger that are not in the list as changed; return their number."""
         context, after, count = self._context, "", 0
         while True:

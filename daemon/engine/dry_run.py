@@ -36,8 +36,8 @@ from daemon.sparklayer import DryWrites
 from daemon.storage import dry_run, full_syncs
 from daemon.storage.database import Storage
 from daemon.storage.dry_run import Unfinished
+from daemon.storage.group_commit import Operation
 from daemon.storage.states import RunMode, RunState
-from daemon.storage.writer import Operation
 
 C = TypeVar("C")
 R = TypeVar("R")

@@ -12,7 +12,7 @@ import structlog
 
 from daemon.engine.context import ConnectionContext
 from daemon.engine.writers.job import encoded
-from daemon.engine.writers.products.entry import Entry
+from daemon.engine.writers.products.entry import ProductParts
 from daemon.errors import Blocked, Rejected, Retry
 from daemon.issues import UNREAD
 from daemon.model import Kind, Sku
@@ -106,4 +106,4 @@ class Leftovers:
 
 
 def _row(sku: Sku) -> Row:
-    return Row(leftover(sku), None, encoded(Entry(stock={sku: None}, prices={sku: None}, ours=False)))
+    return Row(leftover(sku), None, encoded(ProductParts(stock={sku: None}, prices={sku: None}, ours=False)))

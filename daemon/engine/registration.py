@@ -22,7 +22,7 @@ from daemon.model import Kind
 from daemon.platforms.base import Registration
 from daemon.storage import gaps, registrations
 from daemon.storage.gaps import GapNote
-from daemon.storage.registrations import Found
+from daemon.storage.registrations import StoredRegistration
 from daemon.transport.second_answer import SECOND_AFTER
 
 log = structlog.get_logger()
@@ -126,7 +126,7 @@ class WebhookRegistration:
             findings["mended"] = {"at": now, "changes": found.mended, **lists}
         if not (found.missing or found.failure):
             findings["well_at"] = now
-        call = Found(
+        call = StoredRegistration(
             connection_id=context.connection.id,
             registered=found.registered,
             missing=len(found.missing),
@@ -138,7 +138,7 @@ class WebhookRegistration:
     async def _store_trouble(self, error: Failure) -> None:
         """Store why the webhooks cannot be looked at now, beside the findings of the last look."""
         context = self._context
-        never = Found(
+        never = StoredRegistration(
             connection_id=context.connection.id,
             registered=0,
             missing=0,

@@ -17,7 +17,7 @@ from daemon.model import ExternalId, K
 
 
 @frozen(kw_only=True)
-class Ownership(Generic[K]):
+class KeyOwnership(Generic[K]):
     """Owners of unique keys before and after a batch.
 
     `owners` has the ledger's owners before it, `claims` the entity of the batch that owns each key after it. `lost`
@@ -45,7 +45,7 @@ def decide_owners(
     batch: AbstractSet[ExternalId],
     *,
     all_or_nothing: bool = False,
-) -> Ownership[K]:
+) -> KeyOwnership[K]:
     """Return the owners of the keys that entities of `batch` want; `owners` has the present ones.
 
     `all_or_nothing`: an entity that loses a key is not written at all, so it keeps the keys that it has. Otherwise it
@@ -69,7 +69,7 @@ def decide_owners(
                     lost[loser] = lost.get(loser, frozenset()) | {key}
         # An entity that keeps its keys may take them from others, so the losers are counted until they stay the same.
         if not all_or_nothing or unwritten >= lost.keys():
-            return Ownership(owners=owners, claims=claims, lost=lost, batch=batch)
+            return KeyOwnership(owners=owners, claims=claims, lost=lost, batch=batch)
         unwritten |= lost.keys()
 
 

@@ -19,7 +19,7 @@ from attrs import evolve, field, frozen
 from daemon.errors import StorageTrouble
 from daemon.listener.access import Entrance, TooManyGuesses
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, json_response, problem
-from daemon.listener.openapi import NO_OPERATOR, About, Answer, problems
+from daemon.listener.openapi import NO_OPERATOR, AnswerDescription, RouteDescription, problems
 from daemon.listener.routes import Handler, Route, json_object
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator
@@ -28,21 +28,28 @@ from daemon.observability.metrics import CONTENT_TYPE, Metrics
 Operation = Callable[[dict[str, Any], Operator], Awaitable[Any]]
 
 OK = Response(200, b"ok\n", b"text/plain; charset=utf-8")
-ALIVE = About(
-    summary="The process answers", access="none", answers={200: Answer("It does.", None, OK.content_type.decode())}
+ALIVE = RouteDescription(
+    summary="The process answers",
+    access="none",
+    answers={200: AnswerDescription("It does.", None, OK.content_type.decode())},
 )
-READY = About(
+READY = RouteDescription(
     summary="Changes can be taken and worked on",
     access="none",
-    answers={200: Answer("They can.", None, OK.content_type.decode()), **problems(s503="The reasons why not.")},
+    answers={
+        200: AnswerDescription("They can.", None, OK.content_type.decode()),
+        **problems(s503="The reasons why not."),
+    },
 )
-METRICS = About(
+METRICS = RouteDescription(
     summary="Metrics for Prometheus",
     access="admin",
-    answers={200: Answer("The series.", None, CONTENT_TYPE), **NO_OPERATOR},
+    answers={200: AnswerDescription("The series.", None, CONTENT_TYPE), **NO_OPERATOR},
 )
-DOCUMENT = About(
-    summary="This document", access="admin", answers={200: Answer("OpenAPI 3.1.", dict[str, Any]), **NO_OPERATOR}
+DOCUMENT = RouteDescription(
+    summary="This document",
+    access="admin",
+    answers={200: AnswerDescription("OpenAPI 3.1.", dict[str, Any]), **NO_OPERATOR},
 )
 CHALLENGE = ((b"www-authenticate", b"Bearer"),)
 
@@ -57,7 +64,7 @@ class Admin:
     why_not_ready: Callable[[], Awaitable[Sequence[str]]]
     refresh: Callable[[], Awaitable[None]]
     operations: Mapping[tuple[str, str], Operation]
-    described: Mapping[tuple[str, str], About] = field(factory=dict)
+    described: Mapping[tuple[str, str], RouteDescription] = field(factory=dict)
     """Both by method and path."""
     document: Callable[[], Mapping[str, Any]] = dict
     """Returns the OpenAPI document of all routes."""

@@ -19,7 +19,7 @@ from attrs import frozen
 from daemon.errors import Invalid
 from daemon.listener.http.messages import RETRY_LATER, Headers, Request, Response
 from daemon.listener.ignite import site_named
-from daemon.listener.openapi import HTML, About, Answer
+from daemon.listener.openapi import HTML, AnswerDescription, RouteDescription
 from daemon.listener.routes import Route
 from daemon.model import Site
 from daemon.platforms.apps import App, AppPage, AppRefused, Authorized, Installed, Loaded, Returned, Uninstalled, Visit
@@ -44,14 +44,18 @@ AT_ONCE = 8
 REFUSED = "This did not work"
 
 REFUSALS = {
-    400: Answer("A refusal in words for the merchant.", None, HTML),
-    404: Answer("The site does not wait for a store.", None, HTML),
+    400: AnswerDescription("A refusal in words for the merchant.", None, HTML),
+    404: AnswerDescription("The site does not wait for a store.", None, HTML),
 }
-START = About(
+START = RouteDescription(
     summary="Send a merchant's browser to the store of a site that waits for it",
     access="none",
     query=StartQuery,
-    answers={303: Answer("To the store."), **REFUSALS, 503: Answer("Too many at once.", None, HTML)},
+    answers={
+        303: AnswerDescription("To the store."),
+        **REFUSALS,
+        503: AnswerDescription("Too many at once.", None, HTML),
+    },
 )
 
 PAGE = """<!doctype html>
@@ -60,16 +64,16 @@ PAGE = """<!doctype html>
 """
 
 
-def _about(status: int) -> About:
-    return About(
+def _about(status: int) -> RouteDescription:
+    return RouteDescription(
         summary="A call of the platform, or of a merchant's browser, which the app verifies",
         access="none",
         answers={
-            status: Answer("The visit was carried out.", None, HTML),
+            status: AnswerDescription("The visit was carried out.", None, HTML),
             **REFUSALS,
-            401: Answer("The caller is not the platform, or came too late.", None, HTML),
-            409: Answer("The site was connected or disconnected meanwhile.", None, HTML),
-            503: Answer("Too many at once, or the platform does not answer.", None, HTML),
+            401: AnswerDescription("The caller is not the platform, or came too late.", None, HTML),
+            409: AnswerDescription("The site was connected or disconnected meanwhile.", None, HTML),
+            503: AnswerDescription("Too many at once, or the platform does not answer.", None, HTML),
         },
     )
 

@@ -26,7 +26,7 @@ from daemon.entities import PulledPage
 from daemon.errors import Failure, Invalid, Rejected, Retry, StorageTrouble
 from daemon.listener.admin import CHALLENGE, bears
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, json_response, problem
-from daemon.listener.openapi import About, Answer, problems
+from daemon.listener.openapi import AnswerDescription, RouteDescription, problems
 from daemon.listener.routes import Handler, Refused, Route, json_object
 from daemon.model import ApiKey, Kind, Secret, Site
 from daemon.model.identifiers import credential_fault, segment_fault, trimmed
@@ -44,7 +44,7 @@ TRIGGERED: Mapping[str, Kind] = {
 """Kinds by SparkLayer's names of them. A full sync of customers also reads their groups."""
 
 
-class ConnectOrder(TypedDict):
+class IgniteConnectOrder(TypedDict):
     """A site to connect; other fields are ignored."""
 
     store_id: str
@@ -53,7 +53,7 @@ class ConnectOrder(TypedDict):
     extra_config: NotRequired[dict[str, Any]]
 
 
-class ConnectAnswer(TypedDict):
+class IgniteConnectAnswer(TypedDict):
     """The place at which a merchant installs the app, or lets us in."""
 
     redirect_url: str
@@ -72,15 +72,15 @@ class PullAnswer(TypedDict):
     next_page: str | None
 
 
-NO_TOKEN = {401: Answer("The token is missing or wrong; the answer has no body.")}
+NO_TOKEN = {401: AnswerDescription("The token is missing or wrong; the answer has no body.")}
 NO_TYPE = problems(s400="The store refuses this.", s404="There is no such site, type or entity.")
-CONNECT = About(
+CONNECT = RouteDescription(
     summary="Connect a site",
     access="ignite",
-    body=ConnectOrder,
+    body=IgniteConnectOrder,
     answers={
-        204: Answer("Connected."),
-        201: Answer("The merchant must let us in first.", ConnectAnswer),
+        204: AnswerDescription("Connected."),
+        201: AnswerDescription("The merchant must let us in first.", IgniteConnectAnswer),
         **NO_TOKEN,
         **problems(
             s400="Each wrong field, or what refuses the credentials.",
@@ -90,34 +90,34 @@ CONNECT = About(
         ),
     },
 )
-DISCONNECT = About(
+DISCONNECT = RouteDescription(
     summary="Disconnect a site",
     access="ignite",
     answers={
-        204: Answer("Disconnected, or it never was connected."),
+        204: AnswerDescription("Disconnected, or it never was connected."),
         **NO_TOKEN,
         **problems(s404="There can be no such site.", s409="The settings describe this connection."),
     },
 )
-TRIGGER = About(
+TRIGGER = RouteDescription(
     summary="Start a full sync that writes everything",
     access="ignite",
     answers={
-        201: Answer("Started."),
+        201: AnswerDescription("Started."),
         **NO_TOKEN,
         **problems(s400="A full sync of that type is under way.", s404="There is no such site or type."),
     },
 )
-PULL = About(
+PULL = RouteDescription(
     summary="Pull a page of entities",
     access="ignite",
     query=PullQuery,
-    answers={200: Answer("The page.", PullAnswer), **NO_TOKEN, **NO_TYPE},
+    answers={200: AnswerDescription("The page.", PullAnswer), **NO_TOKEN, **NO_TYPE},
 )
-FETCH = About(
+FETCH = RouteDescription(
     summary="Fetch one entity, as the pages have it",
     access="ignite",
-    answers={200: Answer("The entity.", dict[str, Any]), **NO_TOKEN, **NO_TYPE},
+    answers={200: AnswerDescription("The entity.", dict[str, Any]), **NO_TOKEN, **NO_TYPE},
 )
 
 FIELDS = ("store_id", "spark_api_client_id", "spark_api_client_secret")

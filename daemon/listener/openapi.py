@@ -1,7 +1,7 @@
 """The HTTP interface as an OpenAPI document, made from the routes and from the types of their bodies.
 
-Each route says what it takes and answers (`About`); the schemas are msgspec's of those types. Nothing is written twice:
-a path and its words stand in the route's pattern, the fields of a body in its type.
+Each route says what it takes and answers (`RouteDescription`); the schemas are msgspec's of those types. Nothing is
+written twice: a path and its words stand in the route's pattern, the fields of a body in its type.
 
 Beside the answers that a route names, each may be 500 (our own bug) and 503 (the database cannot be used, or the daemon
 has no memory for the body).
@@ -38,7 +38,7 @@ class ProblemDetails(TypedDict):
 
 
 @frozen
-class Answer:
+class AnswerDescription:
     """An answer: why it is given, and its body. `schema` is the type of a JSON body."""
 
     why: str
@@ -46,18 +46,21 @@ class Answer:
     content_type: str = "application/json"
 
 
-def problems(**by_status: str) -> dict[int, Answer]:
+def problems(**by_status: str) -> dict[int, AnswerDescription]:
     """Return refusals by their status; names are written `s404`."""
-    return {int(name[1:]): Answer(why, ProblemDetails, "application/problem+json") for name, why in by_status.items()}
+    return {
+        int(name[1:]): AnswerDescription(why, ProblemDetails, "application/problem+json")
+        for name, why in by_status.items()
+    }
 
 
 @frozen(kw_only=True)
-class About:
+class RouteDescription:
     """The description of a route. `query` is a TypedDict of texts, `body` the type of a JSON body."""
 
     summary: str
     access: Access
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, AnswerDescription]
     query: type | None = None
     body: Any = None
     form: bool = field(default=False)
@@ -68,7 +71,7 @@ FAILURES = problems(s500="Our own bug; the log has it.", s503="The database or t
 NO_OPERATOR = problems(s401="The admin token is missing or wrong.", s429="Too many wrong tokens were sent.")
 
 
-def document(routes: Iterable[tuple[str, str, About]], version: str) -> dict[str, Any]:
+def document(routes: Iterable[tuple[str, str, RouteDescription]], version: str) -> dict[str, Any]:
     """Return the document of these routes: (method, pattern, about)."""
     known = list(routes)
     types = {ProblemDetails}
@@ -89,7 +92,7 @@ def document(routes: Iterable[tuple[str, str, About]], version: str) -> dict[str
     }
 
 
-def _operation(pattern: str, about: About, schema_of: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
+def _operation(pattern: str, about: RouteDescription, schema_of: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
     words = [
         {"name": word, "in": "path", "required": True, "schema": {"type": "string"}} for word in WORD.findall(pattern)
     ]
@@ -113,7 +116,7 @@ def _operation(pattern: str, about: About, schema_of: Mapping[Any, dict[str, Any
     return operation
 
 
-def _response(answer: Answer, schema_of: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
+def _response(answer: AnswerDescription, schema_of: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
     if answer.schema is not None:
         content: dict[str, Any] = {answer.content_type: {"schema": schema_of[answer.schema]}}
     elif answer.content_type == "application/json":  # no body
@@ -123,10 +126,12 @@ def _response(answer: Answer, schema_of: Mapping[Any, dict[str, Any]]) -> dict[s
     return {"description": answer.why, "content": content}
 
 
-def page(summary: str, access: Access, *, form: bool = False, **others: str) -> About:
+def page(summary: str, access: Access, *, form: bool = False, **others: str) -> RouteDescription:
     """Return the description of a page for browsers: HTML with 200, and with the other statuses that are named."""
-    answers = {200: Answer("The page.", None, HTML)} | {
-        int(name[1:]): Answer(why, None, HTML if int(name[1:]) != HTTPStatus.SEE_OTHER else "application/json")
+    answers = {200: AnswerDescription("The page.", None, HTML)} | {
+        int(name[1:]): AnswerDescription(
+            why, None, HTML if int(name[1:]) != HTTPStatus.SEE_OTHER else "application/json"
+        )
         for name, why in others.items()
     }
-    return About(summary=summary, access=access, answers=answers, form=form)
+    return RouteDescription(summary=summary, access=access, answers=answers, form=form)

@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 from daemon import __version__
 from daemon.errors import Conflict, Invalid, NotAllowed, NotFound, StorageTrouble
 from daemon.listener.http.messages import RETRY_LATER, Fault, Request, Response, problem
-from daemon.listener.openapi import About, document
+from daemon.listener.openapi import RouteDescription, document
 from daemon.model.byte_order_mark import without_mark
 from daemon.observability.metrics import Metrics
 
@@ -64,7 +64,7 @@ class Route:
     pattern: str
     handler: Handler
     uploads: "Uploads | None" = None
-    about: About | None = None
+    about: RouteDescription | None = None
     replaced: Callable[[], None] | None = None
 
 
@@ -81,7 +81,7 @@ class Uploads:
 
 
 @frozen
-class _Place:
+class _PatternPlace:
     """A pattern's words, with its handlers by method."""
 
     pattern: str
@@ -117,7 +117,7 @@ class Routes:
     """Answers every request; raises nothing except Cancelled."""
 
     _metrics: Metrics
-    _places: dict[int, list[_Place]] = field(init=False, factory=dict)
+    _places: dict[int, list[_PatternPlace]] = field(init=False, factory=dict)
     """Places by their number of segments, so that few are compared."""
     _replaced: list[Callable[[], None]] = field(init=False, factory=list)
 
@@ -130,7 +130,7 @@ class Routes:
 
     def replace(self, routes: Iterable[Route]) -> None:
         """Serve these routes from now on; running requests keep their handlers."""
-        table: dict[int, list[_Place]] = {}
+        table: dict[int, list[_PatternPlace]] = {}
         served = list(routes)
         for route in served:
             place = _place(table, route.pattern)
@@ -188,7 +188,7 @@ class Routes:
             for uploads in place.uploads if place else ():
                 yield uploads, words
 
-    def _find(self, path: str) -> tuple[_Place | None, dict[str, str]]:
+    def _find(self, path: str) -> tuple[_PatternPlace | None, dict[str, str]]:
         segments = path.split("/")
         for place in self._places.get(len(segments), ()):
             if (words := place.match(segments)) is not None:
@@ -201,7 +201,7 @@ def described(routes: Iterable[Route]) -> dict[str, Any]:
     return document(((route.method, route.pattern, route.about) for route in routes if route.about), __version__)
 
 
-def _place(table: dict[int, list[_Place]], pattern: str) -> _Place:
+def _place(table: dict[int, list[_PatternPlace]], pattern: str) -> _PatternPlace:
     words = tuple(pattern.split("/"))
     places = table.setdefault(len(words), [])
     for place in places:
@@ -209,7 +209,7 @@ def _place(table: dict[int, list[_Place]], pattern: str) -> _Place:
             return place
     fixed = tuple((number, word) for number, word in enumerate(words) if word[:1] != "{")
     named = tuple((number, word[1:-1]) for number, word in enumerate(words) if word[:1] == "{")
-    places.append(_Place(pattern, words, fixed, named))
+    places.append(_PatternPlace(pattern, words, fixed, named))
     return places[-1]
 
 

@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 
 from daemon.errors import StorageTrouble
 from daemon.listener.http.messages import Request, Response, problem
-from daemon.listener.openapi import About, Answer, problems
+from daemon.listener.openapi import AnswerDescription, RouteDescription, problems
 from daemon.listener.routes import Route, Uploads
 from daemon.model import Change, ConnectionId, Kind, Site
 from daemon.observability.metrics import Metrics
@@ -28,11 +28,11 @@ from daemon.platforms.base import Delivery, WebhookReader, WebhookTimes
 
 log = structlog.get_logger(__name__)
 
-DELIVERY = About(
+DELIVERY = RouteDescription(
     summary="A delivery of a platform, which carries its own secret or signature; its body is the platform's",
     access="none",
     answers={
-        200: Answer("The changes are on disk, or it was a ping."),
+        200: AnswerDescription("The changes are on disk, or it was a ping."),
         **problems(
             s400="The delivery is malformed.",
             s401="The secret or the signature is wrong.",

@@ -101,12 +101,14 @@ class Customers:
         """Delete a customer. Raises Missing if there is none."""
         await self._client.call(DELETE, _path("platform", external_id), lane)
 
-    async def _read(self, lookup: str, identifier: str, lane: Lane, is_it: Callable[["_Held"], bool]) -> Body | None:
-        def is_asked_for(held: _Held) -> bool:
+    async def _read(
+        self, lookup: str, identifier: str, lane: Lane, is_it: Callable[["_HeldCustomer"], bool]
+    ) -> Body | None:
+        def is_asked_for(held: _HeldCustomer) -> bool:
             return is_it(held) and held.addresses is not None
 
         try:
-            return await self._client.read_whole(READ, _path(lookup, identifier), lane, _Held, is_asked_for)
+            return await self._client.read_whole(READ, _path(lookup, identifier), lane, _HeldCustomer, is_asked_for)
         except Missing:
             return None
 
@@ -116,7 +118,7 @@ class _HeldAddress(msgspec.Struct):
     external_id: str | None = None
 
 
-class _Held(msgspec.Struct):
+class _HeldCustomer(msgspec.Struct):
     """The types that a customer's fields in SparkLayer must have, so that they can be written back."""
 
     email: str | None = None

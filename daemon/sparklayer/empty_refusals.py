@@ -89,7 +89,7 @@ class Call:
 
 
 @define
-class _Trial:
+class _RefusalTrial:
     first: float
     last: float
     tries: int = 1
@@ -102,7 +102,7 @@ class EmptyRefusals:
 
     _own_until: dict[str, float] = field(init=False, factory=dict)
     _asked_at: dict[str, float] = field(init=False, factory=dict)
-    _trials: dict[Call, dict[int, _Trial]] = field(init=False, factory=dict)
+    _trials: dict[Call, dict[int, _RefusalTrial]] = field(init=False, factory=dict)
     """Counted refusals by call and status."""
     _known: dict[str, dict[str, None]] = field(init=False, factory=dict)
     """Quoted ids that a control should find, the newest last, by the control's path."""
@@ -166,7 +166,7 @@ class EmptyRefusals:
         if trial is None or now - trial.last > BELIEVED_SECONDS:
             self._forget_old(now)
             if call in self._trials or len(self._trials) < MOST_TRIALS:
-                self._trials.setdefault(call, {})[status] = _Trial(now, now)
+                self._trials.setdefault(call, {})[status] = _RefusalTrial(now, now)
             return False
         trial.tries, trial.last = trial.tries + 1, now
         lasting = now - trial.first >= FIRST_TO_LAST_SECONDS and self._succeeded_at > trial.first

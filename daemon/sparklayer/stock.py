@@ -152,9 +152,9 @@ class Stock:
         found = {row.sku: frozenset(level.stock_location_id for level in row.stock_levels) for row in held}
         return {sku: found.get(sku, frozenset()) for sku in skus}
 
-    async def _fetch(self, skus: Sequence[Sku], lane: Lane) -> list["_Held"]:
+    async def _fetch(self, skus: Sequence[Sku], lane: Lane) -> list["_HeldStock"]:
         query = {"skus": skus, "filter": {"all_stock_locations": True}}
-        return await self._client.read(FETCH, FETCH_PATH, lane, list[_Held], encode_json(query))
+        return await self._client.read(FETCH, FETCH_PATH, lane, list[_HeldStock], encode_json(query))
 
     async def locations(self) -> list[StockLocation]:
         """Return the site's locations."""
@@ -185,6 +185,6 @@ class _Level(msgspec.Struct):
     min_stock_level: int | None = None
 
 
-class _Held(msgspec.Struct):
+class _HeldStock(msgspec.Struct):
     sku: Sku
     stock_levels: list[_Level] = []

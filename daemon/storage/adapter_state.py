@@ -14,7 +14,7 @@ from daemon.storage.tables import adapter_state
 from daemon.storage.upsert import insert
 
 
-class Entry(Protocol):
+class StoredEntry(Protocol):
     """A text of an owner, under a name."""
 
     @property
@@ -31,7 +31,7 @@ class StateChange:
 
     connection_id: ConnectionId
     section: str
-    entries: Sequence[Entry] = ()
+    entries: Sequence[StoredEntry] = ()
     scan_id: int = 0
     forgotten: Sequence[str] = ()
 
@@ -43,11 +43,11 @@ class StoredAdapterState:
     storage: Storage
     connection_id: ConnectionId
 
-    async def put(self, section: str, entries: Sequence[Entry], scan_id: int) -> None:
+    async def put(self, section: str, entries: Sequence[StoredEntry], scan_id: int) -> None:
         """Write entries."""
         await self._change(section, entries=entries, scan_id=scan_id)
 
-    async def replace(self, section: str, owner: str, entries: Sequence[Entry], scan_id: int) -> None:
+    async def replace(self, section: str, owner: str, entries: Sequence[StoredEntry], scan_id: int) -> None:
         """Write all entries of an owner."""
         await self._change(section, entries=entries, scan_id=scan_id, forgotten=[owner])
 

@@ -16,7 +16,7 @@ KEPT = 90 * 86_400.0
 
 
 @frozen(kw_only=True)
-class Action:
+class OperatorAction:
     """An action that begins. `site` and `kind` are None where it has none; `encrypted` has its other parameters."""
 
     at: float
@@ -67,7 +67,7 @@ class AuditChoice:
 
 
 @one_by_one
-def begin(conn: Connection, call: Action) -> int:
+def begin(conn: Connection, call: OperatorAction) -> int:
     """Store an action before it begins, forget those that are too old, and return its id."""
     conn.execute(delete(audit).where(audit.c.at < call.at - KEPT))
     row = {

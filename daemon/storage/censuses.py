@@ -12,7 +12,7 @@ from daemon.storage.upsert import insert
 
 
 @frozen(kw_only=True)
-class Taken:
+class PastCensus:
     """A census that began at `began_at` (seconds since the epoch), and took `seconds` without blocked time."""
 
     connection_id: ConnectionId
@@ -21,7 +21,7 @@ class Taken:
     seconds: float
 
 
-def store(conn: Connection, calls: Sequence[Taken]) -> list[None]:
+def store(conn: Connection, calls: Sequence[PastCensus]) -> list[None]:
     """Store censuses in place of earlier ones."""
     # A census waits for the platform's whole list; the connection may have left in between.
     alive = active(conn, (call.connection_id for call in calls))
@@ -34,11 +34,11 @@ def store(conn: Connection, calls: Sequence[Taken]) -> list[None]:
     return [None] * len(calls)
 
 
-def last(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Taken | None:
+def last(conn: Connection, connection_id: ConnectionId, kind: Kind) -> PastCensus | None:
     """Return the last census of a kind; None before the first."""
     query = select(censuses.c.began_at, censuses.c.seconds).where(*of_kind(censuses, connection_id, kind))
     row = conn.execute(query).mappings().one_or_none()
-    return None if row is None else Taken(connection_id=connection_id, kind=kind, **row)
+    return None if row is None else PastCensus(connection_id=connection_id, kind=kind, **row)
 
 
 def known(conn: Connection, connection_id: ConnectionId, kind: Kind, after: str, most: int) -> list[ExternalId]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, Table, case, func, select
 
 from daemon.model import ConnectionId, Kind, Lane
 from daemon.storage.overview import Depth
-from daemon.storage.registrations import Found
+from daemon.storage.registrations import StoredRegistration
 from daemon.storage.states import RemovalState, RowState, RunMode
 from daemon.storage.tables import (
     censuses,
@@ -30,7 +30,7 @@ Place = tuple[ConnectionId, Kind]
 
 
 @frozen(kw_only=True)
-class Progress:
+class RunProgress:
     """The latest full sync of a kind that was not a daily one."""
 
     seen: int
@@ -54,9 +54,9 @@ class Counts:
     held: dict[Place, int] = field(factory=dict)
     gaps: set[Place] = field(factory=set)
     census_seconds: dict[Place, float] = field(factory=dict)
-    runs: dict[Place, Progress] = field(factory=dict)
+    runs: dict[Place, RunProgress] = field(factory=dict)
     succeeded_at: dict[Place, float] = field(factory=dict)
-    registrations: dict[ConnectionId, Found] = field(factory=dict)
+    registrations: dict[ConnectionId, StoredRegistration] = field(factory=dict)
     leaving: int = 0
     paused: int = 0
 
@@ -98,9 +98,9 @@ def counts(conn: Connection, ids: Collection[ConnectionId]) -> Counts:
     query = select(f.connection_id, f.kind, f.seen, f.done, f.failed)
     latest_runs = [row.latest for row in last.values() if row.latest is not None]
     for run in conn.execute(query.where(f.id.in_(latest_runs))):
-        found.runs[_place(run)] = Progress(seen=run.seen, done=run.done, failed=run.failed)
+        found.runs[_place(run)] = RunProgress(seen=run.seen, done=run.done, failed=run.failed)
     for registered in conn.execute(select(registrations).where(registrations.c.connection_id.in_(ids))).mappings():
-        found.registrations[registered["connection_id"]] = Found(**registered)
+        found.registrations[registered["connection_id"]] = StoredRegistration(**registered)
     return found
 
 

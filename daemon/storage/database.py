@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 
 from daemon.model import Secret
 from daemon.storage import outbox, postgres, sqlite
+from daemon.storage.group_commit import GroupCommit, Observe, Operation, Transactions
 from daemon.storage.leases import Lease
-from daemon.storage.writer import Observe, Operation, Transactions, Writer
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -65,7 +65,7 @@ class SharedStorage(Storage, Protocol):
 class Database:
     """The storage with threads; made by `open_database`."""
 
-    def __init__(self, writer: Writer, readers: Sequence[Transactions], beats: Transactions | None = None) -> None:
+    def __init__(self, writer: GroupCommit, readers: Sequence[Transactions], beats: Transactions | None = None) -> None:
         self._beats = beats
         self._writer = writer
         self._idle = list(readers)
@@ -142,7 +142,7 @@ async def open_database(
         postgres.connected(place, make=make) if isinstance(place, Secret) else sqlite.connected(place)
     )
     async with opening as (connections, readers, beats):
-        writer = Writer(connections, observe, OVERLAPPING, in_order)
+        writer = GroupCommit(connections, observe, OVERLAPPING, in_order)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
             if isinstance(place, Path) and isinstance(connections[0], sqlite.WorkerConnection):

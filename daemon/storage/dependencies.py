@@ -23,7 +23,7 @@ from daemon.model.outcome import Outcome, Result
 from daemon.storage import ledger
 from daemon.storage.families import circle_breakers
 from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
-from daemon.storage.states import Reason
+from daemon.storage.states import DependencyReason
 from daemon.storage.tables import dependencies, of_kind, owners
 from daemon.storage.upsert import insert
 
@@ -35,7 +35,7 @@ Condition = ColumnElement[bool]
 class Dependency:
     """The dependency of an entity."""
 
-    reason: Reason
+    reason: DependencyReason
     key: Key
     external_id: ExternalId
 
@@ -44,7 +44,11 @@ def are_awaited(
     conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Collection[Key], by_other_than: ExternalId
 ) -> bool:
     """Return True if another entity waits for one of the keys."""
-    waits = (*of_kind(dependencies, connection_id, kind), C.reason == Reason.KEY, C.external_id != by_other_than)
+    waits = (
+        *of_kind(dependencies, connection_id, kind),
+        C.reason == DependencyReason.KEY,
+        C.external_id != by_other_than,
+    )
     return conn.execute(select(C.key).where(*waits, among(conn, C.key, keys)).limit(1)).first() is not None
 
 
@@ -80,15 +84,23 @@ class Dependencies:
     ) -> set[ExternalId]:
         """Release keys and note waits; return the owners of wanted keys, and entities whose wait is over."""
         wanted = {
-            Dependency(Reason.KEY, key, entity) for entity, outcome in outcomes.items() for key in outcome.waits_for
+            Dependency(DependencyReason.KEY, key, entity)
+            for entity, outcome in outcomes.items()
+            for key in outcome.waits_for
         }
         awaited = {parent for outcome in outcomes.values() for parent in outcome.awaits}
-        children = {Dependency(Reason.PARENT, key, entity) for entity in outcomes for key in outcomes[entity].awaits}
+        children = {
+            Dependency(DependencyReason.PARENT, key, entity) for entity in outcomes for key in outcomes[entity].awaits
+        }
         children |= {
-            Dependency(Reason.CIRCLE, o.circles, entity) for entity, o in outcomes.items() if o.circles is not None
+            Dependency(DependencyReason.CIRCLE, o.circles, entity)
+            for entity, o in outcomes.items()
+            if o.circles is not None
         }
         trying = {
-            Dependency(Reason.PARENT, parent, entity) for entity, parents in retried.items() for parent in parents
+            Dependency(DependencyReason.PARENT, parent, entity)
+            for entity, parents in retried.items()
+            for parent in parents
         }
         before = self._find(C.external_id, outcomes, PRESENT)
         self._delete(C.external_id, {wait.external_id for wait in before}, PRESENT)
@@ -153,7 +165,7 @@ class Dependencies:
         going = {entity for entity, outcome in outcomes.items() if outcome.result is Result.REMOVED}
         parents = {entity: outcome.follows for entity, outcome in outcomes.items() if outcome.follows is not None}
         rows = ledger.look_up(self.conn, self.connection_id, self.kind, [*parents.values()]) if parents else {}
-        follows = [Dependency(Reason.FOLLOWS, parent, entity) for entity, parent in parents.items()]
+        follows = [Dependency(DependencyReason.FOLLOWS, parent, entity) for entity, parent in parents.items()]
         left = {edge for edge in follows if edge.key not in rows}  # the parent went while the child was written
         left |= {edge for edge in self._find(C.key, going.union(missing), TOLD) if edge.external_id not in going}
         following = {edge for edge in follows if edge not in left}
@@ -162,14 +174,14 @@ class Dependencies:
         self._delete(C.external_id, told, TOLD)
         orphans = {edge.external_id for edge in left}
         ledger.doubt(self.conn, self.connection_id, self.kind, orphans)
-        self._add(following | {Dependency(Reason.PARENT, edge.key, edge.external_id) for edge in left})
+        self._add(following | {Dependency(DependencyReason.PARENT, edge.key, edge.external_id) for edge in left})
         return orphans
 
     def _find(self, column: Column[Any], values: Iterable[str], condition: Condition) -> set[Dependency]:
         if not (listed := list(values)):
             return set()
         rows = _found(column, condition)(self.conn, listed, **given(self.connection_id, self.kind))
-        return {Dependency(Reason(row.reason), row.key, ExternalId(row.external_id)) for row in rows}
+        return {Dependency(DependencyReason(row.reason), row.key, ExternalId(row.external_id)) for row in rows}
 
     def _delete(self, column: Column[Any], values: Iterable[str], condition: Condition) -> None:
         if listed := list(values):
@@ -195,8 +207,8 @@ def _deleted(column: Column[Any], condition: Condition) -> PreparedAmong:
 
 
 # Built once: the prepared statements are kept by these very objects.
-WAITS_FOR_KEY = C.reason == Reason.KEY.value
-WAITS_FOR_PARENT = C.reason == Reason.PARENT.value
-EDGES = or_(WAITS_FOR_PARENT, C.reason == Reason.CIRCLE.value)
-PRESENT = C.reason != Reason.FOLLOWS.value
-TOLD = C.reason == Reason.FOLLOWS.value
+WAITS_FOR_KEY = C.reason == DependencyReason.KEY.value
+WAITS_FOR_PARENT = C.reason == DependencyReason.PARENT.value
+EDGES = or_(WAITS_FOR_PARENT, C.reason == DependencyReason.CIRCLE.value)
+PRESENT = C.reason != DependencyReason.FOLLOWS.value
+TOLD = C.reason == DependencyReason.FOLLOWS.value

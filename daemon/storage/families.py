@@ -13,7 +13,7 @@ from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.model.outcome import Row
 from daemon.storage import ledger
 from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
-from daemon.storage.states import Reason, RowState, RunState
+from daemon.storage.states import DependencyReason, RowState, RunState
 from daemon.storage.tables import dependencies, full_syncs, of_kind, outbox
 
 
@@ -77,16 +77,16 @@ def _edges(
     conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
 ) -> dict[ExternalId, Edge]:
     """Return the edges of those of `ids` that name a parent."""
-    parents: dict[ExternalId, dict[Reason, ExternalId]] = {}
+    parents: dict[ExternalId, dict[DependencyReason, ExternalId]] = {}
     for row in _EDGES(conn, ids, **given(connection_id, kind)):
-        parents.setdefault(row.external_id, {})[Reason(row.reason)] = row.key
+        parents.setdefault(row.external_id, {})[DependencyReason(row.reason)] = row.key
     # A parent that the customer waits for or circles with is the one it names now; the one it follows may be older.
-    newest = (Reason.CIRCLE, Reason.PARENT, Reason.FOLLOWS)
+    newest = (DependencyReason.CIRCLE, DependencyReason.PARENT, DependencyReason.FOLLOWS)
     return {
         customer: Edge(
             named=next(by_reason[reason] for reason in newest if reason in by_reason),
-            told=by_reason.get(Reason.FOLLOWS),
-            breaks=Reason.CIRCLE in by_reason,
+            told=by_reason.get(DependencyReason.FOLLOWS),
+            breaks=DependencyReason.CIRCLE in by_reason,
         )
         for customer, by_reason in parents.items()
     }
@@ -108,6 +108,8 @@ def _edges_above(
 
 _C = dependencies.c
 _EDGES = PreparedAmong(
-    select(_C.reason, _C.key, _C.external_id).where(*of_given_kind(dependencies), _C.reason != Reason.KEY.value),
+    select(_C.reason, _C.key, _C.external_id).where(
+        *of_given_kind(dependencies), _C.reason != DependencyReason.KEY.value
+    ),
     _C.external_id,
 )

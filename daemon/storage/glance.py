@@ -18,7 +18,7 @@ from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret, Site
 from daemon.model.identifiers import without_password
 from daemon.storage import postgres, postgres_server, tables
-from daemon.storage.registrations import Found
+from daemon.storage.registrations import StoredRegistration
 from daemon.storage.tables import connections, metadata
 from daemon.storage.vault import Vault
 
@@ -63,7 +63,7 @@ def glance(place: Path | Secret, vault: Vault | None) -> Glance:
     return Glance(states=states, encrypted=encrypted, unreadable=unreadable, warnings=warnings, configs=configs)
 
 
-def registrations(place: Path | Secret) -> dict[Site, Found]:
+def registrations(place: Path | Secret) -> dict[Site, StoredRegistration]:
     """Return the registrations of active connections; none when there is no database or it cannot be read."""
     table, c = tables.registrations, connections.c
     query = select(c.site_env, c.site_id, table).join(connections, c.id == table.c.connection_id)
@@ -73,7 +73,9 @@ def registrations(place: Path | Secret) -> dict[Site, Found]:
     except (StorageTrouble, ConfigError, DBAPIError):  # no database, or one from before this table
         return {}
     names = table.columns.keys()
-    return {Site(row["site_env"], row["site_id"]): Found(**{name: row[name] for name in names}) for row in rows}
+    return {
+        Site(row["site_env"], row["site_id"]): StoredRegistration(**{name: row[name] for name in names}) for row in rows
+    }
 
 
 @contextlib.contextmanager

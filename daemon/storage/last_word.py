@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from daemon.model import ConnectionId, ExternalId, Kind
 from daemon.storage import sync_log
+from daemon.storage.group_commit import Operation
 from daemon.storage.ledger import Mark, mark
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import active
@@ -25,7 +26,6 @@ from daemon.storage.resync import Remap, remap
 from daemon.storage.settle import Settlement, settle
 from daemon.storage.stale_parts import Doubted, doubt
 from daemon.storage.sync_log import Report
-from daemon.storage.writer import Operation
 
 
 @frozen(kw_only=True)

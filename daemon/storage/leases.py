@@ -21,10 +21,10 @@ from daemon.model import ConnectionId
 from daemon.storage import connections as stored_connections
 from daemon.storage import failover
 from daemon.storage.connections import Stored
+from daemon.storage.group_commit import Operation
 from daemon.storage.operation import one_by_one
 from daemon.storage.tables import Conditions, connections, leases, nodes
 from daemon.storage.upsert import insert
-from daemon.storage.writer import Operation
 
 C = TypeVar("C")
 R = TypeVar("R")

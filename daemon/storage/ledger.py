@@ -16,7 +16,7 @@ from daemon.model.outcome import Row
 from daemon.storage import tables
 from daemon.storage.outbox import active
 from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
-from daemon.storage.states import Reason
+from daemon.storage.states import DependencyReason
 from daemon.storage.tables import full_syncs, ledger, of_kind
 from daemon.storage.upsert import Upsert, insert
 
@@ -76,7 +76,7 @@ def lost(
     query = (
         select(c.external_id, c.key)
         .join(tables.owners, same)
-        .where(*of_kind(tables.dependencies, connection_id, kind), c.reason == Reason.KEY)
+        .where(*of_kind(tables.dependencies, connection_id, kind), c.reason == DependencyReason.KEY)
         .where(owned.external_id != c.external_id)
     )
     rows = conn.execute(query.where(among(conn, c.external_id, ids)))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from daemon.model import ConnectionId
 from daemon.storage.outbox import active
-from daemon.storage.states import Standing
+from daemon.storage.states import NotificationState
 from daemon.storage.tables import notifications
 from daemon.storage.upsert import insert
 
@@ -30,7 +30,7 @@ class Notification:
     receiver: str
     event: str
     kind: str = ""
-    standing: Standing
+    standing: NotificationState
     message_id: str
     cause: str | None = None
     told_at: float | None = None
@@ -42,7 +42,10 @@ def known(conn: Connection, connection_id: ConnectionId, receiver: str) -> list[
     """Return the notifications that a receiver was told of, or was to be told of."""
     c = notifications.c
     query = select(notifications).where(c.connection_id == connection_id, c.receiver == receiver)
-    return [Notification(**{**row, "standing": Standing(row["standing"])}) for row in conn.execute(query).mappings()]
+    return [
+        Notification(**{**row, "standing": NotificationState(row["standing"])})
+        for row in conn.execute(query).mappings()
+    ]
 
 
 def store(conn: Connection, calls: Sequence[Notification]) -> list[bool]:

@@ -3,7 +3,7 @@
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, Table
 
 from daemon.storage.columns import String, metadata, one_of
-from daemon.storage.states import AuditOutcome, Standing
+from daemon.storage.states import AuditOutcome, NotificationState
 
 # What operators did. Names of tokens are in clear, since the log is kept for the sake of them.
 audit = Table(
@@ -30,7 +30,7 @@ notifications = Table(
     Column("receiver", String, primary_key=True),
     Column("event", String, primary_key=True),
     Column("kind", String, primary_key=True),
-    Column("standing", one_of(Standing), nullable=False),
+    Column("standing", one_of(NotificationState), nullable=False),
     Column("message_id", String, nullable=False),
     Column("cause", String),
     Column("told_at", Float),

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from daemon.model import ConnectionId, ExternalId, Kind, Lane, RunId
 from daemon.storage import censuses, full_syncs, gaps, issues, ledger, removals
-from daemon.storage.censuses import Taken
+from daemon.storage.censuses import PastCensus
 from daemon.storage.full_syncs import Run
 from daemon.storage.gaps import Gap
 from daemon.storage.states import RowState
@@ -53,7 +53,7 @@ class KindOverview:
     issues: int
     held: int
     gap: Gap | None
-    census: Taken | None
+    census: PastCensus | None
     run: Run | None
     retrying: Sequence[Retrying]
     held_up: int

@@ -30,6 +30,7 @@ from sqlalchemy.pool import QueuePool
 from daemon.errors import ConfigError, NoDatabaseYet, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
+from daemon.storage.group_commit import closed
 from daemon.storage.migrate import upgrade
 from daemon.storage.postgres_server import (
     READERS,
@@ -42,7 +43,6 @@ from daemon.storage.postgres_server import (
     warnings_of,
 )
 from daemon.storage.prepared import UNREAD
-from daemon.storage.writer import closed
 
 R = TypeVar("R")
 
@@ -160,7 +160,7 @@ class PostgresConnection:
                     return fn(conn, *args)
             except DBAPIError as error:
                 # A session that the server has ended meanwhile is noticed at its next statement only.
-                # Only a `Session` knows what it has sent; any other one may have sent everything.
+                # Only a `PostgresSession` knows what it has sent; any other one may have sent everything.
                 stale = error.connection_invalidated and not (begun and getattr(self._driver, "is_sent", True))
                 if left == 0 or not (stale or _code(error) in _AGAIN):
                     raise_trouble(error)

@@ -27,7 +27,7 @@ from daemon.model import Secret
 from daemon.storage.odd_texts import escaped, unescaped
 
 
-class Session(psycopg.Connection[Any]):
+class PostgresSession(psycopg.Connection[Any]):
     """A connection that holds statements back; it begins transactions by `begin`, and is in autocommit mode."""
 
     held: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Session(psycopg.Connection[Any]):
 
 
 class TogetherCursor(psycopg.ClientCursor[Any]):
-    """A cursor of a `Session`, which sends its statements after those that were held back."""
+    """A cursor of a `PostgresSession`, which sends its statements after those that were held back."""
 
     _rows = -1
 
@@ -90,9 +90,9 @@ class TogetherCursor(psycopg.ClientCursor[Any]):
         return self._rows
 
     @property
-    def _session(self) -> Session:
+    def _session(self) -> PostgresSession:
         session = self.connection
-        assert isinstance(session, Session)
+        assert isinstance(session, PostgresSession)
         return session
 
     def _send(self, statements: list[str]) -> None:
@@ -148,9 +148,9 @@ _NOT_PLAIN = re.compile(r"""[^ !#-\[\]-~]""")
 
 
 def connect(url: Secret, *, together: bool, seconds: int) -> psycopg.Connection[Any]:
-    """Connect within `seconds`; `together`: a `Session`. Raises psycopg's errors."""
+    """Connect within `seconds`; `together`: a `PostgresSession`. Raises psycopg's errors."""
     # In psycopg's autocommit mode BEGIN is ours, and goes together with the limits.
-    connection = (Session if together else psycopg.Connection).connect(
+    connection = (PostgresSession if together else psycopg.Connection).connect(
         url.reveal(),
         autocommit=True,
         # A pooler may give the next transaction another session, which lacks what was prepared.

@@ -15,7 +15,7 @@ from daemon.storage.upsert import insert
 
 
 @frozen(kw_only=True)
-class Found:
+class StoredRegistration:
     """A registration as it was at `looked_at` (None: the daemon never could look). Both numbers count scopes.
 
     `encrypted` has {"missing": {scope: reason}, "trouble": reason why the daemon could not look, or None}, and once
@@ -30,7 +30,7 @@ class Found:
     encrypted: bytes = field(repr=False)
 
 
-def store(conn: Connection, calls: Sequence[Found]) -> list[None]:
+def store(conn: Connection, calls: Sequence[StoredRegistration]) -> list[None]:
     """Store registrations in place of earlier ones."""
     # A look at the platform takes seconds; the connection may have left in between.
     alive = active(conn, (call.connection_id for call in calls))
@@ -43,11 +43,11 @@ def store(conn: Connection, calls: Sequence[Found]) -> list[None]:
     return [None] * len(calls)
 
 
-def found(conn: Connection, connection_id: ConnectionId) -> Found | None:
+def found(conn: Connection, connection_id: ConnectionId) -> StoredRegistration | None:
     """Return a registration; None when webhooks are not registered, or not yet."""
     query = select(registrations).where(registrations.c.connection_id == connection_id)
     row = conn.execute(query).mappings().one_or_none()
-    return None if row is None else Found(**row)
+    return None if row is None else StoredRegistration(**row)
 
 
 def forget(conn: Connection, calls: Sequence[ConnectionId]) -> list[None]:

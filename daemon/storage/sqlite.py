@@ -24,9 +24,9 @@ from sqlalchemy.pool import StaticPool
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage.backup import SIDECARS, damage
+from daemon.storage.group_commit import GroupCommit, closed
 from daemon.storage.lock import file_error, only_one, real_path, refuse_names
 from daemon.storage.migrate import upgrade
-from daemon.storage.writer import Writer, closed
 
 R = TypeVar("R")
 
@@ -194,7 +194,7 @@ def _shrink(conn: Connection) -> None:
     conn.exec_driver_sql("PRAGMA shrink_memory")
 
 
-async def keep_log_small(path: Path, connection: WorkerConnection, writer: Writer) -> None:
+async def keep_log_small(path: Path, connection: WorkerConnection, writer: GroupCommit) -> None:
     """Cut the log of the database at `path` back when it is too large and no call waits, until cancelled."""
     # SQLite follows links, and keeps the log beside the file that they lead to.
     log = Path(f"{real_path(path)}-wal")

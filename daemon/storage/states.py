@@ -72,7 +72,7 @@ class RemovalCause(StrEnum):
     VARIANT = "variant"
 
 
-class Reason(StrEnum):
+class DependencyReason(StrEnum):
     """Reason why one entity depends on a key or on another entity; see `daemon.storage.dependencies`."""
 
     KEY = "key"
@@ -81,7 +81,7 @@ class Reason(StrEnum):
     FOLLOWS = "follows"
 
 
-class Standing(StrEnum):
+class NotificationState(StrEnum):
     """State of a notification to one receiver: being told, or told, that a condition has begun or is over."""
 
     OPENING = "opening"

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from daemon.model import ConnectionId, Kind
 from daemon.storage.columns import String, metadata, one_of
 from daemon.storage.operator_tables import audit, notifications
-from daemon.storage.states import Reason, RemovalCause, RemovalState, RowState, RunMode, RunState
+from daemon.storage.states import DependencyReason, RemovalCause, RemovalState, RowState, RunMode, RunState
 
 # Importers need the metadata with all of its tables, so they take it from here.
 __all__ = ["audit", "metadata", "notifications"]
@@ -219,7 +219,7 @@ dependencies = Table(
     Column("kind", String, primary_key=True),
     # The key before the reason: a lookup by keys must not be served by all rows of one reason.
     Column("key", String, primary_key=True),
-    Column("reason", one_of(Reason), primary_key=True),
+    Column("reason", one_of(DependencyReason), primary_key=True),
     Column("external_id", String, primary_key=True),
     Index("dependencies_entity", "connection_id", "kind", "external_id"),
     sqlite_with_rowid=False,

@@ -13,7 +13,7 @@ from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.storage import connections, registrations
 from daemon.storage.connections import Adopt
 from daemon.storage.database import open_database
-from daemon.storage.registrations import Found
+from daemon.storage.registrations import StoredRegistration
 from daemon.storage.vault import Vault
 
 KEY = Secret("a key of the tests, long enough..")
@@ -46,7 +46,7 @@ async def look(settings: Settings, missing: dict[str, str], trouble: str | None 
         stored = await database.read(connections.find, site)
         assert stored is not None
         encrypted = Vault([KEY]).encrypt({"missing": missing, "trouble": trouble})
-        registration = Found(
+        registration = StoredRegistration(
             connection_id=stored.id,
             registered=41 - len(missing),
             missing=len(missing),

@@ -20,7 +20,7 @@ from daemon.sandbox.transport import InProcess
 from daemon.storage import connections, registrations
 from daemon.storage.connections import SetPause
 from daemon.storage.database import InlineDatabase
-from daemon.storage.registrations import Found
+from daemon.storage.registrations import StoredRegistration
 from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site
 from tests.connections.test_two_nodes import SOON, WAYS
 from tests.connections.two_nodes import open_nodes
@@ -150,7 +150,7 @@ async def test_what_the_database_counts_is_shown_while_paused_too(monkeypatch: p
         await harness.admin.sync(PRODUCTS)
         [stored] = await harness.database.read(connections.everyone)
         text = harness.lifecycle.registry.vault.encrypt({"missing": {}})
-        found = Found(connection_id=stored.id, registered=1, missing=2, looked_at=None, encrypted=text)
+        found = StoredRegistration(connection_id=stored.id, registered=1, missing=2, looked_at=None, encrypted=text)
         await harness.database.write(registrations.store, found)
         for change, paused in (
             (harness.admin.pause, 1.0),

@@ -7,7 +7,7 @@ import structlog
 import trio
 from trio.testing import MockClock
 
-from daemon.engine.census import Census, _Seen
+from daemon.engine.census import Census, _SeenIds
 from daemon.engine.full_sync import FullSyncs
 from daemon.errors import Blocked, Retry, Side
 from daemon.model import ExternalId, Sku
@@ -29,7 +29,7 @@ async def silent() -> AsyncIterator[GapBench]:
         yield bench
 
 
-async def taken(bench: GapBench) -> censuses.Taken | None:
+async def taken(bench: GapBench) -> censuses.PastCensus | None:
     return await bench.context.storage.read(censuses.last, bench.harness.connection_id, PRODUCTS)
 
 
@@ -167,9 +167,9 @@ async def test_a_leftover_of_a_lost_database_is_none_of_its_business(
 
 
 def test_a_list_knows_what_it_lacks() -> None:
-    seen = _Seen()
+    seen = _SeenIds()
     seen.add(ExternalId(str(number)) for number in range(0, 1000, 3))
     assert seen.close() == 334
     every = [ExternalId(str(number)) for number in range(1003)]
     assert seen.lacking(every) == [one for one in every if int(one) % 3 or int(one) > 999]
-    assert _Seen().lacking(every[:2]) == every[:2]
+    assert _SeenIds().lacking(every[:2]) == every[:2]

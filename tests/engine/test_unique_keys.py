@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.engine.unique_keys import Ownership, decide_owners
+from daemon.engine.unique_keys import KeyOwnership, decide_owners
 from daemon.model import ExternalId, Key
 
 IDS, KEYS = [ExternalId(number) for number in ("2", "9", "10", "11")], ["a", "b", "c"]
 OWNERS = st.dictionaries(st.sampled_from(KEYS), st.sampled_from([*IDS, ExternalId("99")]))
 
 
-def decided(wanted: dict[str, str], owners: dict[str, str], *, all_or_nothing: bool = True) -> Ownership[Key]:
+def decided(wanted: dict[str, str], owners: dict[str, str], *, all_or_nothing: bool = True) -> KeyOwnership[Key]:
     """Decide on keys that are single letters."""
     keys = {ExternalId(external_id): frozenset(letters) for external_id, letters in wanted.items()}
     present = {key: ExternalId(owner) for key, owner in owners.items()}

@@ -16,7 +16,7 @@ from daemon.errors import Rejected, StorageTrouble
 from daemon.model import Kind, Lane, Secret, Site
 from daemon.observability.logging import configure, log_storage_trouble
 from daemon.observability.tracebacks import summary
-from daemon.storage.writer import closed
+from daemon.storage.group_commit import closed
 
 
 class Lines(io.StringIO):

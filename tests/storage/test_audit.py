@@ -6,7 +6,7 @@ import pytest
 
 from daemon.model import ConnectionId
 from daemon.storage import audit, last_webhooks
-from daemon.storage.audit import KEPT, Action, ActionResult, AuditChoice
+from daemon.storage.audit import KEPT, ActionResult, AuditChoice, OperatorAction
 from daemon.storage.database import InlineDatabase
 from daemon.storage.last_webhooks import Arrived
 from daemon.storage.states import AuditOutcome
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("both_engines")
 
 
 async def begun(database: InlineDatabase, at: float, operator: str = "anna", site: str = "live/a") -> int:
-    action = Action(
+    action = OperatorAction(
         at=at, operator=operator, action="sync", site=site, kind="products", request_id="r", encrypted=b"before"
     )
     return await database.write(audit.begin, action)

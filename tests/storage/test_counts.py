@@ -3,7 +3,7 @@
 from sqlalchemy import event
 
 from daemon.model import Lane
-from daemon.storage.counts import Progress, counts
+from daemon.storage.counts import RunProgress, counts
 from daemon.storage.database import InlineDatabase
 from daemon.storage.states import RowState
 from tests.storage.harness import PRODUCTS, StorageHarness, issue, settled
@@ -31,7 +31,7 @@ async def test_each_number_is_of_its_connection_and_kind(inline: InlineDatabase)
         two: {(Lane.BACKFILL, RowState.PENDING): (2, 60.0), (Lane.LIVE, RowState.PARKED): (1, 10.0)},
     }
     assert (counted.issues, counted.untold, counted.synced) == ({one: 1}, {one: 1}, {one: 1})
-    assert counted.runs == {one: Progress(seen=2, done=2, failed=0), two: Progress(seen=1, done=0, failed=0)}
+    assert counted.runs == {one: RunProgress(seen=2, done=2, failed=0), two: RunProgress(seen=1, done=0, failed=0)}
     assert counted.succeeded_at == {one: 100.0, two: 100.0}
     assert (counted.held, counted.gaps, counted.registrations, counted.leaving) == ({}, set(), {}, 0)
     assert counted.rows == 7

@@ -24,8 +24,8 @@ from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage import lock, sqlite
 from daemon.storage.backup import SIDECARS
 from daemon.storage.database import Database, open_database
+from daemon.storage.group_commit import GroupCommit
 from daemon.storage.sqlite import check_writable, connected
-from daemon.storage.writer import Writer
 from tests.databases import new_database
 
 
@@ -62,7 +62,7 @@ def names(conn: Connection) -> set[str]:
     return {row.name for row in conn.execute(text("SELECT name FROM meta"))}
 
 
-async def together(database: Database | Writer, *calls: tuple[Callable[..., Any], Any]) -> list[Any]:
+async def together(database: Database | GroupCommit, *calls: tuple[Callable[..., Any], Any]) -> list[Any]:
     """Commit calls together; their exceptions are results."""
     results: list[Any] = [None] * len(calls)
 
@@ -236,7 +236,7 @@ async def test_a_reader_cannot_write(database: Database) -> None:
 
 async def test_every_waiting_caller_is_told_when_the_writer_ends(path: Path) -> None:
     async with connected(path) as ((connection,), _, _), trio.open_nursery() as nursery:
-        writer = Writer([connection], lambda *_: None)
+        writer = GroupCommit([connection], lambda *_: None)
         results: list[Any] = []
 
         async def ask() -> None:

@@ -15,7 +15,7 @@ from daemon.storage import ledger
 from daemon.storage.ledger import Mark
 from daemon.storage.overview import overview
 from daemon.storage.settle import RetryLater
-from daemon.storage.states import Reason
+from daemon.storage.states import DependencyReason
 from tests.storage.harness import PRODUCTS, StorageHarness, id_, issue, row, settled
 
 SHIRT = Sku("SHIRT")
@@ -107,7 +107,7 @@ async def test_waiters_for_a_sku_are_recorded_when_it_is_released(harness: Stora
     await _done(harness, "3", waits_for=[SHIRT])
     await _done(harness, "1")
     assert await harness.rows() == {}
-    assert await _dependencies(harness) == {(Reason.KEY, "SHIRT", "2"), (Reason.KEY, "SHIRT", "3")}
+    assert await _dependencies(harness) == {(DependencyReason.KEY, "SHIRT", "2"), (DependencyReason.KEY, "SHIRT", "3")}
     await _done(harness, "1", released=[SHIRT])
     assert set(await harness.rows()) == {"2", "3"}
     assert (await harness.row("2"))["lane"] == Lane.LIVE
@@ -197,7 +197,7 @@ async def test_who_follows_one_that_goes_is_unsure_and_looked_at_now_and_when_it
     await _done(harness, "2", row=row("2"), parent=True)
     await _done(harness, "1", forget=True)
     assert await harness.ledger() == {"2": b"equal", "3": None}, "it follows no other entity now"
-    assert await _dependencies(harness) == {(Reason.PARENT, "4", "3")}
+    assert await _dependencies(harness) == {(DependencyReason.PARENT, "4", "3")}
 
 
 async def test_who_waits_already_for_the_one_that_it_follows_goes_on_waiting_when_that_goes(
@@ -209,7 +209,7 @@ async def test_who_waits_already_for_the_one_that_it_follows_goes_on_waiting_whe
     await _done(harness, "2", awaits=[id_("1")])
     await _done(harness, "1", forget=True)
     assert set(await harness.rows()) == {"2"}
-    assert await _dependencies(harness) == {(Reason.PARENT, "1", "2")}
+    assert await _dependencies(harness) == {(DependencyReason.PARENT, "1", "2")}
 
 
 async def test_an_entity_removed_with_its_parent_is_not_recorded_and_does_not_wait(

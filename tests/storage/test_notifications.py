@@ -8,17 +8,17 @@ from daemon.storage import connections, notifications
 from daemon.storage.connections import Leave, Wipe
 from daemon.storage.database import InlineDatabase
 from daemon.storage.notifications import Notification
-from daemon.storage.states import Standing
+from daemon.storage.states import NotificationState
 from tests.storage.harness import StorageHarness
 
 
 def notification(connection_id: ConnectionId, **more: object) -> Notification:
-    fields = {"receiver": "webhook", "event": "parked", "kind": "products", "standing": Standing.OPENING}
+    fields = {"receiver": "webhook", "event": "parked", "kind": "products", "standing": NotificationState.OPENING}
     return Notification(**{"connection_id": connection_id, "message_id": "msg_1", **fields, **more})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("standing", Standing)
-async def test_it_is_read_as_it_was_stored(inline: InlineDatabase, standing: Standing) -> None:
+@pytest.mark.parametrize("standing", NotificationState)
+async def test_it_is_read_as_it_was_stored(inline: InlineDatabase, standing: NotificationState) -> None:
     harness = await StorageHarness.build(inline)
     first = notification(harness.connection_id)
     changed = evolve(first, standing=standing, message_id="msg_2", told_at=1.5, told_until=2.5, telling_until=3.5)

@@ -18,11 +18,11 @@ from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId, ExternalId, Kind, Secret, Site
 from daemon.storage import connections, leases, postgres, sync_log, tables
 from daemon.storage.connections import Adopt
+from daemon.storage.group_commit import apply
 from daemon.storage.leases import Lease, Take, fenced
 from daemon.storage.ledger import Mark, mark
 from daemon.storage.postgres import PostgresConnection
 from daemon.storage.sync_log import Report
-from daemon.storage.writer import apply
 from tests.postgres import Server
 from tests.silent_proxy import SilentProxy
 from tests.storage.harness import row

@@ -12,11 +12,11 @@ from trio.testing import wait_all_tasks_blocked
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Secret
 from daemon.storage import outbox, postgres, prepared
 from daemon.storage.database import OVERLAPPING, in_order, open_database
+from daemon.storage.group_commit import GroupCommit, Operation
 from daemon.storage.leases import Lease
 from daemon.storage.outbox import Record
 from daemon.storage.postgres_session import TogetherCursor
 from daemon.storage.settle import Settlement
-from daemon.storage.writer import Operation, Writer
 from tests.storage.harness import StorageHarness
 
 UNREAD = dict(prepared.UNREAD)
@@ -159,7 +159,7 @@ async def test_only_commits_of_intake_are_made_beside_each_other(
 ) -> None:
     log: list[str] = []
     connections = [SlowConnection(log) for _ in range(2)]
-    writer = Writer(connections, lambda *_: None, {intake})
+    writer = GroupCommit(connections, lambda *_: None, {intake})
     results: list[int] = []
 
     async def write(fn: Operation[int, int], call: int) -> None:
@@ -213,7 +213,7 @@ def logged_intake(log: Any, calls: Sequence[Any]) -> list[None]:
 async def test_intake_has_its_own_commit_and_owners_calls_come_in_the_order_of_its_locks() -> None:
     """Two nodes that each held rows of a connection, and wanted those of an earlier one, would wait for each other."""
     log: list[list[Any]] = []
-    writer = Writer([LoggingConnection(log) for _ in range(2)], lambda *_: None, {logged_intake}, in_order)
+    writer = GroupCommit([LoggingConnection(log) for _ in range(2)], lambda *_: None, {logged_intake}, in_order)
 
     def call(number: int, kind: Kind, node: str = "a") -> tuple[Lease, Settlement]:
         lease = Lease(ConnectionId(number), node, 1)

@@ -20,23 +20,23 @@ from attrs import evolve, frozen
 from daemon.admin.notifications.conditions import Condition, Lasted
 from daemon.storage.age import age
 from daemon.storage.notifications import Notification
-from daemon.storage.states import Standing
+from daemon.storage.states import NotificationState
 
-NEXT: Mapping[tuple[Standing | None, bool], Standing] = MappingProxyType(
+NEXT: Mapping[tuple[NotificationState | None, bool], NotificationState] = MappingProxyType(
     {
-        (None, True): Standing.OPENING,
-        (Standing.OPENING, True): Standing.OPENING,
-        (Standing.RESOLVING, True): Standing.OPENING,
-        (Standing.RESOLVED, True): Standing.OPENING,
-        (Standing.OPENING, False): Standing.RESOLVING,
-        (Standing.OPEN, False): Standing.RESOLVING,
-        (Standing.RESOLVING, False): Standing.RESOLVING,
+        (None, True): NotificationState.OPENING,
+        (NotificationState.OPENING, True): NotificationState.OPENING,
+        (NotificationState.RESOLVING, True): NotificationState.OPENING,
+        (NotificationState.RESOLVED, True): NotificationState.OPENING,
+        (NotificationState.OPENING, False): NotificationState.RESOLVING,
+        (NotificationState.OPEN, False): NotificationState.RESOLVING,
+        (NotificationState.RESOLVING, False): NotificationState.RESOLVING,
     }
 )
 """The message to send, by the receiver's knowledge and whether the condition holds."""
 
-TOLD: Mapping[Standing, Standing] = MappingProxyType(
-    {Standing.OPENING: Standing.OPEN, Standing.RESOLVING: Standing.RESOLVED}
+TOLD: Mapping[NotificationState, NotificationState] = MappingProxyType(
+    {NotificationState.OPENING: NotificationState.OPEN, NotificationState.RESOLVING: NotificationState.RESOLVED}
 )
 """The receiver's knowledge once it has taken a message."""
 
@@ -49,14 +49,14 @@ class Pace:
     digest: float
 
 
-def to_tell(condition: Condition, known: Notification | None, lasted: Lasted, pace: Pace) -> Standing | None:
+def to_tell(condition: Condition, known: Notification | None, lasted: Lasted, pace: Pace) -> NotificationState | None:
     """Return what the receiver has to be told of a condition that has held, or not, for some time."""
     if condition.holds is None:
         return None
-    if known and known.standing is Standing.OPEN and condition.holds:
+    if known and known.standing is NotificationState.OPEN and condition.holds:
         # A row of an older release has no cause.
         is_other = known.cause not in {None, condition.cause} and lasted.cause >= pace.after
-        return Standing.OPENING if is_other else None
+        return NotificationState.OPENING if is_other else None
     standing = known.standing if known else None
     following = NEXT.get((standing, condition.holds))
     return following if following is standing or lasted.state >= pace.after else None
@@ -71,7 +71,7 @@ def digest_times(known: Notification | None, now: float, pace: Pace) -> Iterator
     if known is None:
         yield 0.0, until
         return
-    if known.standing is Standing.OPENING:
+    if known.standing is NotificationState.OPENING:
         yield known.told_until, known.telling_until
     if known.told_at is None or age(known.told_at, now) >= pace.digest:
         yield min(known.told_until, until), until
@@ -94,6 +94,6 @@ def to_store(fresh: Notification, before: Notification | None, until: float = 0.
 def taken_by(sent: Notification, now: float) -> Notification:
     """Return what is stored once the receiver has taken a message."""
     # The pause between digests counts from the last digest, not from a recovery after it.
-    opening = sent.standing is Standing.OPENING
+    opening = sent.standing is NotificationState.OPENING
     told_at = now if opening else sent.told_at
     return evolve(sent, standing=TOLD[sent.standing], told_at=told_at, told_until=sent.telling_until)

@@ -30,7 +30,7 @@ from daemon.observability.metrics import Metrics
 from daemon.storage import issues, notifications
 from daemon.storage.database import Storage
 from daemon.storage.notifications import Notification
-from daemon.storage.states import Standing
+from daemon.storage.states import NotificationState
 from daemon.transport.backoff import backoff
 
 LONGEST_WAIT = 300.0
@@ -55,7 +55,7 @@ class Due:
     """True if it is in the database already: an earlier attempt was to send it."""
 
     @property
-    def key(self) -> tuple[Key, Standing]:
+    def key(self) -> tuple[Key, NotificationState]:
         """The identity of what is told."""
         condition = self.message.condition
         return (self.context.connection.id, condition.event, condition.kind), self.notification.standing
@@ -81,7 +81,7 @@ class Telling:
     pace: Pace
     page: str | None
     runbook: str
-    _attempts: dict[tuple[Key, Standing], Attempts] = field(init=False, factory=dict)
+    _attempts: dict[tuple[Key, NotificationState], Attempts] = field(init=False, factory=dict)
     _closed_until: float = field(init=False, default=0.0)
     """The time until which the receiver wants nothing."""
 
@@ -175,14 +175,14 @@ class Telling:
                 if (number := await self.storage.read(issues.opened_between, id_, kind, after, until))
             }
             if new:
-                return self._composed(observed, before, Standing.OPENING, new, until)
+                return self._composed(observed, before, NotificationState.OPENING, new, until)
         return None
 
     def _composed(
         self,
         observed: Observed,
         before: Notification | None,
-        standing: Standing,
+        standing: NotificationState,
         new: Mapping[str, int] = MappingProxyType({}),
         until: float = 0.0,
     ) -> Due:
@@ -200,7 +200,7 @@ class Telling:
         message = Message(
             id=notification.message_id,
             condition=condition,
-            resolved=standing is Standing.RESOLVING,
+            resolved=standing is NotificationState.RESOLVING,
             site=str(context.connection.site),
             platform=context.connection.platform,
             since=observed.since,

@@ -38,7 +38,7 @@ class Observed:
 
 
 @frozen
-class _Seen:
+class _SeenCondition:
     """A condition at the last look, and since when it and its cause have been so (trio's clock)."""
 
     condition: Condition
@@ -58,7 +58,7 @@ class Watch:
     observed: Sequence[Observed] = field(init=False, default=())
     """All conditions of the last look about which anything is known."""
     looked: Signal = field(init=False, factory=Signal)
-    _seen: dict[tuple[ConnectionContext, Event, Kind | None], _Seen] = field(init=False, factory=dict)
+    _seen: dict[tuple[ConnectionContext, Event, Kind | None], _SeenCondition] = field(init=False, factory=dict)
     _began: dict[ConnectionContext, float] = field(init=False, factory=dict)
     """The times at which the work on connections was first seen."""
 
@@ -102,6 +102,6 @@ class Watch:
         if before is not None and before.condition.holds is condition.holds:
             since = before.since
             cause_since = before.cause_since if before.condition.cause == condition.cause else at
-        self._seen[key] = _Seen(condition, since, cause_since)
+        self._seen[key] = _SeenCondition(condition, since, cause_since)
         lasted = Lasted(state=at - since, cause=at - cause_since)
         return Observed(context=context, condition=condition, lasted=lasted, since=self.now() - lasted.cause)

@@ -30,7 +30,7 @@ from daemon.transport.second_answer import confirmed
 
 
 @frozen
-class Parts:
+class OrderParts:
     """The ledger's parts of an order: its cart, and former carts that it may not have left yet."""
 
     cart: CartId
@@ -47,12 +47,12 @@ class Parts:
         """The unique keys among the parts."""
         return self.carts
 
-    def joined(self, other: "Parts") -> "Parts":
+    def joined(self, other: "OrderParts") -> "OrderParts":
         """Return parts that list the carts of either."""
-        return Parts(self.cart, tuple(sorted((self.carts | other.carts) - {self.cart})))
+        return OrderParts(self.cart, tuple(sorted((self.carts | other.carts) - {self.cart})))
 
 
-OrderJob = Job[Order, Parts]
+OrderJob = Job[Order, OrderParts]
 
 
 @frozen(kw_only=True)
@@ -70,7 +70,7 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
     """Writes orders."""
 
     kind = Kind.ORDERS
-    parts = Parts
+    parts = OrderParts
     partial = True
     used_twice = IssueType.CART_USED_TWICE
     key_name = "cart id"
@@ -114,7 +114,7 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
     def marked(self, task: OrderJob) -> Row:
         """Return a row with every cart that may name the order."""
         if task.value is not None:
-            return task.row(Parts(task.value.cart_id, tuple(sorted(_left(task)))), sure=False)
+            return task.row(OrderParts(task.value.cart_id, tuple(sorted(_left(task)))), sure=False)
         assert task.before is not None  # an order that SparkLayer never had is no job
         return task.row(task.before, sure=False)
 
@@ -148,7 +148,7 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
             partial(confirmed, partial(purchases.read, cart, lane), lambda held: held is not None),
             lambda held, before: purchases.put(cart, merged(order, held), lane, before),
         )
-        return Outcome(result=Result.WRITTEN, row=task.row(Parts(cart)), released=frozenset(_left(task)))
+        return Outcome(result=Result.WRITTEN, row=task.row(OrderParts(cart)), released=frozenset(_left(task)))
 
     async def _leave(self, job: OrderJob, lane: Lane) -> None:
         """Cancel the purchases that the order has left, unless two answers say that each is another order's by now."""

@@ -30,26 +30,26 @@ from daemon.storage.states import RunMode
 
 
 @frozen
-class Parts:
+class StoreParts:
     """The ledger's parts of the store: a fingerprint of what products depend on, as of the last full sync started."""
 
     mapping: bytes
     keys: ClassVar[Collection[Key]] = ()
 
-    def joined(self, other: "Parts") -> "Parts":
+    def joined(self, other: "StoreParts") -> "StoreParts":
         """Return these: a site has one store, which is always written whole."""
         del other
         return self
 
 
-StoreJob = Job[StoreFacts, Parts]
+StoreJob = Job[StoreFacts, StoreParts]
 
 
 class StoreWriter(Writer[StoreJob, StoreJob]):
     """Writes the store's settings."""
 
     kind = Kind.STORE
-    parts = Parts
+    parts = StoreParts
 
     def __init__(self, context: ConnectionContext, terms: SiteTerms) -> None:
         super().__init__(context)
@@ -124,10 +124,10 @@ class StoreWriter(Writer[StoreJob, StoreJob]):
             return Outcome(result=Result.REJECTED, issues=(issue,), row=task.row(parts, sure=False))
         return Outcome(result=Result.WRITTEN, row=task.row(parts))
 
-    def _parts(self, job: StoreJob) -> Parts:
+    def _parts(self, job: StoreJob) -> StoreParts:
         facts = job.value
         if facts is None:
             assert job.before is not None  # a store that SparkLayer never had is no job
             return job.before
         shared = (facts.currency, facts.weight_unit, facts.locations, facts.tax_inclusive)
-        return Parts(self._context.fingerprint(shared))
+        return StoreParts(self._context.fingerprint(shared))

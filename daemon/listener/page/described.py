@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from daemon.listener.openapi import HTML, About, Access, Answer, page, problems
+from daemon.listener.openapi import HTML, Access, AnswerDescription, RouteDescription, page, problems
 
 REFUSED = {
     "s400": "A refusal in words.",
@@ -13,7 +13,7 @@ REFUSED = {
 }
 
 
-def _opened(summary: str, *, form: bool = False) -> About:
+def _opened(summary: str, *, form: bool = False) -> RouteDescription:
     return page(summary, "session", form=form, s303="Not logged in: to the login. Or done: to its page.", **REFUSED)
 
 
@@ -22,19 +22,23 @@ CONNECTION = _opened("One connection")
 SEARCH_FORM = _opened("The form of the search")
 SEARCH = _opened("Entities that match a text", form=True)
 AUDIT = _opened("Actions of operators")
-EVENTS = About(
+EVENTS = RouteDescription(
     summary="Changes of what the page shows, as server-sent events",
     access="session",
     answers={
-        200: Answer("The stream.", None, "text/event-stream"),
+        200: AnswerDescription("The stream.", None, "text/event-stream"),
         **problems(s401="Not logged in.", s503="Too many pages are open."),
     },
 )
 HISTORY = _opened("The recent history of a connection")
-ISSUES_FILE = About(
+ISSUES_FILE = RouteDescription(
     summary="The issues of a connection as CSV",
     access="session",
-    answers={200: Answer("The file. A link of another site: a page that leads on.", None, "text/csv; charset=utf-8")}
+    answers={
+        200: AnswerDescription(
+            "The file. A link of another site: a page that leads on.", None, "text/csv; charset=utf-8"
+        )
+    }
     | {status: answer for status, answer in CONNECTION.answers.items() if status != HTTPStatus.OK},
 )
 DRY_RUN_FORM = _opened("The form of a dry run, and the latest one that this node knows")
@@ -46,13 +50,13 @@ SHARED_ISSUES = page(
     s503="The database cannot be used now.",
 )
 ACT = _opened("An action on a connection", form=True)
-ACTED = About(
+ACTED = RouteDescription(
     summary="From the address of an action to the page of its connection",
     access="session",
     answers={
-        200: Answer("A link of another site: a page that leads on.", None, HTML),
-        303: Answer("To the page of the connection. Or not logged in: to the login."),
-        404: Answer("No such action.", None, HTML),
+        200: AnswerDescription("A link of another site: a page that leads on.", None, HTML),
+        303: AnswerDescription("To the page of the connection. Or not logged in: to the login."),
+        404: AnswerDescription("No such action.", None, HTML),
     },
 )
 LOGOUT = _opened("End the session", form=True)
@@ -69,8 +73,8 @@ LOGIN = page(
     s429="Too many wrong tokens were sent.",
     s503="The database cannot be used now.",
 )
-STATIC = About(
+STATIC = RouteDescription(
     summary="A style sheet, script or image of the page",
     access=_ANYONE,
-    answers={200: Answer("The file.", None, "*/*"), **problems(s404="There is no such file.")},
+    answers={200: AnswerDescription("The file.", None, "*/*"), **problems(s404="There is no such file.")},
 )

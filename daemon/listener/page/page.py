@@ -16,7 +16,7 @@ from daemon.listener.page.forms import Form, fields, value
 from daemon.listener.page.issue_list import as_csv, choices, file_name, narrowed
 from daemon.listener.page.live import MOST_STREAMS, Live
 from daemon.listener.page.login import NO_DATABASE, Login, to_login
-from daemon.listener.page.search import Found, all_sites, one_site
+from daemon.listener.page.search import SearchAnswers, all_sites, one_site
 from daemon.listener.page.session import Session, Sessions, is_same
 from daemon.listener.page.views import MOST_SHOWN, PLACES, card, in_order, is_running, rates, spots
 from daemon.listener.routes import STATUSES, Route
@@ -47,7 +47,7 @@ UNLISTED = ((b"x-robots-tag", b"noindex"),)
 
 
 @frozen(kw_only=True)
-class Page:
+class OperatorsPage:
     """The page for the holders of `tokens`; `now` is the wall clock, and `operations` are by method and path."""
 
     tokens: Sequence[NamedToken]
@@ -269,13 +269,15 @@ class Page:
             return await self.operations["POST", "/admin/explain"](asked, session.operator)
 
         if site:
-            found = Found(await one_site(explain, await self._found(session, site), kind, what))
+            found = SearchAnswers(await one_site(explain, await self._found(session, site), kind, what))
         else:
             listed = [each for each in await self._status(session) if each["state"] in LISTED]
             found = await all_sites(explain, listed, kind, what)
         return await self._answer_search(session, site, kind, text, found)
 
-    async def _answer_search(self, session: Session, site: str, kind: str, text: str, found: Found | None) -> Response:
+    async def _answer_search(
+        self, session: Session, site: str, kind: str, text: str, found: SearchAnswers | None
+    ) -> Response:
         connections = await self._status(session)
         kinds = dict.fromkeys(name for connection in connections for name in connection["kinds"])
         answers = found.answers if found else []

@@ -19,7 +19,7 @@ Explain = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 @define
-class Found:
+class SearchAnswers:
     """The answers in the order of sites and kinds, and the reason why a site gave none."""
 
     answers: list[Any] = field(factory=list)
@@ -40,10 +40,10 @@ async def one_site(explain: Explain, connection: Mapping[str, Any], kind: str, w
 
 async def all_sites(
     explain: Explain, connections: Sequence[Mapping[str, Any]], kind: str, what: Mapping[str, str]
-) -> Found:
+) -> SearchAnswers:
     """Ask every site."""
     by_site: dict[str, list[Any]] = {}
-    found, limit = Found(), trio.CapacityLimiter(AT_ONCE)
+    found, limit = SearchAnswers(), trio.CapacityLimiter(AT_ONCE)
 
     async def ask(connection: Mapping[str, Any]) -> None:
         site = connection["site"]

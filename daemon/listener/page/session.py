@@ -37,7 +37,7 @@ class Session:
     csrf: str = field(repr=False)
 
 
-class _Content(msgspec.Struct, forbid_unknown_fields=True):
+class _SessionContent(msgspec.Struct, forbid_unknown_fields=True):
     id: str
     name: str
     opened_with: str
@@ -60,7 +60,7 @@ class Sessions:
     def open(self, holder: NamedToken) -> str:
         """Return the cookie of a new session."""
         key = self._keys[0]
-        content = _Content(secrets.token_urlsafe(16), holder.name, _print(key, holder), self._now())
+        content = _SessionContent(secrets.token_urlsafe(16), holder.name, _print(key, holder), self._now())
         text = base64.urlsafe_b64encode(msgspec.json.encode(content)).decode()
         return f"{text}.{_signed(key, 'session', text)}"
 
@@ -71,7 +71,7 @@ class Sessions:
         if key is None:
             return None
         try:
-            content = msgspec.json.decode(base64.urlsafe_b64decode(text), type=_Content)
+            content = msgspec.json.decode(base64.urlsafe_b64decode(text), type=_SessionContent)
         except (binascii.Error, msgspec.DecodeError):
             return None
         if not content.at - SKEW <= self._now() <= content.at + LASTS:

@@ -22,7 +22,7 @@ _JSON_AFTER = re.compile(rb"[\n>]\s*[\[{]\s*[\"{\]}]")
 
 
 @frozen
-class Page:
+class ForeignPage:
     """A foreign answer: a short fixed `reason`, and `words` for people. `is_named` is False for an unknown page."""
 
     reason: str
@@ -30,7 +30,7 @@ class Page:
     is_named: bool = True
 
 
-_CHALLENGE = Page("challenge_page", "a firewall's page for people; allow Ignite Sync's requests in the firewall")
+_CHALLENGE = ForeignPage("challenge_page", "a firewall's page for people; allow Ignite Sync's requests in the firewall")
 
 _MARKS = (
     (
@@ -42,45 +42,49 @@ _MARKS = (
     ),
     (
         (b"database error", b"establishing a database connection"),
-        Page("database_down", "the shop's database does not answer"),
+        ForeignPage("database_down", "the shop's database does not answer"),
     ),
-    ((b"<title>maintenance", b"scheduled maintenance"), Page("maintenance", "the shop is in maintenance")),
+    ((b"<title>maintenance", b"scheduled maintenance"), ForeignPage("maintenance", "the shop is in maintenance")),
     (
         (b"critical error on this website", b"internal_server_error", b"fatal error"),
-        Page("php_error", "a plugin or theme of the shop has crashed; see the shop's error log"),
+        ForeignPage("php_error", "a plugin or theme of the shop has crashed; see the shop's error log"),
     ),
     (
         (b"wp-login.php", b'id="loginform"', b'name="log"'),
-        Page("login_page", "a login page; a plugin or the server protects the REST API"),
+        ForeignPage("login_page", "a login page; a plugin or the server protects the REST API"),
     ),
 )
 """Texts of pages in lower case, and the page; the first match counts."""
 
 
-def page_of(answer: Answer) -> Page:
+def page_of(answer: Answer) -> ForeignPage:
     """Return the name of a foreign answer."""
     body = answer.body[:MOST_SEARCHED]
     lower = body.lower()
     if not body.strip():
-        return Page("empty", "an empty answer", is_named=False)
+        return ForeignPage("empty", "an empty answer", is_named=False)
     if _PHP.match(body) and _JSON_AFTER.search(body):
-        return Page("php_warning", "PHP prints a warning before the answer; switch WP_DEBUG_DISPLAY off in the shop")
+        return ForeignPage(
+            "php_warning", "PHP prints a warning before the answer; switch WP_DEBUG_DISPLAY off in the shop"
+        )
     if "cf-mitigated" in answer.headers:
         return _CHALLENGE
     named = (page for marks, page in _MARKS if any(mark in lower for mark in marks))
     return next(named, None) or _unnamed(answer, body)
 
 
-def _unnamed(answer: Answer, body: bytes) -> Page:
+def _unnamed(answer: Answer, body: bytes) -> ForeignPage:
     start = body.lstrip()
     if start[:1] in {b"[", b"{"}:
         if answer.headers.get("content-type", "").lower().startswith("text/html"):
-            return Page("foreign_json", "JSON that is labelled as a web page", is_named=False)
+            return ForeignPage("foreign_json", "JSON that is labelled as a web page", is_named=False)
         # What has a good status and begins as JSON has lost its end; any other is a gateway's own.
-        cut = Page("cut_json", "the answer ends too early", is_named=False)
-        return cut if answer.ok else Page("foreign_json", "JSON of another program", is_named=False)
+        cut = ForeignPage("cut_json", "the answer ends too early", is_named=False)
+        return cut if answer.ok else ForeignPage("foreign_json", "JSON of another program", is_named=False)
     if start[:1] == b"<":
         title = _TITLE.search(body)
         words = " ".join(html.unescape(title[1].decode("utf-8", "replace")).split()) if title else ""
-        return Page("web_page", f'a web page, "{words[:LONGEST_TITLE]}"' if words else "a web page", is_named=False)
-    return Page("not_json", "a text", is_named=False)
+        return ForeignPage(
+            "web_page", f'a web page, "{words[:LONGEST_TITLE]}"' if words else "a web page", is_named=False
+        )
+    return ForeignPage("not_json", "a text", is_named=False)

@@ -29,7 +29,7 @@ from daemon.errors import Blocked, Side
 from daemon.model import Kind, Secret
 from daemon.observability.metrics import Metrics
 from daemon.storage import registrations, tables
-from daemon.storage.registrations import Found
+from daemon.storage.registrations import StoredRegistration
 from daemon.storage.states import RemovalCause, RemovalState, RunMode, RunState
 from tests.connections.harness import LifecycleHarness, link, open_harness
 
@@ -236,7 +236,7 @@ async def _end_run(h: NotifiedHarness) -> None:
 
 async def _register(h: NotifiedHarness, missing: int) -> None:
     why = {f"scope {number}": "Jane Doe says no" for number in range(missing)}
-    found = Found(
+    found = StoredRegistration(
         connection_id=h.context.connection.id,
         registered=3,
         missing=missing,

@@ -10,11 +10,15 @@ from daemon.admin.notifications.changes import NEXT, TOLD, Pace, digest_times, t
 from daemon.admin.notifications.conditions import Condition, Event, Lasted
 from daemon.model import ConnectionId
 from daemon.storage.notifications import Notification
-from daemon.storage.states import Standing
+from daemon.storage.states import NotificationState
 
 PACE = Pace(after=60.0, digest=900.0)
 KNOWN = Notification(
-    connection_id=ConnectionId(1), receiver="webhook", event="parked", standing=Standing.OPEN, message_id="msg_0"
+    connection_id=ConnectionId(1),
+    receiver="webhook",
+    event="parked",
+    standing=NotificationState.OPEN,
+    message_id="msg_0",
 )
 
 
@@ -27,8 +31,10 @@ def lasted(state: float, cause: float | None = None) -> Lasted:
 
 
 def test_the_table_has_every_state_from_which_something_is_told() -> None:
-    silent = {(None, False), (Standing.RESOLVED, False), (Standing.OPEN, True)}
-    assert NEXT.keys() | silent == {(standing, holds) for standing in (None, *Standing) for holds in (True, False)}
+    silent = {(None, False), (NotificationState.RESOLVED, False), (NotificationState.OPEN, True)}
+    assert NEXT.keys() | silent == {
+        (standing, holds) for standing in (None, *NotificationState) for holds in (True, False)
+    }
     assert NEXT.keys() & silent == set()
     assert set(NEXT.values()) == set(TOLD)
 
@@ -45,7 +51,7 @@ def test_a_receiver_that_answers_in_the_end_knows_what_holds(
 ) -> None:
     """Each step: what holds, how long it has lasted, and of an attempt, if it arrives and if its answer does."""
     known: Notification | None = None
-    arrived: list[tuple[str, Standing]] = []
+    arrived: list[tuple[str, NotificationState]] = []
     every = [*steps, (last, 60.0, True, True), (last, 60.0, True, True)]
     for number, (holds, seconds, arrives, answered) in enumerate(every):
         standing = to_tell(condition(holds=holds), known, lasted(seconds), PACE)
@@ -57,19 +63,19 @@ def test_a_receiver_that_answers_in_the_end_knows_what_holds(
         if arrives and answered:
             known = taken_by(known, 0.0)
     distinct = [standing for _, standing in dict.fromkeys(arrived)]
-    believes = bool(distinct) and distinct[-1] is Standing.OPENING
+    believes = bool(distinct) and distinct[-1] is NotificationState.OPENING
     assert believes is last
     taken = [first for first, second in pairwise(distinct) if first is second]
     # Two messages of one kind in a row have an attempt between them that may have arrived, and did not.
     assert len(taken) <= sum(not arrives for _, _, arrives, _ in steps)
 
 
-@given(st.sampled_from([None, *Standing]), st.sampled_from([0.0, 59.9]))
-def test_nothing_new_is_told_before_it_has_lasted(standing: Standing | None, seconds: float) -> None:
+@given(st.sampled_from([None, *NotificationState]), st.sampled_from([0.0, 59.9]))
+def test_nothing_new_is_told_before_it_has_lasted(standing: NotificationState | None, seconds: float) -> None:
     known = evolve(KNOWN, standing=standing) if standing else None
     for holds in (True, False, None):
         told = to_tell(condition(holds=holds), known, lasted(seconds), PACE)
-        under_way = standing if standing in TOLD and holds is (standing is Standing.OPENING) else None
+        under_way = standing if standing in TOLD and holds is (standing is NotificationState.OPENING) else None
         assert told is under_way, "only what was under way is sent again, and that at once"
 
 
@@ -77,15 +83,15 @@ def test_another_cause_is_told_once_it_has_lasted_and_with_another_id() -> None:
     known = evolve(KNOWN, cause="platform: credentials")
     other = condition(holds=True, cause="sparklayer: credentials")
     assert to_tell(other, known, lasted(900.0, 59.9), PACE) is None
-    assert to_tell(other, known, lasted(900.0, 60.0), PACE) is Standing.OPENING
+    assert to_tell(other, known, lasted(900.0, 60.0), PACE) is NotificationState.OPENING
     assert to_tell(condition(holds=True, cause=known.cause), known, lasted(900.0), PACE) is None
     assert to_tell(other, evolve(known, cause=None), lasted(900.0), PACE) is None, "stored by an older release"
-    fresh = evolve(KNOWN, standing=Standing.OPENING, message_id="msg_1", cause=other.cause)
+    fresh = evolve(KNOWN, standing=NotificationState.OPENING, message_id="msg_1", cause=other.cause)
     # Of the first message, which may have arrived, only the same words are sent again under its id.
-    for standing in (Standing.OPENING, Standing.OPEN):
+    for standing in (NotificationState.OPENING, NotificationState.OPEN):
         assert to_store(fresh, evolve(known, standing=standing)).message_id == "msg_1"
     assert taken_by(fresh, 1.0).cause == other.cause
-    unknown = evolve(known, standing=Standing.OPENING, cause=None)
+    unknown = evolve(known, standing=NotificationState.OPENING, cause=None)
     assert to_store(fresh, unknown) == evolve(unknown, cause=other.cause), "under its id, now with the cause"
 
 
@@ -98,10 +104,10 @@ def test_a_digest_waits_for_its_pause_and_not_for_a_clock_that_was_ahead() -> No
 
 
 def test_a_repeated_digest_has_the_times_and_the_id_of_the_first_attempt() -> None:
-    under_way = evolve(KNOWN, standing=Standing.OPENING, told_at=0.0, told_until=10.0, telling_until=500.0)
+    under_way = evolve(KNOWN, standing=NotificationState.OPENING, told_at=0.0, told_until=10.0, telling_until=500.0)
     first, *later = digest_times(under_way, 2000.0, PACE)
     assert first == (10.0, 500.0)
-    fresh = evolve(KNOWN, standing=Standing.OPENING, message_id="msg_1")
+    fresh = evolve(KNOWN, standing=NotificationState.OPENING, message_id="msg_1")
     assert to_store(fresh, under_way, 500.0) == under_way
     [(_, until)] = later
     following = to_store(fresh, under_way, until)

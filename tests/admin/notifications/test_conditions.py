@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from daemon.admin.attention import UNCHECKED
 from daemon.admin.notifications.conditions import Condition, Event, conditions
 from daemon.storage import registrations, tables
-from daemon.storage.registrations import Found
+from daemon.storage.registrations import StoredRegistration
 from daemon.storage.states import RunMode, RunState
 from tests.admin.notifications.harness import AFTER, CONDITIONS, NotifiedHarness, open_notified
 
@@ -51,7 +51,7 @@ def test_webhooks_are_missing_as_the_alert_says(registration: dict[str, Any], ho
 async def test_webhooks_that_cannot_be_checked_are_told_in_words_of_their_own(autojump_clock: MockClock) -> None:
     async with open_notified() as h:
         findings = h.context.vault.encrypt({"missing": {}, "trouble": "Jane Doe says no"})
-        found = Found(
+        found = StoredRegistration(
             connection_id=h.context.connection.id,
             registered=3,
             missing=0,

@@ -22,7 +22,7 @@ import trio
 from attrs import define, field, frozen
 
 from daemon.listener.http.server import Server
-from daemon.listener.page.page import Operation, Page
+from daemon.listener.page.page import Operation, OperatorsPage
 from daemon.listener.routes import Route, Routes
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
@@ -182,7 +182,7 @@ async def open_page(
     async with open_harness(link("a", "store-1")) as harness, trio.open_nursery() as nursery:
 
         def routes_for(tokens: Sequence[NamedToken]) -> list[Route]:
-            page = Page(
+            page = OperatorsPage(
                 tokens=tokens,
                 secret_keys=(KEY,),
                 operations={**harness.admin.operations, **(instead or {})},

@@ -7,7 +7,7 @@ import trio
 
 from daemon.listener import access
 from daemon.listener.page.login import NO_COOKIE, WRONG
-from daemon.listener.page.page import ACTIONS, Page
+from daemon.listener.page.page import ACTIONS, OperatorsPage
 from tests.connections.harness import KEY
 from tests.listener.page.browser import ANNA, BEN, Browser, Reader, open_page
 from tests.listener.page.test_page import PAGE, counts, explained, fill
@@ -18,7 +18,7 @@ OPEN = {"/login", "/events", "/static/{name}", "/shared/issues/{link}"}
 
 def paths(method: str) -> list[str]:
     """Return every path of the page that needs a session."""
-    page = Page(tokens=[ANNA], secret_keys=[KEY], operations={}, entered=_nothing, shared=_nothing, now=float)
+    page = OperatorsPage(tokens=[ANNA], secret_keys=[KEY], operations={}, entered=_nothing, shared=_nothing, now=float)
     patterns = [route.pattern for route in page.routes() if route.method == method and route.pattern not in OPEN]
     known = [pattern.replace("/sites/{env}/{site_id}", PAGE) for pattern in patterns]
     return [path.replace("{action}", action) for path in known for action in (ACTS if "{" in path else [""])]

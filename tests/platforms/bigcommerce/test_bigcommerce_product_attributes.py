@@ -6,12 +6,12 @@ from decimal import Decimal
 import pytest
 
 from daemon.entities import Issue, OrderRules
-from daemon.platforms.bigcommerce.products.attributes import NOTHING, Attributes, read
+from daemon.platforms.bigcommerce.products.attributes import NOTHING, VariantAttributes, read
 
 
 def attributes(
     product: dict[str, str] | None = None, variant: dict[str, str] | None = None
-) -> tuple[Attributes, list[Issue]]:
+) -> tuple[VariantAttributes, list[Issue]]:
     issues: list[Issue] = []
     return read(product or {}, variant or {}, "The variant", issues), issues
 
@@ -99,7 +99,7 @@ def test_the_variants_own_rules_hold_before_the_products(
     product: dict[str, str], variant: dict[str, str], rules: tuple[OrderRules, ...]
 ) -> None:
     assert attributes(product, variant) == (
-        Attributes(settings=rules, rrp=Decimal(1) if "rrp" in variant else None),
+        VariantAttributes(settings=rules, rrp=Decimal(1) if "rrp" in variant else None),
         [],
     )
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_read_is_listed_and_told(name: str, text: str, expected: 
     assert expected in issue.message
     assert "the variant" in issue.message
     field = name if name in {"rrp", "restock_date", "min_stock_level"} else "settings"
-    assert found == Attributes(
+    assert found == VariantAttributes(
         settings=(OrderRules(customer_group="base", min_order_quantity=2),), unreadable=frozenset({field})
     )
 

@@ -42,8 +42,8 @@ from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import Api, answered
 from daemon.sandbox.transport import Exchange
 from daemon.storage.database import Database, InlineDatabase
+from daemon.storage.group_commit import Operation
 from daemon.storage.operation import C, R
-from daemon.storage.writer import Operation
 from tests.contract import CONTRACT
 from tests.databases import new_engine
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import StorageState
 
-from daemon.listener.page.page import Page
+from daemon.listener.page.page import OperatorsPage
 from tests.e2e.process import ROOT
 from tests.listener.page.browser import ANNA as TOKEN
 from tests.prove.browser.conftest import OpenVisitor
@@ -61,7 +61,9 @@ def test_a_page_has_its_picture(picture: str) -> None:
 
 def test_no_picture_is_left_over_and_no_page_without_one() -> None:
     assert {path.stem for path in IMAGES.iterdir()} == PICTURES.keys()
-    page = Page(tokens=[TOKEN], secret_keys=[TOKEN.token], operations={}, entered=_nothing, shared=_nothing, now=float)
+    page = OperatorsPage(
+        tokens=[TOKEN], secret_keys=[TOKEN.token], operations={}, entered=_nothing, shared=_nothing, now=float
+    )
     routes = {route.pattern for route in page.routes() if route.method == "GET"}
     # A new page: name it in pages.py, take its picture by `make screenshots`, and show that in docs/page.md.
     assert routes - NOT_PAGES == {shown.route for shown in PAGES.values() if shown.route}

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from attrs import define, frozen
 
 from daemon.storage import connections, full_syncs, ledger, outbox, sweeps, sync_log, vault
+from daemon.storage.group_commit import apply
 from daemon.storage.migrate import upgrade
 from daemon.storage.settle import settle
 from daemon.storage.sqlite import WorkerConnection
-from daemon.storage.writer import apply
 from daemon.transport.http import Answer, Api
 
 R = TypeVar("R")

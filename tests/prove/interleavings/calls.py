@@ -17,7 +17,7 @@ from daemon.storage import (
     settle,
 )
 from daemon.storage.outbox import Claim
-from daemon.storage.states import RemovalCause, RunMode, Standing
+from daemon.storage.states import NotificationState, RemovalCause, RunMode
 
 PRODUCTS, CUSTOMERS = Kind.PRODUCTS, Kind.CUSTOMERS
 SILENT = "silent"
@@ -103,13 +103,13 @@ def decided(connection_id: ConnectionId, run: RunId) -> removals.Decided:
     )
 
 
-def action(at: float, operator: str) -> audit.Action:
-    return audit.Action(
+def action(at: float, operator: str) -> audit.OperatorAction:
+    return audit.OperatorAction(
         at=at, operator=operator, action="pause", site=None, kind=None, request_id=None, encrypted=operator.encode()
     )
 
 
-def notification(connection_id: ConnectionId, standing: Standing) -> notifications.Notification:
+def notification(connection_id: ConnectionId, standing: NotificationState) -> notifications.Notification:
     return notifications.Notification(
         connection_id=connection_id, receiver="receiver", event="blocked", standing=standing, message_id="message"
     )

@@ -26,7 +26,7 @@ from daemon.storage import (
 )
 from daemon.storage.leases import Lease
 from daemon.storage.outbox import Claim
-from daemon.storage.states import RunMode, Standing
+from daemon.storage.states import NotificationState, RunMode
 from daemon.storage.sync_log import Report
 from tests.prove.interleavings import calls
 from tests.prove.interleavings.calls import CUSTOMERS, GONE, NEW, OTHER, PRODUCTS, SHOP, SILENT, ids
@@ -89,7 +89,7 @@ def made(conn: Connection) -> Day:
     write(full_syncs.close_if_drained, (customers, 6.0))
     write(sync_log.confirm, write(sync_log.take, (shop, CUSTOMERS)))
     write(last_webhooks.note, last_webhooks.Arrived(connection_id=shop, at=6.0))
-    write(notifications.store, calls.notification(shop, Standing.OPENING))
+    write(notifications.store, calls.notification(shop, NotificationState.OPENING))
     ledger.doubt(conn, shop, PRODUCTS, ids("1", "2"))
     write(second_looks.owe, second_looks.Owe(shop, 8.0))
     report, last_report = (write(sync_log.take, (shop, kind)) for kind in (PRODUCTS, CUSTOMERS))

@@ -42,7 +42,7 @@ from daemon.storage import (
     vault,
 )
 from daemon.storage.operation import one_by_one
-from daemon.storage.states import AuditOutcome, RunMode, Standing
+from daemon.storage.states import AuditOutcome, NotificationState, RunMode
 from daemon.storage.tables import connections as connections_table
 from tests.prove.interleavings import calls
 from tests.prove.interleavings.calls import CUSTOMERS, GONE, NEW, OTHER, PRODUCTS, SHOP, SILENT, ids
@@ -176,7 +176,7 @@ OWNER: Mapping[str, Make] = {
     "touch sweeps": lambda day, _: (sweeps.touch, day.shop),
     "note a census": lambda day, _: (
         censuses.store,
-        censuses.Taken(connection_id=day.shop, kind=PRODUCTS, began_at=9.0, seconds=1.0),
+        censuses.PastCensus(connection_id=day.shop, kind=PRODUCTS, began_at=9.0, seconds=1.0),
     ),
     "keep an entry": lambda day, _: (
         adapter_state._store,
@@ -184,7 +184,7 @@ OWNER: Mapping[str, Make] = {
     ),
     "note registrations": lambda day, _: (
         registrations.store,
-        registrations.Found(connection_id=day.shop, registered=1, missing=0, looked_at=9.0, encrypted=b""),
+        registrations.StoredRegistration(connection_id=day.shop, registered=1, missing=0, looked_at=9.0, encrypted=b""),
     ),
     "forget registrations": lambda day, _: (registrations.forget, day.shop),
     "note leftovers": lambda day, _: (
@@ -205,7 +205,7 @@ OWNER: Mapping[str, Make] = {
         ),
     ),
     "tell": lambda day, _: (owners.tell, owners.OwnerReport(connection_id=day.shop, text="told")),
-    "store a notification": lambda day, _: (notifications.store, calls.notification(day.shop, Standing.OPEN)),
+    "store a notification": lambda day, _: (notifications.store, calls.notification(day.shop, NotificationState.OPEN)),
     "wipe": lambda day, _: (connections.wipe, connections.Wipe(id=day.leaving, blank=b"")),
     "wipe the shop": lambda day, _: (connections.wipe, connections.Wipe(id=day.shop, blank=b"")),
 }

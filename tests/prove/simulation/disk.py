@@ -19,9 +19,9 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 
 from daemon.errors import StorageTrouble
+from daemon.storage.group_commit import Operation
 from daemon.storage.migrate import upgrade
 from daemon.storage.sqlite import prepare
-from daemon.storage.writer import Operation
 
 C = TypeVar("C")
 R = TypeVar("R")

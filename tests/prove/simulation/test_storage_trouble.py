@@ -17,7 +17,7 @@ from daemon.engine.runner import ConnectionRunner
 from daemon.errors import StorageTrouble
 from daemon.model import Kind
 from daemon.storage.database import Storage
-from daemon.storage.writer import Operation
+from daemon.storage.group_commit import Operation
 from tests.engine.fakes import Bench, open_bench, product
 from tests.engine.writers.customers.people import customer, held
 

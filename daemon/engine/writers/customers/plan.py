@@ -35,7 +35,7 @@ class Link:
 
 
 @frozen(kw_only=True)
-class Parts:
+class CustomerParts:
     """The ledger's parts of a customer: all that SparkLayer may hold of what the platform sent.
 
     The keys of its e-mail addresses, the ids of its addresses, and the optional fields that were sent: fields that the
@@ -51,9 +51,9 @@ class Parts:
         """The unique keys among the parts."""
         return self.emails
 
-    def joined(self, other: "Parts") -> "Parts":
+    def joined(self, other: "CustomerParts") -> "CustomerParts":
         """Return parts that list what is in either."""
-        return Parts(
+        return CustomerParts(
             emails=_both(self.emails, other.emails),
             addresses=_both(self.addresses, other.addresses),
             sent=_both(self.sent, other.sent),
@@ -61,7 +61,7 @@ class Parts:
 
 
 @frozen(kw_only=True)
-class CustomerJob(Job[Customer, Parts]):
+class CustomerJob(Job[Customer, CustomerParts]):
     """A customer, the key of its e-mail address, and the parent that the platform names."""
 
     email: EmailKey | None = None

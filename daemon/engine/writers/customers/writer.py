@@ -19,7 +19,7 @@ from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.writers.customers.exchange import REPLACED, SALES_AGENT, UNREAD, EmailTaken, Exchange
 from daemon.engine.writers.customers.parents import Family, find_links
-from daemon.engine.writers.customers.plan import CustomerJob, CustomerPlan, Link, Parts, plan_customers
+from daemon.engine.writers.customers.plan import CustomerJob, CustomerParts, CustomerPlan, Link, plan_customers
 from daemon.engine.writers.writer import Sending, Writer
 from daemon.entities import Customer, Issue
 from daemon.errors import Duplicate, Rejected, Retry
@@ -64,7 +64,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
 
     kind = Kind.CUSTOMERS
     job = CustomerJob
-    parts = Parts
+    parts = CustomerParts
     used_twice = IssueType.EMAIL_USED_TWICE
     key_name = "e-mail address in SparkLayer"
 
@@ -126,8 +126,8 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
 
     def marked(self, task: CustomerJob) -> Row:
         """Return a row with all that SparkLayer may hold of the former and the present state."""
-        before = task.before or Parts()
-        after = self._parts(task.value, before) if task.value else Parts()
+        before = task.before or CustomerParts()
+        after = self._parts(task.value, before) if task.value else CustomerParts()
         return task.row(before.joined(after), sure=False)
 
     async def send(self, sending: Sending[CustomerJob], task: CustomerJob, *, last: bool) -> Outcome:
@@ -175,10 +175,10 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
     def _email_key(self, email: str) -> EmailKey:
         return EmailKey(self._context.fingerprint(email.lower()).hex())
 
-    def _parts(self, customer: Customer, before: Parts) -> Parts:
+    def _parts(self, customer: Customer, before: CustomerParts) -> CustomerParts:
         emails = (self._email_key(customer.email),)
         addresses = (*customer.addresses, *customer.unreadable_addresses)
-        return Parts(emails=emails, addresses=addresses, sent=tuple(sorted(still_sent(customer, before.sent))))
+        return CustomerParts(emails=emails, addresses=addresses, sent=tuple(sorted(still_sent(customer, before.sent))))
 
     async def _remove(self, job: CustomerJob, lane: Lane) -> Outcome:
         api = self._context.sparklayer.customers
@@ -234,7 +234,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             return Outcome(result=Result.REJECTED, issues=(_issue(refusal, customer),))
         # A customer that was written was read before, so it is not unread any more.
         released = _emails(job) - {email} | NOTED
-        row = job.row(self._parts(customer, job.before or Parts()))
+        row = job.row(self._parts(customer, job.before or CustomerParts()))
         is_replaced = self._exchange.take_replaced(job.external_id)
         issues = (IssueType.CUSTOMER_REPLACED.issue(),) if is_replaced else ()
         outcome = Outcome(
@@ -269,7 +269,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
 
         Raises Retry when SparkLayer lacks a parent that the ledger is sure of: the parent is then written again.
         """
-        customer, before, batch = job.value, job.before or Parts(), sending.batch
+        customer, before, batch = job.value, job.before or CustomerParts(), sending.batch
         assert customer is not None  # a customer that is gone is removed
         if customer.parent is not None and _lacks_parent(sending, job.external_id, customer.parent):
             return await self._send(self._alone(job, customer), sending, email=email)

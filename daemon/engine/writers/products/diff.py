@@ -10,16 +10,16 @@ from collections.abc import Set as AbstractSet
 
 from attrs import evolve, frozen
 
-from daemon.engine.unique_keys import Ownership, by_age, decide_owners
+from daemon.engine.unique_keys import KeyOwnership, by_age, decide_owners
 from daemon.engine.writers.job import BatchPlan, Job
-from daemon.engine.writers.products.entry import Entry, Fingerprints
+from daemon.engine.writers.products.entry import Fingerprints, ProductParts
 from daemon.entities import Issue, Product
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Sku, VariantId
 
 
 @frozen(kw_only=True)
-class ProductJob(Job[Product, Entry]):
+class ProductJob(Job[Product, ProductParts]):
     """A product, with the fingerprints under the site's present terms.
 
     `adopted`: SparkLayer was asked for its present entry just now, because the ledger did not know it. Variants that
@@ -45,7 +45,7 @@ class ProductJob(Job[Product, Entry]):
 
 
 @frozen(kw_only=True)
-class Plan:
+class ProductPlan:
     """Everything that is sent for one product.
 
     `product` is the product without the variants that lost their SKU. `after` is the ledger's entry once all is
@@ -56,8 +56,8 @@ class Plan:
     job: ProductJob
     product: Product | None
     issues: tuple[Issue, ...]
-    after: Entry
-    marked: Entry
+    after: ProductParts
+    marked: ProductParts
     rounds: tuple[Product | None, Product | None]
     vanished: tuple[VariantId, ...]
     stock: frozenset[Sku]
@@ -91,7 +91,7 @@ class Plan:
     @property
     def given_up(self) -> frozenset[Sku]:
         """The SKUs that its variants may still have in SparkLayer, and lose."""
-        before = self.job.before or Entry()
+        before = self.job.before or ProductParts()
         return self.released.intersection(sku for skus in before.variants.values() for sku in skus)
 
 
@@ -100,7 +100,7 @@ def freed_sku(variant: VariantId) -> Sku:
     return Sku(f"freed-{variant}")
 
 
-def plan_batch(jobs: Sequence[ProductJob], owners: Mapping[Sku, ExternalId]) -> BatchPlan[Plan]:
+def plan_batch(jobs: Sequence[ProductJob], owners: Mapping[Sku, ExternalId]) -> BatchPlan[ProductPlan]:
     """Return the plans of a batch. `owners` has the present owner of every SKU that `jobs` mention."""
     # Sorted, so that the same batch always leads to the same calls.
     ordered = sorted(jobs, key=lambda job: by_age(job.external_id))
@@ -120,7 +120,7 @@ def plan_batch(jobs: Sequence[ProductJob], owners: Mapping[Sku, ExternalId]) -> 
     )
 
 
-def _moving(jobs: Sequence[ProductJob], ownership: Ownership[Sku]) -> set[Sku]:
+def _moving(jobs: Sequence[ProductJob], ownership: KeyOwnership[Sku]) -> set[Sku]:
     """Return the claimed SKUs that SparkLayer may hold at another variant of the batch."""
     holders: dict[Sku, set[tuple[ExternalId, VariantId]]] = {}
     for job in jobs:
@@ -137,14 +137,17 @@ def _moving(jobs: Sequence[ProductJob], ownership: Ownership[Sku]) -> set[Sku]:
 
 
 def _plan(
-    job: ProductJob, ownership: Ownership[Sku], moving: AbstractSet[Sku], entries: Mapping[ExternalId, Entry | None]
-) -> Plan:
+    job: ProductJob,
+    ownership: KeyOwnership[Sku],
+    moving: AbstractSet[Sku],
+    entries: Mapping[ExternalId, ProductParts | None],
+) -> ProductPlan:
     product, lost = job.value, ownership.lost.get(job.external_id, frozenset())
     if product is not None and lost:
         product = without(product, lost)
     # The former owner's rows of a SKU are still there: they are set again, or removed.
     before = _with_inherited(job, product, ownership, entries)
-    after = job.fingerprints.entry(product, job.kept) if product is not None else Entry()
+    after = job.fingerprints.entry(product, job.kept) if product is not None else ProductParts()
     if product is not None and job.kept and job.before is not None:
         after = _with_kept(after, job.before, job)
     unreadable = frozenset(product.unreadable_prices if product else ())
@@ -169,7 +172,7 @@ def _plan(
     if job.leftover:
         claims |= removed_stock | removed_prices  # so that no product takes the SKU while it is removed
     refused = [sku for variant in (job.value.variants if job.value else ()) if (sku := variant.sku) in lost]
-    return Plan(
+    return ProductPlan(
         job=job,
         product=product,
         issues=tuple(IssueType.SKU_USED_TWICE.issue(sku=sku) for sku in refused),
@@ -187,7 +190,7 @@ def _plan(
     )
 
 
-def _with_kept(after: Entry, before: Entry, job: ProductJob) -> Entry:
+def _with_kept(after: ProductParts, before: ProductParts, job: ProductJob) -> ProductParts:
     """Return `after` with SparkLayer's present parts of the variants that are kept."""
     skus = job.kept_skus
     return evolve(
@@ -216,10 +219,13 @@ def without(product: Product, gone: AbstractSet[Sku]) -> Product:
 
 
 def _with_inherited(
-    job: ProductJob, product: Product | None, ownership: Ownership[Sku], entries: Mapping[ExternalId, Entry | None]
-) -> Entry:
+    job: ProductJob,
+    product: Product | None,
+    ownership: KeyOwnership[Sku],
+    entries: Mapping[ExternalId, ProductParts | None],
+) -> ProductParts:
     """Return what SparkLayer holds for the product, with the rows of the SKUs that it takes over, unsure."""
-    before = job.before or Entry(ours=False)
+    before = job.before or ProductParts(ours=False)
     taken = {
         variant.sku: former
         for variant in (product.variants if product else ())
@@ -243,7 +249,9 @@ def _nothing(job: ProductJob) -> Product:
     return Product(external_id=job.external_id, title="", slug="", variants=(), stock={}, prices={})
 
 
-def _marked(before: Entry, after: Entry, stock: frozenset[Sku], prices: frozenset[Sku], *, writes: bool) -> Entry:
+def _marked(
+    before: ProductParts, after: ProductParts, stock: frozenset[Sku], prices: frozenset[Sku], *, writes: bool
+) -> ProductParts:
     """Return the entry for the time of sending: all that is sent is unsure, all that may exist is listed."""
     return evolve(
         # SparkLayer may hold either state of a variant until the write is confirmed.

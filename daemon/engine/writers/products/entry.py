@@ -15,7 +15,7 @@ from daemon.model import Sku, VariantId
 
 
 @frozen(kw_only=True)
-class Entry:
+class ProductParts:
     """The parts of one product as SparkLayer was last told them."""
 
     product: bytes | None = None
@@ -33,7 +33,7 @@ class Entry:
         """All SKUs that SparkLayer may hold for this product, as a variant's, in stock or with a price."""
         return {sku for held in self.variants.values() for sku in held} | self.stock.keys() | self.prices.keys()
 
-    def forgotten(self) -> "Entry":
+    def forgotten(self) -> "ProductParts":
         """Return this entry with everything unsure, as a refresh run sees it."""
         return evolve(self, product=None, stock=dict.fromkeys(self.stock), prices=dict.fromkeys(self.prices))
 
@@ -42,7 +42,7 @@ class Entry:
         """The unique keys among the parts."""
         return self.skus
 
-    def joined(self, other: "Entry") -> "Entry":
+    def joined(self, other: "ProductParts") -> "ProductParts":
         """Return an entry that lists what is in either, unsure."""
         variants = {
             variant: tuple(dict.fromkeys((*self.variants.get(variant, ()), *other.variants.get(variant, ()))))
@@ -77,12 +77,12 @@ class Fingerprints:
         """Return one fingerprint for everything that is sent for `product`."""
         return self._fingerprint((product, self.terms))
 
-    def entry(self, product: Product, kept: frozenset[VariantId] = frozenset()) -> Entry:
+    def entry(self, product: Product, kept: frozenset[VariantId] = frozenset()) -> ProductParts:
         """Return the entry once SparkLayer has all of `product`, and the `kept` variants beside it."""
         # Stock and prices have calls of their own: a new level must not write the product.
         bare = evolve(product, stock={}, prices={})
         place, price_list = self.terms.stock_location, self.terms.price_list
-        return Entry(
+        return ProductParts(
             # With kept variants, so that the product is written again once they may go.
             product=self._fingerprint((bare, sorted(kept)) if kept else bare),
             variants={variant.external_id: (variant.sku,) for variant in product.variants},

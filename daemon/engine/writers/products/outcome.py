@@ -9,8 +9,8 @@ from collections.abc import Set as AbstractSet
 
 from attrs import define, evolve, field
 
-from daemon.engine.writers.products.diff import Plan
-from daemon.engine.writers.products.entry import Entry
+from daemon.engine.writers.products.diff import ProductPlan
+from daemon.engine.writers.products.entry import ProductParts
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.issues import refused
 from daemon.model import Sku, VariantId
@@ -20,7 +20,7 @@ from daemon.model.outcome import Outcome, Result, Row
 class Unmanaged(Duplicate):
     """SparkLayer has a product that the ledger does not know; `held` is what it has of it."""
 
-    def __init__(self, taken: Duplicate, held: Entry) -> None:
+    def __init__(self, taken: Duplicate, held: ProductParts) -> None:
         super().__init__(str(taken), reason=taken.reason)
         self.held = held
 
@@ -52,7 +52,7 @@ class BulkResult:
     overtaken: dict[Sku, float] = field(factory=dict)
 
 
-def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
+def judge(plan: ProductPlan, error: Exception | None, bulk: BulkResult) -> Outcome:
     """Return the outcome of `plan`. `error` is why the product itself was not written."""
     failure = _failure(plan, error, bulk)
     if failure is not None and not isinstance(failure, Rejected):
@@ -87,7 +87,7 @@ def judge(plan: Plan, error: Exception | None, bulk: BulkResult) -> Outcome:
     )
 
 
-def _written(plan: Plan, bulk: BulkResult) -> Row:
+def _written(plan: ProductPlan, bulk: BulkResult) -> Row:
     """Return the row of a product whose parts were all confirmed; overtaken parts are still unsure."""
     after, doubtful = plan.after, bulk.overtaken.keys()
     overtaken = bool(plan.rows & doubtful)
@@ -101,7 +101,7 @@ def _written(plan: Plan, bulk: BulkResult) -> Row:
     return plan.job.row(after, sure=not (plan.waits_for or plan.job.kept or overtaken))
 
 
-def _failure(plan: Plan, error: Exception | None, bulk: BulkResult) -> Exception | None:
+def _failure(plan: ProductPlan, error: Exception | None, bulk: BulkResult) -> Exception | None:
     """Return why the product is not done: first what may yet succeed. A missing price list or location is made."""
     if error is not None and not isinstance(error, Rejected):
         return error
@@ -115,7 +115,7 @@ def _failure(plan: Plan, error: Exception | None, bulk: BulkResult) -> Exception
     return undone or error
 
 
-def _in_part(plan: Plan, error: Exception | None, failure: Exception | None, bulk: BulkResult) -> Entry:
+def _in_part(plan: ProductPlan, error: Exception | None, failure: Exception | None, bulk: BulkResult) -> ProductParts:
     """Return what SparkLayer may hold of a product that was not confirmed whole."""
     entry = _confirmed(plan, bulk, written=plan.writes_product and error is None)
     if isinstance(failure, GaveWay):
@@ -125,7 +125,7 @@ def _in_part(plan: Plan, error: Exception | None, failure: Exception | None, bul
     return evolve(entry, stock={**dict.fromkeys(plan.released - entry.skus), **entry.stock})
 
 
-def _confirmed(plan: Plan, bulk: BulkResult, *, written: bool) -> Entry:
+def _confirmed(plan: ProductPlan, bulk: BulkResult, *, written: bool) -> ProductParts:
     product = plan.after if written or not plan.writes_product else plan.marked
     return evolve(
         product,

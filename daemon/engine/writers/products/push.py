@@ -11,8 +11,8 @@ import trio
 from attrs import evolve, field, frozen
 
 from daemon.engine.writers.products.bulk_calls import BulkCalls, R, RowList
-from daemon.engine.writers.products.diff import Plan, freed_sku
-from daemon.engine.writers.products.entry import Entry, Terms
+from daemon.engine.writers.products.diff import ProductPlan, freed_sku
+from daemon.engine.writers.products.entry import ProductParts, Terms
 from daemon.engine.writers.products.outcome import BulkResult, Unmanaged
 from daemon.entities import Product, StockLevel
 from daemon.errors import Duplicate, Missing, Rejected, Retry
@@ -35,7 +35,7 @@ class Pusher:
     _stock_calls: BulkCalls = field(factory=partial(BulkCalls, in_turn=False), init=False)
     _price_calls: BulkCalls = field(factory=partial(BulkCalls, in_turn=True), init=False)
 
-    async def write(self, plan: Plan, product: Product, lane: Lane) -> None:
+    async def write(self, plan: ProductPlan, product: Product, lane: Lane) -> None:
         """POST what SparkLayer has not heard of, PATCH the rest, and believe SparkLayer where it knows better.
 
         Raises Unmanaged if SparkLayer has the product already, and the failures of SparkLayer.
@@ -53,12 +53,12 @@ class Pusher:
             await self.give_way(plan, product, lane)
             raise Retry("a SKU of it is not free yet", reason="sku_first") from None
 
-    async def give_way(self, plan: Plan, product: Product, lane: Lane) -> dict[VariantId, tuple[Sku, ...]]:
+    async def give_way(self, plan: ProductPlan, product: Product, lane: Lane) -> dict[VariantId, tuple[Sku, ...]]:
         """Free the SKUs that a refused product is to give up. Raises the failures of SparkLayer.
 
         Returns its variants in SparkLayer, with their SKUs. One that vanished is listed without any.
         """
-        write = _giving_way(_write_of(plan, product), plan.job.before or Entry())
+        write = _giving_way(_write_of(plan, product), plan.job.before or ProductParts())
         # A product that is gone from SparkLayer holds no SKUs.
         with contextlib.suppress(Missing):
             await self.sparklayer.products.update(write, lane)
@@ -68,7 +68,7 @@ class Pusher:
         """Return True if a product's rows would delay those of others."""
         return self._stock_calls.is_slow(product) or self._price_calls.is_slow(product)
 
-    async def push_rows(self, plans: Sequence[Plan], terms: Terms, lane: Lane, *, alone: bool) -> BulkResult:
+    async def push_rows(self, plans: Sequence[ProductPlan], terms: Terms, lane: Lane, *, alone: bool) -> BulkResult:
         """Set and remove stock and prices. Failures are kept by SKU; only cancellation comes out of here.
 
         `alone`: no other product waits for these, so a call may take long.
@@ -120,7 +120,7 @@ class Pusher:
             raise taken
         return None  # it is not there, and should not be
 
-    async def _held(self, write: ProductWrite, lane: Lane) -> Entry | None:
+    async def _held(self, write: ProductWrite, lane: Lane) -> ProductParts | None:
         """Read an unmanaged product from SparkLayer; None if there is none."""
         try:
             held = await self.sparklayer.products.variants_of(write.external_id, lane)
@@ -129,7 +129,7 @@ class Pusher:
         # SparkLayer was not asked for stock and prices: each SKU may have both.
         skus = dict.fromkeys(variant.sku for variant in held)
         variants = {variant.external_id: (variant.sku,) for variant in held}
-        return Entry(variants=variants, stock=skus, prices=skus, extras=tuple(sorted(EXTRAS)))
+        return ProductParts(variants=variants, stock=skus, prices=skus, extras=tuple(sorted(EXTRAS)))
 
     async def _push_stock(self, push: "_Push") -> None:
         place, bulk = push.terms.stock_location, push.bulk
@@ -227,7 +227,7 @@ class Pusher:
 class _Push:
     """The plans whose stock and prices are sent, and the results."""
 
-    plans: Sequence[Plan]
+    plans: Sequence[ProductPlan]
     terms: Terms
     lane: Lane
     alone: bool
@@ -249,14 +249,14 @@ class _Push:
         )
 
 
-def _stays_on_sale(write: ProductWrite, held: Entry | None) -> bool:
+def _stays_on_sale(write: ProductWrite, held: ProductParts | None) -> bool:
     """Return True if the write neither discontinues a variant in SparkLayer nor forgets the product."""
     if not write.variants:
         return False
     return held is None or held.variants.keys() <= {variant.external_id for variant in write.variants}
 
 
-def _write_of(plan: Plan, product: Product) -> ProductWrite:
+def _write_of(plan: ProductPlan, product: Product) -> ProductWrite:
     before, gone = plan.job.before, plan.product is None
     return ProductWrite(
         external_id=product.external_id,
@@ -270,7 +270,7 @@ def _write_of(plan: Plan, product: Product) -> ProductWrite:
     )
 
 
-def _giving_way(write: ProductWrite, before: Entry) -> ProductWrite:
+def _giving_way(write: ProductWrite, before: ProductParts) -> ProductWrite:
     """Return a write that claims only SKUs that SparkLayer surely has at these variants, and frees the others.
 
     A SKU may belong to a product of ours that is to give it up, and wants this one's.
@@ -286,7 +286,7 @@ def _giving_way(write: ProductWrite, before: Entry) -> ProductWrite:
     )
 
 
-def allowed(plan: Plan, error: Exception | None) -> Plan | None:
+def allowed(plan: ProductPlan, error: Exception | None) -> ProductPlan | None:
     """Return the part of a plan's stock and prices that may be sent after its product was written, or was not.
 
     A refused product still gets the stock and prices of SKUs that it had.

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE, Step
-from daemon.engine.writers.products.diff import Plan
+from daemon.engine.writers.products.diff import ProductPlan
 from daemon.model import Sku
 
 
-def steps_of(plan: Plan) -> Iterator[Step]:
+def steps_of(plan: ProductPlan) -> Iterator[Step]:
     """Yield what would be sent for one product, and why."""
     before = plan.job.before
     if plan.writes_product:
@@ -25,7 +25,7 @@ def steps_of(plan: Plan) -> Iterator[Step]:
     yield from (Step(f"remove the price of {sku}", "it no longer has a price") for sku in sorted(plan.removed_prices))
 
 
-def _why(plan: Plan) -> str:
+def _why(plan: ProductPlan) -> str:
     before = plan.job.before
     if plan.job.value is None:
         return GONE

@@ -9,8 +9,8 @@ from daemon.engine.batch import Batch, Variants
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.writers.job import BatchPlan
-from daemon.engine.writers.products.diff import Plan, ProductJob, plan_batch, without
-from daemon.engine.writers.products.entry import Entry, Fingerprints
+from daemon.engine.writers.products.diff import ProductJob, ProductPlan, plan_batch, without
+from daemon.engine.writers.products.entry import Fingerprints, ProductParts
 from daemon.engine.writers.products.outcome import BulkResult, GaveWay, Unmanaged, judge
 from daemon.engine.writers.products.push import Pusher, allowed
 from daemon.engine.writers.products.steps import steps_of
@@ -24,12 +24,12 @@ from daemon.storage import dependencies, ledger
 from daemon.storage.leftovers import sku_of
 
 
-class ProductWriter(Writer[ProductJob, Plan]):
+class ProductWriter(Writer[ProductJob, ProductPlan]):
     """Writes products."""
 
     kind = Kind.PRODUCTS
     job = ProductJob
-    parts = Entry
+    parts = ProductParts
     key_name = "SKU in SparkLayer"
     lists_keys = True
 
@@ -104,11 +104,11 @@ class ProductWriter(Writer[ProductJob, Plan]):
         """Return every SKU that products have, or had."""
         return {sku for job in jobs for sku in job.wanted_skus.union(job.before.skus if job.before else ())}
 
-    async def plan(self, jobs: Sequence[ProductJob], owners: Mapping[Sku, ExternalId]) -> BatchPlan[Plan]:
+    async def plan(self, jobs: Sequence[ProductJob], owners: Mapping[Sku, ExternalId]) -> BatchPlan[ProductPlan]:
         """Return the plans."""
         return plan_batch(jobs, owners)
 
-    def marked(self, task: Plan) -> Row | None:
+    def marked(self, task: ProductPlan) -> Row | None:
         """Return a row with all that SparkLayer may hold, unless nothing is sent."""
         return None if task.idle else task.job.row(task.marked, sure=False)
 
@@ -119,7 +119,7 @@ class ProductWriter(Writer[ProductJob, Plan]):
         owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, self.keys(jobs))
         return [step for plan in plan_batch(jobs, owners).tasks.values() for step in steps_of(plan)]
 
-    async def send(self, sending: Sending[Plan], task: Plan, *, last: bool) -> Outcome:
+    async def send(self, sending: Sending[ProductPlan], task: ProductPlan, *, last: bool) -> Outcome:
         """Write the product of one round, unless a SKU that it claims was not given up."""
         for sku in task.claims:
             owner = sending.plan.given_up.get(sku, task.external_id)
@@ -144,7 +144,7 @@ class ProductWriter(Writer[ProductJob, Plan]):
             raise GaveWay(taken, await self._pusher.give_way(task, product, sending.batch.lane)) from None
         return Outcome(result=Result.WRITTEN)
 
-    async def finish(self, sending: Sending[Plan], tasks: Collection[Plan]) -> Sequence[ProductJob]:
+    async def finish(self, sending: Sending[ProductPlan], tasks: Collection[ProductPlan]) -> Sequence[ProductJob]:
         """Send stock and prices, and judge. Return products that SparkLayer had unknown to us: they are adopted."""
         if not tasks:
             return ()
@@ -168,14 +168,14 @@ class ProductWriter(Writer[ProductJob, Plan]):
                 adopted.append(evolve(plan.job, before=_joined(error.held, plan.marked), adopted=True))
         return adopted
 
-    async def _finish_apart(self, sending: Sending[Plan], plan: Plan) -> None:
+    async def _finish_apart(self, sending: Sending[ProductPlan], plan: ProductPlan) -> None:
         """Send stock and prices of one product that would delay others, and judge."""
         batch, external_id = sending.batch, plan.external_id
         bulk = await self._push_rows(batch, [plan], alone=True)
         batch.outcomes[external_id] = judge(sending.plan.tasks[external_id], sending.errors.get(external_id), bulk)
         batch.come_in(external_id)
 
-    async def _push_rows(self, batch: Batch, plans: Sequence[Plan], *, alone: bool = False) -> BulkResult:
+    async def _push_rows(self, batch: Batch, plans: Sequence[ProductPlan], *, alone: bool = False) -> BulkResult:
         # Those of the fingerprints, though the present ones may differ by now; they are the same for all of a batch.
         terms = plans[0].job.fingerprints.terms
         bulk = await self._pusher.push_rows(plans, terms, batch.lane, alone=alone or len(batch.claims) == 1)
@@ -184,6 +184,6 @@ class ProductWriter(Writer[ProductJob, Plan]):
         return bulk
 
 
-def _joined(held: Entry, marked: Entry) -> Entry:
+def _joined(held: ProductParts, marked: ProductParts) -> ProductParts:
     """Return what SparkLayer holds of a product, with the rows that it may have besides."""
     return evolve(held, stock={**marked.stock, **held.stock}, prices={**marked.prices, **held.prices})

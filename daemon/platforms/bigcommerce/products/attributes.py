@@ -36,7 +36,7 @@ TRUE, FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 
 
 @frozen(kw_only=True)
-class Attributes:
+class VariantAttributes:
     """The B2B attributes of one variant."""
 
     rrp: Decimal | None = None
@@ -47,15 +47,15 @@ class Attributes:
     """Names of the fields above with a value that cannot be read, in whole or in part."""
 
 
-NOTHING = Attributes()
+NOTHING = VariantAttributes()
 
 
-def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, issues: list[Issue]) -> Attributes:
+def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, issues: list[Issue]) -> VariantAttributes:
     """Return the attributes of a variant; `called` is its name for people, `issues` those of its product."""
     if not product and not variant:
         return NOTHING
     reader = _Reader({**product, **variant}, variant, called, issues)
-    attributes = Attributes(
+    attributes = VariantAttributes(
         rrp=reader.value("rrp", _amount, "an amount of 0 or more such as 19.99"),
         settings=_settings(reader),
         restock_date=reader.value("restock_date", date_of, "a date such as 2026-12-31"),

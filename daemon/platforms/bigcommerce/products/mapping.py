@@ -21,7 +21,7 @@ from daemon.entities import Issue, Mapped, Money, Option, Product, Status, Stock
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Sku, VariantId
 from daemon.platforms.bigcommerce.products import attributes, schema
-from daemon.platforms.bigcommerce.products.attributes import Attributes
+from daemon.platforms.bigcommerce.products.attributes import VariantAttributes
 from daemon.platforms.shared.amounts import own_or, usable
 from daemon.platforms.shared.rows import Count, Odd
 from daemon.platforms.shared.weights import GRAMS_IN
@@ -143,13 +143,13 @@ def _why_not_shown(raw: schema.Product, kept: tuple[Kept, ...]) -> Iterator[str]
         yield f"Purchasing is disabled for {', '.join(closed[:MOST_NAMED])}, so SparkLayer has suspended them."
 
 
-def _attributes(source: RawProduct, variant: schema.Variant, issues: list[Issue]) -> Attributes:
+def _attributes(source: RawProduct, variant: schema.Variant, issues: list[Issue]) -> VariantAttributes:
     """Return the B2B attributes of a variant: its own, else the product's."""
     return attributes.read(source.fields, source.variant_fields.get(variant.id, {}), _called(variant), issues)
 
 
 def _rrp(
-    raw: schema.Product, variant: schema.Variant, sku: Sku, extra: Attributes, currency: str, issues: list[Issue]
+    raw: schema.Product, variant: schema.Variant, sku: Sku, extra: VariantAttributes, currency: str, issues: list[Issue]
 ) -> Money | None:
     """Return the RRP: the attribute, else the retail price. BigCommerce's 0 means that there is none."""
     amount = extra.rrp if extra.rrp is not None else own_or(variant.retail_price, raw.retail_price)
@@ -161,7 +161,7 @@ def _rrp(
 
 
 def _unreadable(
-    raw: schema.Product, variant: schema.Variant, extra: Attributes, grams: Decimal | None
+    raw: schema.Product, variant: schema.Variant, extra: VariantAttributes, grams: Decimal | None
 ) -> tuple[str, ...]:
     """Return the fields of a variant in SparkLayer whose value here cannot be read."""
     weight, retail = own_or(variant.weight, raw.weight), own_or(variant.retail_price, raw.retail_price)
@@ -173,7 +173,7 @@ def _unreadable(
     return tuple(name for name, is_unreadable in found.items() if is_unreadable)
 
 
-def _terms(level: int, extra: Attributes) -> StockLevel:
+def _terms(level: int, extra: VariantAttributes) -> StockLevel:
     unreadable = tuple(sorted(extra.unreadable & {"restock_date", "min_stock_level"}))
     return StockLevel(level, extra.restock_date, extra.min_stock_level, unreadable)
 

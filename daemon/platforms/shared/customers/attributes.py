@@ -26,7 +26,7 @@ HUNDRED = 100
 
 
 @frozen(kw_only=True)
-class Attributes:
+class CustomerAttributes:
     """The B2B attributes of one customer."""
 
     company_name: str | None = None
@@ -43,7 +43,7 @@ class Attributes:
     """Names of fields with a value that cannot be read."""
 
 
-def read(values: Mapping[str, str | int | float | None], platform: str, issues: list[Issue]) -> Attributes:
+def read(values: Mapping[str, str | int | float | None], platform: str, issues: list[Issue]) -> CustomerAttributes:
     """Return the B2B attributes among `values`, which are by name; add an issue for each unreadable one."""
     # The prefixed name comes last, so it wins over the plain one.
     ranked = sorted(values.items(), key=lambda item: _plain(item[0]).startswith(PREFIX))
@@ -64,7 +64,7 @@ def read(values: Mapping[str, str | int | float | None], platform: str, issues: 
     listed = "texts separated by commas, or a JSON list of texts,"
     credit = 'JSON such as {"credit_limit": 1000, "balance": 0, "net_terms": 30}'
     parent = texts.get(PARENT, "")
-    attributes = Attributes(
+    attributes = CustomerAttributes(
         company_name=value("company_name", str, "a text"),
         group=value("group", str, "a text"),
         accounting_id=value("accounting_id", str, "a text"),

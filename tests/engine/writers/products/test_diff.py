@@ -10,8 +10,8 @@ import pytest
 from attrs import evolve
 
 from daemon.engine.writers.job import BatchPlan, encoded
-from daemon.engine.writers.products.diff import Plan, ProductJob, freed_sku, plan_batch
-from daemon.engine.writers.products.entry import Entry, Fingerprints, Terms
+from daemon.engine.writers.products.diff import ProductJob, ProductPlan, freed_sku, plan_batch
+from daemon.engine.writers.products.entry import Fingerprints, ProductParts, Terms
 from daemon.entities import Product, StockLevel
 from daemon.model import ExternalId, Sku, VariantId
 from daemon.storage.vault import Fingerprint
@@ -20,7 +20,7 @@ from tests.engine.fakes import product
 FINGERPRINTS = Fingerprints(Fingerprint(b"k" * 32), Terms(stock_location="sl", price_list="pl"))
 
 
-def job(now: Product | None, before: Product | Entry | None = None) -> ProductJob:
+def job(now: Product | None, before: Product | ProductParts | None = None) -> ProductJob:
     """Return the job of a product that SparkLayer holds as `before`."""
     entry = FINGERPRINTS.entry(before) if isinstance(before, Product) else before
     known = now or before
@@ -28,20 +28,20 @@ def job(now: Product | None, before: Product | Entry | None = None) -> ProductJo
     return _job(known.external_id, now, entry)
 
 
-def _job(external_id: ExternalId, now: Product | None, entry: Entry | None = None) -> ProductJob:
+def _job(external_id: ExternalId, now: Product | None, entry: ProductParts | None = None) -> ProductJob:
     fingerprint = FINGERPRINTS.fingerprint(now) if now else None
     return ProductJob(
         external_id=external_id, value=now, fingerprint=fingerprint, before=entry, fingerprints=FINGERPRINTS
     )
 
 
-def planned(*jobs: ProductJob, **owners: str) -> BatchPlan[Plan]:
+def planned(*jobs: ProductJob, **owners: str) -> BatchPlan[ProductPlan]:
     """Plan; the owners of SKUs that the products hold need not be named."""
     held = {sku: job.external_id for job in jobs if job.before for sku in job.before.skus}
     return plan_batch(jobs, held | {Sku(sku): ExternalId(owner) for sku, owner in owners.items()})
 
 
-def only(batch: BatchPlan[Plan]) -> Plan:
+def only(batch: BatchPlan[ProductPlan]) -> ProductPlan:
     [plan] = batch.tasks.values()
     return plan
 
@@ -151,7 +151,7 @@ def test_only_the_present_owner_removes() -> None:
 
 def test_an_entry_survives_being_stored() -> None:
     entry = only(planned(job(product("1", {"11": "A"}), A))).marked
-    assert msgspec.msgpack.decode(encoded(entry), type=Entry) == entry
+    assert msgspec.msgpack.decode(encoded(entry), type=ProductParts) == entry
     assert entry.skus == {"A", "B"}
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.engine.writers.products.diff import Plan
-from daemon.engine.writers.products.entry import Entry
+from daemon.engine.writers.products.diff import ProductPlan
+from daemon.engine.writers.products.entry import ProductParts
 from daemon.engine.writers.products.outcome import BulkResult
 from daemon.engine.writers.products.outcome import judge as judge_plan
 from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
@@ -23,24 +23,24 @@ WHOLE = {Sku("A"), Sku("B")}
 RETRY, REJECTED = Retry("later", reason="x"), Rejected("odd", reason="x")
 
 
-def new() -> Plan:
+def new() -> ProductPlan:
     return only(planned(job(A)))
 
 
-def smaller() -> Plan:
+def smaller() -> ProductPlan:
     return only(planned(job(product("1", {"11": "A"}), A)))
 
 
-def judge(plan: Plan, *, error: Exception | None = None, **rows: object) -> Outcome:
+def judge(plan: ProductPlan, *, error: Exception | None = None, **rows: object) -> Outcome:
     """Judge a plan with all rows confirmed, except as `rows` say."""
     bulk = BulkResult(**{"stock": set(WHOLE), "prices": set(WHOLE), **rows})  # type: ignore[arg-type]
     return judge_plan(plan, error, bulk)
 
 
-def entry_of(outcome: Outcome) -> Entry:
+def entry_of(outcome: Outcome) -> ProductParts:
     """Return the ledger's entry."""
     assert outcome.row is not None
-    return msgspec.msgpack.decode(outcome.row.parts, type=Entry)
+    return msgspec.msgpack.decode(outcome.row.parts, type=ProductParts)
 
 
 def whole(outcome: Outcome) -> bool:

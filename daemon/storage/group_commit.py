@@ -1,6 +1,6 @@
 """Group commit: one transaction for all calls that wait for one.
 
-An operation is a set-wise function `fn(conn, calls) -> results`, with one result for each call. The writer takes
+An operation is a set-wise function `fn(conn, calls) -> results`, with one result for each call. `GroupCommit` takes
 everything that is queued, makes neighbours of one function a single call of it, and commits all of them together.
 A commit that fails is rolled back, and each call is tried alone: so one bad call harms no other. Trouble with the
 database itself (`StorageTrouble`) fails all calls alike.
@@ -9,7 +9,7 @@ With several connections there are other nodes too, so all transactions lock row
 its own, made beside each other: while the disk has one, the next is on its way. All other calls have a commit that runs
 alone, in the order of `place`, and then in the order in which they came.
 
-The writer knows neither dialect nor driver; its connection does.
+It knows neither dialect nor driver; its connection does.
 """
 
 import itertools
@@ -48,7 +48,7 @@ class Transactions(Protocol):
         ...
 
 
-class Writer:
+class GroupCommit:
     """Commits what is queued, on connections that nothing else writes with.
 
     `beside` are the operations whose commits may be made beside each other, if there are several connections. Then

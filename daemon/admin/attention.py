@@ -100,9 +100,9 @@ def _of_kind(kind: str, now: Any) -> Iterator[str]:
     if refused and refused["seconds"] >= TOO_LONG:
         yield f"the full sync of {kind} cannot go on"
     if parked := now["outbox"]["parked"]:
-        yield f"{parked} {kind} parked"
+        yield f"{parked} {kind if parked != 1 else kind.removesuffix('s')} parked"
     if held := now["held_removals"]:
-        yield f"{held} removals of {kind} held"
+        yield f"{held} removal{'s' * (held != 1)} of {kind} held"
     if now["full_sync"] and now["full_sync"]["succeeded"] is False:
         yield f"the last full sync of {kind} did not succeed"
 

@@ -7,6 +7,7 @@
 | page_size | the number of entities to ask for in one call |
 | short_answers, second_look | lists that are too short, or empty |
 | secondary | calls for a part of an entity |
-| customers/, line_allocation | B2B attributes and countries; an order's lines in packages (all pure) |
+| customers/ | B2B attributes and countries (pure) |
+| order_fields, line_allocation | an order's cart and dates, and its lines in packages (pure) |
 | amounts, numbers, weights, dates | values as platforms write them (pure) |
 """

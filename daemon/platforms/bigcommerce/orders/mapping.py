@@ -6,7 +6,6 @@ longer counts as an order, and an incomplete one does not yet: its buyer has not
 types are inferred (sparklayer.md section 6).
 """
 
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,8 +18,8 @@ from daemon.model import CartId, ExternalId, Sku
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.orders import schema
 from daemon.platforms.shared.amounts import in_bounds
-from daemon.platforms.shared.dates import moment_of
 from daemon.platforms.shared.line_allocation import LineAllocation
+from daemon.platforms.shared.order_fields import cart_of, order_date
 from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"
@@ -76,15 +75,15 @@ def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
     """Map one order. Never raises for a value that `schema` accepts; an unusable date or amount maps to its issues."""
     raw = source.order
     issues: list[Issue] = []
-    cart = _cart(source.cart, issues)
+    cart = cart_of(source.cart, issues)
     lines = [line for part in raw.parts.all for line in part.lines]
     amiss = _amount_issues(raw)
     issues += amiss
     packages = [] if amiss else list(_packages(source, lines))
     unnamed = [line.name or line.id for line in lines if not (line.sku or "").strip()]
     issues += [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, line=name) for name in unnamed]
-    placed = _moment(raw, "date_created", issues)
-    updated = _moment(raw, "date_modified", issues)
+    placed = order_date(raw.date_created, PLATFORM, "date_created", issues)
+    updated = order_date(raw.date_modified, PLATFORM, "date_modified", issues)
     placed_and_kept = raw.status_id != INCOMPLETE and not raw.is_deleted
     value = Order(
         external_id=ExternalId(str(raw.id)),
@@ -156,21 +155,6 @@ def _why_not(raw: schema.Order) -> Iterator[str]:
         yield f"It is archived in {PLATFORM}."
     if raw.status_id == INCOMPLETE:
         yield "It is incomplete: the buyer has not paid yet."
-
-
-def _moment(raw: schema.Order, name: str, issues: list[Issue]) -> datetime | None:
-    moment = moment_of(getattr(raw, name) or "")
-    if moment is None:
-        issues.append(IssueType.ORDER_DATE_UNUSABLE.issue(platform=PLATFORM, field=name))
-    return moment
-
-
-def _cart(text: str, issues: list[Issue]) -> CartId | None:
-    try:
-        return CartId(str(uuid.UUID(text.strip())))
-    except ValueError:
-        issues.append(IssueType.CART_UNKNOWN.issue())
-        return None
 
 
 def _packages(source: RawOrder, lines: Sequence[schema.OrderLine]) -> Iterator[Package]:

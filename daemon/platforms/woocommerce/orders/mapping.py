@@ -7,7 +7,6 @@ and an unfinished checkout does not yet.
 """
 
 import html
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,8 +30,8 @@ from daemon.entities import (
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Sku
 from daemon.platforms.shared.amounts import in_bounds
-from daemon.platforms.shared.dates import moment_of
 from daemon.platforms.shared.line_allocation import LineAllocation
+from daemon.platforms.shared.order_fields import cart_of, order_date
 from daemon.platforms.shared.rows import Odd
 from daemon.platforms.woocommerce.amounts import NO_NUMBER, amount_of
 from daemon.platforms.woocommerce.meta import first_of, text_of
@@ -82,14 +81,18 @@ def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
     if raw.status in NOT_COUNTED:
         return Mapped(value=None, name=name, url=url, reasons=(NOT_COUNTED[raw.status],))
     issues: list[Issue] = []
-    cart = _cart(source.cart, issues)
+    cart = cart_of(source.cart, issues)
     amiss = [IssueType.ORDER_AMOUNT_UNUSABLE.issue(platform=PLATFORM, field=field) for field in _bad_amounts(raw)]
     issues += amiss
     unnamed = [line.name or line.id for line in raw.line_items if not (line.sku or "").strip()]
     issues += [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, line=line) for line in unnamed]
-    placed = _moment(raw, "date_created_gmt", issues)
+    placed = order_date(raw.date_created_gmt, PLATFORM, "date_created_gmt", issues)
     # Imported orders that were never saved again have no date of a change.
-    updated = placed if raw.date_modified_gmt is None else _moment(raw, "date_modified_gmt", issues)
+    updated = (
+        placed
+        if raw.date_modified_gmt is None
+        else order_date(raw.date_modified_gmt, PLATFORM, "date_modified_gmt", issues)
+    )
     whole = None not in (cart, placed, updated) and not amiss
     value = Order(
         external_id=ExternalId(str(raw.id)),
@@ -147,21 +150,6 @@ def _is_bad(text: str) -> bool:
 def _amount(text: str) -> Decimal:
     """Return an amount that `_bad_amounts` has accepted."""
     return amount_of(text) or Decimal(0)
-
-
-def _moment(raw: schema.Order, name: str, issues: list[Issue]) -> datetime | None:
-    moment = moment_of(getattr(raw, name) or "")
-    if moment is None:
-        issues.append(IssueType.ORDER_DATE_UNUSABLE.issue(platform=PLATFORM, field=name))
-    return moment
-
-
-def _cart(text: str, issues: list[Issue]) -> CartId | None:
-    try:
-        return CartId(str(uuid.UUID(text.strip())))
-    except ValueError:
-        issues.append(IssueType.CART_UNKNOWN.issue())
-        return None
 
 
 def _packages(source: RawOrder) -> Iterator[Package]:

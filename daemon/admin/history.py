@@ -11,10 +11,11 @@ import trio
 
 from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId, ExternalId, Kind
-from daemon.storage import history
+from daemon.storage import full_syncs, history
 from daemon.storage.connections import Stored, everyone
 from daemon.storage.database import Storage
-from daemon.storage.history import KEPT, MOST_AT_ONCE, HistoryRow, PastRun
+from daemon.storage.full_syncs import Run
+from daemon.storage.history import KEPT, MOST_AT_ONCE, HistoryRow
 
 MOST_RUNS = 50
 MOST_SETTLEMENTS = 200
@@ -25,7 +26,7 @@ FORGET_EVERY = 3600.0
 
 async def of_site(storage: Storage, stored: Stored, now: float) -> dict[str, Any]:
     """Return the latest full syncs and settlements of a connection, the latest first."""
-    runs = await storage.read(history.runs, stored.id, MOST_RUNS)
+    runs = await storage.read(full_syncs.history, stored.id, MOST_RUNS)
     rows = await storage.read(history.latest, stored.id, now - KEPT, MOST_SETTLEMENTS)
     return {"full_syncs": [_run(run, now) for run in runs], "settlements": [_settlement(row) for row in rows]}
 
@@ -48,7 +49,7 @@ async def forget_old(storage: Storage, now: Callable[[], float]) -> None:
         await trio.sleep(FORGET_EVERY)
 
 
-def _run(run: PastRun, now: float) -> dict[str, Any]:
+def _run(run: Run, now: float) -> dict[str, Any]:
     return {
         "id": run.id,
         "kind": run.kind.value,

@@ -15,8 +15,6 @@ Every method may raise the failures of `daemon.errors`: Retry, Rejected (Missing
 | dry_run | the same client, with writes noted instead of sent |
 """
 
-from attrs import evolve, frozen
-
 from daemon.errors import Failure, KeyRefused, Missing, Side
 from daemon.model import ApiKey, Lane, Site
 from daemon.sparklayer.client import Client, Known, nothing_known
@@ -62,21 +60,21 @@ PROBE = Operation(name="getStoreCurrency", method="GET", answers=one_with("curre
 PROBE_PATH = "/api/v1/store-currency"
 
 
-@frozen(kw_only=True)
 class SparkLayer:
     """One site. `limiter` is the throttle of its API, shown in /metrics and /admin/status."""
 
-    products: Products
-    stock: Stock
-    pricing: Pricing
-    customers: Customers
-    purchases: Purchases
-    settings: SiteSettings
-    sync_log: SyncLog
-    limiter: Limiter
-    _client: Client
-    _tokens: Tokens
-    _throttled_api: ThrottledApi
+    def __init__(self, client: Client, sync_log: SyncLog, tokens: Tokens, throttled_api: ThrottledApi) -> None:
+        self.limiter = throttled_api.limiter
+        self.products = Products(client)
+        self.stock = Stock(client)
+        self.pricing = Pricing(client)
+        self.customers = Customers(client)
+        self.purchases = Purchases(client)
+        self.settings = SiteSettings(client)
+        self.sync_log = sync_log
+        self._client = client
+        self._tokens = tokens
+        self._throttled_api = throttled_api
 
     async def probe(self) -> None:
         """Make the cheapest call that shows if credentials and service work. Raises the call's failure."""
@@ -98,18 +96,8 @@ class SparkLayer:
     def dry_run(self) -> tuple["SparkLayer", DryWrites]:
         """Return the same site for a dry run, and the writes that it will note there instead of sending them."""
         client = DryClient(self._client)
-        site = evolve(
-            self,
-            products=Products(client),
-            stock=Stock(client),
-            pricing=Pricing(client),
-            customers=Customers(client),
-            purchases=Purchases(client),
-            settings=SiteSettings(client),
-            sync_log=SyncLog(client, integration="", resolved_field=RESOLVED_FIELD),
-            client=client,
-        )
-        return site, client.writes
+        sync_log = SyncLog(client, integration="", resolved_field=RESOLVED_FIELD)
+        return SparkLayer(client, sync_log, self._tokens, self._throttled_api), client.writes
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -137,16 +125,5 @@ def connect(
     )
     tokens = Tokens(throttled_api, api_key)
     client = Client(throttled_api, tokens, known)
-    return SparkLayer(
-        products=Products(client),
-        stock=Stock(client),
-        pricing=Pricing(client),
-        customers=Customers(client),
-        purchases=Purchases(client),
-        settings=SiteSettings(client),
-        sync_log=SyncLog(client, integration=integration, resolved_field=resolved_field),
-        limiter=limiter,
-        client=client,
-        tokens=tokens,
-        throttled_api=throttled_api,
-    )
+    sync_log = SyncLog(client, integration=integration, resolved_field=resolved_field)
+    return SparkLayer(client, sync_log, tokens, throttled_api)

@@ -238,6 +238,12 @@ def newest(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run | N
     return _one(conn, _NEWEST, given(connection_id, kind))
 
 
+def history(conn: Connection, connection_id: ConnectionId, limit: int) -> list[Run]:
+    """Return a connection's runs of every kind, the newest first, at most `limit`."""
+    query = select(full_syncs).where(full_syncs.c.connection_id == connection_id)
+    return _all(conn, query.order_by(full_syncs.c.id.desc()).limit(limit), {})
+
+
 def ever_read(conn: Connection, connection_id: ConnectionId, kind: Kind) -> bool:
     """Return whether a run has ever read a page with entities, or every page."""
     return _one(conn, _THAT_READ, given(connection_id, kind)) is not None
@@ -249,8 +255,11 @@ def _locked(conn: Connection, run_id: RunId) -> Run | None:
 
 
 def _one(conn: Connection, query: Select[Any], parameters: Mapping[str, Any]) -> Run | None:
-    row = conn.execute(query, parameters).mappings().one_or_none()
-    return None if row is None else Run(**{**row, "kind": Kind(row["kind"])})
+    return next(iter(_all(conn, query, parameters)), None)
+
+
+def _all(conn: Connection, query: Select[Any], parameters: Mapping[str, Any]) -> list[Run]:
+    return [Run(**{**row, "kind": Kind(row["kind"])}) for row in conn.execute(query, parameters).mappings()]
 
 
 @one_by_one

@@ -14,7 +14,7 @@ from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.model.outcome import Result
 from daemon.storage.operation import one_by_one
 from daemon.storage.prepared import UNREAD, PreparedAmong
-from daemon.storage.tables import full_syncs, of_kind, settlements
+from daemon.storage.tables import of_kind, settlements
 from daemon.storage.upsert import Upsert, insert
 
 MOST = 20
@@ -49,23 +49,6 @@ class HistoryRow:
     result: Result
     reason: str | None
     run: RunId | None
-
-
-@frozen(kw_only=True)
-class PastRun:
-    """A full sync, running or ended, with its counts. Times are in seconds since the epoch."""
-
-    id: RunId
-    kind: Kind
-    mode: str
-    state: str
-    started_at: float
-    finished_at: float | None
-    succeeded: bool | None
-    seen: int
-    done: int
-    failed: int
-    held_removals: int
 
 
 def record(
@@ -104,15 +87,6 @@ def latest(conn: Connection, connection_id: ConnectionId, since: float, limit: i
     c = settlements.c
     query = select(settlements).where(c.connection_id == connection_id, c.at > since)
     return _rows(conn, query.order_by(c.at.desc(), c.kind, c.external_id).limit(limit))
-
-
-def runs(conn: Connection, connection_id: ConnectionId, limit: int) -> list[PastRun]:
-    """Return a connection's full syncs, the latest first, at most `limit`."""
-    c = full_syncs.c
-    columns = (c.id, c.kind, c.mode, c.state, c.started_at, c.finished_at)
-    counts = (c.succeeded, c.seen, c.done, c.failed, c.held_removals)
-    query = select(*columns, *counts).where(c.connection_id == connection_id).order_by(c.id.desc()).limit(limit)
-    return [PastRun(**{**row, "kind": Kind(row["kind"])}) for row in conn.execute(query).mappings()]
 
 
 @one_by_one

@@ -4,7 +4,7 @@ import pytest
 
 from daemon.model import ExternalId, RunId
 from daemon.model.outcome import Result
-from daemon.storage import history, settle
+from daemon.storage import full_syncs, history, settle
 from daemon.storage.history import KEPT, MOST, MOST_AT_ONCE, HistoryEntry, HistoryRow
 from daemon.storage.settle import Settlement
 from tests.storage.harness import StorageHarness
@@ -69,7 +69,7 @@ async def test_a_settlement_of_a_connection_that_left_leaves_no_row(harness: Sto
 @pytest.mark.parametrize("run", [True, False])
 async def test_full_syncs_are_listed_with_their_counts(harness: StorageHarness, *, run: bool) -> None:
     number = await harness.started(now=5.0) if run else None
-    [*listed] = await harness.storage.read(history.runs, harness.connection_id, 10)
+    [*listed] = await harness.storage.read(full_syncs.history, harness.connection_id, 10)
     assert [(past.id, past.mode, past.state, past.started_at, past.seen) for past in listed] == (
         [(number, "normal", "enumerating", 5.0, 0)] if run else []
     )

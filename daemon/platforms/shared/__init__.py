@@ -7,7 +7,6 @@
 | page_size | the number of entities to ask for in one call |
 | short_answers, second_look | lists that are too short, or empty |
 | secondary | calls for a part of an entity |
-| customers/ | B2B attributes and countries (pure) |
-| order_fields, line_allocation | an order's cart and dates, and its lines in packages (pure) |
+| customers/, orders/ | B2B attributes and countries; an order's cart, dates, and lines in packages (all pure) |
 | amounts, numbers, weights, dates | values as platforms write them (pure) |
 """

@@ -18,8 +18,8 @@ from daemon.model import CartId, ExternalId, Sku
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.orders import schema
 from daemon.platforms.shared.amounts import in_bounds
-from daemon.platforms.shared.line_allocation import LineAllocation
-from daemon.platforms.shared.order_fields import cart_of, order_date
+from daemon.platforms.shared.orders.fields import cart_of, order_date
+from daemon.platforms.shared.orders.line_allocation import LineAllocation
 from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"

@@ -30,8 +30,8 @@ from daemon.entities import (
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Sku
 from daemon.platforms.shared.amounts import in_bounds
-from daemon.platforms.shared.line_allocation import LineAllocation
-from daemon.platforms.shared.order_fields import cart_of, order_date
+from daemon.platforms.shared.orders.fields import cart_of, order_date
+from daemon.platforms.shared.orders.line_allocation import LineAllocation
 from daemon.platforms.shared.rows import Odd
 from daemon.platforms.woocommerce.amounts import NO_NUMBER, amount_of
 from daemon.platforms.woocommerce.meta import first_of, text_of

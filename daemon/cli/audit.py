@@ -9,6 +9,9 @@ import click
 from daemon.cli.client import ask, show
 from daemon.cli.group import config_option, json_option, moment, optional_site
 
+FIRST = 5
+"""The number of ids of one action that are shown."""
+
 
 @click.command()
 @optional_site
@@ -27,13 +30,21 @@ def _lines(answer: Any) -> Iterator[str]:
     if not actions:
         yield "no such actions in the last 90 days"
     for action in actions:
-        given = " ".join(f"{name}={value}" for name, value in action["parameters"].items())
+        given = " ".join(f"{name}={_short(value)}" for name, value in action["parameters"].items())
         words = filter(None, (action["action"], action["site"], action["kind"], given))
         result = action["error"] or _described(action["answer"] or {})
         ended = f"{action['outcome']}: {result}" if result else action["outcome"]
         yield f"{moment(action['at'])} {action['operator']}: {' '.join(words)}: {ended}"
     if answer["more"]:
         yield f"there are older ones: add --before {actions[-1]['id']}"
+
+
+def _short(value: Any) -> Any:
+    """Return a value as text; of a list, the first few entries. All of them are in the JSON."""
+    if not isinstance(value, list):
+        return value
+    rest = f",... ({len(value)})" if len(value) > FIRST else ""
+    return ",".join(map(str, value[:FIRST])) + rest
 
 
 def _described(answer: Any) -> str:

@@ -1,4 +1,4 @@
-"""The pipeline: outbox -> actor: read -> map -> diff -> push -> settle -> sync-log.
+"""The pipeline: outbox -> actor: read -> map -> brake -> diff -> push -> settle -> sync-log.
 
 | file | contents |
 |---|---|

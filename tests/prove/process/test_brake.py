@@ -52,6 +52,8 @@ async def test_customers_who_leave_their_group_in_a_mass_are_held_until_one_comm
         assert f"{MOVED} removals held until a person decides: {see}" in status
         words = await _said(h, "removals", "allow", SITE, "customers", *moved)
         assert words == f"{MOVED} removals of customers allowed\n"
+        assert f" admin: allow {SITE} customers ids=" in (told := await _said(h, "audit", SITE))
+        assert f",... ({MOVED}): done: allowed={MOVED}\n" in told
         await h.until(lambda: _customers(h) == every - moved)
         await h.settle()
         h.assert_equal()

@@ -79,6 +79,17 @@ async def test_before_the_first_start_after_it_and_after_a_loss(harness: OpenHar
         code, after = await verified(h.process)
         assert (code, after["nothing_to_do"]) == (0, True), after
         assert writes(h.site) == first
+        unnamed = h.store.add_product("Cap", price=9, variants=[{"sku": "", "stock": 2}])
+        await h.settle()
+        code, refused = await verified(h.process, "products")
+        assert (code, counts(refused)) == (0, {"products": {"unchanged": 2, "issues": 1}}), refused
+        history = (await h.process.request("GET", f"/admin/history?site={SITE}")).json()["settlements"]
+        assert [(row["id"], row["result"], row["reason"]) for row in history if row["result"] != "written"] == [
+            (str(unnamed), "rejected", "variant_without_sku")
+        ]
+        h.store.delete_product(unnamed)
+        await h.settle()
+        first = writes(h.site)
 
         await h.process.kill()
         forget(h.process)

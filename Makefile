@@ -74,6 +74,7 @@ simulate: $(READY)
 # Every operation of both APIs answers oddly, at each moment of a shop's life; ARGS="--share 0.1" tries a tenth.
 .PHONY: walk
 walk: $(READY)
+	$(if $(ARGS),,PYTHONHASHSEED=0 $(BIN)/python -m tests.prove.simulation.walk)
 	PYTHONHASHSEED=0 $(BIN)/python -m tests.prove.simulation.walk --moments $(ARGS)
 
 # Two transactions on PostgreSQL, every pair of operations in every order of their statements; ARGS="--short" is quicker.

@@ -32,10 +32,9 @@ _PROPER = {"sku": "SKU", "sparklayer": "SparkLayer", "email": "e-mail"}
 
 @frozen(kw_only=True)
 class IssueText:
-    """One problem.
+    """The texts of one type of issue, and the kinds of entity that can have it.
 
-    `when` is the condition, for the maintainers of this catalogue. `message` and `remedy` are for the merchant. `at`
-    has the kinds of entity that can have the problem.
+    `when` is the condition, for the maintainers of this catalogue. `message` and `remedy` are for the merchant.
     """
 
     when: str
@@ -45,7 +44,7 @@ class IssueText:
 
 
 class IssueType(enum.Enum):
-    """Every entry by its name; the name in lower case is the code."""
+    """Every type of issue; its name in lower case is the code."""
 
     VARIANT_WITHOUT_SKU = IssueText(
         when="a variant's SKU is empty",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.client import RunningDaemon, UnreachableError
+from daemon.cli.client import DaemonClient, UnreachableError
 from daemon.cli.group import Stop, config_option, load_settings
 from daemon.cli.output import say
 from daemon.config import DatabaseSettings, Settings
@@ -36,7 +36,7 @@ def _backed_up(settings: Settings, file: Path) -> tuple[int, str]:
     if settings.listener.command_token is None:
         reason = "listener.admin_token is not set, so no running daemon was asked"
     else:
-        daemon = RunningDaemon(settings.listener)
+        daemon = DaemonClient(settings.listener)
         try:
             return receive(daemon.backup(), file), f"made by the daemon at {daemon.address}"
         except UnreachableError as error:

@@ -19,7 +19,7 @@ from attrs import frozen
 
 from daemon.admin.status import registration_status
 from daemon.cli import stopping
-from daemon.cli.client import RefusedError, RunningDaemon, UnreachableError
+from daemon.cli.client import DaemonClient, RefusedError, UnreachableError
 from daemon.cli.group import config_option, counted, moment
 from daemon.cli.output import say
 from daemon.config import ConnectionSettings, ListenerSettings, Settings, Survey, look_over
@@ -226,7 +226,7 @@ async def _receiver(subject: str, url: Secret) -> CheckResult:
 
 def _is_ours(listener: ListenerSettings) -> bool:
     """Return True if the daemon of these settings has the port: it takes their token, or has none as they have none."""
-    daemon = RunningDaemon(listener, ANSWER_SECONDS)
+    daemon = DaemonClient(listener, ANSWER_SECONDS)
     try:
         if listener.command_token is None:
             return daemon.lacks_token()

@@ -47,7 +47,7 @@ class UnderWayError(RefusedError):
     """A full sync of that kind is already running, or there is none to cancel."""
 
 
-class RunningDaemon:
+class DaemonClient:
     """Calls the daemon that `listener` configures. Each call may take `timeout` seconds."""
 
     def __init__(self, listener: ListenerSettings, timeout: float = _TIMEOUT_SECONDS) -> None:
@@ -265,11 +265,11 @@ def _known_format() -> Iterator[None]:
         raise RefusedError(f"the daemon's answer has a format unknown to this version: {error!r}") from None
 
 
-def ask(path: Path | None, question: Callable[[RunningDaemon], Any]) -> Any:
+def ask(path: Path | None, question: Callable[[DaemonClient], Any]) -> Any:
     """Ask the running daemon, or the database if none answers, and say so. Raises ConfigError and RefusedError."""
     settings = load_settings(path)
     try:
-        return question(RunningDaemon(settings.listener))
+        return question(DaemonClient(settings.listener))
     except UnreachableError as error:
         say(f"ignite-sync: {error.reason}; this is from {settings.database.shown}", err=True)
     from daemon.cli.offline import Offline  # noqa: PLC0415  it loads the whole engine, which a running daemon spares

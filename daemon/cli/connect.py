@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.client import RunningDaemon
+from daemon.cli.client import DaemonClient
 from daemon.cli.group import config_option, load_settings, site_argument
 from daemon.cli.output import say
 from daemon.config.text_file import UnreadableError, read_text_file
@@ -34,7 +34,7 @@ def connect(path: Path | None, site: str, store_id: str | None, client_id: str, 
         secret = _credential("--client-secret-file", _read(file))
     client_id = _credential("--client-id", client_id)
     store_id = None if store_id is None else _credential("--store-id", store_id)
-    answer = RunningDaemon(settings.listener).connect(site, store_id, client_id, Secret(secret))
+    answer = DaemonClient(settings.listener).connect(site, store_id, client_id, Secret(secret))
     if "redirect_url" in answer:
         say(f"{site} is connected once the merchant lets Ignite Sync in at {answer['redirect_url']}")
     else:

@@ -23,7 +23,7 @@ from attrs import frozen
 
 from daemon import app
 from daemon.cli import stopping
-from daemon.cli.client import RefusedError, RunningDaemon, UnreachableError, latest_run
+from daemon.cli.client import DaemonClient, RefusedError, UnreachableError, latest_run
 from daemon.cli.demo_exploring import ENV, INVITATION, open_browser, welcome, write_settings
 from daemon.cli.demo_shops import SHOPS, DemoShop, open_demo_shop
 from daemon.cli.progress import progress
@@ -109,7 +109,7 @@ async def _demo(*, exit_when_done: bool, explore: bool, port: int, platform: str
             file, settings = write_settings(Path(folder), shop, site, port or free_port())
             stop = trio.Event()
             host, bound = await nursery.start(app.serve, settings, stop)
-            stage = _Stage(shop=shop, site=site, daemon=RunningDaemon(settings.listener))
+            stage = _Stage(shop=shop, site=site, daemon=DaemonClient(settings.listener))
             async with trio.open_nursery() as show:  # it ends before the daemon, because it still calls it
                 show.start_soon(_end_at_signal, signals, show.cancel_scope)
                 page = f"http://{host}:{bound}"
@@ -152,7 +152,7 @@ class _Stage:
 
     shop: DemoShop
     site: SparkLayer
-    daemon: RunningDaemon
+    daemon: DaemonClient
 
     async def play(self) -> None:
         """Show all acts in order. Raises DemoFailedError."""

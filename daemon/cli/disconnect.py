@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.client import RunningDaemon
+from daemon.cli.client import DaemonClient
 from daemon.cli.group import config_option, load_settings, site_argument
 from daemon.cli.output import say
 
@@ -17,5 +17,5 @@ from daemon.cli.output import say
 @config_option
 def disconnect(path: Path | None, site: str) -> None:
     """Disconnect SITE: remove its webhooks and sync-log, and delete everything known about it here."""
-    answer = RunningDaemon(load_settings(path).listener).disconnect(site)
+    answer = DaemonClient(load_settings(path).listener).disconnect(site)
     say(f"{site} is {answer['state']}")

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from attrs import frozen
 
 from daemon.cli import stopping
-from daemon.cli.client import RefusedError, RunningDaemon
+from daemon.cli.client import DaemonClient, RefusedError
 from daemon.cli.group import Stop
 from daemon.composition import compose
 from daemon.config import Settings
@@ -32,7 +32,7 @@ R = TypeVar("R")
 EXPLAIN = "/admin/explain"
 
 
-class Offline(RunningDaemon):
+class Offline(DaemonClient):
     """Answers calls of /admin in this process. Raises ConfigError, and RefusedError for an impossible operation."""
 
     def __init__(self, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.client import RunningDaemon, UnderWayError, block, departure, latest_run
+from daemon.cli.client import DaemonClient, UnderWayError, block, departure, latest_run
 from daemon.cli.group import KINDS, Stop, config_option, kinds_argument, load_settings, site_argument
 from daemon.cli.output import say
 from daemon.cli.progress import Progress, progress
@@ -47,7 +47,7 @@ def sync(
     """
     if cancel and (refresh or allow_removals or watch):
         raise click.UsageError("--cancel cannot be combined with --refresh, --allow-removals or --watch")
-    daemon = RunningDaemon(load_settings(path).listener)
+    daemon = DaemonClient(load_settings(path).listener)
     kinds = KINDS if kind == "all" else (kind,)
     if cancel:
         ctx.exit(0 if _cancelled(daemon, site, kinds) else 1)
@@ -60,7 +60,7 @@ def sync(
 
 
 def _started(
-    daemon: RunningDaemon, site: str, kind: str, *, refresh: bool, allow_removals: bool
+    daemon: DaemonClient, site: str, kind: str, *, refresh: bool, allow_removals: bool
 ) -> tuple[str, int, bool]:
     """Start a run and say so at once; return its kind and id. The flag is False for a run that was under way."""
     try:
@@ -75,7 +75,7 @@ def _started(
     return kind, run_id, True
 
 
-def _cancelled(daemon: RunningDaemon, site: str, kinds: Sequence[str]) -> bool:
+def _cancelled(daemon: DaemonClient, site: str, kinds: Sequence[str]) -> bool:
     """Cancel the full syncs of `kinds` and say so; return False if none was running."""
     cancelled = False
     for kind in kinds:
@@ -89,7 +89,7 @@ def _cancelled(daemon: RunningDaemon, site: str, kinds: Sequence[str]) -> bool:
     return cancelled
 
 
-def _watched(daemon: RunningDaemon, site: str, kind: str, run_id: int) -> Any:
+def _watched(daemon: DaemonClient, site: str, kind: str, run_id: int) -> Any:
     try:
         with progress(f"{site} {kind}", sys.stderr) as shown:
             ended = follow(daemon, site, kind, run_id=run_id, shown=shown, pause=partial(time.sleep, _POLL_SECONDS))
@@ -101,7 +101,7 @@ def _watched(daemon: RunningDaemon, site: str, kind: str, run_id: int) -> Any:
 
 
 def follow(
-    daemon: RunningDaemon, site: str, kind: str, *, run_id: int, shown: Progress, pause: Callable[[], None]
+    daemon: DaemonClient, site: str, kind: str, *, run_id: int, shown: Progress, pause: Callable[[], None]
 ) -> Any:
     """Show a run's progress until it ends, and return its end; `pause` waits between two looks.
 

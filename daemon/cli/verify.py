@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.client import RunningDaemon, UnreachableError, show
+from daemon.cli.client import DaemonClient, UnreachableError, show
 from daemon.cli.group import KINDS, Stop, config_option, json_option, load_settings, site_argument
 from daemon.cli.output import say
 from daemon.cli.progress import Progress, progress
@@ -43,7 +43,7 @@ def verify(
     settings = load_settings(path)
     with progress(f"Dry run of {site}", sys.stderr) as shown:
         try:
-            answer = _asked(RunningDaemon(settings.listener), site, kind, shown, everything=everything)
+            answer = _asked(DaemonClient(settings.listener), site, kind, shown, everything=everything)
         except UnreachableError as error:
             why = f"{error.reason}; this is from {settings.database.shown} and the settings"
             say(f"ignite-sync: {why}", err=True)
@@ -52,7 +52,7 @@ def verify(
     ctx.exit(0 if answer["nothing_to_do"] else 1)
 
 
-def _asked(daemon: RunningDaemon, site: str, kind: str | None, shown: Progress, *, everything: bool) -> Any:
+def _asked(daemon: DaemonClient, site: str, kind: str | None, shown: Progress, *, everything: bool) -> Any:
     """Have the running daemon make the dry run, and return its end. Ctrl-C ends it there too."""
     answer = daemon.verify(site, kind, everything=everything)
     try:

@@ -40,7 +40,8 @@ class TaskGroup(Generic[K]):
         """Start a task. After `finish` nothing is started any more."""
         if self._over.is_set():
             return
-        assert key not in self._members  # the caller stops the earlier task first, and waits for its end
+        if key in self._members:
+            raise RuntimeError(f"{key} has a task; stop it first, and wait for its end")
         member = self._members[key] = _Member(task)
         if self._nursery is not None:
             self._nursery.start_soon(self._keep, key, member)

@@ -9,11 +9,14 @@ from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.compiler import DDLCompiler
 
 
-def one_of(values: type[StrEnum]) -> Enum:
-    """Return the type of a column whose values are an enum's; a CHECK refuses all others."""
+def one_of(values: type[StrEnum], name: str) -> Enum:
+    """Return the type of a column whose values are an enum's; a CHECK refuses all others.
+
+    `name` is the CHECK's. It is in every database, so it stays when the enum is renamed.
+    """
     return Enum(
         values,
-        name=values.__name__,
+        name=name,
         values_callable=lambda members: [member.value for member in members],
         native_enum=False,
         # PostgreSQL enforces it: a later value may be longer than those of today.

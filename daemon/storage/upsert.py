@@ -115,7 +115,8 @@ class Upsert:
         sql, fixed, needed, names = compile_for(self._from_row, dialect, self._columns)
         into, _, rest = sql.partition(" VALUES ")
         row, _, update = rest.partition(" ON CONFLICT ")
-        assert set(row) <= set("(?, )")
+        if not set(row) <= set("(?, )"):
+            raise TypeError(f"the values of a row must be parameters, not {row}")
         number = row.count("?")
         of_row, in_update = itemgetter(*names[:number]), names[number:]
 

@@ -4,7 +4,7 @@ from sqlalchemy import insert
 from trio.testing import MockClock
 
 from daemon.engine.writers.job import encoded
-from daemon.engine.writers.products.entry import ProductParts
+from daemon.engine.writers.products.parts import ProductParts
 from daemon.model import Sku, VariantId
 from daemon.storage import tables
 from daemon.storage.states import RemovalCause, RemovalState

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from daemon.cli.client import RunningDaemon
+from daemon.cli.client import DaemonClient
 from daemon.cli.progress import Progress
 from daemon.cli.sync import follow
 from daemon.config import ListenerSettings
@@ -109,7 +109,7 @@ def test_watching_shows_the_run_until_it_is_over() -> None:
     stream, pauses = io.StringIO(), []
     script = [(200, before), (200, status()), (200, status(**CLOSED, succeeded=True))]
     with admin(*script) as server, Progress("p", stream) as shown:
-        daemon = RunningDaemon(ListenerSettings(port=server.port, admin_token=Secret("t0p")))
+        daemon = DaemonClient(ListenerSettings(port=server.port, admin_token=Secret("t0p")))
         ended = follow(daemon, "live/x", "products", run_id=7, shown=shown, pause=lambda: pauses.append("a second"))
     assert ended["succeeded"]
     assert stream.getvalue().splitlines() == ["p: 11 of 295, reading", "p: 295 of 295, closed"]

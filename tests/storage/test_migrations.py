@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, inspect, select, text
+from sqlalchemy import Connection, Enum, create_engine, inspect, select, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from daemon.storage.database import open_database
@@ -21,6 +21,21 @@ def test_the_migrations_make_every_table() -> None:
         upgrade(conn)
         assert set(inspect(conn).get_table_names()) - {"alembic_version"} == metadata.tables.keys()
     engine.dispose()
+
+
+def test_the_checks_of_enums_have_the_names_that_databases_know() -> None:
+    """A later step finds a CHECK by its name, in new databases and in old ones."""
+    columns = [column for table in metadata.tables.values() for column in table.columns]
+    assert sorted(column.type.name or "" for column in columns if isinstance(column.type, Enum)) == [
+        "AuditOutcome",
+        "Reason",
+        "RemovalCause",
+        "RemovalState",
+        "RowState",
+        "RunMode",
+        "RunState",
+        "Standing",
+    ]
 
 
 def test_no_step_goes_back() -> None:

@@ -1,8 +1,8 @@
 """A dry run as one page that grows: lines of progress, then what a full sync would write, remove and hold.
 
-The answer lasts as long as the dry run. So the page needs no script, and with several nodes all of it comes from the
-node that does the work. A reader who leaves ends nothing at once: the dry run ends a minute later, and until then
-another page on that node joins it.
+The answer lasts as long as the dry run, or until settings are reloaded. So the page needs no script, and with several
+nodes all of it comes from the node that does the work. A reader who leaves ends nothing at once: the dry run ends a
+minute later, and until then another page on that node joins it.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping

@@ -240,9 +240,12 @@ class OperatorsPage:
         asked: dict[str, Any] = {"site": site, "names": MOST_SHOWN} | ({"kind": kind} if kind else {})
 
         async def ask() -> Any:
-            if self._live.over:
-                raise Conflict("The settings were reloaded. Open this page again to see the dry run.")
-            return await self.operations["GET", "/admin/verify"]({"site": site}, session.operator)
+            state = await self.operations["GET", "/admin/verify"]({"site": site}, session.operator)
+            if self._live.over:  # the reader's token may have been revoked
+                raise Conflict(
+                    "The settings were reloaded. Open this page again within a minute to follow the dry run."
+                )
+            return state
 
         try:
             await self.operations["POST", "/admin/verify"](asked, session.operator)

@@ -252,7 +252,8 @@ def main() -> int:
     """Run what was asked for; exit code 1: a walk failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.prove.simulation.walk", description=__doc__)
     parser.add_argument("--answer", help="only this odd answer")
-    parser.add_argument("--times", type=int, help="only so often in a row")
+    parser.add_argument("--times", type=int, help="only this many times in a row")
+    parser.add_argument("--draw-times", action="store_true", help="each answer as many times in a row as the seed says")
     parser.add_argument("--moments", action="store_true", help="at the first uses within every moment")
     parser.add_argument("--moment", choices=MOMENTS, help="within this moment only")
     parser.add_argument("--operation", help="this operation alone answers oddly, such as 'GET /v2/orders'")
@@ -262,11 +263,13 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="print all that happens")
     given = parser.parse_args()
     chance = random.Random(given.seed)
+    times = {answer: (chance.choice(TIMES),) if given.draw_times else TIMES for answer in ANSWERS}
     cases = [
         evolve(case, operation=given.operation, platform=given.platform)
         for case in (every_moment() if given.moments or given.moment else first_uses())
         if given.answer in {None, case.answer}
         and given.times in {None, case.times}
+        and case.times in times[case.answer]
         and given.moment in {None, case.moment}
         and chance.random() < given.share
     ]

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from daemon.engine.unique_keys import KeyOwnership, by_age, decide_owners
 from daemon.engine.writers.job import BatchPlan, Job
-from daemon.engine.writers.products.entry import Fingerprints, ProductParts
+from daemon.engine.writers.products.parts import Fingerprints, ProductParts
 from daemon.entities import Issue, Product
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Sku, VariantId
@@ -48,8 +48,8 @@ class ProductJob(Job[Product, ProductParts]):
 class ProductPlan:
     """Everything that is sent for one product.
 
-    `product` is the product without the variants that lost their SKU. `after` is the ledger's entry once all is
-    confirmed, `marked` the one that is stored before anything is sent. `rounds` has the product's writes of the first
+    `product` is the product without the variants that lost their SKU. `after` are the ledger's parts once all is
+    confirmed, `marked` those that are stored before anything is sent. `rounds` has the product's writes of the first
     and the second round. SKUs in `removed_*` lose their row, those in `stock` and `prices` get one.
     """
 
@@ -147,7 +147,7 @@ def _plan(
         product = without(product, lost)
     # The former owner's rows of a SKU are still there: they are set again, or removed.
     before = _with_inherited(job, product, ownership, entries)
-    after = job.fingerprints.entry(product, job.kept) if product is not None else ProductParts()
+    after = job.fingerprints.parts(product, job.kept) if product is not None else ProductParts()
     if product is not None and job.kept and job.before is not None:
         after = _with_kept(after, job.before, job)
     unreadable = frozenset(product.unreadable_prices if product else ())
@@ -252,7 +252,7 @@ def _nothing(job: ProductJob) -> Product:
 def _marked(
     before: ProductParts, after: ProductParts, stock: frozenset[Sku], prices: frozenset[Sku], *, writes: bool
 ) -> ProductParts:
-    """Return the entry for the time of sending: all that is sent is unsure, all that may exist is listed."""
+    """Return the parts for the time of sending: all that is sent is unsure, all that may exist is listed."""
     return evolve(
         # SparkLayer may hold either state of a variant until the write is confirmed.
         before.joined(after) if writes else before,

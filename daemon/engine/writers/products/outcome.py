@@ -1,7 +1,7 @@
 """Judges the outcome of one product that was planned and sent. Pure.
 
-The ledger's entry afterwards has the new fingerprint of each part that was confirmed; all else that was sent stays
-unsure. SKUs are released only by a product that SparkLayer has taken whole.
+The ledger afterwards has the new fingerprint of each part that was confirmed; all else that was sent stays unsure.
+SKUs are released only by a product that SparkLayer has taken whole.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from attrs import define, evolve, field
 
 from daemon.engine.writers.products.diff import ProductPlan
-from daemon.engine.writers.products.entry import ProductParts
+from daemon.engine.writers.products.parts import ProductParts
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.issues import refused
 from daemon.model import Sku, VariantId

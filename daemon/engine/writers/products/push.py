@@ -12,8 +12,8 @@ from attrs import evolve, field, frozen
 
 from daemon.engine.writers.products.bulk_calls import BulkCalls, R, RowList
 from daemon.engine.writers.products.diff import ProductPlan, freed_sku
-from daemon.engine.writers.products.entry import ProductParts, Terms
 from daemon.engine.writers.products.outcome import BulkResult, Unmanaged
+from daemon.engine.writers.products.parts import ProductParts, Terms
 from daemon.entities import Product, StockLevel
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Sku, VariantId
@@ -106,7 +106,7 @@ class Pusher:
                 raise
 
     async def _introduce(self, write: ProductWrite, lane: Lane) -> None:
-        """Create a product that SparkLayer has not heard of. Raises Unmanaged, with its entry, if it is there."""
+        """Create a product that SparkLayer has not heard of. Raises Unmanaged, with its parts, if it is there."""
         taken = Duplicate("SparkLayer has it already", reason="duplicate")
         if write.variants:
             try:

@@ -10,8 +10,8 @@ from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.writers.job import BatchPlan
 from daemon.engine.writers.products.diff import ProductJob, ProductPlan, plan_batch, without
-from daemon.engine.writers.products.entry import Fingerprints, ProductParts
 from daemon.engine.writers.products.outcome import BulkResult, GaveWay, Unmanaged, judge
+from daemon.engine.writers.products.parts import Fingerprints, ProductParts
 from daemon.engine.writers.products.push import Pusher, allowed
 from daemon.engine.writers.products.steps import steps_of
 from daemon.engine.writers.products.terms import SiteTerms

@@ -10,7 +10,7 @@ from daemon.platforms.shared.dates import moment_of
 
 
 def cart_of(text: str, issues: list[Issue]) -> CartId | None:
-    """Return a cart's id in its one spelling. For a text that is none: add an issue, and return None."""
+    """Return a cart's id in canonical form. If the text is no such id, add an issue and return None."""
     try:
         return CartId(str(uuid.UUID(text.strip())))
     except ValueError:
@@ -19,7 +19,7 @@ def cart_of(text: str, issues: list[Issue]) -> CartId | None:
 
 
 def order_date(text: str | None, platform: str, name: str, issues: list[Issue]) -> datetime | None:
-    """Return a date of an order. For one that cannot be read: add an issue that names the field, and return None."""
+    """Return a date of an order. If it cannot be read, add an issue that names the field and return None."""
     moment = moment_of(text or "")
     if moment is None:
         issues.append(IssueType.ORDER_DATE_UNUSABLE.issue(platform=platform, field=name))

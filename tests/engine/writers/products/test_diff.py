@@ -11,7 +11,7 @@ from attrs import evolve
 
 from daemon.engine.writers.job import BatchPlan, encoded
 from daemon.engine.writers.products.diff import ProductJob, ProductPlan, freed_sku, plan_batch
-from daemon.engine.writers.products.entry import Fingerprints, ProductParts, Terms
+from daemon.engine.writers.products.parts import Fingerprints, ProductParts, Terms
 from daemon.entities import Product, StockLevel
 from daemon.model import ExternalId, Sku, VariantId
 from daemon.storage.vault import Fingerprint
@@ -22,7 +22,7 @@ FINGERPRINTS = Fingerprints(Fingerprint(b"k" * 32), Terms(stock_location="sl", p
 
 def job(now: Product | None, before: Product | ProductParts | None = None) -> ProductJob:
     """Return the job of a product that SparkLayer holds as `before`."""
-    entry = FINGERPRINTS.entry(before) if isinstance(before, Product) else before
+    entry = FINGERPRINTS.parts(before) if isinstance(before, Product) else before
     known = now or before
     assert isinstance(known, Product)
     return _job(known.external_id, now, entry)
@@ -60,7 +60,7 @@ def test_a_new_product_is_written_whole() -> None:
     assert (plan.removed_stock, plan.removed_prices, plan.vanished, plan.released) == (set(), set(), (), set())
     assert plan.marked.product is None
     assert set(plan.marked.stock.values()) == {None}, "unsure"
-    assert plan.after == FINGERPRINTS.entry(A)
+    assert plan.after == FINGERPRINTS.parts(A)
 
 
 def test_an_equal_product_is_idle() -> None:
@@ -87,7 +87,7 @@ def test_only_parts_that_differ_are_sent(
     assert (plan.writes_product, plan.stock, plan.prices) == (writes, stock, prices)
     gone = {"A", "B"} if change == {"stock": {}, "prices": {}} else set()
     assert (plan.removed_stock, plan.removed_prices) == (gone, gone)
-    assert plan.marked.product == (None if writes else FINGERPRINTS.entry(A).product)
+    assert plan.marked.product == (None if writes else FINGERPRINTS.parts(A).product)
 
 
 def test_a_vanished_variant_is_discontinued_for_ever_and_its_parts_go() -> None:

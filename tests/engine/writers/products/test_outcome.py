@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from daemon.engine.writers.products.diff import ProductPlan
-from daemon.engine.writers.products.entry import ProductParts
 from daemon.engine.writers.products.outcome import BulkResult
 from daemon.engine.writers.products.outcome import judge as judge_plan
+from daemon.engine.writers.products.parts import ProductParts
 from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
 from daemon.model import ExternalId, Sku
 from daemon.model.outcome import Outcome
@@ -50,9 +50,9 @@ def whole(outcome: Outcome) -> bool:
 
 def test_written_unchanged_and_removed() -> None:
     written = judge(new())
-    assert (written.result, entry_of(written), whole(written)) == ("written", FINGERPRINTS.entry(A), True)
+    assert (written.result, entry_of(written), whole(written)) == ("written", FINGERPRINTS.parts(A), True)
     idle = judge(only(planned(job(A, A))), stock=set(), prices=set())
-    assert (idle.result, entry_of(idle), whole(idle)) == ("unchanged", FINGERPRINTS.entry(A), True)
+    assert (idle.result, entry_of(idle), whole(idle)) == ("unchanged", FINGERPRINTS.parts(A), True)
     removed = judge(only(planned(job(None, A))))
     assert (removed.result, removed.row, removed.released) == ("removed", None, WHOLE)
     without_sku = judge(only(planned(job(product("1", {})))))
@@ -73,7 +73,7 @@ def test_a_retried_product_keeps_its_confirmed_parts(what: dict[str, Any], failu
     outcome = judge(new(), **what)
     assert (outcome.result, type(outcome.failure), outcome.issues) == ("retried", failure, ())
     assert not whole(outcome)
-    entry = FINGERPRINTS.entry(A)
+    entry = FINGERPRINTS.parts(A)
     assert entry_of(outcome).product == (None if "error" in what else entry.product)
     sure = WHOLE if "stock" not in what else {Sku("B")}
     assert entry_of(outcome).stock == {sku: entry.stock[sku] if sku in sure else None for sku in WHOLE}

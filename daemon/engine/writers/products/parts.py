@@ -34,7 +34,7 @@ class ProductParts:
         return {sku for held in self.variants.values() for sku in held} | self.stock.keys() | self.prices.keys()
 
     def forgotten(self) -> "ProductParts":
-        """Return this entry with everything unsure, as a refresh run sees it."""
+        """Return these parts with everything unsure, as a refresh run sees them."""
         return evolve(self, product=None, stock=dict.fromkeys(self.stock), prices=dict.fromkeys(self.prices))
 
     @property
@@ -43,7 +43,7 @@ class ProductParts:
         return self.skus
 
     def joined(self, other: "ProductParts") -> "ProductParts":
-        """Return an entry that lists what is in either, unsure."""
+        """Return the parts that are in either, all unsure."""
         variants = {
             variant: tuple(dict.fromkeys((*self.variants.get(variant, ()), *other.variants.get(variant, ()))))
             for variant in {**self.variants, **other.variants}
@@ -77,8 +77,8 @@ class Fingerprints:
         """Return one fingerprint for everything that is sent for `product`."""
         return self._fingerprint((product, self.terms))
 
-    def entry(self, product: Product, kept: frozenset[VariantId] = frozenset()) -> ProductParts:
-        """Return the entry once SparkLayer has all of `product`, and the `kept` variants beside it."""
+    def parts(self, product: Product, kept: frozenset[VariantId] = frozenset()) -> ProductParts:
+        """Return the parts once SparkLayer has all of `product`, and the `kept` variants beside it."""
         # Stock and prices have calls of their own: a new level must not write the product.
         bare = evolve(product, stock={}, prices={})
         place, price_list = self.terms.stock_location, self.terms.price_list

@@ -20,11 +20,11 @@ demo: $(RUNTIME)
 test: $(READY)
 	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal --ignore tests/prove)
 
-# Every test of the engine and the connections on PostgreSQL too; `make test` runs a sixth of them there. A day in a test
-# is many real transactions there, so a busy machine gets longer for each.
+# The tests of the engine and the connections on PostgreSQL too, but for the sixth of them that `make test` runs there. A
+# day in a test is many real transactions there, so a busy machine gets longer for each.
 .PHONY: engines
 engines: $(READY)
-	EVERY_ENGINE=1 $(BIN)/pytest -n 4 --dist worksteal --timeout 600 -k postgres tests/engine tests/connections
+	REST_ON_POSTGRES=1 $(BIN)/pytest -n 4 --dist worksteal --timeout 600 -k postgres tests/engine tests/connections
 
 # Longer stories of the real process, the benchmarks in small, and the machines that try to break the daemon, each in its
 # short form, the longest first; for the long forms see below.

@@ -21,7 +21,7 @@ from tests.seed import draw
 
 TESTS = Path(__file__).parent
 SHARE_ON_POSTGRES = 6
-"""Every sixth test above the storage runs on PostgreSQL too; `make engines` runs them all."""
+"""Every sixth test above the storage runs on PostgreSQL too; `make engines` runs the others."""
 
 GARBAGE = 50_000
 """Number of objects after which a process of the tests collects garbage; by default that takes a tenth of the time."""
@@ -63,11 +63,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(remedy)
         items[:] = [item for item in items if item not in wanting]
         config.hook.pytest_deselected(items=wanting)
-    if not os.environ.get("EVERY_ENGINE"):
-        again = [item for item in items if _repeats_on_postgres(item)]
-        left_out = {item for place, item in enumerate(again) if place % SHARE_ON_POSTGRES}
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=list(left_out))
+    again = sorted(filter(_repeats_on_postgres, items), key=lambda item: item.nodeid)
+    share = set(again[::SHARE_ON_POSTGRES])
+    left_out = share if os.environ.get("REST_ON_POSTGRES") else {*again} - share
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=list(left_out))
     items.sort(key=_seconds, reverse=True)  # at the end of a run, one process would be left with them
     items[:] = _spread(items)
 

@@ -148,6 +148,9 @@ def decide(conn: Connection, call: Decided) -> Held:
         if (row := present.get(key)) and row.state is RemovalState.WAITING and row.run != removal.run
     }
     limit.removed.update(removal.variant == WHOLE for removal in moved.values() if removal.run is None)
+    for external_id, variant in [key for key, removal in moved.items() if removal.run is None]:
+        # Its run must not end before the live change has carried the removal out.
+        tag(conn, call.connection_id, call.kind, [external_id], present[external_id, variant].run, call.now)
     runs = {removal.run for removal in call.removals if removal.run is not None}
     permitted = select(full_syncs.c.id).where(full_syncs.c.id.in_(runs), full_syncs.c.allow_removals)
     free = set(conn.execute(permitted).scalars())
@@ -373,14 +376,6 @@ def allowed(conn: Connection, call: Allow) -> list[ExternalId]:
     changes = [Change(call.kind, external_id) for external_id in ids]
     record(conn, [Record(connection_id=call.connection_id, changes=changes, now=call.now)])
     return ids
-
-
-def settle_allowed(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Sequence[ExternalId]) -> None:
-    """Forget the permission to remove what is removed now."""
-    c = removals.c
-    mine = (*of_kind(removals, connection_id, kind), c.state == RemovalState.ALLOWED)
-    if ids:
-        conn.execute(delete(removals).where(*mine, among(conn, c.external_id, ids)))
 
 
 def look_up(

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from attrs import field, frozen
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, delete, update
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
 from daemon.model.outcome import IssueRow, Outcome, Result, Row
@@ -19,8 +19,9 @@ from daemon.storage.history import HistoryEntry
 from daemon.storage.issues import replace
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Claim, Record, active
-from daemon.storage.removals import settle_allowed
-from daemon.storage.tables import full_syncs
+from daemon.storage.prepared import among
+from daemon.storage.states import RemovalState
+from daemon.storage.tables import full_syncs, of_kind, removals
 
 
 @frozen(kw_only=True)
@@ -79,7 +80,7 @@ def settle(conn: Connection, call: Settlement) -> None:
     ledger.forget(*mine, [key for key, outcome in outcomes.items() if outcome.result is Result.REMOVED])
     # SparkLayer lacks what the ledger says: unsure, it is written whole.
     ledger.doubt(*mine, call.missing)
-    settle_allowed(*mine, call.removed)
+    _forget_permissions(*mine, call.removed)
     replace(*mine, call.now, [(key, call.issues.get(key), key in call.reported) for key in outcomes])
     history.record(*mine, call.now, call.history)
     retried = {retry.claim.external_id: retry.awaits for retry in call.again}
@@ -104,6 +105,14 @@ def settle(conn: Connection, call: Settlement) -> None:
     outbox.record(conn, [*later, record(changes=changes)])
     if next_ids or call.later:
         outbox.release(*mine)
+
+
+def _forget_permissions(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Sequence[ExternalId]) -> None:
+    """Forget a person's permission to remove what is removed now."""
+    c = removals.c
+    mine = (*of_kind(removals, connection_id, kind), c.state == RemovalState.ALLOWED)
+    if ids:
+        conn.execute(delete(removals).where(*mine, among(conn, c.external_id, ids)))
 
 
 def _count(conn: Connection, column: str, runs: Iterable[RunId | None]) -> None:

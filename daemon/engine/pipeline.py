@@ -30,7 +30,7 @@ from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
 from daemon.storage.history import IN_HISTORY, HistoryEntry
 from daemon.storage.outbox import Claim
-from daemon.storage.removals import SECOND_LOOK, WHOLE, Decided, Removal
+from daemon.storage.removals import SECOND_LOOK, WHOLE, Decided, Key, Removal
 from daemon.storage.settle import RetryLater, Settlement, settle
 from daemon.storage.stale_parts import Restore, restore, unpacked
 from daemon.storage.states import RemovalCause
@@ -240,9 +240,8 @@ class Pipeline:
     async def _settle(self, batch: Batch) -> None:
         """Settle all final outcomes in one transaction, then wake the tasks that wait for that."""
         context, now, site = self._context, self._context.now(), self._context.connection.site
-        done: dict[Claim, Outcome] = {}
+        done, results = dict[Claim, Outcome](), dict[ExternalId, str]()
         again, issues, ready, entries = [], {}, batch.ready(), list[HistoryEntry]()
-        results: dict[ExternalId, str] = {}
         self.settling(batch, ready)
         for external_id, outcome in ready.items():
             claim, result = batch.claims[external_id], outcome.result
@@ -284,6 +283,7 @@ class Pipeline:
             missing=sorted(batch.missing),
             # SparkLayer may have refused a removal.
             removed=[key for key in batch.removing & ready.keys() if not batch.failed(key)],
+            held=_held(batch, ready),
             later={key: seconds for key, one in ready.items() if (seconds := one.again_after) is not None},
             history=entries,
         )
@@ -356,6 +356,12 @@ class Pipeline:
         listed = [[issue.code, issue.message] for issue in bounded(issues)]
         issue = {"name": shortened(mapped.name), "url": mapped.url, "problems": listed}
         return IssueRow(self._context.fingerprint(issue), self._context.vault.encrypt(issue))
+
+
+def _held(batch: Batch, ready: Mapping[ExternalId, Outcome]) -> set[Key]:
+    """Return the removals of these entities that were held."""
+    whole = {(key, WHOLE) for key, outcome in ready.items() if outcome.result is Result.HELD}
+    return whole.union((key, variant) for key in ready for variant in batch.kept.get(key, ()))
 
 
 def _reason(batch: Batch, external_id: ExternalId) -> str | None:

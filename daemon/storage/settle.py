@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from attrs import field, frozen
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, delete, select, update
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
 from daemon.model.outcome import IssueRow, Outcome, Result, Row
@@ -20,6 +20,7 @@ from daemon.storage.issues import replace
 from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Claim, Record, active
 from daemon.storage.prepared import among
+from daemon.storage.removals import Key
 from daemon.storage.states import RemovalState
 from daemon.storage.tables import full_syncs, of_kind, removals
 
@@ -60,6 +61,8 @@ class Settlement:
     wanted: Sequence[ExternalId] = ()
     missing: Sequence[ExternalId] = ()
     removed: Sequence[ExternalId] = ()
+    held: Collection[Key] = ()
+    """Removals that were held."""
     later: Mapping[ExternalId, float] = field(factory=dict)
     history: Sequence[HistoryEntry] = ()
     """The settlements that the history keeps."""
@@ -105,6 +108,20 @@ def settle(conn: Connection, call: Settlement) -> None:
     outbox.record(conn, [*later, record(changes=changes)])
     if next_ids or call.later:
         outbox.release(*mine)
+    _tag_released(conn, call)
+
+
+def _tag_released(conn: Connection, call: Settlement) -> None:
+    """Have a run wait for removals that it has let go after they were held here: `outbox.settle` took its tag away."""
+    runs = {claim.external_id: claim.run for claim in call.done if claim.run is not None}
+    ids = {external_id for external_id, _ in call.held} & runs.keys()
+    if not ids:
+        return
+    c = removals.c
+    going = (*of_kind(removals, call.connection_id, call.kind), c.state == RemovalState.GOING)
+    for row in conn.execute(select(removals).where(*going, among(conn, c.external_id, ids))).all():
+        if (row.external_id, row.variant) in call.held and row.run == runs[row.external_id]:
+            outbox.tag(conn, call.connection_id, call.kind, [row.external_id], row.run, call.now)
 
 
 def _forget_permissions(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Sequence[ExternalId]) -> None:

@@ -9,7 +9,7 @@
 Times are small numbers of seconds, ids are short texts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -25,6 +25,7 @@ from daemon.storage.database import Storage
 from daemon.storage.full_syncs import PageRead, Run, Start
 from daemon.storage.ledger import Mark
 from daemon.storage.outbox import Claim, Record
+from daemon.storage.removals import Key as RemovalKey
 from daemon.storage.settle import RetryLater, Settlement
 from daemon.storage.states import RunMode, Transition
 from daemon.storage.sync_log import Report
@@ -82,12 +83,14 @@ class StorageHarness:
         *,
         done: Sequence["Settled"] = (),
         again: Sequence[RetryLater] = (),
+        held: Collection[RemovalKey] = (),
         now: float = 0.0,
     ) -> None:
         call = Settlement(
             connection_id=self.connection_id,
             kind=self.kind,
             now=now,
+            held=held,
             done={one.claim: one.outcome for one in done},
             issues={one.claim.external_id: one.issue for one in done if one.issue is not None},
             reported={one.claim.external_id for one in done if one.report},

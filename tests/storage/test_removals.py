@@ -5,8 +5,9 @@ import pytest
 from daemon.model import Lane, RunId, VariantId
 from daemon.storage import removals
 from daemon.storage.removals import SECOND_LOOK, WHOLE, Decided, Held, Removal
+from daemon.storage.settle import RetryLater
 from daemon.storage.states import RemovalCause
-from tests.storage.harness import StorageHarness, id_, row
+from tests.storage.harness import StorageHarness, id_, row, settled
 
 KNOWN = [str(number) for number in range(1, 21)]
 GONE = KNOWN[0]
@@ -44,5 +45,29 @@ async def test_a_run_waits_for_its_removal_that_another_change_carries_out(
     assert (await _decided(harness, variant, later)).keys == frozenset()
     assert not await harness.close(run, later)
     await harness.work(later, lane)
+    assert await harness.close(run, later)
+    assert (await harness.newest()).succeeded
+
+
+@pytest.mark.parametrize("variant", [WHOLE, VariantId("7")])
+async def test_a_run_waits_for_its_removal_that_it_lets_go_while_its_row_is_settled_as_held(
+    harness: StorageHarness, variant: VariantId
+) -> None:
+    """The row has been tried before, so the run's end does not wait for the attempt under way."""
+    await harness.mark(*map(row, KNOWN))
+    run = await harness.started()
+    await harness.page(run, *KNOWN)
+    await harness.enumerated(run)
+    claims = await harness.claim(lane=Lane.BACKFILL)
+    retry = [RetryLater(claim=claim, due_at=1.0, error=b"") for claim in claims if claim.external_id == GONE]
+    await harness.settle(done=[settled(claim) for claim in claims if claim.external_id != GONE], again=retry)
+    claims = await harness.claim(1.0, Lane.BACKFILL)
+    held = await _decided(harness, variant, 1.0, run)
+    await harness.storage.write(removals.judge, (run, 1.0))
+    await harness.settle(done=[settled(claim) for claim in claims], held=held.keys, now=1.0)
+    assert not await harness.close(run, 1.0)
+    later = 1.0 + SECOND_LOOK
+    assert (await _decided(harness, variant, later, run)).keys == frozenset()
+    await harness.work(later, Lane.BACKFILL)
     assert await harness.close(run, later)
     assert (await harness.newest()).succeeded

@@ -47,6 +47,7 @@ class ForkedProcess:
                 said = self._ending.recv(16)
             except BlockingIOError:
                 return None
+            trio.lowlevel.notify_closing(self._ending)  # another task may wait for it
             self._ending.close()
             self._returncode = os.waitstatus_to_exitcode(int(said))
         return self._returncode
@@ -54,7 +55,8 @@ class ForkedProcess:
     async def wait(self) -> int:
         """Wait until it ends; return the exit code."""
         while (code := self.returncode) is None:
-            await trio.lowlevel.wait_readable(self._ending)
+            with contextlib.suppress(trio.ClosedResourceError):  # another task has read it
+                await trio.lowlevel.wait_readable(self._ending)
         return code
 
     def send_signal(self, number: int) -> None:

@@ -148,9 +148,6 @@ def decide(conn: Connection, call: Decided) -> Held:
         if (row := present.get(key)) and row.state is RemovalState.WAITING and row.run != removal.run
     }
     limit.removed.update(removal.variant == WHOLE for removal in moved.values() if removal.run is None)
-    for external_id, variant in [key for key, removal in moved.items() if removal.run is None]:
-        # Its run must not end before the live change has carried the removal out.
-        tag(conn, call.connection_id, call.kind, [external_id], present[external_id, variant].run, call.now)
     runs = {removal.run for removal in call.removals if removal.run is not None}
     permitted = select(full_syncs.c.id).where(full_syncs.c.id.in_(runs), full_syncs.c.allow_removals)
     free = set(conn.execute(permitted).scalars())
@@ -160,6 +157,9 @@ def decide(conn: Connection, call: Decided) -> Held:
     }
     same = {key for key, row in present.items() if states.get(key) is row.state} - moved.keys()
     _note(conn, call, [(removal, states[key]) for key, removal in found.items() if key not in same])
+    # Runs must not end before the changes that took over their removals have carried these out. The outbox comes last.
+    for key in sorted(key for key, removal in moved.items() if removal.run is None):
+        tag(conn, call.connection_id, call.kind, [key[0]], present[key].run, call.now)
     waiting = {key for key, state in states.items() if state is RemovalState.WAITING}
     return Held(
         keys=frozenset(waiting.union(key for key, state in states.items() if state is RemovalState.HELD)),

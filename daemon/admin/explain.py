@@ -3,6 +3,7 @@
 The store is read, and the database. The answers are JSON values, and may contain personal data.
 """
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from daemon.entities import Issue
 from daemon.errors import Failure
 from daemon.issues import bounded
 from daemon.model import ExternalId, Kind
+from daemon.platforms.base import Match
 from daemon.storage import noted as noted_table
 
 
@@ -86,9 +88,23 @@ async def explain_called(runner: ConnectionRunner, kind: Kind, text: str) -> dic
     except Failure as error:
         why = Reason("unreadable", f"{context.platform_type.label} cannot be asked now: {error}")
         return {**about, "trouble": str(error), "matches": [], "why": [asdict(why)]}
-    matches = [{"id": match.external_id, "by": match.by, "name": match.name} for match in matched]
-    if not matches:
+    if not matched:
         return {**about, "matches": [], "why": [asdict(nothing_known(kind, text, context.platform_type.label))]}
-    if len(matches) > 1:
-        return {**about, "matches": matches}
-    return {**about, "matches": matches, **await explain(runner, kind, matches[0]["id"])}
+    if len(matched) > 1:
+        names = [match.name or await _name(runner, kind, match) for match in matched]
+        return {**about, "matches": [_shown(match, name) for match, name in zip(matched, names, strict=True)]}
+    told = await explain(runner, kind, matched[0].external_id)
+    name = matched[0].name or (told["store"] or {}).get("name", "")
+    return {**about, "matches": [_shown(matched[0], name)], **told}
+
+
+def _shown(match: Match, name: str) -> dict[str, str]:
+    return {"id": match.external_id, "by": match.by, "name": name}
+
+
+async def _name(runner: ConnectionRunner, kind: Kind, match: Match) -> str:
+    """Return the name of an entity that was found by its id or in SparkLayer; "" if the store has no name for it."""
+    with contextlib.suppress(Failure):
+        told = await runner.pipelines[kind].explain(match.external_id)
+        return told.mapped.name if told.mapped else ""
+    return ""

@@ -6,7 +6,7 @@ with 503 so that a platform sends again, and our own bug with 500, logged and co
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -23,6 +23,12 @@ from daemon.model.byte_order_mark import without_mark
 from daemon.observability.metrics import Metrics
 
 log = structlog.get_logger(__name__)
+
+MOST_KNOWN = 1000
+"""Paths whose places are kept: nearly all webhooks of a site have the same one."""
+
+LONGEST_KNOWN = 200
+"""Characters of a path that is kept; anyone may send long ones."""
 
 Handler = Callable[..., Awaitable[Response]]
 """`async (request, **words of the pattern) -> Response`"""
@@ -112,6 +118,9 @@ class _PatternPlace:
         return ", ".join(sorted(methods)).encode()
 
 
+_Found = tuple[_PatternPlace | None, Mapping[str, str]]
+
+
 @define
 class Routes:
     """Answers every request; raises nothing except Cancelled."""
@@ -119,6 +128,7 @@ class Routes:
     _metrics: Metrics
     _places: dict[int, list[_PatternPlace]] = field(init=False, factory=dict)
     """Places by their number of segments, so that few are compared."""
+    _known: dict[str, _Found] = field(init=False, factory=dict)
     _replaced: list[Callable[[], None]] = field(init=False, factory=list)
 
     @classmethod
@@ -139,7 +149,7 @@ class Routes:
             self._metrics.route(route.pattern)
         self._metrics.route("")
         former, self._replaced = self._replaced, [route.replaced for route in served if route.replaced]
-        self._places = table
+        self._places, self._known = table, {}
         for replaced in former:
             replaced()
 
@@ -182,13 +192,24 @@ class Routes:
             return place.pattern if place else ""
         return ""
 
-    def _uploads(self, path: str) -> Iterator[tuple[Uploads, dict[str, str]]]:
+    def _uploads(self, path: str) -> Iterator[tuple[Uploads, Mapping[str, str]]]:
         with contextlib.suppress(UnicodeDecodeError):
             place, words = self._find(path)
             for uploads in place.uploads if place else ():
                 yield uploads, words
 
-    def _find(self, path: str) -> tuple[_PatternPlace | None, dict[str, str]]:
+    def _find(self, path: str) -> _Found:
+        """Return the place of a path with its words; None if there is none. Raises UnicodeDecodeError."""
+        found = self._known.get(path)
+        if found is None:
+            found = self._look_for(path)
+            if len(path) <= LONGEST_KNOWN:
+                if len(self._known) >= MOST_KNOWN:
+                    self._known.clear()
+                self._known[path] = found
+        return found
+
+    def _look_for(self, path: str) -> _Found:
         segments = path.split("/")
         for place in self._places.get(len(segments), ()):
             if (words := place.match(segments)) is not None:

@@ -23,7 +23,9 @@ SHARE = 20.0
 """A reading waits this many times as long as the last one took: it takes at most a twentieth of the time."""
 
 BEAT = 15.0
-"""Seconds after which a silent stream sends a comment, which finds readers that are gone."""
+"""Seconds after which a silent stream sends a sign of life. It finds readers that are gone, and readers miss it."""
+
+SIGN = b"event: beat\ndata:\n\n"
 
 LASTS = 3600.0
 """Seconds of a stream. The browser then asks again, with its session."""
@@ -70,7 +72,7 @@ class Live:
                 sent = dict(chosen)
                 last = trio.current_time()
             elif trio.current_time() - last >= BEAT:
-                yield b":\n\n"
+                yield SIGN
                 last = trio.current_time()
             with trio.move_on_at(self._due):
                 await self._over.wait()

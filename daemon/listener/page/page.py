@@ -83,6 +83,7 @@ class OperatorsPage:
             Route("GET", "/", self._opened(self._overview), about=described.OVERVIEW),
             Route("GET", "/login", self._login.show, about=described.LOGIN_FORM),
             Route("POST", "/login", self._login.send, about=described.LOGIN),
+            Route("GET", "/logout", self._opened(_leave_logout), about=described.LEFT_LOGOUT),
             Route("POST", "/logout", self._sent(self._login.log_out), about=described.LOGOUT),
             Route("GET", "/search", self._opened(self._show_search), about=described.SEARCH_FORM),
             Route("POST", "/search", self._sent(self._search), about=described.SEARCH),
@@ -342,6 +343,11 @@ class OperatorsPage:
         """Make a link for a site's merchant, and show it once: it is not kept."""
         link = await self.operations["POST", "/admin/issues/link"]({"site": site}, session.operator)
         return await self._show_connection(session, site, 200, "A link for the merchant was created.", link=link)
+
+
+async def _leave_logout(_session: Session, _request: Request) -> Response:
+    """Lead from the address of a logout that was refused to the overview. Only a form logs out."""
+    return rendering.redirect("/")
 
 
 async def _static(_request: Request, name: str) -> Response:

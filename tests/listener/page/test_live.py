@@ -15,7 +15,7 @@ from daemon.listener.http.limits import Limits
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.http.server import Server
 from daemon.listener.page import live
-from daemon.listener.page.live import BEAT, EVERY, LASTS, SHARE, Live, Spots
+from daemon.listener.page.live import BEAT, EVERY, LASTS, SHARE, SIGN, Live, Spots
 from daemon.listener.routes import Routes
 from daemon.model.operators import Operator
 from daemon.observability.metrics import Metrics
@@ -157,7 +157,7 @@ async def test_a_slow_reading_makes_the_next_one_wait_and_trouble_is_no_news(aut
     assert [event for event in got if event.startswith(b"data")] == [
         b'data: {"spots":{"test/a":{"word":"works"}},"gone":[]}\n\n'
     ]
-    assert b":\n\n" in got
+    assert SIGN in got
 
 
 async def test_a_stream_tells_of_a_site_that_left_beats_when_it_is_quiet_and_ends(autojump_clock: MockClock) -> None:
@@ -173,7 +173,7 @@ async def test_a_stream_tells_of_a_site_that_left_beats_when_it_is_quiet_and_end
             shown.clear()
     assert trio.current_time() - began == pytest.approx(LASTS, abs=EVERY)
     assert [event for event in got if event.startswith(b"data")][1] == b'data: {"spots":{},"gone":["test/a"]}\n\n'
-    assert got.count(b":\n\n") > LASTS / (BEAT + EVERY) - 2
+    assert got.count(SIGN) > LASTS / (BEAT + EVERY) - 2
 
 
 async def test_a_reader_that_takes_nothing_is_dropped(autojump_clock: MockClock) -> None:

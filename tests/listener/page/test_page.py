@@ -245,6 +245,9 @@ async def test_the_address_of_an_action_leads_to_the_page_of_its_connection() ->
             assert (answer.status_code, answer.headers["location"]) == (303, PAGE), action
         for path in ("history", "verify", "issues.csv"):
             assert (await browser.get(f"{PAGE}/{path}")).status_code == 200, path
+        left = await browser.get("/logout")
+        assert (left.status_code, left.headers["location"]) == (303, "/")
+        assert (await browser.get("/")).status_code == 200, "still logged in"
         unknown = await browser.get(f"{PAGE}/destroy")
         assert (unknown.status_code, "<h1>" in unknown.text) == (404, True)
 

@@ -121,14 +121,14 @@ def test_a_full_sync_is_started_seen_to_proceed_and_ends(visit: OpenVisitor, ann
     expect(progress).to_have_count(0)
 
 
-@pytest.mark.parametrize("refused", [True, False])
+@pytest.mark.parametrize("trouble", ["refused", "hung up", "silent"])
 def test_a_page_says_since_when_it_is_not_live_until_it_is_again(
-    visit: OpenVisitor, anna: StorageState, site: Site, *, refused: bool
+    visit: OpenVisitor, anna: StorageState, site: Site, trouble: str
 ) -> None:
     visitor, events = visit(anna), re.compile("/events")
     visitor.page.clock.install()
     notice = visitor.page.get_by_text(re.compile(r"No live updates since \d\d:\d\d UTC"))
-    if refused:
+    if trouble == "refused":
         visitor.refusals.add(401)
         visitor.context.route(events, lambda route: route.fulfill(status=401))
         visitor.go(BOOKS)
@@ -136,13 +136,14 @@ def test_a_page_says_since_when_it_is_not_live_until_it_is_again(
         with visitor.page.expect_response(events):
             visitor.go(BOOKS)
         visitor.context.route(events, lambda route: route.abort("connectionrefused"))
+    if trouble == "hung up":
         site.run(site.process.hang_up)  # it ends the stream, and the browser asks again in vain
     expect(notice).to_be_hidden()
-    visitor.page.clock.fast_forward("00:15")
+    visitor.page.clock.fast_forward("00:45")
     expect(notice).to_be_visible()
     expect(notice.get_by_role("link")).to_have_attribute("href", BOOKS)
     visitor.context.unroute_all()
-    visitor.page.clock.fast_forward("00:30")
+    visitor.page.clock.fast_forward("00:45")
     expect(notice).to_be_hidden()
     visitor.troubles = [trouble for trouble in visitor.troubles if "ERR_CONNECTION_REFUSED" not in trouble]
 

@@ -71,6 +71,10 @@ async def test_an_entity_is_found_by_what_people_call_it(harness: OpenHarness) -
             assert found["why"], text
         code, found = await explained(h, "products", "nobody-has-this")
         assert (code, found["matches"], codes(found)) == (0, [], ["unknown"])
+        namesake = h.store.add_product(str(MUG), price=4, variants=[{"sku": "N", "stock": 1}], silent=True)
+        several = (await answered(h, "products", str(MUG)))["matches"]
+        named = {(match["id"], match["by"]): match["name"] for match in several}
+        assert named == {(str(MUG), "id"): "Mug", (str(namesake), "name"): str(MUG)}
         assert writes(h) == told, "nothing is sent"
         assert "example.com" not in h.process.output, "nobody is logged"
 

@@ -247,7 +247,7 @@ def _signed(h: ProcessHarness) -> dict[str, str]:
 
 
 def _is_of_the_page(path: str) -> bool:
-    return path in {"/", "/login", "/search", "/audit"} or path.startswith(("/sites/", "/static/"))
+    return path in {"/", "/login", "/logout", "/search", "/audit"} or path.startswith(("/sites/", "/static/"))
 
 
 UNSUCCESSFUL: Mapping[tuple[str, str], str] = {

@@ -30,34 +30,40 @@ function receive(message) {
   if (news.gone.length) changed();
 }
 
-const PATIENCE = 15000; // milliseconds: several attempts of the browser to connect again
-let broken; // the timer of a stream that does not work
+const PATIENCE = 40000; // milliseconds: the server sends something at least every 15 seconds
+const notice = document.getElementById("silent");
+let stream;
+let asked; // when the present stream was asked for
+let heard = Date.now();
 
-function works() {
-  clearTimeout(broken);
-  broken = undefined;
-  document.getElementById("silent").hidden = true;
-}
-
-function breaks() {
-  if (broken !== undefined) return; // another attempt has failed
-  const since = new Date().toISOString();
-  broken = setTimeout(() => {
-    const notice = document.getElementById("silent");
-    notice.querySelector("time").textContent = `${since.slice(11, 16)} UTC`;
-    notice.hidden = false;
-  }, PATIENCE);
+function hear() {
+  heard = Date.now();
+  notice.hidden = true;
 }
 
 function follow() {
-  const stream = new EventSource(page.dataset.live);
-  stream.addEventListener("open", works);
-  stream.addEventListener("message", receive);
-  stream.addEventListener("error", () => {
-    breaks();
-    if (stream.readyState !== EventSource.CLOSED) return; // the browser asks again by itself
-    setTimeout(follow, 30000);
+  asked = Date.now();
+  stream = new EventSource(page.dataset.live);
+  stream.addEventListener("open", hear);
+  stream.addEventListener("beat", hear);
+  stream.addEventListener("message", (message) => {
+    hear();
+    receive(message);
   });
 }
 
-if (page) follow();
+// A network that is gone ends no stream, and a refused one has no second attempt of the browser's: so silence counts.
+function check() {
+  const now = Date.now();
+  if (now - heard < PATIENCE) return;
+  notice.querySelector("time").textContent = `${new Date(heard).toISOString().slice(11, 16)} UTC`;
+  notice.hidden = false;
+  if (now - asked < PATIENCE || stream.readyState === EventSource.CONNECTING) return; // an attempt is under way
+  stream.close();
+  follow();
+}
+
+if (page) {
+  follow();
+  setInterval(check, 5000);
+}

@@ -11,10 +11,9 @@ import pytest
 import structlog
 
 from daemon.model import Secret
-from daemon.storage.database import InlineDatabase
 from tests import chromium, pgbouncer
 from tests.classes import held, table
-from tests.databases import Engines, new_database, using
+from tests.databases import Engines, InlineDatabase, new_database, using
 from tests.pgbouncer import Pooler, pooling
 from tests.postgres import REMEDY, Server, binaries, running
 from tests.seed import draw

@@ -2,7 +2,7 @@
 
 Callers hand over *whole transactions*, never statements, and wait shielded: so a cancelled caller neither tears a
 transaction apart nor leaves the database locked. `Database` has one writer, which commits in groups, and connections
-that only read. `InlineDatabase` runs the same operations without threads, for tests that own the clock.
+that only read.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import trio
-from sqlalchemy import Engine
 
 from daemon.model import Secret
 from daemon.storage import outbox, postgres, sqlite
@@ -99,33 +98,6 @@ class Database:
     def waiting(self) -> int:
         """The number of calls that wait for the next commit."""
         return self._writer.waiting
-
-
-class InlineDatabase:
-    """The same storage without threads, on an engine whose database is migrated: for tests that own the clock."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    async def write(self, fn: Operation[C, R], call: C) -> R:
-        """Commit `call`; see `Storage`."""
-        await trio.lowlevel.checkpoint()
-        with self._engine.begin() as conn:
-            return fn(conn, [call])[0]
-
-    async def read(self, fn: Callable[..., R], *args: Any) -> R:
-        """Run a query; see `Storage`."""
-        await trio.lowlevel.checkpoint()
-        with self._engine.begin() as conn:
-            return fn(conn, *args)
-
-    async def apart(self, fn: Callable[..., R], *args: Any) -> R:
-        """Run a transaction; see `SharedStorage`."""
-        return await self.read(fn, *args)
-
-    def close(self) -> None:
-        """Forget everything."""
-        self._engine.dispose()
 
 
 @contextlib.asynccontextmanager

@@ -14,9 +14,8 @@ from trio.testing import MockClock
 from daemon.admin import verify
 from daemon.admin.verify import FORGET_SECONDS, KEPT_SECONDS, MOST_NAMES
 from daemon.errors import Conflict, Invalid, NotFound, Paused, Retry
-from daemon.storage.database import InlineDatabase
 from tests.connections.harness import LifecycleHarness, link, open_harness
-from tests.databases import new_database
+from tests.databases import InlineDatabase, new_database
 
 SITE = {"site": "test/a"}
 

@@ -38,8 +38,8 @@ from daemon.platforms.apps import Installed, TypedKeys, Uninstalled, Visit
 from daemon.platforms.base import Delivery, PlatformType
 from daemon.storage import connections
 from daemon.storage.connections import Stored
-from daemon.storage.database import Database, InlineDatabase
-from tests.databases import new_database
+from daemon.storage.database import Database
+from tests.databases import InlineDatabase, new_database
 from tests.engine.fakes import Shop
 
 KEY = Secret("a key of the tests")

@@ -14,8 +14,8 @@ from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId, Kind, Lane, Site
 from daemon.storage import connections, outbox
 from daemon.storage.connections import Adopt, Stored
-from daemon.storage.database import InlineDatabase
 from daemon.storage.outbox import Claim
+from tests.databases import InlineDatabase
 
 Behave = Callable[["Machine", Ownership, trio.Event], Awaitable[None]]
 """The task of a connection; the event asks it to end."""

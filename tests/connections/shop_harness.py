@@ -25,10 +25,10 @@ from daemon.observability.metrics import Metrics
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
 from daemon.sandbox import Shop, WooCommerce, open_woocommerce
 from daemon.storage import connections
-from daemon.storage.database import Database, InlineDatabase
+from daemon.storage.database import Database
 from daemon.storage.tables import connections as rows
 from daemon.storage.tables import install_states, installs, pending_connections
-from tests.databases import new_database
+from tests.databases import InlineDatabase, new_database
 
 TOKEN = "SparkLayer's token"
 PUBLIC = "https://sync.example.com"

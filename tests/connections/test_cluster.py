@@ -20,12 +20,11 @@ from daemon.errors import LeaseLost, Retry
 from daemon.model import ConnectionId, ExternalId, Kind, Site
 from daemon.storage import connections, leases, ledger, sync_log, tables
 from daemon.storage.connections import Leave
-from daemon.storage.database import InlineDatabase
 from daemon.storage.ledger import Mark
 from daemon.storage.sweeps import touch
 from daemon.transport.permission import refuse_if_forbidden
 from tests.connections.machines import Cells, Machine, until
-from tests.databases import new_database
+from tests.databases import InlineDatabase, new_database
 from tests.storage.harness import row
 
 pytestmark = pytest.mark.usefixtures("both_engines")

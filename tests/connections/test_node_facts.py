@@ -14,12 +14,11 @@ from daemon.model import Kind, Site
 from daemon.observability.metrics import Metrics
 from daemon.storage import connections, failover, full_syncs, gaps
 from daemon.storage.connections import Leave
-from daemon.storage.database import InlineDatabase
 from daemon.storage.full_syncs import Start
 from daemon.storage.states import RunMode
 from tests.connections.harness import Elsewhere, link, open_harness
 from tests.connections.machines import Cells, Machine, until
-from tests.databases import new_database
+from tests.databases import InlineDatabase, new_database
 
 pytestmark = pytest.mark.usefixtures("both_engines")
 

@@ -19,11 +19,11 @@ from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sandbox.transport import InProcess
 from daemon.storage import connections, registrations
 from daemon.storage.connections import SetPause
-from daemon.storage.database import InlineDatabase
 from daemon.storage.registrations import StoredRegistration
 from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site
 from tests.connections.test_two_nodes import SOON, WAYS
 from tests.connections.two_nodes import open_nodes
+from tests.databases import InlineDatabase
 
 pytestmark = pytest.mark.usefixtures("both_engines")
 

@@ -17,11 +17,11 @@ from daemon.platforms import load_platforms
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.storage import connections
 from daemon.storage.connections import Leave
-from daemon.storage.database import InlineDatabase
 from daemon.storage.full_syncs import Start, start
 from daemon.storage.states import RunMode
 from daemon.storage.tables import full_syncs
 from daemon.storage.vault import Vault
+from tests.databases import InlineDatabase
 
 KEY = Secret("a key of the tests")
 VAULT = Vault([KEY])

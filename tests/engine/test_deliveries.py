@@ -12,7 +12,7 @@ from daemon.errors import StorageTrouble
 from daemon.model import Change, ExternalId, Kind
 from daemon.platforms.base import WebhookTimes
 from daemon.platforms.bigcommerce import PLATFORM
-from daemon.storage.database import InlineDatabase
+from tests.databases import InlineDatabase
 from tests.engine.missed import PRODUCTS, GapBench, open_gap_bench
 
 EVERY = 900.0

@@ -16,7 +16,7 @@ from daemon.errors import Invalid, NotFound, Rejected, Retry
 from daemon.model import AddressId, CartId, ConnectionId, ExternalId, Kind, Lane
 from daemon.platforms.base import BAD_ID, Entity
 from daemon.sandbox.sparklayer.contract import convert
-from daemon.storage.database import InlineDatabase
+from tests.databases import InlineDatabase
 from tests.engine.fakes import Bench, open_bench, product
 
 HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB")

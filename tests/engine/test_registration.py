@@ -14,8 +14,8 @@ from daemon.engine.gaps import note_gaps
 from daemon.errors import Blocked, Retry, Side, StorageTrouble
 from daemon.platforms.base import Registration
 from daemon.storage import gaps, registrations
-from daemon.storage.database import InlineDatabase
 from daemon.storage.group_commit import Operation
+from tests.databases import InlineDatabase
 from tests.engine.missed import MADE, MENDED, PRODUCTS, REPEATING, RIGHT, SOON, GapBench, open_gap_bench
 
 C = TypeVar("C")

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from daemon.storage import lock
-from daemon.storage.database import InlineDatabase
+from tests.databases import InlineDatabase
 from tests.storage.harness import StorageHarness
 
 

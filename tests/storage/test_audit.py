@@ -7,10 +7,9 @@ import pytest
 from daemon.model import ConnectionId
 from daemon.storage import audit, last_webhooks
 from daemon.storage.audit import KEPT, ActionResult, AuditChoice, OperatorAction
-from daemon.storage.database import InlineDatabase
 from daemon.storage.last_webhooks import Arrived
 from daemon.storage.states import AuditOutcome
-from tests.databases import new_database
+from tests.databases import InlineDatabase, new_database
 from tests.storage.harness import StorageHarness
 
 pytestmark = pytest.mark.usefixtures("both_engines")

@@ -4,8 +4,8 @@ from sqlalchemy import event
 
 from daemon.model import Lane
 from daemon.storage.counts import RunProgress, counts
-from daemon.storage.database import InlineDatabase
 from daemon.storage.states import RowState
+from tests.databases import InlineDatabase
 from tests.storage.harness import PRODUCTS, StorageHarness, issue, settled
 
 

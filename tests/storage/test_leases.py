@@ -12,10 +12,10 @@ from daemon.errors import LeaseLost
 from daemon.model import ConnectionId, Secret, Site
 from daemon.storage import connections, leases, postgres
 from daemon.storage.connections import Adopt, Wipe
-from daemon.storage.database import InlineDatabase
 from daemon.storage.leases import Lease, Node, Take, Taken
 from daemon.storage.migrate import upgrade
 from daemon.storage.tables import meta
+from tests.databases import InlineDatabase
 
 
 def node(id_: str) -> Node:

@@ -6,9 +6,9 @@ from attrs import evolve
 from daemon.model import ConnectionId, Site
 from daemon.storage import connections, notifications
 from daemon.storage.connections import Leave, Wipe
-from daemon.storage.database import InlineDatabase
 from daemon.storage.notifications import Notification
 from daemon.storage.states import NotificationState
+from tests.databases import InlineDatabase
 from tests.storage.harness import StorageHarness
 
 

@@ -11,11 +11,11 @@ from sqlalchemy.exc import IntegrityError
 from daemon.model import Change, ExternalId, Lane
 from daemon.model.outcome import Outcome, Result
 from daemon.storage import outbox, overview, parked
-from daemon.storage.database import InlineDatabase
 from daemon.storage.outbox import MAX_BACKOFF, Record, RowLife
 from daemon.storage.parked import Choice
 from daemon.storage.settle import RetryLater, Settlement, settle
 from daemon.storage.states import IllegalTransition, RowState
+from tests.databases import InlineDatabase
 from tests.storage.harness import PRODUCTS, StorageHarness, row, settled, steps
 
 TABLE = steps(RowLife)

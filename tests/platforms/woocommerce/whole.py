@@ -41,11 +41,11 @@ from daemon.sandbox.expectation import all_differences
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import Api, answered
 from daemon.sandbox.transport import Exchange
-from daemon.storage.database import Database, InlineDatabase
+from daemon.storage.database import Database
 from daemon.storage.group_commit import Operation
 from daemon.storage.operation import C, R
 from tests.contract import CONTRACT
-from tests.databases import new_engine
+from tests.databases import InlineDatabase, new_engine
 
 EPOCH = 1_800_000_000.0
 SHOP_URL, SITE_URL, PUBLIC_URL = "https://shop.test", "https://site.test", "https://here.test"

@@ -5,8 +5,9 @@
     python -m tests.prove.simulation --bug NAME           until a seed catches the planted bug
     ... --platform woocommerce                            with a store of another platform than BigCommerce
     ... --nodes 3                                         with so many nodes on one database, and bugs of theirs
-    ... --first 17 --breach "wrote"                 beginning with this seed; what it tells must have these words
-    ... --nodes 3 --bug all --seeds 0             each with the seed of the table alone
+    ... --nodes 3 --bug all --seeds 0                     each with the seed of the table alone
+
+What a planted bug is caught by must have the words of the table of bugs, and the seed there is tried first.
 
 A seed that fails is told with the command that repeats it. Exit code 1: one failed, or a bug was not caught.
 """
@@ -16,7 +17,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -45,9 +46,8 @@ def main() -> int:
 
     play = Play(store_type(given.platform), given.nodes)
     seeds = range(given.seeds) if given.seed is None else [given.seed]
-    if given.bug is not None:
-        first = [] if given.first is None else [given.first]
-        return _catch(play, given.bug, list(dict.fromkeys([*first, *seeds])), given.breach)
+    if given.bug:
+        return _catch(play, play.bugs() if given.bug == ["all"] else given.bug, seeds)
     return _run(play, seeds, trace=given.trace, digests=given.digests)
 
 
@@ -75,13 +75,12 @@ class Play:
 
         return BUGS if self.nodes >= SEVERAL else every_bug(self.store)
 
-    def found(self, bug: str) -> tuple[Sequence[int], str]:
-        """Return the seed that finds a bug, if a table has it, and words of the breach."""
-        from tests.prove.simulation.cluster.bugs import FOUND  # noqa: PLC0415  the same
+    def found(self, bug: str) -> tuple[int, str]:
+        """Return the seed that finds a bug, and words of the breach."""
+        from tests.prove.simulation import bugs  # noqa: PLC0415  the same
+        from tests.prove.simulation.cluster import bugs as cluster  # noqa: PLC0415
 
-        if self.nodes < SEVERAL or bug not in FOUND:
-            return (), ""
-        return (FOUND[bug][0],), FOUND[bug][1]
+        return cluster.FOUND[bug] if self.nodes >= SEVERAL else {**bugs.FOUND, **self.store.found}[bug]
 
     def __str__(self) -> str:
         """Return the parameters of `make simulate`."""
@@ -95,9 +94,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--nodes", type=int, default=1, help="how many nodes share the database")
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds to run, from 0")
     parser.add_argument("--seed", type=int, help="the only seed to run")
-    parser.add_argument("--bug", help="plant this bug, or `all` of them one after the other")
-    parser.add_argument("--first", type=int, help="the seed to try a planted bug with before all others")
-    parser.add_argument("--breach", default="", help="words of the breach that a planted bug must be caught by")
+    parser.add_argument("--bug", nargs="+", help="plant these bugs, or `all` of them, one after the other")
     parser.add_argument("--digests", action="store_true", help="print the hash of each run's trace")
     parser.add_argument("--trace", action="store_true", help="print all that happens")
     return parser.parse_args()
@@ -121,18 +118,17 @@ def _run(play: Play, seeds: Sequence[int], *, trace: bool, digests: bool) -> int
     return 0
 
 
-def _catch(play: Play, name: str, seeds: Sequence[int], breach: str) -> int:
+def _catch(play: Play, bugs: Iterable[str], seeds: Sequence[int]) -> int:
     """Plant bugs; tell which seed catches each, and by what."""
-    missed = [bug for bug in (play.bugs() if name == "all" else [name]) if not _caught(play, bug, seeds, breach)]
+    missed = [bug for bug in bugs if not _caught(play, bug, seeds)]
     for bug in missed:
         print(f"{bug} was not caught within {len(seeds)} seeds")
     return 1 if missed else 0
 
 
-def _caught(play: Play, bug: str, seeds: Sequence[int], breach: str) -> bool:
-    first, words = play.found(bug)
-    breach = breach or words
-    for seed in dict.fromkeys([*first, *seeds]):
+def _caught(play: Play, bug: str, seeds: Sequence[int]) -> bool:
+    first, breach = play.found(bug)
+    for seed in dict.fromkeys([first, *seeds]):
         with play.bugs()[bug]():
             outcome = play.simulate(seed, until=breach)
         found = next((context for context in outcome.breaches if breach in context), None)

@@ -318,6 +318,33 @@ BUGS: Mapping[str, Callable[[], Patch]] = {
 }
 """By name: what returns the patch that plants each of them."""
 
+FOUND: Mapping[str, tuple[int, str]] = {
+    "acknowledge-before-commit": (0, "accepted before it was committed"),
+    "settle-ignoring-revision": (2, "a change was dropped without a look"),
+    "no-second-look-after-a-duplicate": (2, "not equal"),
+    "report-before-settle": (3, "not equal"),
+    "no-unsure-marking": (35, "not equal"),
+    "cursor-before-its-page": (8, "has not seen"),
+    "tag-lost-at-a-bump": (1, "was closed before"),
+    "stale-pages-used": (25, "an older title was written over a newer one"),
+    "full-sync-closed-early": (0, "was closed before"),
+    "retry-after-ignored": (46, "before the time it asked for"),
+    "no-new-token-after-401": (1, "still blocked"),
+    "sku-claimed-before-it-is-free": (10, "not equal"),
+    "claimed-twice": (0, "two pieces of work at once"),
+    "always-written": (1, "a full sync that finds nothing new wrote"),
+    "person-in-the-log": (0, "the log says"),
+    "no-backoff": (2, "without a pause"),
+    "one-403-blocks-a-kind": (9, "still blocked"),
+    "no-quota": (0, "limit is used up"),
+    "brake-by-absence-only": (5, "nobody has allowed it"),
+    "foreign-404-believed": (74, "not equal"),
+    "put-without-carry-over": (0, "an edit in SparkLayer was undone"),
+    "balance-written-back": (7, "an edit in SparkLayer was undone"),
+    "removal-without-confirmation": (13, "in the store all the time is gone"),
+}
+"""By bug: a seed that finds it with a store of BigCommerce, and words of the breach that it causes."""
+
 
 def every_bug(store: StoreType) -> Mapping[str, Callable[[], Patch]]:
     """Return all bugs that can be planted, those of a platform's adapter with the daemon's own."""

@@ -19,17 +19,17 @@ REPORTED = (263,)
 """Seeds beyond `SEEDS` that were reported as failing, by a false alarm of the simulator."""
 
 
-def simulation(*arguments: str, hash_seed: str | None = None) -> tuple[int, str]:
-    """Run the simulator in a process of its own; return its exit code and what it printed."""
+def simulation(*arguments: str, hash_seed: str = HASH_SEED) -> tuple[int, str]:
+    """Run the simulator in a process of its own; return its exit code and what it printed.
+
+    With another hash seed, it starts a second process.
+    """
     return python("-m", "tests.prove.simulation", *arguments, hash_seed=hash_seed)
 
 
-def python(*arguments: str, hash_seed: str | None = None) -> tuple[int, str]:
+def python(*arguments: str, hash_seed: str = HASH_SEED) -> tuple[int, str]:
     """Run Python in a process of its own; return its exit code and what it printed."""
-    environment = dict(os.environ)
-    environment.pop("PYTHONHASHSEED", None)
-    if hash_seed is not None:
-        environment["PYTHONHASHSEED"] = hash_seed
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     command = [sys.executable, *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, env=environment)
     return done.returncode, done.stdout + done.stderr
@@ -80,7 +80,7 @@ with BUGS["acknowledge-before-commit"]():
 
 
 def test_a_seed_that_fails_is_told_with_what_repeats_it() -> None:
-    code, words = python("-c", FAILING, "--seeds", str(SEEDS), hash_seed=HASH_SEED)
+    code, words = python("-c", FAILING, "--seeds", str(SEEDS))
     assert code == 1, words
     [seed] = re.findall(r"^again: make simulate SEED=(\d+)$", words, re.MULTILINE)
     assert f"\nseed {seed} fails:\n  a webhook was accepted before it was committed" in words

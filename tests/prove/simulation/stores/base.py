@@ -302,6 +302,8 @@ class StoreType:
     """Answers of the store's side that are not its API's own, by name."""
     bugs: Mapping[str, Callable[[], Any]] = field(factory=dict)
     """Bugs of the adapter, to be planted."""
+    found: Mapping[str, tuple[int, str]] = field(factory=dict)
+    """By bug of the adapter: a seed that finds it, and words of the breach that it causes."""
 
 
 DEFAULT = "bigcommerce"

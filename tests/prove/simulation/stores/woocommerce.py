@@ -29,7 +29,7 @@ from daemon.sandbox.sparklayer.state import State
 from daemon.sandbox.woocommerce import B2B_ROLE, failures, synthetic
 from daemon.sandbox.woocommerce.records import TRASH
 from tests.prove.simulation.stores.base import Key, StoreType
-from tests.prove.simulation.stores.woocommerce_bugs import BUGS
+from tests.prove.simulation.stores.woocommerce_bugs import BUGS, FOUND
 from tests.prove.simulation.stores.woocommerce_trade import OPEN, ZONES, WooCommerceTrade
 from tests.prove.simulation.words import SECRETS, SHOP_URL
 
@@ -245,4 +245,5 @@ STORE = StoreType(
         "login": failures.login(),
     },
     bugs=BUGS,
+    found=FOUND,
 )

@@ -89,3 +89,12 @@ BUGS: Mapping[str, Callable[[], Any]] = {
     )
 }
 """By name: what returns the patch that plants each of them."""
+
+FOUND: Mapping[str, tuple[int, str]] = {
+    "zone-without-flag": (3, "not equal"),
+    "delivery-ids-trusted": (2, "accepted before it was committed"),
+    "first-role-trusted": (1, "in the store all the time is gone"),
+    "variation-taken-for-a-product": (12, "accepted before it was committed"),
+    "no-overlap-between-pages": (3, "has not seen"),
+}
+"""By bug: a seed that finds it, and words of the breach that it causes."""

@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 PIP_AUDIT := 2.10.1
+ABOVE_STORAGE := tests/engine tests/connections
 # Where this is set, every process would compile its modules again, and each process of pytest the tests besides.
 unexport PYTHONDONTWRITEBYTECODE
 PROMTOOL := $(or $(shell command -v promtool 2>/dev/null),$(VENV)/promtool)
@@ -20,20 +21,17 @@ demo: $(RUNTIME)
 test: $(READY)
 	$(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal --ignore tests/prove)
 
-# The tests of the engine and the connections on PostgreSQL too, but for the sixth of them that `make test` runs there. A
-# day in a test is many real transactions there, so a busy machine gets longer for each.
+# The tests of the engine and the connections on PostgreSQL too, but for the sixth of them that `make test` runs there.
 .PHONY: engines
 engines: $(READY)
-	REST_ON_POSTGRES=1 $(BIN)/pytest -n 4 --dist worksteal --timeout 600 -k postgres tests/engine tests/connections
+	REST_ON_POSTGRES=1 $(BIN)/pytest -n 4 --dist worksteal $(ABOVE_STORAGE)
 
 # Longer stories of the real process, the benchmarks in small, and the machines that try to break the daemon, each in its
-# short form, the longest first; for the long forms see below.
-# Then the engine on PostgreSQL, and the page in a browser, in one process: there is one browser and one site for all of
-# its tests.
+# short form, the longest first; for the long forms see below. Then half of `make engines`.
+# Then the page in a browser, in one process: there is one browser and one site for all of its tests.
 .PHONY: prove
 prove: $(READY) $(PROMETHEUS)
-	PROMETHEUS=$(PROMETHEUS) $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,process simulation cluster crash power benchmarks interleavings throttle histories))
-	$(if $(ARGS),,$(MAKE) --no-print-directory engines)
+	PROMETHEUS=$(PROMETHEUS) REST_ON_POSTGRES=2 $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,process simulation cluster crash power benchmarks interleavings throttle histories) $(ABOVE_STORAGE))
 	$(if $(ARGS),,$(BIN)/pytest tests/prove/browser)
 
 # Takes the pictures of the operators' page in docs/images again.

@@ -20,7 +20,8 @@ from tests.seed import draw
 
 TESTS = Path(__file__).parent
 SHARE_ON_POSTGRES = 6
-"""Every sixth test above the storage runs on PostgreSQL too; `make engines` runs the others."""
+"""Every sixth test above the storage runs on PostgreSQL too. The rest is run alone, with REST_ON_POSTGRES: every second
+of it where that is 2, as in `make prove`, and all of it where it is 1, as in `make engines`."""
 
 GARBAGE = 50_000
 """Number of objects after which a process of the tests collects garbage; by default that takes a tenth of the time."""
@@ -64,11 +65,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=wanting)
     again = sorted(filter(_repeats_on_postgres, items), key=lambda item: item.nodeid)
     share = set(again[::SHARE_ON_POSTGRES])
-    left_out = share if os.environ.get("REST_ON_POSTGRES") else {*again} - share
+    left_out = {*again} - share
+    if step := int(os.environ.get("REST_ON_POSTGRES", "0")):
+        rest = [item for item in again if item not in share]
+        left_out = {item for item in items if _is_above_storage(item)} - {*rest[::step]}
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=list(left_out))
     items.sort(key=_seconds, reverse=True)  # at the end of a run, one process would be left with them
     items[:] = _spread(items)
+    for item in items if step else ():
+        if _is_above_storage(item):
+            # A day in a test is many real transactions there, so a busy machine gets longer for each.
+            item.add_marker(pytest.mark.timeout(600))
 
 
 def _seconds(item: pytest.Item) -> float:
@@ -94,8 +102,11 @@ def _spread(items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
 def _repeats_on_postgres(item: pytest.Item) -> bool:
     """Return True for a test above the storage that runs on SQLite too."""
     callspec = getattr(item, "callspec", None)
-    above = item.path.is_relative_to(TESTS / "engine") or item.path.is_relative_to(TESTS / "connections")
-    return above and callspec is not None and callspec.params.get("both_engines") == "postgres"
+    return _is_above_storage(item) and callspec is not None and callspec.params.get("both_engines") == "postgres"
+
+
+def _is_above_storage(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(TESTS / "engine") or item.path.is_relative_to(TESTS / "connections")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

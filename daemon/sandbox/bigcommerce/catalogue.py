@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from attrs import define, field
 
-from daemon.sandbox.bigcommerce.chronicle import Chronicle
+from daemon.sandbox.bigcommerce.chronicle import BigCommerceChronicle
 from daemon.sandbox.bigcommerce.events import Event
 from daemon.sandbox.bigcommerce.records import Entry, Variant
 
@@ -26,7 +26,7 @@ class Location:
 
 
 @define(eq=False, kw_only=True)
-class Catalogue(Chronicle):
+class Catalogue(BigCommerceChronicle):
     """The store's products. Ids are small and never used again."""
 
     name: str = "Sandbox Store"

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from daemon.sandbox.bigcommerce import events
-from daemon.sandbox.bigcommerce.chronicle import Chronicle
+from daemon.sandbox.bigcommerce.chronicle import BigCommerceChronicle
 from daemon.sandbox.bigcommerce.customer_records import (
     NO_GROUP,
     Address,
@@ -28,7 +28,7 @@ from daemon.sandbox.bigcommerce.customer_records import (
 class CustomerBook:
     """The customers of one store, by id."""
 
-    def __init__(self, chronicle: Chronicle) -> None:
+    def __init__(self, chronicle: BigCommerceChronicle) -> None:
         self._chronicle = chronicle
         self.people: dict[int, Person] = {}
         self.groups: dict[int, Group] = {}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from daemon.sandbox.bigcommerce import events
-from daemon.sandbox.bigcommerce.chronicle import Chronicle
+from daemon.sandbox.bigcommerce.chronicle import BigCommerceChronicle
 from daemon.sandbox.bigcommerce.record import Record, record
 
 NAMESPACE = "sparklayer"
@@ -29,7 +29,7 @@ class Metafield(Record):
 class MetafieldBook:
     """The metafields of one store, by id."""
 
-    def __init__(self, chronicle: Chronicle) -> None:
+    def __init__(self, chronicle: BigCommerceChronicle) -> None:
         self._chronicle = chronicle
         self._ids = count(1)
         self.fields: dict[int, Metafield] = {}

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define, field
 
-from daemon.sandbox.woocommerce.chronicle import Chronicle, Event
+from daemon.sandbox.woocommerce.chronicle import Event, WooCommerceChronicle
 from daemon.sandbox.woocommerce.records import TRASH, Meta, Product
 
 ROLES = ("administrator", "editor", "author", "contributor", "subscriber", "customer", "shop_manager")
@@ -19,7 +19,7 @@ ROLES = ("administrator", "editor", "author", "contributor", "subscriber", "cust
 
 
 @define(eq=False, kw_only=True)
-class Catalogue(Chronicle):
+class Catalogue(WooCommerceChronicle):
     """The shop's settings and products."""
 
     name: str = "Sandbox Shop"

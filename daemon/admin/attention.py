@@ -37,6 +37,8 @@ REMEDIES: Mapping[str, str] = {
 }
 """The way out, by the reason of a `Blocked`."""
 
+DISCONNECTED = "disconnected, but in the settings"
+
 OTHER = "{side} refuses this ({reason}). The daemon tries again by itself; its log may say more."
 
 
@@ -47,7 +49,7 @@ def attention(connection: Any) -> Iterator[str]:
     elif connection["state"] not in EXPECTED:
         yield connection["state"]
     elif connection.get("in_settings"):
-        yield "disconnected, but in the settings"
+        yield DISCONNECTED
     if connection["blocked"]:
         yield "blocked"
     for throttle in connection["throttles"]:

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from attrs import frozen
 
+from daemon.admin.parameters import Params
 from daemon.admin.shapes import AuditAnswer, AuditShown
 from daemon.errors import CallerError, Invalid, NotAllowed, StorageTrouble
 from daemon.model.operators import Operator, Role
@@ -22,8 +23,6 @@ from daemon.storage.states import AuditOutcome
 from daemon.storage.vault import Vault
 
 log = structlog.get_logger()
-
-Params = dict[str, Any]
 
 KEPT_PARAMETERS = ("action", "refresh", "allow_removals", "ids", "store_id", "days")
 """The other parameters that are stored. Of the rest some are secret, so a new one is left out until it stands here."""

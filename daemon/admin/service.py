@@ -6,7 +6,7 @@ Answers may contain personal data. They go to people who have the admin token, o
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,11 +15,13 @@ import trio
 from attrs import frozen
 
 from daemon.admin import history, shapes
-from daemon.admin.audit import AuditLog, Params
+from daemon.admin.audit import AuditLog
+from daemon.admin.described import DESCRIBED
 from daemon.admin.explain import explain, explain_called
 from daemon.admin.gauges import Gauges
 from daemon.admin.issue_links import MOST_DAYS, USUAL_DAYS, IssueLinks
 from daemon.admin.lists import held_removals, open_issues, parked_changes
+from daemon.admin.parameters import Params, as_described, read_ids, read_kind, read_site, site_text
 from daemon.admin.status import connection_status, judged, owner_view
 from daemon.admin.status_shapes import ConnectionStatus, StatusAnswer
 from daemon.admin.verify import MOST_NAMES, Verifications
@@ -33,8 +35,8 @@ from daemon.engine.dry_run import NAMED
 from daemon.engine.supervisor import Supervisor
 from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.http.messages import Response, problem
-from daemon.listener.ignite import credentials, site_named
-from daemon.model import ApiKey, ConnectionId, ExternalId, Kind, Secret, Site
+from daemon.listener.ignite import credentials
+from daemon.model import ApiKey, ConnectionId, ExternalId, Secret
 from daemon.model.operators import Operator
 from daemon.observability.logging import log_storage_trouble
 from daemon.storage import connections, owners, parked, removals
@@ -100,8 +102,11 @@ class AdminService:
             ("POST", "/admin/connect"): ("connect", self.connect),
             ("POST", "/admin/disconnect"): ("disconnect", self.disconnect),
         }
-        return {place: partial(_read, read) for place, read in reads.items()} | {
-            **{place: partial(self.audit.perform, name, act) for place, (name, act) in actions.items()},
+        return {place: partial(_read, as_described(DESCRIBED[place], read)) for place, read in reads.items()} | {
+            **{
+                place: partial(self.audit.perform, name, as_described(DESCRIBED[place], act))
+                for place, (name, act) in actions.items()
+            },
             ("POST", "/admin/backup"): self._answer_backup,
         }
 
@@ -145,17 +150,17 @@ class AdminService:
 
     async def sync(self, params: Params) -> shapes.RunAnswer:
         """Start a full sync: {"site", "kind", "refresh", "allow_removals"} -> {"run"}."""
-        site, kind = _site(params), _kind(params)
-        mode = RunMode.REFRESH if params.get("refresh") is True else RunMode.NORMAL
-        run = await self.intake.start(site, kind, mode, allow_removals=params.get("allow_removals") is True)
+        site, kind = read_site(params), read_kind(params)
+        mode = RunMode.REFRESH if params.get("refresh") else RunMode.NORMAL
+        run = await self.intake.start(site, kind, mode, allow_removals=params.get("allow_removals", False))
         if run is None:
             raise Conflict(f"a full sync of {kind.value} is already running; look at: ignite-sync status")
         return {"run": run}
 
     async def cancel_sync(self, params: Params) -> shapes.RunAnswer:
         """End the running full sync as failed: {"site", "kind"} -> {"run"}."""
-        kind = _kind(params)
-        run = await self.intake.cancel(_site(params), kind)
+        kind = read_kind(params)
+        run = await self.intake.cancel(read_site(params), kind)
         if run is None:
             raise Conflict(f"no full sync of {kind.value} is running")
         return {"run": run}
@@ -166,7 +171,7 @@ class AdminService:
         The state is "active", or "pending" until the app is installed at `redirect_url`. The default of `store_id` is
         the store that the settings or an earlier connection of the site name.
         """
-        site = _site(params)
+        site = read_site(params)
         client_id, client_secret = credentials(params, ("client_id", "client_secret"))
         named = credentials(params, ("store_id",))[0] if params.get("store_id") else None
         store_id = named or await self.lifecycle.registry.store_of(site)
@@ -179,7 +184,7 @@ class AdminService:
 
     async def disconnect(self, params: Params) -> shapes.DisconnectAnswer:
         """Disconnect a site: {"site"} -> {"state"}, which is "leaving" or "gone"."""
-        site = _site(params)
+        site = read_site(params)
         await self.lifecycle.disconnect(site)
         stored = await self.storage.read(connections.find, site)
         if stored is None:
@@ -188,11 +193,11 @@ class AdminService:
 
     async def pause(self, params: Params) -> Params:
         """Stop all calls for a connection: {"site"} -> {"changed"}, False if it was already paused."""
-        return {"changed": await self.lifecycle.set_pause(_site(params), paused=True)}
+        return {"changed": await self.lifecycle.set_pause(read_site(params), paused=True)}
 
     async def resume(self, params: Params) -> Params:
         """Resume the calls for a connection: {"site"} -> {"changed"}, False if it was not paused."""
-        return {"changed": await self.lifecycle.set_pause(_site(params), paused=False)}
+        return {"changed": await self.lifecycle.set_pause(read_site(params), paused=False)}
 
     async def issues(self, params: Params) -> shapes.IssuesAnswer:
         """Return the open issues: {"site"?} -> {"issues"}."""
@@ -224,12 +229,11 @@ class AdminService:
 
     async def change_parked(self, params: Params) -> shapes.ChangedAnswer:
         """Retry or drop parked changes: {"action", "site", "kind"?, "ids"?} -> {"changed"}, the number of them."""
-        operation, ids = ACTIONS.get(str(params.get("action"))), _ids(params.get("ids", []))
+        operation = ACTIONS.get(str(params.get("action")))
         if operation is None:
             raise Invalid(f"action: must be one of {', '.join(ACTIONS)}")
-        if ids is None:
-            raise Invalid("ids: must be a list of texts; leave it out to mean all")
-        kind = _kind(params) if params.get("kind") is not None else None
+        ids = read_ids(params) if "ids" in params else ()  # all
+        kind = read_kind(params) if params.get("kind") is not None else None
         stored = await self._connection(params)
         choice = Choice(connection_id=stored.id, kind=kind, ids=ids, now=self.lifecycle.now())
         changed = await self.storage.write(operation, choice)
@@ -238,14 +242,12 @@ class AdminService:
 
     async def removals(self, params: Params) -> shapes.RemovalsAnswer:
         """Return the held removals: {"site"?, "kind"?} -> {"removals"}."""
-        kinds = [_kind(params)] if "kind" in params else SYNCED_KINDS
+        kinds = [read_kind(params)] if "kind" in params else SYNCED_KINDS
         return {"removals": await held_removals(self.storage, self.vault, await self._chosen(params), kinds)}
 
     async def allow_removals(self, params: Params) -> shapes.AllowedAnswer:
         """Let held removals go: {"site", "kind", "ids"} -> {"allowed"}, the number of entities."""
-        stored, kind, ids = await self._connection(params), _kind(params), _ids(params.get("ids"))
-        if not ids:
-            raise Invalid("ids: must be a list of texts, the platform's ids of entities")
+        stored, kind, ids = await self._connection(params), read_kind(params), read_ids(params)
         allow = Allow(connection_id=stored.id, kind=kind, ids=ids, now=self.lifecycle.now())
         allowed = await self.storage.write(removals.allow, allow)
         self.intake.wake(stored.id, self.lifecycle.factory.kinds(stored.platform))
@@ -259,7 +261,7 @@ class AdminService:
         stored, now = await self._connection(params), self.lifecycle.now()
         if "id" not in params:
             return await history.of_site(self.storage, stored, now)
-        entity = (_kind(params), ExternalId(str(params["id"])))
+        entity = (read_kind(params), ExternalId(str(params["id"])))
         return {"full_syncs": [], "settlements": await history.of_entity(self.storage, stored.id, *entity, now)}
 
     async def explain(self, params: Params) -> Params:
@@ -267,7 +269,7 @@ class AdminService:
 
         For the answers see `daemon.admin.explain`: `explain`, and `explain_called` for a text.
         """
-        stored, kind = await self._connection(params), _kind(params)
+        stored, kind = await self._connection(params), read_kind(params)
         name = "text" if "text" in params else "id"
         asked = params.get(name)
         if not isinstance(asked, str) or not asked.strip():
@@ -288,10 +290,10 @@ class AdminService:
             raise Invalid(f"names: must be a whole number from 0 to {MOST_NAMES}")
         kinds = self.lifecycle.factory.kinds(stored.platform)
         if params.get("kind") is not None:
-            kinds = tuple(kind for kind in kinds if kind is _kind(params))
+            kinds = tuple(kind for kind in kinds if kind is read_kind(params))
             if not kinds:
                 raise Invalid(f"kind: {params['kind']} are not synced from this platform")
-        return self.verifications.start(stored, kinds, named=None if params.get("all") is True else names)
+        return self.verifications.start(stored, kinds, named=None if params.get("all") else names)
 
     async def verify_state(self, params: Params) -> Params:
         """Return what the latest dry run has found so far: {"site"}; see `daemon.admin.verify`."""
@@ -344,37 +346,18 @@ class AdminService:
         active = [stored for stored in await self.storage.read(connections.everyone) if stored.state == "active"]
         if "site" not in params:
             return active
-        chosen = [stored for stored in active if str(stored.site) == params["site"]]
+        site = site_text(params)
+        chosen = [stored for stored in active if str(stored.site) == site]
         if not chosen:
             known = ", ".join(str(stored.site) for stored in active) or "none"
-            raise NotFound(f"no connection {params['site']}; there are: {known}")
+            raise NotFound(f"no connection {site}; there are: {known}")
         return chosen
 
     async def _connection(self, params: Params) -> Stored:
-        [stored] = await self._chosen({"site": params.get("site")})
+        [stored] = await self._chosen({"site": site_text(params)})
         return stored
 
 
 async def _read(operation: Callable[[Params], Awaitable[Any]], params: Params, _operator: Operator) -> Any:
     """Perform an operation that changes nothing: every role may."""
     return await operation(params)
-
-
-def _site(params: Params) -> Site:
-    site = site_named(*str(params.get("site", "")).partition("/")[::2])
-    if site is None:
-        raise NotFound(f"no connection {params.get('site')}; name it as live/SITE_ID or test/SITE_ID")
-    return site
-
-
-def _kind(params: Params) -> Kind:
-    known = [kind.value for kind in SYNCED_KINDS]
-    if params.get("kind") not in known:
-        raise Invalid(f"kind: must be one of {', '.join(known)}")
-    return Kind(params["kind"])
-
-
-def _ids(given: object) -> Sequence[ExternalId] | None:
-    """Return a list of ids; None when it is not one."""
-    texts = isinstance(given, list) and all(isinstance(text, str) for text in given)
-    return [ExternalId(text) for text in given] if isinstance(given, list) and texts else None

@@ -109,6 +109,7 @@ def registration_status(found: StoredRegistration, vault: Vault) -> WebhooksStat
         "registered": found.registered,
         "missing": [{"scope": scope, "why": why} for scope, why in told.get("missing", {}).items()],
         "trouble": told.get("trouble"),
+        "destination": told.get("destination"),
         "looked_at": found.looked_at,
         "well_at": told.get("well_at"),
         "mended": told.get("mended"),

@@ -11,7 +11,7 @@ class MissingWebhook(TypedDict):
 
 
 class WebhooksStatus(TypedDict):
-    """The registration of the webhooks at the last look.
+    """The registration of the webhooks at the last look; `destination` is the address that they are sent to.
 
     `trouble` is why the platform could not be asked since. Then `unchecked_seconds` is the time since the last look.
     """
@@ -19,6 +19,7 @@ class WebhooksStatus(TypedDict):
     registered: int
     missing: list[MissingWebhook]
     trouble: str | None
+    destination: str | None
     unchecked_seconds: NotRequired[float | None]
     looked_at: float | None
     well_at: float | None

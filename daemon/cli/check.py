@@ -39,6 +39,7 @@ from daemon.storage.vault import Vault
 from daemon.transport.client import ignore
 from daemon.transport.http import reach
 
+TOKEN_LENGTH = 12
 ANSWER_SECONDS = 5.0
 """Time for our own daemon to answer at a port that is in use."""
 
@@ -126,7 +127,7 @@ async def check_all(survey: Survey) -> list[CheckResult]:
         if isinstance(settings.database.place, Secret) and found[0].ok:
             results.append(await _wakeups(settings.database))
     if "listener" not in faulty:
-        results.append(await _port(settings.listener))
+        results += [await _port(settings.listener), *_short_tokens(settings.listener)]
     if "notifications" not in faulty:
         results += [await _receiver(name, url) for name, url in _receivers(settings.notifications)]
     for link in settings.connections:
@@ -205,6 +206,15 @@ async def _port(listener: ListenerSettings) -> CheckResult:
         detail = f"{place} cannot be used ({error.strerror}); choose another port, or stop the program that uses it"
         return CheckResult(subject="listener.port", ok=False, detail=detail, configured=True)
     return CheckResult(subject="listener.port", ok=True, detail=f"{place} is free")
+
+
+def _short_tokens(listener: ListenerSettings) -> Iterator[CheckResult]:
+    """Yield the operators' tokens that a patient caller can guess."""
+    for holder in listener.operators:
+        if len(holder.token.reveal()) < TOKEN_LENGTH:
+            need = f"has fewer than {TOKEN_LENGTH} characters, so it can be guessed"
+            detail = f"{need}; create one with: openssl rand -base64 32"
+            yield CheckResult(subject=f"listener: the token of {holder.name}", ok=False, detail=detail)
 
 
 def _receivers(given: NotificationSettings) -> Iterator[tuple[str, Secret]]:
@@ -298,6 +308,10 @@ def check_webhooks(settings: Settings, link: ConnectionSettings) -> CheckResult:
         status = registration_status(registration, Vault(settings.security.secret_keys))
     except ConfigError as error:
         return CheckResult(subject=subject, ok=False, detail=str(error))
+    destination = status["destination"]
+    if destination is not None and not destination.startswith(f"{public_url}/"):
+        moved = f"registered at the earlier address {destination}; the daemon moves them when it is started or reloaded"
+        return CheckResult(subject=subject, ok=True, detail=moved)
     return CheckResult(subject=subject, ok=not (status["missing"] or status["trouble"]), detail=_described(status))
 
 

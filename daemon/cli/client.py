@@ -94,7 +94,8 @@ class DaemonClient:
 
     def change_parked(self, action: str, site: str, kind: str | None, ids: Sequence[str]) -> Any:
         """Retry ("retry") or drop ("drop") parked changes; without ids, all of them."""
-        order = {"action": action, "site": site, "ids": list(ids)} | ({"kind": kind} if kind else {})
+        chosen = ({"kind": kind} if kind else {}) | ({"ids": list(ids)} if ids else {})
+        order = {"action": action, "site": site, **chosen}
         return self._call("POST", "/admin/parked", order)
 
     def removals(self, site: str, kind: str | None) -> Any:

@@ -1,5 +1,6 @@
 """`ignite-sync connect`: a site and its store; the running daemon connects them."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from daemon.model.identifiers import credential_fault, trimmed
 @click.command()
 @site_argument
 @click.option("--store-id", help="The platform's id of the store. Not needed if the settings name the store.")
-@click.option("--client-id", required=True, help="Client id of the site's SparkLayer API credentials.")
+@click.option("--client-id", help="Client id of the site's SparkLayer API credentials. Without it the command asks.")
 @click.option(
     "--client-secret-file",
     "file",
@@ -24,21 +25,32 @@ from daemon.model.identifiers import credential_fault, trimmed
     help="File with the client secret alone. Without it the command asks for the secret.",
 )
 @config_option
-def connect(path: Path | None, site: str, store_id: str | None, client_id: str, file: Path | None) -> None:
+def connect(path: Path | None, site: str, store_id: str | None, client_id: str | None, file: Path | None) -> None:
     """Connect SITE to a store. SITE may have been disconnected before."""
     settings = load_settings(path)
+    if client_id is None:
+        client_id = _asked("SparkLayer's client id", "--client-id")
+    client_id = _credential("--client-id", client_id)
     if file is None:
         name = "SparkLayer's client secret"
-        secret = _credential(name, click.prompt(name, hide_input=True, err=True))
+        secret = _credential(name, _asked(name, "--client-secret-file", hidden=True))
     else:
         secret = _credential("--client-secret-file", _read(file))
-    client_id = _credential("--client-id", client_id)
     store_id = None if store_id is None else _credential("--store-id", store_id)
     answer = DaemonClient(settings.listener).connect(site, store_id, client_id, Secret(secret))
     if "redirect_url" in answer:
         say(f"{site} is connected once the merchant lets Ignite Sync in at {answer['redirect_url']}")
     else:
         say(f"{site} is connected")
+
+
+def _asked(name: str, option: str, *, hidden: bool = False) -> str:
+    """Ask at the terminal; without one, return the next line of the input."""
+    if sys.stdin.isatty():
+        text: str = click.prompt(name, hide_input=hidden, err=True)
+    elif not (text := sys.stdin.readline().rstrip("\r\n")):
+        raise click.UsageError(f"{option}: is needed where there is no terminal to ask at")
+    return text
 
 
 def _read(file: Path) -> str:

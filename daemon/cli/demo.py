@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -98,7 +98,7 @@ def _show(text: str) -> None:
 
 async def _demo(*, exit_when_done: bool, explore: bool, port: int, platform: str, few: bool) -> None:
     with (
-        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+        trio.open_signal_receiver(*_ending()) as signals,
         stopping.announced(signal.SIGINT, signal.SIGTERM),
         tempfile.TemporaryDirectory(prefix="ignite-sync-demo-") as folder,
     ):
@@ -132,6 +132,13 @@ async def _explore(shop: DemoShop, site: SparkLayer, page: str) -> None:
         _show(INVITATION.format(url=url))
         await open_browser(url)
         await trio.sleep_forever()
+
+
+def _ending() -> Iterator[signal.Signals]:
+    """Yield the signals that end the demo; a closed terminal is one, unless `nohup` has it ignored."""
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
 
 
 async def _end_at_signal(signals: AsyncIterator[int], show: trio.CancelScope) -> None:

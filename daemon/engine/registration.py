@@ -77,7 +77,7 @@ class WebhookRegistration:
         # Again, since the time in which the platform may still deliver nothing begins only now.
         await note_gaps(context, found.kinds, context.platform_type.webhooks.active_after, at_once=found.fresh)
         await self._withdraw(but=found.kinds)
-        await self._store(found)
+        await self._store(found, destination)
         if found.mended:
             context.sweep_now()  # dated changes need not wait until the gap is due
         if found.missing or found.failure:
@@ -114,12 +114,12 @@ class WebhookRegistration:
             left = [kind for kind in self._announced.kinds if kind not in but]
             await self._context.storage.write(gaps.withdraw, evolve(self._announced, kinds=left))
 
-    async def _store(self, found: Registration) -> None:
+    async def _store(self, found: Registration, destination: str) -> None:
         context, site, now = self._context, self._context.connection.site, self._context.now()
         earlier = await context.storage.read(registrations.found, context.connection.id)
         # Findings outlast the looks after them: the last one is seldom the one that explains a gap.
         findings: Any = context.vault.decrypt(earlier.encrypted) if earlier else {}
-        findings |= {"missing": dict(found.missing), "trouble": None}
+        findings |= {"missing": dict(found.missing), "trouble": None, "destination": destination}
         if not found.fresh and (found.mended or found.switched_off):
             context.metrics.webhooks_mended(site, mended=found.mended, switched_off=len(found.switched_off))
             lists = {"made": sorted(found.made), "switched_off": sorted(found.switched_off)}

@@ -127,9 +127,20 @@ async def test_a_port_that_another_program_has_is_found(monkeypatch: pytest.Monk
     monkeypatch.setattr("daemon.cli.check.ANSWER_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        lines = wrong(await checked(f"[listener]\nport = {port}\nadmin_token = 't'\n{SECURITY}"))
+        lines = wrong(await checked(f"[listener]\nport = {port}\nadmin_token = 'twelve-letters'\n{SECURITY}"))
     remedy = "choose another port, or stop the program that uses it"
     assert lines == [f"listener.port: 127.0.0.1:{port} cannot be used (Address already in use); {remedy}"]
+
+
+async def test_a_token_that_can_be_guessed_is_found() -> None:
+    tokens = "\n".join(
+        f"[[listener.tokens]]\nname = '{name}'\ntoken = '{token}'"
+        for name, token in (("ben", "short"), ("anna", "twelve-letters"))
+    )
+    results = await checked(f"[listener]\nport = 0\nadmin_token = 'x'\n{tokens}\n{SECURITY}")
+    found = [result for result in results if not result.ok]
+    assert [result.subject for result in found] == ["listener: the token of admin", "listener: the token of ben"]
+    assert all("can be guessed" in result.detail for result in found)
 
 
 @pytest.mark.parametrize(("answer", "ours"), [(None, True), (b"<html>No such page</html>", False)])

@@ -104,7 +104,7 @@ def test_what_is_parked_is_listed_retried_and_dropped() -> None:
     assert listed.stdout == "live/x orders 101: tried 400 times since 1970-01-01 00:00 UTC: HTTP status 500\n"
     assert (retried.stdout, dropped.stdout) == ("3 parked changes to be retried\n", "1 parked change dropped\n")
     assert [body for _, _, _, body in server.asked[1:]] == [
-        {"action": "retry", "site": "live/x", "ids": []},
+        {"action": "retry", "site": "live/x"},
         {"action": "drop", "site": "live/x", "ids": ["101"], "kind": "orders"},
     ]
 
@@ -239,6 +239,16 @@ def test_a_site_is_connected_with_a_secret_that_no_command_line_shows() -> None:
     assert server.asked[0][3] == {"site": "live/x", "client_id": "c", "client_secret": "s3cret"}
     assert server.asked[1][3]["store_id"] == "abc"
     assert "s3cret" not in result.output
+
+
+def test_without_a_terminal_the_missing_credential_is_named() -> None:
+    arguments = ["connect", "live/x", "--config", "s.toml"]
+    with admin() as server:
+        result = call(*arguments, given="")
+        assert result.exit_code == 2
+        assert "--client-id: is needed where there is no terminal to ask at" in result.stderr
+        assert "--client-secret-file: is needed" in call(*arguments, "--client-id", "c", given="").stderr
+    assert server.asked == []
 
 
 def test_a_site_is_disconnected_only_when_that_is_meant() -> None:

@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from daemon.engine.deliveries import LONGEST_OUTAGE
 from daemon.errors import Invalid, NotFound
 from daemon.model import Change, ExternalId, Kind, Lane, RunId
+from daemon.model.operators import Operator, Role
 from daemon.platforms.base import WebhookTimes
 from daemon.storage import full_syncs, overview
 from daemon.storage.full_syncs import Run
@@ -62,6 +63,37 @@ async def test_what_another_process_works_on_is_taken_and_committed() -> None:
         assert harness.supervisor.contexts == []
         await harness.lifecycle.disconnect(site("a"))
         assert harness.intake.find(site("a")) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "params", "words"),
+    [
+        ("sync", {**PRODUCTS, "refresh": "yes"}, "refresh: must be true or false"),
+        ("sync", {**PRODUCTS, "allow_removals": 1}, "allow_removals: must be true or false"),
+        ("sync", {**PRODUCTS, "forse": True}, "forse: is no parameter; there are: site, kind, refresh, allow_removals"),
+        ("sync", {"kind": "products"}, "site: must be live/SITE_ID or test/SITE_ID"),
+        ("sync", {"kind": "products", "site": 5}, "site: must be live/SITE_ID or test/SITE_ID"),
+        ("pause", {}, "site: must be live/SITE_ID or test/SITE_ID"),
+        ("verify", {"site": "test/a", "all": "yes"}, "all: must be true or false"),
+        ("parked", {"site": "test/a", "action": "drop", "ids": []}, "ids: must be a list of texts"),
+        ("parked", {"site": "test/a", "action": "drop", "ids": None}, "ids: must be a list of texts"),
+        ("removals", {**PRODUCTS, "ids": []}, "ids: must be a list of texts"),
+    ],
+)
+async def test_an_operation_refuses_odd_parameters_and_changes_nothing(
+    place: str, params: dict[str, Any], words: str
+) -> None:
+    """A missing list may mean all, so an empty one must not."""
+    async with open_harness(link("a", "s1"), tenure=Elsewhere()) as harness:
+        endpoint = harness.intake.find(site("a"))
+        assert endpoint is not None
+        await harness.intake.record(endpoint, CHANGES)
+        await harness.database.write(_park, None)
+        with pytest.raises(Invalid, match=words):
+            await harness.admin.operations["POST", f"/admin/{place}"](params, Operator("anna", Role.ACT))
+        assert await harness.admin.change_parked({"site": "test/a", "action": "retry"}) == {"changed": 1}
+        audited = (await harness.admin.audit.listed({}))["audit"]
+        assert [row["outcome"] for row in audited] == ([] if place == "verify" else ["refused"])
 
 
 async def test_a_change_wakes_the_actor_of_its_kind(autojump_clock: MockClock) -> None:

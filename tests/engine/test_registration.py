@@ -123,7 +123,8 @@ async def test_failures_of_registering_are_tried_again_soon_and_no_longer_than_a
     assert pauses[3] == pytest.approx(3600)
     assert found is not None
     assert (found.registered, found.missing) == (3, 1)
-    assert wide.context.vault.decrypt(found.encrypted) == {"missing": {"a": "No right."}, "trouble": None}
+    stored = {"missing": {"a": "No right."}, "trouble": None, "destination": "https://here.test/webhooks/test/sandbox"}
+    assert wide.context.vault.decrypt(found.encrypted) == stored
 
 
 OFF = Registration(
@@ -190,7 +191,8 @@ async def test_a_look_that_fails_keeps_what_was_found_last(autojump_clock: MockC
     assert (found.registered, found.missing) == (3, 1)
     assert found.looked_at is not None
     assert found.looked_at < wide.context.now() - 3600
-    stored = {"missing": {"a": "No right."}, "trouble": "Busy, says the store"}
+    destination = "https://here.test/webhooks/test/sandbox"
+    stored = {"missing": {"a": "No right."}, "trouble": "Busy, says the store", "destination": destination}
     assert wide.context.vault.decrypt(found.encrypted) == stored
     async with wide.working(None):
         await trio.sleep(1)

@@ -19,7 +19,10 @@ FROM_HERE = frozenset({b"same-origin", b"none"})
 def read(request: Request, name: str) -> str | None:
     """Return the value of a cookie; None if it is missing, or there are several, of which one may be planted."""
     pairs = [pair.strip().partition("=") for pair in _text(request, b"cookie").split(";")]
-    for full_name in (f"__Host-{name}", name):
+    # A proxy may put its own address into Host. Then the form of the login was opened as on this machine, and is sent
+    # with the browser's Origin; a session has the name that no other host can forge.
+    plain = [name] if name == LOGIN or is_local(request) else []
+    for full_name in (f"__Host-{name}", *plain):
         values = [value for key, _, value in pairs if key == full_name]
         if values:
             return values[0] if len(values) == 1 else None

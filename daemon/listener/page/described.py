@@ -59,7 +59,7 @@ ACTED = RouteDescription(
         404: AnswerDescription("No such action.", None, HTML),
     },
 )
-LEFT_LOGOUT = _opened("From the address of a logout to the overview")
+LEFT_LOGOUT = _opened("Leads to the overview; only the form logs out")
 LOGOUT = _opened("End the session", form=True)
 
 _ANYONE: Access = "none"

@@ -32,10 +32,17 @@ ACTIONS: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
     "retry": ("/admin/parked", {"action": "retry"}, "The parked changes will be retried."),
     "drop": ("/admin/parked", {"action": "drop"}, "The parked changes were dropped."),
     "allow": ("/admin/removals", {}, "The removals were allowed."),
-    "pause": ("/admin/pause", {}, "The connection is paused: no calls are made for it."),
-    "resume": ("/admin/resume", {}, "The connection is resumed."),
+    "pause": ("/admin/pause", {}, "The connection was paused: no calls are made for it."),
+    "resume": ("/admin/resume", {}, "The connection was resumed."),
 }
 """The actions of a connection's page: the operation, its fixed parameters, and the words when it is done."""
+
+IN_VAIN = {
+    "retry": "Nothing was retried: these changes are no longer parked.",
+    "drop": "Nothing was dropped: these changes are no longer parked.",
+    "allow": "Nothing was allowed: these removals are no longer held.",
+}
+"""The words of an action that found nothing to do, for example because another operator was quicker."""
 
 LISTED = frozenset({"active", "paused"})
 """States of connections that have lists of issues, parked changes and removals."""
@@ -145,6 +152,13 @@ class OperatorsPage:
             raise NotFound(f"There is no connection {site}.")
         return connection
 
+    async def _listed(self, session: Session, site: str) -> Any:
+        """Return the status of a connection that has not left. Raises NotFound."""
+        connection = await self._found(session, site)
+        if connection["state"] not in LISTED:
+            raise NotFound(f"The site {site} is not connected.")
+        return connection
+
     async def _overview(self, session: Session, _request: Request) -> Response:
         status, now = {each["site"]: each for each in await self._status(session)}, self.now()
         rows = [(shown, spots(status[shown.site], now)) for shown in in_order([card(each) for each in status.values()])]
@@ -188,6 +202,7 @@ class OperatorsPage:
 
     async def _issues_file(self, session: Session, request: Request, env: str, site_id: str) -> Response:
         site, query = f"{env}/{site_id}", request.query
+        await self._listed(session, site)
         answer = await self.operations["GET", "/admin/issues"]({"site": site}, session.operator)
         chosen = narrowed(answer["issues"], query.get("kind", ""), query.get("code", ""))
         return rendering.download(as_csv(chosen), b"text/csv; charset=utf-8", file_name(site))
@@ -219,14 +234,14 @@ class OperatorsPage:
     async def _history(self, session: Session, request: Request, env: str, site_id: str) -> Response:
         site, kind, id_ = f"{env}/{site_id}", request.query.get("kind", ""), request.query.get("id", "").strip()
         asked = {"site": site} | ({"kind": kind, "id": id_} if id_ else {})
-        connection = await self._found(session, site)
+        connection = await self._listed(session, site)
         answer = await self.operations["GET", "/admin/history"](asked, session.operator)
         values = {"site": site, "kind": kind, "id": id_, "kinds": list(connection["kinds"]), **answer}
         return rendering.page("history.html", {**_shared(session), **values})
 
     async def _show_dry_run(self, session: Session, _request: Request, env: str, site_id: str) -> Response:
         site = f"{env}/{site_id}"
-        values = {**_shared(session), "site": site, "kinds": list((await self._found(session, site))["kinds"])}
+        values = {**_shared(session), "site": site, "kinds": list((await self._listed(session, site))["kinds"])}
         try:
             verified = await self.operations["GET", "/admin/verify"]({"site": site}, session.operator)
         except NotFound:
@@ -329,7 +344,7 @@ class OperatorsPage:
         ids = form.get("shown" if value(form, "all") else "id", [])
         params |= {"ids": list(dict.fromkeys(ids))} if ids else {}
         try:
-            await self.operations["POST", path](params, session.operator)
+            answer = await self.operations["POST", path](params, session.operator)
         except CallerError as error:
             if isinstance(error, NotFound):
                 raise
@@ -337,6 +352,8 @@ class OperatorsPage:
             unselected = action == "allow" and not ids and isinstance(error, Invalid)
             words = "Select the removals to allow." if unselected else _sentence(error)
             return await self._show_connection(session, site, STATUSES.get(type(error), 400), words)
+        if action in IN_VAIN and not answer.get("changed", answer.get("allowed")):
+            return await self._show_connection(session, site, 409, IN_VAIN[action])
         return rendering.redirect(f"{rendering.site_path(site)}?done={action}")
 
     async def _link(self, session: Session, site: str) -> Response:
@@ -346,7 +363,7 @@ class OperatorsPage:
 
 
 async def _leave_logout(_session: Session, _request: Request) -> Response:
-    """Lead from the address of a logout that was refused to the overview. Only a form logs out."""
+    """Lead to the overview: a browser shows this address after a logout that was refused. Only the form logs out."""
     return rendering.redirect("/")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
+from daemon.admin.attention import DISCONNECTED
 from daemon.listener.page.rendering import counts, duration, moment, waiting
 
 MOST_SHOWN = 200
@@ -61,7 +62,8 @@ def card(connection: Mapping[str, Any]) -> Card:
     causes = list(connection["attention"])
     level, word = "good", "working"
     if connection["state"] != "active":
-        level, word, causes, since = "warn", connection["state"], [], connection["paused_since"]
+        level, word, since = "warn", connection["state"], connection["paused_since"]
+        causes = [DISCONNECTED] if connection.get("in_settings") else []
     elif blocks:
         level, word = "bad", "blocked"
         causes = [*blocks, *(cause for cause in causes if "blocked" not in cause)]

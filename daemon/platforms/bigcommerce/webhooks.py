@@ -214,7 +214,7 @@ class BigCommerceWebhooks:
         """Return True if the sender knows the secret, and any signature of `body` matches."""
         known = hmac.compare_digest(headers.get(_SECRET, b""), self._secret)
         key = self._signing_key
-        return known and (not key or _SIGNATURE not in headers or _is_signed(key, headers, body))
+        return known and (key is None or _SIGNATURE not in headers or _is_signed(key, headers, body))
 
     def read(self, headers: Mapping[bytes, bytes], body: bytes) -> Delivery:
         """Return the changes in a delivery. Raises ValueError, with one line, if `body` is malformed."""
@@ -236,7 +236,7 @@ class BigCommerceWebhooks:
 
     def _is_stale(self, headers: Mapping[bytes, bytes]) -> bool:
         """Return True if the signature is old. Without a signature, no timestamp can be trusted."""
-        if not self._signing_key or _SIGNATURE not in headers:
+        if self._signing_key is None or _SIGNATURE not in headers:
             return False
         signed_at = headers.get(_TIMESTAMP, b"")
         return not signed_at.isdigit() or self._clock() - int(signed_at) > STALE_AFTER

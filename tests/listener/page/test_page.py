@@ -107,6 +107,19 @@ async def test_an_operator_acts_and_the_audit_log_has_it(
         assert f"anna {operation}" in log
 
 
+@pytest.mark.parametrize(
+    ("action", "words"), [("allow", "no longer held"), ("retry", "no longer parked"), ("drop", "no longer parked")]
+)
+async def test_what_another_operator_did_before_is_not_told_as_done(action: str, words: str) -> None:
+    async with open_page() as page:
+        await fill(page.harness)
+        browser = await page.operator()
+        shown = await browser.get(PAGE)
+        answer = await browser.send(shown, f"{PAGE}/{action}", kind="products", id="none")
+        assert (answer.status_code, words in answer.text) == (409, True)
+        assert await counts(page) == (2, 2)
+
+
 async def test_the_audit_log_is_filtered_and_goes_on_with_older_actions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "MOST_ROWS", 2)
     async with open_page() as page:
@@ -233,6 +246,10 @@ async def test_a_connection_that_is_leaving_offers_no_action_that_would_be_404()
         assert "test/a fake leaving" in Reader((await browser.get("/")).text).shown()
         assert {f"{PAGE}/sync", f"{PAGE}/link"} <= {action for action, _ in Reader(before.text).forms}
         assert {action for action, _ in Reader(leaving.text).forms} == {"/logout"}
+        assert "History" not in leaving.text
+        for path in ("history", "issues.csv", "verify"):
+            gone = await browser.get(f"{PAGE}/{path}")
+            assert (gone.status_code, "The site test/a is not connected." in gone.text) == (404, True), path
 
 
 async def test_the_address_of_an_action_leads_to_the_page_of_its_connection() -> None:

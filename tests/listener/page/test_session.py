@@ -79,7 +79,8 @@ def test_a_login_form_is_good_in_its_browser_for_an_hour() -> None:
     assert sessions(keys=(NEW, OLD)).is_login(cookie, csrf)
     assert sessions(at=1000.0 + LOGIN_LASTS).is_login(cookie, csrf)
     assert not sessions(at=1002.0 + LOGIN_LASTS).is_login(cookie, csrf)
-    for given in ((other, csrf), (cookie, ""), (None, csrf), ("", ""), ("x~1000", csrf), (cookie, csrf + "\xe9")):
+    wrong = [(other, csrf), (cookie, ""), (None, csrf), ("", ""), ("x~1000", csrf), (cookie, csrf + "\xe9")]
+    for given in (*wrong, (f"x~{'9' * 5000}", csrf)):
         assert not sessions().is_login(*given), given
 
 
@@ -124,7 +125,15 @@ def test_cookies_are_secure_unless_the_browser_is_on_this_machine(headers: dict[
     ],
 )
 def test_a_cookie_that_is_there_twice_is_none(sent: str, value: str | None) -> None:
-    assert cookies.read(request(cookie=sent), cookies.SESSION) == value
+    assert cookies.read(request(host="localhost", cookie=sent), cookies.SESSION) == value
+
+
+def test_on_a_public_host_a_session_needs_the_name_that_no_other_host_can_forge() -> None:
+    public = request(host="sync.example.com", cookie="ignite-sync=planted; ignite-sync-login=form")
+    assert cookies.read(public, cookies.SESSION) is None
+    assert cookies.read(public, cookies.LOGIN) == "form"
+    own = request(host="sync.example.com", cookie="__Host-ignite-sync=own; ignite-sync=planted")
+    assert cookies.read(own, cookies.SESSION) == "own"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """The demo with a few entities, as a real process: it ends with 0 only when everything that it claims held."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,14 +39,22 @@ raise SystemExit(demo.main(exit_when_done=True, port=0, platform="{}", few=True)
 """The demo with a SparkLayer that says yes to some prices and does not keep them."""
 
 
-def test_ctrl_c_ends_the_demo_with_0() -> None:
-    with subprocess.Popen(DEMO, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_or_a_closed_terminal_ends_the_demo_with_0_and_leaves_no_file(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        DEMO, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
         try:
             assert demo.stdout is not None
             assert demo.stdout.readline().startswith("The daemon listens on http://127.0.0.1:")
-            demo.send_signal(signal.SIGINT)
+            assert list(tmp_path.iterdir())
+            demo.send_signal(number)
             _, errors = demo.communicate(timeout=60)
             assert (demo.returncode, errors.partition("Traceback")[1]) == (0, "")
+            assert list(tmp_path.iterdir()) == []
         finally:
             demo.kill()
 

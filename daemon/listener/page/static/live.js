@@ -30,19 +30,20 @@ function receive(message) {
   if (news.gone.length) changed();
 }
 
-const PATIENCE = 40000; // milliseconds: the server sends something at least every 15 seconds
+const PATIENCE = 40000; // milliseconds: the server sends something at least every 20 seconds
 const notice = document.getElementById("silent");
 let stream;
+// By the clock that nobody sets:
 let asked; // when the present stream was asked for
-let heard = Date.now();
+let heard = performance.now();
 
 function hear() {
-  heard = Date.now();
+  heard = performance.now();
   notice.hidden = true;
 }
 
 function follow() {
-  asked = Date.now();
+  asked = performance.now();
   stream = new EventSource(page.dataset.live);
   stream.addEventListener("open", hear);
   stream.addEventListener("beat", hear);
@@ -54,9 +55,10 @@ function follow() {
 
 // A network that is gone ends no stream, and a refused one has no second attempt of the browser's: so silence counts.
 function check() {
-  const now = Date.now();
+  const now = performance.now();
   if (now - heard < PATIENCE) return;
-  notice.querySelector("time").textContent = `${new Date(heard).toISOString().slice(11, 16)} UTC`;
+  const since = new Date(Date.now() - (now - heard));
+  notice.querySelector("time").textContent = `${since.toISOString().slice(11, 16)} UTC`;
   notice.hidden = false;
   if (now - asked < PATIENCE || stream.readyState === EventSource.CONNECTING) return; // an attempt is under way
   stream.close();

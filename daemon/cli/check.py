@@ -230,7 +230,7 @@ async def _receiver(subject: str, url: Secret) -> CheckResult:
         host = await reach(url.reveal())
     except Retry as error:
         remedy = REMEDIES.get(error.reason, "check the address and the network")
-        return CheckResult(subject=subject, ok=False, detail=f"{error}; {remedy}")
+        return CheckResult(subject=subject, ok=False, detail=f"{str(error).rstrip('.')}; {remedy}")
     return CheckResult(subject=subject, ok=True, detail=f"{host} can be reached; nothing was sent")
 
 
@@ -338,5 +338,5 @@ async def _tried(
         remedy = remedies.get(error.reason, "check the address and the network, then the service's status page")
         if isinstance(error, Blocked) and error.reason not in remedies:
             remedy = "give the account the missing right, or have its suspension lifted; see the message"
-        return CheckResult(subject=subject, ok=False, detail=f"{error}; {remedy}")
+        return CheckResult(subject=subject, ok=False, detail=f"{str(error).rstrip('.')}; {remedy}")
     return CheckResult(subject=subject, ok=True, detail="answers and accepts the credentials")

@@ -37,8 +37,6 @@ REMEDIES: Mapping[str, str] = {
 }
 """The way out, by the reason of a `Blocked`."""
 
-DISCONNECTED = "disconnected, but in the settings"
-
 OTHER = "{side} refuses this ({reason}). The daemon tries again by itself; its log may say more."
 
 
@@ -49,7 +47,7 @@ def attention(connection: Any) -> Iterator[str]:
     elif connection["state"] not in EXPECTED:
         yield connection["state"]
     elif connection.get("in_settings"):
-        yield DISCONNECTED
+        yield "disconnected, but in the settings"
     if connection["blocked"]:
         yield "blocked"
     for throttle in connection["throttles"]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from attrs import frozen
 
-from daemon.admin.attention import DISCONNECTED
 from daemon.listener.page.rendering import counts, duration, moment, waiting
 
 MOST_SHOWN = 200
@@ -63,7 +62,7 @@ def card(connection: Mapping[str, Any]) -> Card:
     level, word = "good", "working"
     if connection["state"] != "active":
         level, word, since = "warn", connection["state"], connection["paused_since"]
-        causes = [DISCONNECTED] if connection.get("in_settings") else []
+        causes = causes if connection.get("in_settings") else []
     elif blocks:
         level, word = "bad", "blocked"
         causes = [*blocks, *(cause for cause in causes if "blocked" not in cause)]

@@ -15,4 +15,4 @@ from daemon.cli.output import say
 def resume(path: Path | None, site: str) -> None:
     """Resume the calls for SITE: waiting changes are synced, and a running full sync continues."""
     changed = ask(path, lambda source: source.set_pause(site, paused=False))["changed"]
-    say(f"{site} is resumed" if changed else f"{site} was not paused")
+    say(f"{site} was resumed" if changed else f"{site} was not paused")

@@ -115,7 +115,7 @@ def test_a_connection_is_paused_and_resumed() -> None:
     assert [answer.stdout for answer in answers] == [
         "live/x is paused\n",
         "live/x was already paused\n",
-        "live/x is resumed\n",
+        "live/x was resumed\n",
         "live/x was not paused\n",
     ]
     asked = [(path, body) for _, path, _, body in server.asked]

@@ -170,7 +170,7 @@ def test_a_pause_is_seen_refuses_reads_and_keeps_what_comes_until_it_ends(
     assert site.portal.call(books.site.state.comparable)["products"]["1"] == before
     visitor.go(BOOKS)
     visitor.press("Resume this connection")
-    expect(visitor.page.get_by_role("status").filter(has_text="The connection is resumed.")).to_be_visible()
+    expect(visitor.page.get_by_role("status").filter(has_text="The connection was resumed.")).to_be_visible()
     site.until_sparklayer("books", "products", lambda products: "while it was paused" in str(products["1"]))
     expect(row(watcher, "test/books")).to_contain_text("working")
     expect(row(watcher, "test/books")).not_to_contain_text("since")

@@ -27,7 +27,8 @@ PICTURES: Mapping[str, tuple[str, Mapping[str, Any], str]] = {
 """The pictures by the names of their files: the page, the options of the window, and the place on the page."""
 
 MOST_BYTES = 160_000
-NOT_PAGES = {"/static/{name}", "/events", "/sites/{env}/{site_id}/issues.csv", "/sites/{env}/{site_id}/{action}"}
+OF_SITE = "/sites/{env}/{site_id}"
+NOT_PAGES = {"/static/{name}", "/events", "/logout", f"{OF_SITE}/issues.csv", f"{OF_SITE}/{{action}}"}
 """Routes that no person looks at."""
 
 

@@ -31,7 +31,7 @@ engines: $(READY)
 # Then the page in a browser, in one process: there is one browser and one site for all of its tests.
 .PHONY: prove
 prove: $(READY) $(PROMETHEUS)
-	PROMETHEUS=$(PROMETHEUS) REST_ON_POSTGRES=2 $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,process simulation cluster crash power benchmarks interleavings throttle histories) $(ABOVE_STORAGE))
+	PROMETHEUS=$(PROMETHEUS) $(if $(ARGS),,REST_ON_POSTGRES=2) $(BIN)/pytest $(or $(ARGS),-n 4 --dist worksteal $(addprefix tests/prove/,process simulation cluster crash power benchmarks interleavings throttle histories) $(ABOVE_STORAGE))
 	$(if $(ARGS),,$(BIN)/pytest tests/prove/browser)
 
 # Takes the pictures of the operators' page in docs/images again.

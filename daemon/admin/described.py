@@ -14,7 +14,7 @@ ACTION = NO_OPERATOR | INVALID | NO_SITE | problems(s403="The token may read but
 
 
 def _read(summary: str, schema: Any, query: type | None = None) -> RouteDescription:
-    refusals = NO_OPERATOR if query is None else NO_OPERATOR | INVALID | NO_SITE
+    refusals = NO_OPERATOR | INVALID | (NO_SITE if query else {})
     return RouteDescription(
         summary=summary, access="admin", query=query, answers={200: AnswerDescription("Read.", schema), **refusals}
     )

@@ -15,16 +15,17 @@ Params = dict[str, Any]
 def as_described(
     about: RouteDescription, operation: Callable[[Params], Awaitable[Any]]
 ) -> Callable[[Params], Awaitable[Any]]:
-    """Return an operation that refuses a parameter which its description lacks, or has with another type.
+    """Return an operation that refuses a parameter which its description lacks, and a boolean that is none.
 
-    The operation itself judges the values.
+    The operation itself judges the other values.
     """
-    types: Mapping[str, Any] = get_type_hints(about.body or about.query or dict)
+    described = about.body or about.query
+    types: Mapping[str, Any] = get_type_hints(described) if described else {}
 
     async def checked(params: Params) -> Any:
-        for name, value in params.items() if types else ():
+        for name, value in params.items():
             if name not in types:
-                raise Invalid(f"{name}: is no parameter; there are: {', '.join(types)}")
+                raise Invalid(f"{name}: is not a parameter; there are: {', '.join(types) or 'none'}")
             if types[name] is bool and not isinstance(value, bool):
                 raise Invalid(f"{name}: must be true or false")
         return await operation(params)

@@ -11,7 +11,7 @@ class MissingWebhook(TypedDict):
 
 
 class WebhooksStatus(TypedDict):
-    """The registration of the webhooks at the last look; `destination` is the address that they are sent to.
+    """The registration of the webhooks at the last look; `destination` is the address that they should have.
 
     `trouble` is why the platform could not be asked since. Then `unchecked_seconds` is the time since the last look.
     """

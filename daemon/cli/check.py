@@ -24,11 +24,13 @@ from daemon.cli.group import config_option, counted, moment
 from daemon.cli.output import say
 from daemon.config import ConnectionSettings, ListenerSettings, Settings, Survey, look_over
 from daemon.config.settings import DatabaseSettings, NotificationSettings
+from daemon.connections.factory import webhook_path
 from daemon.connections.registry import site_client
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.leftovers import UNKNOWABLE
 from daemon.errors import MISSING_RIGHT, Blocked, ConfigError, Failure, Retry, StorageTrouble
 from daemon.model import ApiKey, Kind, Secret
+from daemon.model.operators import ADMIN
 from daemon.platforms import load_platforms
 from daemon.platforms.adapter_state import MemoryAdapterState
 from daemon.platforms.base import Platform, PlatformType
@@ -40,6 +42,8 @@ from daemon.transport.client import ignore
 from daemon.transport.http import reach
 
 TOKEN_LENGTH = 12
+"""Fewest characters of an operator's token: its guesses are slowed down, but not ended."""
+
 ANSWER_SECONDS = 5.0
 """Time for our own daemon to answer at a port that is in use."""
 
@@ -214,7 +218,8 @@ def _short_tokens(listener: ListenerSettings) -> Iterator[CheckResult]:
         if len(holder.token.reveal()) < TOKEN_LENGTH:
             need = f"has fewer than {TOKEN_LENGTH} characters, so it can be guessed"
             detail = f"{need}; create one with: openssl rand -base64 32"
-            yield CheckResult(subject=f"listener: the token of {holder.name}", ok=False, detail=detail)
+            setting = "admin_token" if holder.name == ADMIN else f"tokens[{holder.name}]"
+            yield CheckResult(subject=f"listener.{setting}", ok=False, detail=detail)
 
 
 def _receivers(given: NotificationSettings) -> Iterator[tuple[str, Secret]]:
@@ -308,11 +313,11 @@ def check_webhooks(settings: Settings, link: ConnectionSettings) -> CheckResult:
         status = registration_status(registration, Vault(settings.security.secret_keys))
     except ConfigError as error:
         return CheckResult(subject=subject, ok=False, detail=str(error))
-    destination = status["destination"]
-    if destination is not None and not destination.startswith(f"{public_url}/"):
-        moved = f"registered at the earlier address {destination}; the daemon moves them when it is started or reloaded"
+    ok, destination = not (status["missing"] or status["trouble"]), status["destination"]
+    if ok and destination not in {None, f"{public_url}{webhook_path(link.site)}"}:
+        moved = f"registered at the earlier address {destination}; the daemon moves them at its next start"
         return CheckResult(subject=subject, ok=True, detail=moved)
-    return CheckResult(subject=subject, ok=not (status["missing"] or status["trouble"]), detail=_described(status))
+    return CheckResult(subject=subject, ok=ok, detail=_described(status))
 
 
 def _described(status: Mapping[str, Any]) -> str:

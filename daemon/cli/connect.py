@@ -1,10 +1,10 @@
 """`ignite-sync connect`: a site and its store; the running daemon connects them."""
 
-import sys
 from pathlib import Path
 
 import click
 
+from daemon.cli.answers import answer_to
 from daemon.cli.client import DaemonClient
 from daemon.cli.group import config_option, load_settings, site_argument
 from daemon.cli.output import say
@@ -45,11 +45,9 @@ def connect(path: Path | None, site: str, store_id: str | None, client_id: str |
 
 
 def _asked(name: str, option: str, *, hidden: bool = False) -> str:
-    """Ask at the terminal; without one, return the next line of the input."""
-    if sys.stdin.isatty():
-        text: str = click.prompt(name, hide_input=hidden, err=True)
-    elif not (text := sys.stdin.readline().rstrip("\r\n")):
-        raise click.UsageError(f"{option}: is needed where there is no terminal to ask at")
+    text = answer_to(name, hidden=hidden)
+    if not text:
+        raise click.UsageError(f"{option}: is needed, since there was no answer")
     return text
 
 

@@ -135,7 +135,7 @@ async def _explore(shop: DemoShop, site: SparkLayer, page: str) -> None:
 
 
 def _ending() -> Iterator[signal.Signals]:
-    """Yield the signals that end the demo; a closed terminal is one, unless `nohup` has it ignored."""
+    """Yield the signals that end the demo. SIGHUP (the terminal was closed) is one, unless it is ignored (`nohup`)."""
     yield from (signal.SIGINT, signal.SIGTERM)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         yield signal.SIGHUP

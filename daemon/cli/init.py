@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import secrets
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, get_args
 import attrs
 import click
 
+from daemon.cli.answers import answer_to
 from daemon.cli.group import Misuse, Stop
 from daemon.cli.output import say
 from daemon.config import look_over
@@ -63,20 +63,10 @@ def init(file: Path, platform: str | None) -> None:
 
 
 def _ask(question: str, *, hidden: bool = False) -> str:
-    """Return the answer to a question on a terminal, else the next line of the input; an empty text at its end.
-
-    Raises Misuse for an answer that is not UTF-8 or has characters that cannot be printed: TOML refuses most of them.
-    """
-    try:
-        if sys.stdin.isatty():
-            answer: str = click.prompt(question, default="", show_default=False, hide_input=hidden, err=True)
-        else:
-            answer = sys.stdin.readline()
-    except UnicodeDecodeError:
-        raise Misuse(f"the answer to {question!r} is not UTF-8; nothing was written") from None
-    answer = answer.strip()
+    """Return the answer to a question. Raises Misuse for one that cannot be printed: TOML refuses most of them."""
+    answer = answer_to(question, hidden=hidden)
     if not answer.isprintable():
-        raise Misuse(f"the answer to {question!r} has a character that cannot be printed; nothing was written")
+        raise Misuse(f"the answer to {question!r} has a character that cannot be printed; nothing was done")
     return answer
 
 

@@ -203,7 +203,7 @@ class Routes:
         found = self._known.get(path)
         if found is None:
             found = self._look_for(path)
-            if found[0] is not None and len(path) <= LONGEST_KNOWN:  # not what strangers make up
+            if found[0] is not None and len(path) <= LONGEST_KNOWN:  # not each path that is tried
                 if len(self._known) >= MOST_KNOWN:
                     self._known.clear()
                 self._known[path] = found

@@ -139,7 +139,7 @@ async def test_a_token_that_can_be_guessed_is_found() -> None:
     )
     results = await checked(f"[listener]\nport = 0\nadmin_token = 'x'\n{tokens}\n{SECURITY}")
     found = [result for result in results if not result.ok]
-    assert [result.subject for result in found] == ["listener: the token of admin", "listener: the token of ben"]
+    assert [result.subject for result in found] == ["listener.admin_token", "listener.tokens[ben]"]
     assert all("can be guessed" in result.detail for result in found)
 
 

@@ -38,14 +38,20 @@ def settings(tmp_path: Path) -> Settings:
     )
 
 
-async def look(settings: Settings, missing: dict[str, str], trouble: str | None = None, at: float | None = 0.0) -> None:
+async def look(
+    settings: Settings,
+    missing: dict[str, str],
+    trouble: str | None = None,
+    at: float | None = 0.0,
+    destination: str | None = None,
+) -> None:
     """Store a registration as the daemon would."""
     async with open_database(settings.database.path) as database:
         site = Site("live", "jones")
         await database.write(connections.adopt, Adopt(site=site, platform="bigcommerce", encrypted=b"", now=0.0))
         stored = await database.read(connections.find, site)
         assert stored is not None
-        encrypted = Vault([KEY]).encrypt({"missing": missing, "trouble": trouble})
+        encrypted = Vault([KEY]).encrypt({"missing": missing, "trouble": trouble, "destination": destination})
         registration = StoredRegistration(
             connection_id=stored.id,
             registered=41 - len(missing),
@@ -100,6 +106,27 @@ async def test_what_the_daemon_found_is_told(
     await look(settings, missing, trouble, at)
     result = check_webhooks(settings, LINK)
     assert (result.ok, result.detail) == (not missing and not trouble, words)
+
+
+EARLIER = "https://earlier.example.com/webhooks/live/jones"
+HERE = "https://sync.example.com/webhooks/live/jones"
+
+
+@pytest.mark.parametrize(
+    ("destination", "trouble", "words"),
+    [
+        (HERE, None, "41 registered, checked"),
+        (EARLIER, None, f"registered at the earlier address {EARLIER}; the daemon moves them at its next start"),
+        (EARLIER, "Busy.", "41 registered, checked"),
+        ("https://sync.example.com/base/webhooks/live/jones", None, "registered at the earlier address"),
+    ],
+)
+async def test_webhooks_at_an_earlier_address_are_told_unless_something_is_wrong(
+    settings: Settings, destination: str, trouble: str | None, words: str
+) -> None:
+    await look(settings, {}, trouble, destination=destination)
+    result = check_webhooks(settings, LINK)
+    assert (result.ok, result.detail.startswith(words)) == (trouble is None, True), result.detail
 
 
 async def test_a_database_of_another_key_is_told(settings: Settings) -> None:

@@ -241,14 +241,28 @@ def test_a_site_is_connected_with_a_secret_that_no_command_line_shows() -> None:
     assert "s3cret" not in result.output
 
 
-def test_without_a_terminal_the_missing_credential_is_named() -> None:
+def test_at_a_terminal_the_credentials_are_asked_for_and_the_secret_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, bool] = {}
+
+    def answer_to(name: str, *, hidden: bool = False) -> str:
+        asked[name] = hidden
+        return "typed"
+
+    monkeypatch.setattr("daemon.cli.connect.answer_to", answer_to)
+    with admin((200, {"state": "active"})) as server:
+        assert call("connect", "live/x", "--config", "s.toml").exit_code == 0
+    assert asked == {"SparkLayer's client id": False, "SparkLayer's client secret": True}
+    assert server.asked[0][3] == {"site": "live/x", "client_id": "typed", "client_secret": "typed"}
+
+
+def test_without_a_terminal_both_credentials_are_lines_of_the_input() -> None:
     arguments = ["connect", "live/x", "--config", "s.toml"]
-    with admin() as server:
-        result = call(*arguments, given="")
-        assert result.exit_code == 2
-        assert "--client-id: is needed where there is no terminal to ask at" in result.stderr
-        assert "--client-secret-file: is needed" in call(*arguments, "--client-id", "c", given="").stderr
-    assert server.asked == []
+    with admin((200, {"state": "active"})) as server:
+        assert call(*arguments, given="c\ns3cret\n").exit_code == 0
+        for given, option in (("", "--client-id"), ("c\n", "--client-secret-file")):
+            result = call(*arguments, given=given)
+            assert (result.exit_code, f"{option}: is needed, since there was no answer" in result.stderr) == (2, True)
+    assert [body for _, _, _, body in server.asked] == [{"site": "live/x", "client_id": "c", "client_secret": "s3cret"}]
 
 
 def test_a_site_is_disconnected_only_when_that_is_meant() -> None:

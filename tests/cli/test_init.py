@@ -71,11 +71,11 @@ def test_an_answer_that_toml_cannot_hold_is_refused_and_leaves_no_file(
 ) -> None:
     # The C locale reads what is not UTF-8 as surrogates, other locales refuse it.
     given = io.TextIOWrapper(io.BytesIO(b"bigcommerce\n\nlive\n" + answer + b"\nid\n"), "utf-8", errors)
-    monkeypatch.setattr("daemon.cli.init.sys", SimpleNamespace(stdin=given))
+    monkeypatch.setattr("daemon.cli.answers.sys", SimpleNamespace(stdin=given))
     result = init()
     assert (result.exit_code, result.stdout, Path("ignite-sync.toml").exists()) == (2, "", False)
     assert result.stderr.startswith("ignite-sync: the answer to ")
-    assert result.stderr.endswith("; nothing was written\n")
+    assert result.stderr.endswith("; nothing was done\n")
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_the_first_question(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,11 @@ async def test_what_another_process_works_on_is_taken_and_committed() -> None:
     [
         ("sync", {**PRODUCTS, "refresh": "yes"}, "refresh: must be true or false"),
         ("sync", {**PRODUCTS, "allow_removals": 1}, "allow_removals: must be true or false"),
-        ("sync", {**PRODUCTS, "forse": True}, "forse: is no parameter; there are: site, kind, refresh, allow_removals"),
+        (
+            "sync",
+            {**PRODUCTS, "forse": True},
+            "forse: is not a parameter; there are: site, kind, refresh, allow",
+        ),
         ("sync", {"kind": "products"}, "site: must be live/SITE_ID or test/SITE_ID"),
         ("sync", {"kind": "products", "site": 5}, "site: must be live/SITE_ID or test/SITE_ID"),
         ("pause", {}, "site: must be live/SITE_ID or test/SITE_ID"),

@@ -59,7 +59,7 @@ class Live:
         sent: dict[str, Spots] = {}
         ends = trio.current_time() + LASTS
         yield b"retry: 5000\n\n"
-        last = trio.current_time()
+        beat_at = trio.current_time() + BEAT
         while trio.current_time() < ends:
             shown = await self._present()
             if self.over:
@@ -70,11 +70,11 @@ class Live:
             if news or gone:
                 yield b"data: %s\n\n" % msgspec.json.encode({"spots": news, "gone": gone})
                 sent = dict(chosen)
-                last = trio.current_time()
-            elif trio.current_time() - last >= BEAT:
+                beat_at = trio.current_time() + BEAT
+            elif trio.current_time() >= beat_at:
                 yield SIGN
-                last = trio.current_time()
-            with trio.move_on_at(self._due):
+                beat_at = trio.current_time() + BEAT
+            with trio.move_on_at(min(self._due, beat_at)):
                 await self._over.wait()
 
     async def counted(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -75,6 +75,13 @@ NO_RIGHT = "SparkLayer refuses this. The site may be suspended, or its credentia
         (connection(products=kind(**old(backfill=9), full_sync=RUN)), "good", "full sync", []),
         (connection(products=kind(**old(backfill=9))), "bad", "late", ["changes of products are late"]),
         (connection(state="not configured", products=kind(**old(live=1))), "warn", "not configured", []),
+        (connection(state="gone"), "warn", "gone", []),
+        (
+            connection(state="gone", in_settings=True),
+            "warn",
+            "gone",
+            ["disconnected, but in the settings"],
+        ),
         (connection(products=kind(outbox={"parked": 2})), "warn", "needs attention", ["2 products parked"]),
         (
             connection(products=kind(full_sync=RUN | {"finished_at": 9.0, "succeeded": False})),

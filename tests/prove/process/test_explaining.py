@@ -69,6 +69,7 @@ async def test_an_entity_is_found_by_what_people_call_it(harness: OpenHarness) -
             found = await answered(h, kind, text)
             assert (found["trouble"], found.get("id")) == (None, str(external_id)), (kind, text, found)
             assert found["why"], text
+            assert all(match["name"] for match in found["matches"]) or kind == "store", text
         code, found = await explained(h, "products", "nobody-has-this")
         assert (code, found["matches"], codes(found)) == (0, [], ["unknown"])
         namesake = h.store.add_product(str(MUG), price=4, variants=[{"sku": "N", "stock": 1}], silent=True)

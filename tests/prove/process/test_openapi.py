@@ -99,8 +99,8 @@ def reads() -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "GET", f"/admin/history?site={SITE}&kind=products&id=1", {}
     yield "GET", "/events", {}
     yield "GET", "/shared/issues/none", {}
-    for path in ("", "/cancel", ""):
-        yield "POST", f"/admin/verify{path}", {"json": {"site": SITE, "kind": "products"}}
+    for path, more in (("", {"kind": "products"}), ("/cancel", {}), ("", {"kind": "products"})):
+        yield "POST", f"/admin/verify{path}", {"json": {"site": SITE, **more}}
     yield "GET", f"/admin/verify?site={SITE}", {}
     for site in ("test/none", SITE):
         yield "POST", "/admin/verify/cancel", {"json": {"site": site}}

@@ -30,7 +30,7 @@ function receive(message) {
   if (news.gone.length) changed();
 }
 
-const PATIENCE = 40000; // milliseconds: the server sends something at least every 20 seconds
+const PATIENCE = 40000; // milliseconds: the server sends something every 15 seconds, unless its database is slow
 const notice = document.getElementById("silent");
 let stream;
 // By the clock that nobody sets:

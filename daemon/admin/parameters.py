@@ -62,5 +62,5 @@ def read_ids(params: Params) -> Sequence[ExternalId]:
     """Return the ids, at least one."""
     given = params.get("ids")
     if not isinstance(given, list) or not given or not all(isinstance(text, str) for text in given):
-        raise Invalid("ids: must be a list of texts, the platform's ids of entities")
+        raise Invalid("ids: must be a list of at least one text, the platform's ids of entities")
     return [ExternalId(text) for text in given]

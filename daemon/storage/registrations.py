@@ -19,9 +19,9 @@ class StoredRegistration:
     """A registration as it was at `looked_at` (None: the daemon never could look). Both numbers count scopes.
 
     `encrypted` has {"missing": {scope: reason}, "trouble": reason why the daemon could not look, or None,
-    "destination": the address that the webhooks should be sent to}, and once
-    that was ever so "well_at": the time at which all were last right, and "mended": {"at", "changes": their number,
-    "made": scopes, "switched_off": scopes that the platform had switched off} of the last look that changed anything.
+    "destination": the address that the webhooks should have}. Once that was ever so it also has "well_at": the time at
+    which all were last right, and "mended": {"at", "changes": their number, "made": scopes, "switched_off": scopes that
+    the platform had switched off} of the last look that changed anything.
     """
 
     connection_id: ConnectionId

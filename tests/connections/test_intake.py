@@ -79,9 +79,9 @@ async def test_what_another_process_works_on_is_taken_and_committed() -> None:
         ("sync", {"kind": "products", "site": 5}, "site: must be live/SITE_ID or test/SITE_ID"),
         ("pause", {}, "site: must be live/SITE_ID or test/SITE_ID"),
         ("verify", {"site": "test/a", "all": "yes"}, "all: must be true or false"),
-        ("parked", {"site": "test/a", "action": "drop", "ids": []}, "ids: must be a list of texts"),
-        ("parked", {"site": "test/a", "action": "drop", "ids": None}, "ids: must be a list of texts"),
-        ("removals", {**PRODUCTS, "ids": []}, "ids: must be a list of texts"),
+        ("parked", {"site": "test/a", "action": "drop", "ids": []}, "ids: must be a list of at least one text"),
+        ("parked", {"site": "test/a", "action": "drop", "ids": None}, "ids: must be a list of at least one text"),
+        ("removals", {**PRODUCTS, "ids": []}, "ids: must be a list of at least one text"),
     ],
 )
 async def test_an_operation_refuses_odd_parameters_and_changes_nothing(

@@ -53,7 +53,7 @@ function follow() {
   });
 }
 
-// A network that is gone ends no stream, and a refused one has no second attempt of the browser's: so silence counts.
+// A lost network does not end the stream, and after a refusal the browser does not ask again: so silence is watched.
 function check() {
   const now = performance.now();
   if (now - heard < PATIENCE) return;

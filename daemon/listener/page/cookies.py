@@ -19,8 +19,8 @@ FROM_HERE = frozenset({b"same-origin", b"none"})
 def read(request: Request, name: str) -> str | None:
     """Return the value of a cookie; None if it is missing, or there are several, of which one may be planted."""
     pairs = [pair.strip().partition("=") for pair in _text(request, b"cookie").split(";")]
-    # A proxy may put its own address into Host: then the login form's cookie was set as on this machine, though the form
-    # is sent with the public Origin. A session's plain name counts on this machine alone: another host can plant it.
+    # A proxy may put its own address into Host: then the cookie of the login form was set as on this machine, though
+    # the form is sent with the public Origin. A session's plain name counts on this machine alone: others can plant it.
     plain = [name] if name == LOGIN or is_local(request) else []
     for full_name in (f"__Host-{name}", *plain):
         values = [value for key, _, value in pairs if key == full_name]

@@ -47,6 +47,9 @@ IN_VAIN = {
 LISTED = frozenset({"active", "paused"})
 """States of connections that have lists of issues, parked changes and removals."""
 
+LEFT = frozenset({"leaving", "gone"})
+"""States of connections of which nothing is kept but the name."""
+
 READER = Operator("page", Role.READ)
 """Reads for all open pages together."""
 
@@ -152,10 +155,10 @@ class OperatorsPage:
             raise NotFound(f"There is no connection {site}.")
         return connection
 
-    async def _listed(self, session: Session, site: str) -> Any:
+    async def _present(self, session: Session, site: str) -> Any:
         """Return the status of a connection that has not left. Raises NotFound."""
         connection = await self._found(session, site)
-        if connection["state"] not in LISTED:
+        if connection["state"] in LEFT:
             raise NotFound(f"The site {site} is not connected.")
         return connection
 
@@ -202,7 +205,7 @@ class OperatorsPage:
 
     async def _issues_file(self, session: Session, request: Request, env: str, site_id: str) -> Response:
         site, query = f"{env}/{site_id}", request.query
-        await self._listed(session, site)
+        await self._present(session, site)
         answer = await self.operations["GET", "/admin/issues"]({"site": site}, session.operator)
         chosen = narrowed(answer["issues"], query.get("kind", ""), query.get("code", ""))
         return rendering.download(as_csv(chosen), b"text/csv; charset=utf-8", file_name(site))
@@ -234,14 +237,14 @@ class OperatorsPage:
     async def _history(self, session: Session, request: Request, env: str, site_id: str) -> Response:
         site, kind, id_ = f"{env}/{site_id}", request.query.get("kind", ""), request.query.get("id", "").strip()
         asked = {"site": site} | ({"kind": kind, "id": id_} if id_ else {})
-        connection = await self._listed(session, site)
+        connection = await self._present(session, site)
         answer = await self.operations["GET", "/admin/history"](asked, session.operator)
         values = {"site": site, "kind": kind, "id": id_, "kinds": list(connection["kinds"]), **answer}
         return rendering.page("history.html", {**_shared(session), **values})
 
     async def _show_dry_run(self, session: Session, _request: Request, env: str, site_id: str) -> Response:
         site = f"{env}/{site_id}"
-        values = {**_shared(session), "site": site, "kinds": list((await self._listed(session, site))["kinds"])}
+        values = {**_shared(session), "site": site, "kinds": list((await self._present(session, site))["kinds"])}
         try:
             verified = await self.operations["GET", "/admin/verify"]({"site": site}, session.operator)
         except NotFound:

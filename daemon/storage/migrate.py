@@ -25,36 +25,33 @@ seen = Table(
 _FLOOR = re.compile(r'^floor = "(\w+)"$', re.MULTILINE)
 
 
-def upgrade(connection: Connection, revision: str = "head", *, roll_out: bool = False) -> None:
+def upgrade(connection: Connection, *, roll_out: bool = False) -> None:
     """Run every step that the database has not seen, in the present transaction of `connection`.
 
     Raises ConfigError when a newer release wrote the database; with `roll_out`, only if that one no longer lets this
     release work beside it.
     """
     present = present_step(connection)
-    if revision == "head" and present == newest_step():
+    if present == newest_step():
         return
     if roll_out and present is not None and present not in steps():
         needed = connection.execute(select(func.max(floor.c.step))).scalar()
         if needed is not None and needed <= newest_step():
             return
-    if revision == "head" and present is None:
-        _make(connection)
+    if present is None:
+        # The tables that all steps together lead to.
+        metadata.create_all(connection)
+        seen.create(connection)
+        connection.execute(seen.insert().values(version_num=newest_step()))
     else:
-        _run_steps(connection, revision)
+        run_steps(connection)
     # Most steps leave the floor as it is.
     if lowest_release() > (connection.execute(select(func.max(floor.c.step))).scalar() or ""):
         connection.execute(floor.insert().values(step=lowest_release()))
 
 
-def _make(connection: Connection) -> None:
-    """Make the tables that all steps together lead to."""
-    metadata.create_all(connection)
-    seen.create(connection)
-    connection.execute(seen.insert().values(version_num=newest_step()))
-
-
-def _run_steps(connection: Connection, revision: str) -> None:
+def run_steps(connection: Connection) -> None:
+    """Run every step that the database has not seen, from the first on if it is empty. Raises ConfigError."""
     # Imported late: few starts have a step to run, and Alembic takes 10 MB and a third of a second.
     from alembic import command  # noqa: PLC0415  see above
     from alembic.config import Config  # noqa: PLC0415  see above
@@ -64,7 +61,7 @@ def _run_steps(connection: Connection, revision: str) -> None:
     config.set_main_option("script_location", str(HERE))
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, revision)
+        command.upgrade(config, "head")
     except CommandError as error:
         raise ConfigError(f"database: {error}; it was written by a newer release, install that one") from error
 

@@ -3,7 +3,7 @@
 | file | contents |
 |---|---|
 | database | the storage of a daemon, and its opening |
-| writer, operation | group commit, without a dialect; the functions that are committed |
+| group_commit | commits of many calls together, without a dialect; operations, which are committed so |
 | sqlite | SQLite's connections, errors and log |
 | postgres, postgres_session | PostgreSQL's connections, errors and limits; several statements in one round trip |
 | postgres_server, odd_texts, failover | servers that are refused; texts that cannot be held; a server's failover |

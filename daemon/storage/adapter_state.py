@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func,
 
 from daemon.model import ConnectionId
 from daemon.storage.database import Storage
-from daemon.storage.outbox import active
+from daemon.storage.outbox import while_active
 from daemon.storage.prepared import PreparedAmong, among
 from daemon.storage.tables import adapter_state
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import replacing
 
 
 class StoredEntry(Protocol):
@@ -75,29 +75,17 @@ class StoredAdapterState:
         await self.storage.write(_store, StateChange(connection_id=self.connection_id, section=section, **changes))
 
 
-def _store(conn: Connection, calls: Sequence[StateChange]) -> list[None]:
-    # A scan may outlive its connection.
-    alive = active(conn, (call.connection_id for call in calls))
-    for call in calls:
-        if call.connection_id in alive:
-            _change(conn, call)
-    return [None] * len(calls)
-
-
-def _change(conn: Connection, call: StateChange) -> None:
+@while_active  # a scan may outlive its connection
+def _store(conn: Connection, call: StateChange) -> None:
     of_section = _of_section(call.connection_id, call.section)
     if call.forgotten:
         conn.execute(delete(adapter_state).where(of_section, among(conn, adapter_state.c.owner, call.forgotten)))
     if call.entries:
-        new = insert(adapter_state)
-        replacing = {"text": new.excluded.text, "scan_id": new.excluded.scan_id}
         # A scan that is still at work must not make entries look older than those of a later one.
         newest = max(call.scan_id, _newest_scan_id(conn, call.connection_id, call.section))
         fixed = {"connection_id": call.connection_id, "section": call.section, "scan_id": newest}
-        conn.execute(
-            new.on_conflict_do_update(index_elements=["connection_id", "section", "owner", "name"], set_=replacing),
-            [{**fixed, "owner": entry.owner, "name": entry.name, "text": entry.text} for entry in call.entries],
-        )
+        rows = [{**fixed, "owner": entry.owner, "name": entry.name, "text": entry.text} for entry in call.entries]
+        conn.execute(replacing(adapter_state, "text", "scan_id"), rows)
 
 
 def _look_up(

@@ -7,7 +7,7 @@ missing, and one that a crash cut off is still `begun`. The encrypted part may q
 from attrs import field, frozen
 from sqlalchemy import Connection, delete, select, update
 
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.states import AuditOutcome
 from daemon.storage.tables import audit
 

@@ -1,14 +1,12 @@
 """Censuses: when the ids of a kind were last compared with the ledger, and how long the platform took to list them."""
 
-from collections.abc import Sequence
-
 from attrs import asdict, frozen
 from sqlalchemy import Connection, select
 
 from daemon.model import ConnectionId, ExternalId, Kind
-from daemon.storage.outbox import active
+from daemon.storage.outbox import while_active
 from daemon.storage.tables import censuses, ledger, of_kind
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import replacing
 
 
 @frozen(kw_only=True)
@@ -21,17 +19,10 @@ class PastCensus:
     seconds: float
 
 
-def store(conn: Connection, calls: Sequence[PastCensus]) -> list[None]:
-    """Store censuses in place of earlier ones."""
-    # A census waits for the platform's whole list; the connection may have left in between.
-    alive = active(conn, (call.connection_id for call in calls))
-    new = insert(censuses)
-    values = {"began_at": new.excluded.began_at, "seconds": new.excluded.seconds}
-    upsert = new.on_conflict_do_update(index_elements=["connection_id", "kind"], set_=values)
-    for call in calls:
-        if call.connection_id in alive:
-            conn.execute(upsert, [asdict(call) | {"kind": call.kind.value}])
-    return [None] * len(calls)
+@while_active  # a census waits for the platform's whole list; the connection may have left in between
+def store(conn: Connection, call: PastCensus) -> None:
+    """Store a census in place of an earlier one."""
+    conn.execute(replacing(censuses, "began_at", "seconds"), [asdict(call) | {"kind": call.kind.value}])
 
 
 def last(conn: Connection, connection_id: ConnectionId, kind: Kind) -> PastCensus | None:

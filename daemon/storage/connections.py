@@ -27,8 +27,8 @@ from sqlalchemy import Connection, Row, Select, delete, select, text, update
 
 from daemon.model import ConnectionId, Kind, Site
 from daemon.storage.full_syncs import Start, newest, start
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.installs import forget_install, forget_pending
-from daemon.storage.operation import one_by_one
 from daemon.storage.states import RunMode
 from daemon.storage.tables import connections, metadata
 from daemon.storage.upsert import Insert, insert

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, and_, func, select, tuple_
 
 from daemon.model import ConnectionId, ExternalId, Kind
 from daemon.storage.database import Storage
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.states import RemovalState
 from daemon.storage.tables import (
     connections,

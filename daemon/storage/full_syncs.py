@@ -26,12 +26,12 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, or_, 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import gaps, leftovers, removals
 from daemon.storage.absent import absent
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.outbox import active, lock, tag
 from daemon.storage.prepared import UNREAD, PreparedAmong, given, of_given_kind
 from daemon.storage.states import RunMode, RunState, Transition
 from daemon.storage.tables import full_syncs, ledger, of_kind, outbox, sync_log
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import replacing
 
 CURRENT = (RunState.ENUMERATING, RunState.DRAINING)
 
@@ -155,11 +155,8 @@ def start(conn: Connection, call: Start) -> RunId | None:
         allow = removals.Allow(connection_id=call.connection_id, kind=call.kind, ids=None, now=call.now)
         tag(conn, call.connection_id, call.kind, removals.allowed(conn, allow), run, call.now)
     if _is_told(mode, call.kind):
-        new = insert(sync_log).values(
-            connection_id=call.connection_id, kind=call.kind.value, put_for=run, started_at=call.now, ever_put=False
-        )
-        owed = {"put_for": new.excluded.put_for, "started_at": new.excluded.started_at}
-        conn.execute(new.on_conflict_do_update(index_elements=["connection_id", "kind"], set_=owed))
+        row = {"connection_id": call.connection_id, "kind": call.kind.value, "put_for": run, "started_at": call.now}
+        conn.execute(replacing(sync_log, "put_for", "started_at"), [{**row, "ever_put": False}])
     return run
 
 

@@ -12,8 +12,8 @@ from attrs import frozen
 from sqlalchemy import Connection, and_, case, delete, func, not_, or_, select
 
 from daemon.model import ConnectionId, Kind
-from daemon.storage.operation import one_by_one
-from daemon.storage.outbox import active
+from daemon.storage.group_commit import one_by_one
+from daemon.storage.outbox import while_active
 from daemon.storage.states import RunMode, RunState
 from daemon.storage.tables import full_syncs, gaps, of_kind
 from daemon.storage.upsert import insert
@@ -41,11 +41,9 @@ class GapNote:
     maybe: bool = False
 
 
-@one_by_one
+@while_active
 def note(conn: Connection, call: GapNote) -> None:
     """Note gaps."""
-    if not active(conn, [call.connection_id]):
-        return
     new = insert(gaps)
     before, after = gaps.c, new.excluded
     # A present gap that is due more than an hour later was noted by a clock that was ahead.

@@ -12,6 +12,7 @@ alone, in the order of `place`, and then in the order in which they came.
 It knows neither dialect nor driver; its connection does.
 """
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -28,6 +29,17 @@ R = TypeVar("R")
 Operation = Callable[[Connection, Sequence[C]], Sequence[R]]
 Groups = Sequence[tuple[Operation[Any, Any], Sequence[Any]]]
 Waiting = tuple[Operation[Any, Any], Any, trio.lowlevel.Task]
+
+
+def one_by_one(function: Callable[[Connection, C], R]) -> Callable[[Connection, Sequence[C]], list[R]]:
+    """Make an operation of a function that works on one call at a time."""
+
+    @functools.wraps(function)
+    def on_all(conn: Connection, calls: Sequence[C]) -> list[R]:
+        return [function(conn, call) for call in calls]
+
+    return on_all
+
 
 Observe = Callable[[str, int, float], None]
 """Called after each commit with "committed" or "failed", its number of calls, and the seconds it took."""

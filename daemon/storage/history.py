@@ -12,10 +12,10 @@ from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.model.outcome import Result
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.prepared import UNREAD, PreparedAmong
 from daemon.storage.tables import of_kind, settlements
-from daemon.storage.upsert import Upsert, insert
+from daemon.storage.upsert import Upsert, excluded
 
 MOST = 20
 """Rows of one entity."""
@@ -117,16 +117,12 @@ def _rows(conn: Connection, query: Any) -> list[HistoryRow]:
     ]
 
 
-_KEYS = ("connection_id", "kind", "external_id", "at")
 # A clock that stood still: the later settlement counts.
-_NEW = insert(settlements).excluded
-_RECORD = Upsert(
-    settlements, settlements.columns.keys(), _KEYS, {name: _NEW[name] for name in ("result", "reason", "run")}
-)
+_RECORD = Upsert(settlements, settlements.columns.keys(), excluded(settlements, "result", "reason", "run"))
 _NEWER = settlements.alias("newer")
 _BEYOND = (
     select(_NEWER.c.at)
-    .where(*(_NEWER.c[name] == settlements.c[name] for name in _KEYS[:3]))
+    .where(*(_NEWER.c[name] == settlements.c[name] for name in ("connection_id", "kind", "external_id")))
     .order_by(_NEWER.c.at.desc())
     .offset(MOST)
     .limit(1)

@@ -13,9 +13,9 @@ from attrs import field, frozen
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, not_, select, tuple_, update
 
 from daemon.model import Site
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.tables import install_states, installs, pending_connections
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import insert, replacing
 
 STATE_KEPT = 3600.0
 """Seconds for which a state is valid."""
@@ -76,15 +76,13 @@ class AwaitedStore:
 def install(conn: Connection, call: Install) -> None:
     """Store an install in place of an earlier one of the same store."""
     # A store that installs the app again has new credentials; the earlier ones are void.
-    new = insert(installs)
-    replacing = {name: new.excluded[name] for name in ("encrypted", "installed_at")}
-    values = {
+    row = {
         "platform": call.platform,
         "store_id": call.store_id,
         "encrypted": call.encrypted,
         "installed_at": call.now,
     }
-    conn.execute(new.on_conflict_do_update(index_elements=["platform", "store_id"], set_=replacing), [values])
+    conn.execute(replacing(installs, "encrypted", "installed_at"), [row])
 
 
 def forget_install(conn: Connection, platform: str, store_id: str) -> None:
@@ -104,8 +102,6 @@ def installed(conn: Connection, store_ids: Mapping[str, str]) -> list[tuple[str,
 def pending(conn: Connection, call: PendingConnection) -> None:
     """Store a pending connection in place of an earlier one of the same site; delete those that have expired."""
     forget_expired(conn, [call.now])
-    new = insert(pending_connections)
-    replacing = {name: new.excluded[name] for name in ("platform", "store_id", "encrypted", "asked_at")}
     waiting = {
         "site_env": call.site.env,
         "site_id": call.site.id,
@@ -113,8 +109,8 @@ def pending(conn: Connection, call: PendingConnection) -> None:
         "store_id": call.store_id,
         "asked_at": call.now,
     }
-    upsert = new.on_conflict_do_update(index_elements=["site_env", "site_id"], set_=replacing)
-    conn.execute(upsert, [{**waiting, "encrypted": call.encrypted}])
+    store = replacing(pending_connections, "platform", "store_id", "encrypted", "asked_at")
+    conn.execute(store, [{**waiting, "encrypted": call.encrypted}])
     conn.execute(insert(install_states), [{**waiting, "hashed": _hashed(call.state)}])
 
 

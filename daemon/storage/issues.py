@@ -134,6 +134,5 @@ _MINE = of_given_kind(issues)
 _PRESENT = PreparedAmong(select(_C.external_id, _C.fingerprint, _C.maybe_told).where(*_MINE), _C.external_id)
 _WORKED_ON = PreparedAmong(update(issues).where(*_MINE).values(settled_run=bindparam("run")), _C.external_id)
 _RESOLVE = PreparedAmong(delete(issues).where(*_MINE), _C.external_id)
-_KEYS = ["connection_id", "kind", "external_id"]
 # The revision tells a report that was sent from one that became due while it was on its way.
-_REPORT = Upsert(synced, _KEYS, _KEYS, {"revision": synced.c.revision + 1}, revision=1)
+_REPORT = Upsert(synced, ["connection_id", "kind", "external_id"], {"revision": synced.c.revision + 1}, revision=1)

@@ -20,8 +20,7 @@ from daemon.model import ConnectionId, ExternalId, Kind
 from daemon.storage import sync_log
 from daemon.storage.group_commit import Operation
 from daemon.storage.ledger import Mark, mark
-from daemon.storage.operation import one_by_one
-from daemon.storage.outbox import active
+from daemon.storage.outbox import while_active
 from daemon.storage.resync import Remap, remap
 from daemon.storage.settle import Settlement, settle
 from daemon.storage.stale_parts import Doubted, doubt
@@ -38,11 +37,9 @@ class LastWord:
     reported: Collection[Kind] = ()
 
 
-@one_by_one
+@while_active
 def say(conn: Connection, call: LastWord) -> None:
     """Store a last word. That about a connection which is no longer active is dropped."""
-    if not active(conn, [call.connection_id]):
-        return
     for kind, doubted in sorted(call.doubted.items()):  # in the order of kinds, as all lock rows
         doubt(conn, call.connection_id, kind, doubted, call.now)
     for kind in sorted(call.reported):

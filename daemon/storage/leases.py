@@ -21,8 +21,7 @@ from daemon.model import ConnectionId
 from daemon.storage import connections as stored_connections
 from daemon.storage import failover
 from daemon.storage.connections import Stored
-from daemon.storage.group_commit import Operation
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import Operation, one_by_one
 from daemon.storage.tables import Conditions, connections, leases, nodes
 from daemon.storage.upsert import insert
 

@@ -18,7 +18,7 @@ from daemon.storage.outbox import active
 from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
 from daemon.storage.states import DependencyReason
 from daemon.storage.tables import full_syncs, ledger, of_kind
-from daemon.storage.upsert import Upsert, insert
+from daemon.storage.upsert import Upsert, excluded
 
 
 @frozen(kw_only=True)
@@ -168,17 +168,6 @@ _OWNERS = PreparedAmong(
     select(tables.owners.c.key, tables.owners.c.external_id).where(*of_given_kind(tables.owners)), tables.owners.c.key
 )
 _LATEST_RUN = select(func.max(full_syncs.c.id)).where(*of_given_kind(full_syncs))
-_TAKE = Upsert(
-    tables.owners,
-    tables.owners.columns.keys(),
-    ["connection_id", "kind", "key"],
-    {"external_id": insert(tables.owners).excluded.external_id},
-)
-_ROW = insert(ledger).excluded
-_STORE = Upsert(
-    ledger,
-    ledger.columns.keys(),
-    ["connection_id", "kind", "external_id"],
-    # `seen_run` stays: only a page says that a full sync saw the entity.
-    {name: _ROW[name] for name in ("fingerprint", "parts", "settled_run")},
-)
+_TAKE = Upsert(tables.owners, tables.owners.columns.keys(), excluded(tables.owners, "external_id"))
+# `seen_run` stays: only a page says that a full sync saw the entity.
+_STORE = Upsert(ledger, ledger.columns.keys(), excluded(ledger, "fingerprint", "parts", "settled_run"))

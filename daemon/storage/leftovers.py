@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, f
 from daemon.model import ConnectionId, ExternalId, Kind, Sku
 from daemon.model.outcome import Row
 from daemon.storage import ledger as ledgers
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.outbox import active
 from daemon.storage.prepared import among
 from daemon.storage.states import RemovalState

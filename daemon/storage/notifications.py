@@ -4,18 +4,14 @@ A message is stored before it is sent (`OPENING`, `RESOLVING`), and once more wh
 `RESOLVED`). So after a crash, a timeout, or on another node, it is sent again with the same id, and never forgotten.
 """
 
-from collections.abc import Sequence
-
 from attrs import asdict, frozen
 from sqlalchemy import Connection, select
 
 from daemon.model import ConnectionId
-from daemon.storage.outbox import active
+from daemon.storage.outbox import while_active
 from daemon.storage.states import NotificationState
 from daemon.storage.tables import notifications
-from daemon.storage.upsert import insert
-
-KEYS = ("connection_id", "receiver", "event", "kind")
+from daemon.storage.upsert import replacing
 
 
 @frozen(kw_only=True)
@@ -48,13 +44,9 @@ def known(conn: Connection, connection_id: ConnectionId, receiver: str) -> list[
     ]
 
 
-def store(conn: Connection, calls: Sequence[Notification]) -> list[bool]:
-    """Store notifications; return False for those of connections that are no longer active."""
-    alive = active(conn, (call.connection_id for call in calls))
-    new = insert(notifications)
-    values = {column.name: new.excluded[column.name] for column in notifications.c if column.name not in KEYS}
-    upsert = new.on_conflict_do_update(index_elements=KEYS, set_=values)
-    for call in calls:
-        if call.connection_id in alive:
-            conn.execute(upsert, [asdict(call)])
-    return [call.connection_id in alive for call in calls]
+@while_active
+def store(conn: Connection, call: Notification) -> bool:
+    """Store a notification; return True."""
+    others = [column.name for column in notifications.c if not column.primary_key]
+    conn.execute(replacing(notifications, *others), [asdict(call)])
+    return True

@@ -17,15 +17,17 @@ Claims live in memory only, so after a crash every unsettled row is pending. One
 may record, revive and drop meanwhile, so what is compared here is locked first, in the order of ids.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from functools import wraps
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, select
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
+from daemon.storage.group_commit import Operation, R, one_by_one
 from daemon.storage.prepared import UNREAD, Prepared, PreparedAmong, among, given, of_given_kind
 from daemon.storage.states import RowState, Transition
 from daemon.storage.tables import Conditions, connections, full_syncs, of_kind, outbox
@@ -91,6 +93,25 @@ def active(conn: Connection, ids: Iterable[ConnectionId], *, alone: bool = False
     """
     asked = set(ids)
     return set((_ACTIVE_ALONE if alone else _ACTIVE)(conn, asked).scalars()) if asked else set()
+
+
+class _OfConnection(Protocol):
+    @property
+    def connection_id(self) -> ConnectionId: ...
+
+
+Call = TypeVar("Call", bound=_OfConnection)
+
+
+def while_active(function: Callable[[Connection, Call], R]) -> Operation[Call, R | None]:
+    """Make an operation of a function that works on one call; without an active connection it gives None instead."""
+
+    @one_by_one
+    @wraps(function)
+    def on_active(conn: Connection, call: Call) -> R | None:
+        return function(conn, call) if active(conn, [call.connection_id]) else None
+
+    return on_active
 
 
 def record(conn: Connection, calls: Sequence[Record]) -> list[None]:
@@ -159,12 +180,9 @@ def waiting(conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Coll
     """Return the entities of `ids` that have a row."""
     if not ids:
         return set()
-    c = outbox.c
+    mine = (*of_kind(outbox, connection_id, kind), among(conn, outbox.c.external_id, ids))
     # Without the rows that `hold` may have made in this transaction.
-    query = select(c.external_id).where(
-        *of_kind(outbox, connection_id, kind), among(conn, c.external_id, ids), c.revision > 0
-    )
-    return set(conn.execute(query).scalars())
+    return set(conn.execute(select(outbox.c.external_id).where(*mine, outbox.c.revision > 0)).scalars())
 
 
 def next_due(conn: Connection, connection_id: ConnectionId, kind: Kind, after: float) -> float | None:
@@ -322,7 +340,6 @@ _NEW = insert(outbox).excluded
 _TAG = Upsert(
     outbox,
     _KEYS,
-    _KEYS,
     {
         "revision": outbox.c.revision + 1,
         "full_sync_id": _NEW.full_sync_id,
@@ -345,7 +362,6 @@ _TAGGED_BEFORE = PreparedAmong(
 _HOLD = Upsert(
     outbox,
     _KEYS,
-    _KEYS,
     {"revision": outbox.c.revision},
     revision=0,
     lane=int(Lane.BACKFILL),
@@ -355,15 +371,11 @@ _HOLD = Upsert(
     state=str(RowLife.RECORD.target),
 )
 # A clock that was ahead must not make a row wait for more changes until that time.
-_FIRST = case(
-    (_NEW.first_queued_at < outbox.c.first_queued_at, _NEW.first_queued_at),
-    else_=outbox.c.first_queued_at,
-)
+_FIRST = case((_NEW.first_queued_at < outbox.c.first_queued_at, _NEW.first_queued_at), else_=outbox.c.first_queued_at)
 _LATEST = _FIRST + bindparam("debounce_max")
 _RECORD = Upsert(
     outbox,
     [*_KEYS, "lane", "due_at", "first_queued_at"],
-    _KEYS,
     {
         "revision": outbox.c.revision + 1,
         "lane": case((_NEW.lane < outbox.c.lane, _NEW.lane), else_=outbox.c.lane),

@@ -4,7 +4,7 @@ from attrs import frozen
 from sqlalchemy import Connection, select, update
 
 from daemon.model import ConnectionId
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.tables import leases, nodes
 
 

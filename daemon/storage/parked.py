@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from daemon.model import ConnectionId, ExternalId, Kind
 from daemon.storage import outbox as rows
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.prepared import among
 from daemon.storage.states import RowState
 from daemon.storage.tables import Conditions, of_kind, outbox

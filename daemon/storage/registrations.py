@@ -9,9 +9,9 @@ from attrs import asdict, field, frozen
 from sqlalchemy import Connection, delete, select
 
 from daemon.model import ConnectionId
-from daemon.storage.outbox import active
+from daemon.storage.outbox import while_active
 from daemon.storage.tables import registrations
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import replacing
 
 
 @frozen(kw_only=True)
@@ -31,17 +31,10 @@ class StoredRegistration:
     encrypted: bytes = field(repr=False)
 
 
-def store(conn: Connection, calls: Sequence[StoredRegistration]) -> list[None]:
-    """Store registrations in place of earlier ones."""
-    # A look at the platform takes seconds; the connection may have left in between.
-    alive = active(conn, (call.connection_id for call in calls))
-    new = insert(registrations)
-    values = {name: new.excluded[name] for name in ("registered", "missing", "looked_at", "encrypted")}
-    upsert = new.on_conflict_do_update(index_elements=["connection_id"], set_=values)
-    for call in calls:
-        if call.connection_id in alive:
-            conn.execute(upsert, [asdict(call)])
-    return [None] * len(calls)
+@while_active  # a look at the platform takes seconds; the connection may have left in between
+def store(conn: Connection, call: StoredRegistration) -> None:
+    """Store a registration in place of an earlier one."""
+    conn.execute(replacing(registrations, "registered", "missing", "looked_at", "encrypted"), [asdict(call)])
 
 
 def found(conn: Connection, connection_id: ConnectionId) -> StoredRegistration | None:

@@ -24,13 +24,13 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, VariantId
 from daemon.model.outcome import Row as LedgerRow
 from daemon.storage import ledger as ledgers
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.leftovers import forget_owned
-from daemon.storage.operation import one_by_one
 from daemon.storage.outbox import Record, active, record, tag
 from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
 from daemon.storage.states import RemovalCause, RemovalState, RunState
 from daemon.storage.tables import Conditions, full_syncs, ledger, of_kind, outbox, owners, removals
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import replacing
 
 REMOVALS_ALWAYS_ALLOWED, REMOVALS_ALLOWED_SHARE = 50, 0.1
 SMALL_KIND = 10
@@ -242,13 +242,11 @@ class _Limit:
 
 
 def _note(conn: Connection, call: Decided, states: Sequence[tuple[Removal, RemovalState]]) -> None:
-    new = insert(removals)
-    keys = ["connection_id", "kind", "external_id", "variant"]
-    changed = {name: new.excluded[name] for name in ("cause", "state", "run", "decided_at", "encrypted")}
     fixed = {"connection_id": call.connection_id, "kind": call.kind.value, "decided_at": call.now}
     rows = {removal.key: {**fixed, **asdict(removal), "state": state} for removal, state in states}
     if rows:
-        conn.execute(new.on_conflict_do_update(index_elements=keys, set_=changed), [rows[key] for key in sorted(rows)])
+        note = replacing(removals, "cause", "state", "run", "decided_at", "encrypted")
+        conn.execute(note, [rows[key] for key in sorted(rows)])
 
 
 def hold_unseen(

@@ -8,8 +8,8 @@ from attrs import frozen
 from sqlalchemy import Connection
 
 from daemon.storage.full_syncs import Start, start
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.ledger import Mark, mark
-from daemon.storage.operation import one_by_one
 
 
 @frozen(kw_only=True)

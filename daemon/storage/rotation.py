@@ -6,7 +6,7 @@ from attrs import field, frozen
 from sqlalchemy import Connection, Table, select, update
 
 from daemon.storage.database import Storage
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.tables import metadata
 from daemon.storage.vault import Vault
 

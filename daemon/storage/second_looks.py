@@ -15,11 +15,10 @@ from sqlalchemy import Connection, delete, func, select, true
 from daemon.model import ConnectionId, ExternalId, Kind
 from daemon.storage import last_word
 from daemon.storage.last_word import LastWord
-from daemon.storage.operation import one_by_one
-from daemon.storage.outbox import active
+from daemon.storage.outbox import while_active
 from daemon.storage.stale_parts import packed, unpacked
 from daemon.storage.tables import ledger, of_kind, second_looks, sync_log
-from daemon.storage.upsert import Upsert, insert
+from daemon.storage.upsert import Upsert, excluded
 
 MOST_LOOKED_AT = 10_000
 """Unsure entities of a kind that are looked at twice. More are unsure only after a remap, which a run works off."""
@@ -45,11 +44,9 @@ class LookAgain:
     now: float
 
 
-@one_by_one
+@while_active
 def owe(conn: Connection, call: Owe) -> None:
     """Store which entities are unsure, and which kinds are reported. Those of an earlier takeover stay."""
-    if not active(conn, [call.connection_id]):
-        return
     c, log, look = ledger.c, sync_log.c, second_looks.c
     reported = select(log.kind).where(log.connection_id == call.connection_id, log.ever_put)
     found: dict[tuple[str, str], bytes | None] = {(kind, _REPORT): None for kind in conn.execute(reported).scalars()}
@@ -73,12 +70,9 @@ def owe(conn: Connection, call: Owe) -> None:
         _OWE(conn, rows)
 
 
-@one_by_one
+@while_active
 def look_again(conn: Connection, call: LookAgain) -> float | None:
     """Have what is due written and reported once more; return when the next look is due, None for never."""
-    # First, as everywhere: a wipe has locked the connection when it deletes its rows.
-    if not active(conn, [call.connection_id]):
-        return None
     c = second_looks.c
     due = (c.connection_id == call.connection_id, c.due_at <= call.now)
     doubted, reported = defaultdict[Kind, dict[ExternalId, list[bytes]]](dict), []
@@ -97,10 +91,4 @@ def look_again(conn: Connection, call: LookAgain) -> float | None:
     return next_due
 
 
-_NEW = insert(second_looks).excluded
-_OWE = Upsert(
-    second_looks,
-    second_looks.columns.keys(),
-    ["connection_id", "kind", "external_id"],
-    {"due_at": _NEW.due_at, "stale_parts": _NEW.stale_parts},
-)
+_OWE = Upsert(second_looks, second_looks.columns.keys(), excluded(second_looks, "due_at", "stale_parts"))

@@ -17,8 +17,7 @@ from daemon.storage import history, ledger, outbox
 from daemon.storage.dependencies import Dependencies
 from daemon.storage.history import HistoryEntry
 from daemon.storage.issues import replace
-from daemon.storage.operation import one_by_one
-from daemon.storage.outbox import Claim, Record, active
+from daemon.storage.outbox import Claim, Record, while_active
 from daemon.storage.prepared import among
 from daemon.storage.removals import Key
 from daemon.storage.states import RemovalState
@@ -68,11 +67,9 @@ class Settlement:
     """The settlements that the history keeps."""
 
 
-@one_by_one
+@while_active
 def settle(conn: Connection, call: Settlement) -> None:
     """Settle a batch. That of a connection which is no longer active is dropped."""
-    if not active(conn, [call.connection_id]):
-        return
     mine = (conn, call.connection_id, call.kind)
     outcomes = {claim.external_id: outcome for claim, outcome in call.done.items()}
     # A held removal is not done: the run counts it when it ends.

@@ -19,8 +19,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from daemon.model import Change, ConnectionId, ExternalId, Key, Kind
 from daemon.model.outcome import Row
 from daemon.storage import ledger, outbox
-from daemon.storage.operation import one_by_one
-from daemon.storage.outbox import Claim, Record, active, record
+from daemon.storage.outbox import Claim, Record, record, while_active
 from daemon.storage.prepared import among
 from daemon.storage.tables import of_kind
 from daemon.storage.tables import outbox as rows_of
@@ -72,11 +71,9 @@ def doubt(conn: Connection, connection_id: ConnectionId, kind: Kind, doubted: Do
         conn.execute(update(rows_of).where(*by_id).values(stale_parts=bindparam("b_parts")), stale)
 
 
-@one_by_one
+@while_active
 def restore(conn: Connection, call: Restore) -> None:
     """List stale parts in the ledger; the claims' rows lose them, unless more of them have come since."""
-    if not active(conn, [call.connection_id]):
-        return
     mine = (conn, call.connection_id, call.kind)
     present = ledger.owners(*mine, {key for keys in call.keys.values() for key in keys})
     others, free = set[ExternalId](), dict[Key, ExternalId]()

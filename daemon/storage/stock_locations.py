@@ -12,11 +12,11 @@ from sqlalchemy import Connection, select
 from daemon.model import ConnectionId, Kind
 from daemon.storage import ledger
 from daemon.storage.full_syncs import Start, start
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.outbox import active
 from daemon.storage.states import RunMode
 from daemon.storage.tables import places
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import replacing
 
 
 @frozen
@@ -48,9 +48,8 @@ def settle_at(conn: Connection, call: Settle) -> bool:
     if not active(conn, [call.connection_id]):
         return False
     before = place_of(conn, call.connection_id)
-    values = {"location": call.place.location, "wanted": call.place.wanted}
-    new = insert(places).values(connection_id=call.connection_id, **values)
-    conn.execute(new.on_conflict_do_update(index_elements=["connection_id"], set_=values))
+    row = {"connection_id": call.connection_id, "location": call.place.location, "wanted": call.place.wanted}
+    conn.execute(replacing(places, "location", "wanted"), [row])
     if before is None:
         # A release that stored no place may have put the stock of this ledger anywhere.
         moved = bool(ledger.size(conn, call.connection_id, Kind.PRODUCTS))

@@ -6,11 +6,11 @@ from attrs import frozen
 from sqlalchemy import Connection, select, update
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane
-from daemon.storage.operation import one_by_one
-from daemon.storage.outbox import Record, active, record
+from daemon.storage.group_commit import one_by_one
+from daemon.storage.outbox import Record, record, while_active
 from daemon.storage.prepared import among
 from daemon.storage.tables import of_kind, outbox, sweeps
-from daemon.storage.upsert import insert
+from daemon.storage.upsert import replacing
 
 
 @frozen(kw_only=True)
@@ -55,12 +55,8 @@ def touch(conn: Connection, calls: Sequence[ConnectionId]) -> list[None]:
     return [None] * len(calls)
 
 
-@one_by_one
+@while_active
 def store_swept(conn: Connection, call: SweptUntil) -> None:
     """Note that a sweep has ended."""
-    if active(conn, [call.connection_id]):
-        values = {"connection_id": call.connection_id, "kind": call.kind.value, "since": call.since}
-        upsert = insert(sweeps).on_conflict_do_update(
-            index_elements=["connection_id", "kind"], set_={"since": call.since}
-        )
-        conn.execute(upsert, [values])
+    row = {"connection_id": call.connection_id, "kind": call.kind.value, "since": call.since}
+    conn.execute(replacing(sweeps, "since"), [row])

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import issues as issue_table
 from daemon.storage.full_syncs import ending, latest, note_told
-from daemon.storage.operation import one_by_one
-from daemon.storage.outbox import active
+from daemon.storage.group_commit import one_by_one
+from daemon.storage.outbox import active, while_active
 from daemon.storage.prepared import Prepared, given, of_given_kind
 from daemon.storage.tables import issues, of_kind, sync_log, synced
 
@@ -96,11 +96,9 @@ def _resolved(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list
     return [tuple(row) for row in conn.execute(_SYNCED, given(connection_id, kind))]
 
 
-@one_by_one
+@while_active
 def confirm(conn: Connection, report: Report) -> None:
     """Note that SparkLayer accepted a report."""
-    if not active(conn, [report.connection_id]):
-        return
     if report.full:
         # The PUT has replaced all errors: those that it had no room for are untold.
         issue_table.owe_all(conn, report.connection_id, report.kind)

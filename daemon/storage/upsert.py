@@ -26,10 +26,22 @@ from sqlalchemy.dialects.sqlite.dml import Insert, OnConflictClause, insert
 
 from daemon.storage.prepared import UNREAD, Row, compile_for, of_members
 
-__all__ = ["Insert", "Upsert", "insert"]
+__all__ = ["Insert", "Upsert", "excluded", "insert", "replacing"]
 
 # The name of a constraint instead of columns, which SQLite lacks. mypy knows no such attribute.
 OnConflictClause.constraint_target = None  # type: ignore[attr-defined]
+
+
+def excluded(table: Table, *columns: str) -> dict[str, Any]:
+    """Return the values that an INSERT gives to columns, for the update of a row that is there already."""
+    given = insert(table).excluded
+    return {name: given[name] for name in columns}
+
+
+def replacing(table: Table, *columns: str) -> Insert:
+    """Return the INSERT of a row that gives a present one with the same key its values of `columns`."""
+    keys = table.primary_key.columns.keys()
+    return insert(table).on_conflict_do_update(index_elements=keys, set_=excluded(table, *columns))
 
 
 ROWS = 256
@@ -55,13 +67,12 @@ class Upsert:
         self,
         table: Table,
         columns: Sequence[str],
-        keys: Sequence[str],
         set_: Mapping[str, Any],
         among: tuple[str, Select[Any]] | None = None,
         **values: Any,
     ) -> None:
-        clause: dict[str, Any] = {"index_elements": keys, "set_": set_}
-        self._columns, self._keys = columns, keys
+        self._columns, self._keys = columns, table.primary_key.columns.keys()
+        clause: dict[str, Any] = {"index_elements": self._keys, "set_": set_}
         self._from_row = insert(table).values(**values).on_conflict_do_update(**clause)
         arrays = [bindparam(name, type_=ARRAY(of_members(table.c[name].type))) for name in columns]
         rows = func.unnest(*arrays).table_valued(*columns, name="rows").render_derived()

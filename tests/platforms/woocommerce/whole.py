@@ -42,8 +42,7 @@ from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import Api, answered
 from daemon.sandbox.transport import Exchange
 from daemon.storage.database import Database
-from daemon.storage.group_commit import Operation
-from daemon.storage.operation import C, R
+from daemon.storage.group_commit import C, Operation, R
 from tests.contract import CONTRACT
 from tests.databases import InlineDatabase, new_engine
 

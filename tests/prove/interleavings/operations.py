@@ -41,7 +41,7 @@ from daemon.storage import (
     sync_log,
     vault,
 )
-from daemon.storage.operation import one_by_one
+from daemon.storage.group_commit import one_by_one
 from daemon.storage.states import AuditOutcome, NotificationState, RunMode
 from daemon.storage.tables import connections as connections_table
 from tests.prove.interleavings import calls

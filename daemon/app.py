@@ -49,7 +49,7 @@ from daemon.observability.service_manager import keep_informed
 from daemon.observability.tracing import open_tracing
 from daemon.storage.database import Database, open_database
 from daemon.storage.notify import open_messenger
-from daemon.storage.rotation import renew_encryption
+from daemon.storage.vault import renew_encryption
 
 FINISH_SECONDS = 20.0
 """Time for the batches in flight after the first signal; a dyno is killed after 30."""

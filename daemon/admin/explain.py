@@ -19,7 +19,7 @@ from daemon.errors import Failure
 from daemon.issues import bounded
 from daemon.model import ExternalId, Kind
 from daemon.platforms.base import Match
-from daemon.storage import noted as noted_table
+from daemon.storage import overview
 
 
 async def explain(runner: ConnectionRunner, kind: Kind, external_id: str) -> dict[str, Any]:
@@ -31,7 +31,7 @@ async def explain(runner: ConnectionRunner, kind: Kind, external_id: str) -> dic
         trouble = told.trouble
     except Failure as error:
         trouble = str(error)
-    noted = await context.storage.read(noted_table.noted, context.connection.id, kind, id_)
+    noted = await context.storage.read(overview.noted, context.connection.id, kind, id_)
     content: Any = context.vault.decrypt(noted.issue) if noted.issue else {"problems": []}
     blocked = context.blocked(kind)
     case = Case(

@@ -11,7 +11,8 @@ from attrs import frozen
 from daemon.engine.explanation import Explanation
 from daemon.entities import Issue
 from daemon.model import Kind
-from daemon.storage.noted import Noted, PendingChange
+from daemon.storage.overview import Noted
+from daemon.storage.parked import WaitingChange
 from daemon.storage.states import RowState
 
 NOUNS: Mapping[Kind, str] = {
@@ -84,7 +85,7 @@ def _state(case: Case) -> Iterator[Reason]:
         yield _waiting(case, case.noted.change, place)
 
 
-def _waiting(case: Case, change: PendingChange, place: str) -> Reason:
+def _waiting(case: Case, change: WaitingChange, place: str) -> Reason:
     since = f"{datetime.fromtimestamp(change.since, UTC):%Y-%m-%d %H:%M} UTC"
     error = f"; the last error: {case.error}" if case.error else ""
     if change.state is RowState.PARKED:

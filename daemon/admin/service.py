@@ -39,11 +39,11 @@ from daemon.listener.ignite import credentials
 from daemon.model import ApiKey, ConnectionId, ExternalId, Secret
 from daemon.model.operators import Operator
 from daemon.observability.logging import log_storage_trouble
-from daemon.storage import connections, owners, parked, removals
+from daemon.storage import connections, leases, parked, removals
 from daemon.storage.backup import lend
 from daemon.storage.connections import Stored
 from daemon.storage.database import OpenStorage
-from daemon.storage.owners import OwnerReport
+from daemon.storage.leases import OwnerReport
 from daemon.storage.parked import Choice
 from daemon.storage.removals import Allow
 from daemon.storage.states import RunMode
@@ -113,7 +113,7 @@ class AdminService:
     async def status(self, _params: Params) -> StatusAnswer:
         """Return the status of every connection: {"connections", "wakeups"}; the latter only with several nodes."""
         shown: list[ConnectionStatus] = []
-        by_id = await self.storage.read(owners.owners)
+        by_id = await self.storage.read(leases.owners)
         webhooks = await self.intake.last_webhooks.times()
         every = await self.storage.read(connections.everyone)
         connected = {stored.site for stored in every if stored.state == "active"}
@@ -144,7 +144,7 @@ class AdminService:
                 if view != last.get(context.connection.id):
                     with contextlib.suppress(StorageTrouble):  # another node may have the connection by now
                         report = OwnerReport(connection_id=context.connection.id, text=view.decode())
-                        await context.storage.write(owners.tell, report)
+                        await context.storage.write(leases.tell, report)
                         last[context.connection.id] = view
             await trio.sleep(TELL_EVERY)
 

@@ -32,7 +32,7 @@ def move_database(source: str, target: str) -> None:
             moved = move(*places, display.update)
     except StorageTrouble as error:
         raise Stop(f"{error}; nothing was moved") from None
-    say(f"{moved.total} rows in {len(moved.rows)} tables moved from {shown(places[0])} and compared")
+    say(f"{sum(moved.values())} rows in {len(moved)} tables moved from {shown(places[0])} and compared")
     say(f"now set database.url to {shown(places[1])}, start the daemon, and keep the old database until it works")
 
 

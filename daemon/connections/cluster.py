@@ -29,10 +29,10 @@ from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId
 from daemon.observability.logging import log_storage_trouble
 from daemon.observability.metrics import Metrics
-from daemon.storage import last_word, leases, second_looks
+from daemon.storage import last_word, leases
 from daemon.storage.database import SharedStorage
+from daemon.storage.last_word import SecondLooks
 from daemon.storage.leases import EXPEL_AFTER, Look, Node, Seen, Taken
-from daemon.storage.second_looks import LookAgain, Owe
 from daemon.transport.backoff import backoff
 
 BEAT_SECONDS = 2.0
@@ -242,7 +242,7 @@ class Cluster:
             if not owned.looks_twice:
                 if not owned.given:
                     # Before the work begins: later it would be this node's own entities.
-                    await self.storage.write(second_looks.owe, Owe(owned.id, self.now() + SECOND_LOOK_SECONDS))
+                    await self.storage.write(last_word.owe, SecondLooks(owned.id, self.now() + SECOND_LOOK_SECONDS))
                 owned.looks_twice = True
             await self._work.work_on(stored)
             if owned.worked_on is None:
@@ -261,7 +261,7 @@ class Cluster:
         """Have the entities that earlier owners may have been sending written once more, when that is due."""
 
         async def look() -> float | None:
-            return await self.storage.write(second_looks.look_again, LookAgain(owned.id, self.now()))
+            return await self.storage.write(last_word.look_again, SecondLooks(owned.id, self.now()))
 
         due_at: float | None = self.now()
         while due_at is not None:

@@ -9,7 +9,7 @@ from daemon.errors import Rejected
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import BAD_ID, Match
 from daemon.storage import ledger
-from daemon.storage.noted import noted
+from daemon.storage.overview import noted
 
 ID = "id"
 

@@ -29,10 +29,10 @@ from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
 from daemon.storage.history import IN_HISTORY, HistoryEntry
+from daemon.storage.last_word import Restore, restore, unpacked
 from daemon.storage.outbox import Claim
 from daemon.storage.removals import SECOND_LOOK, WHOLE, Decided, Key, Removal
 from daemon.storage.settle import RetryLater, Settlement, settle
-from daemon.storage.stale_parts import Restore, restore, unpacked
 from daemon.storage.states import RemovalCause
 
 MOST_ATTEMPTS = 400

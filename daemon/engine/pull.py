@@ -34,7 +34,7 @@ from daemon.sparklayer.purchases import merged
 from daemon.sparklayer.stock import StockRow
 from daemon.sparklayer.stock import entry as stock_entry
 from daemon.storage import full_syncs, ledger
-from daemon.storage.stock_locations import place_of
+from daemon.storage.resync import place_of
 
 FINGERPRINT_SIZE = 16
 

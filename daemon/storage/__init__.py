@@ -10,19 +10,19 @@
 | lock, backup, restore, glance, move | the database file: one process, copies; looks from outside; another engine |
 | tables, operator_tables, columns, migrate | the schema and its history |
 | upsert, prepared | statements for every dialect; those of the hot path compiled once |
-| vault, rotation | encryption at rest, and the fingerprint |
+| vault | encryption at rest, and the fingerprint |
 | states, age | states with the steps between them; ages by a clock that may be wrong |
 | connections, installs | the stores that are linked to sites, and how they come and go; the installs of apps |
-| outbox, parked | the pending changes with their life, and those that used up their retries |
-| settle, dependencies, families | the outcomes of a batch; entities that wait for others; parents and circles |
+| outbox, parked | the pending changes with their life; as people see them, and the parked ones |
+| settle, dependencies | the outcomes of a batch; entities that wait for others, parents and circles |
 | ledger, removals, leftovers | what SparkLayer was last told; the removal brake; the rest of a lost database |
-| full_syncs, absent, resync | runs with their life; what a run did not see; a run after a changed store setting |
+| full_syncs, absent, resync | runs with their life; what a run did not see; runs after a changed setting or location |
 | sweeps, censuses, gaps, last_webhooks | the last catch-up, and times in which webhooks were missing |
 | issues, sync_log | what the merchant must fix, and what SparkLayer has not been told yet |
-| registrations, stock_locations, adapter_state | a connection's webhooks, its stock location, its adapter's entries |
-| history, noted, overview, counts | for people and metrics: past settlements, one entity, one connection, all of them |
+| registrations, adapter_state | a connection's webhooks, its adapter's entries |
+| history, overview, counts | for people and metrics: past settlements, one connection or entity, all of them |
 | audit, notifications | what operators did, and what receivers were told |
-| leases, owners, last_word, second_looks, stale_parts | several nodes: who works on what, what a lost one sent |
+| leases, last_word | several nodes: who works on what, and what a lost one may have sent |
 | notify, standing | what other nodes have committed: by a message, or by a look |
 | dry_run | the rows that a dry run works on |
 """

@@ -23,7 +23,7 @@ from enum import StrEnum
 from typing import Any
 
 from attrs import field, frozen
-from sqlalchemy import Connection, Row, Select, delete, select, text, update
+from sqlalchemy import Connection, Select, delete, select, text, update
 
 from daemon.model import ConnectionId, Kind, Site
 from daemon.storage.full_syncs import Start, newest, start
@@ -330,11 +330,18 @@ def _query(site: Site) -> Select[Any]:
 
 
 def _rows(conn: Connection, query: Select[Any]) -> list[Stored]:
+    found = [
+        Stored(
+            id=row.id,
+            site=Site(row.site_env, row.site_id),
+            platform=row.platform,
+            state=State(row.state),
+            encrypted=row.encrypted,
+            by_ignite=row.by_ignite,
+            leaving_since=row.leaving_since,
+            paused_at=row.paused_at,
+        )
+        for row in conn.execute(query)
+    ]
     states = list(State)
-    return sorted(map(_stored, conn.execute(query)), key=lambda stored: (states.index(stored.state), stored.id))
-
-
-def _stored(row: Row[Any]) -> Stored:
-    site = Site(row.site_env, row.site_id)
-    state, paused_at = State(row.state), row.paused_at
-    return Stored(row.id, site, row.platform, state, row.encrypted, row.by_ignite, row.leaving_since, paused_at)
+    return sorted(found, key=lambda stored: (states.index(stored.state), stored.id))

@@ -9,6 +9,8 @@
 
 A settlement replaces what its entities wait for. A child that SparkLayer has under one parent, and that now names
 another which is not confirmed, has two rows: `follows` and `parent`.
+
+An *edge* leads from a customer to the parent that it names. It is made of the customer's rows.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -18,13 +20,12 @@ from typing import Any
 from attrs import asdict, frozen
 from sqlalchemy import Column, ColumnElement, Connection, bindparam, delete, or_, select
 
-from daemon.model import ConnectionId, ExternalId, Key, Kind
-from daemon.model.outcome import Outcome, Result
+from daemon.model import ConnectionId, ExternalId, Key, Kind, RunId
+from daemon.model.outcome import Outcome, Result, Row
 from daemon.storage import ledger
-from daemon.storage.families import circle_breakers
 from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
-from daemon.storage.states import DependencyReason
-from daemon.storage.tables import dependencies, of_kind, owners
+from daemon.storage.states import DependencyReason, RowState, RunState
+from daemon.storage.tables import dependencies, full_syncs, of_kind, outbox, owners
 from daemon.storage.upsert import insert
 
 C = dependencies.c
@@ -40,6 +41,29 @@ class Dependency:
     external_id: ExternalId
 
 
+@frozen(kw_only=True)
+class Edge:
+    """The parent that a customer names, and the one that SparkLayer has; `breaks` a circle by being synced without."""
+
+    named: ExternalId
+    told: ExternalId | None = None
+    breaks: bool = False
+
+
+@frozen(kw_only=True)
+class Relations:
+    """The stored facts about the parents that a batch names.
+
+    `rows` are their ledger rows, `coming` the parents with a pending change. `edges` are those of the parents and of
+    all above them. The runs in `unread` have pages to read: a parent may be on one.
+    """
+
+    rows: Mapping[ExternalId, Row]
+    coming: frozenset[ExternalId]
+    edges: Mapping[ExternalId, Edge]
+    unread: frozenset[RunId]
+
+
 def are_awaited(
     conn: Connection, connection_id: ConnectionId, kind: Kind, keys: Collection[Key], by_other_than: ExternalId
 ) -> bool:
@@ -50,6 +74,26 @@ def are_awaited(
         C.external_id != by_other_than,
     )
     return conn.execute(select(C.key).where(*waits, among(conn, C.key, keys)).limit(1)).first() is not None
+
+
+def relations(
+    conn: Connection,
+    connection_id: ConnectionId,
+    kind: Kind,
+    parents: Collection[ExternalId],
+    runs: Collection[RunId],
+) -> Relations:
+    """Return the facts about `parents`, and those of `runs` that have pages to read."""
+    c, run = outbox.c, full_syncs.c
+    # An inequality: for an equality SQLite walks all pending rows by their index instead of the parents.
+    pending = (*of_kind(outbox, connection_id, kind), c.state != RowState.PARKED, among(conn, c.external_id, parents))
+    unread = (run.id.in_(runs), run.state == RunState.ENUMERATING, run.cursor.is_not(None))
+    return Relations(
+        rows=ledger.look_up(conn, connection_id, kind, parents),
+        coming=frozenset(map(ExternalId, conn.execute(select(c.external_id).where(*pending)).scalars())),
+        edges=_edges_above(conn, connection_id, kind, parents),
+        unread=frozenset(map(RunId, conn.execute(select(run.id).where(*unread)).scalars())),
+    )
 
 
 @frozen
@@ -195,6 +239,52 @@ class Dependencies:
             self.conn.execute(insert(dependencies).on_conflict_do_nothing(), in_order)
 
 
+def circle_breakers(
+    conn: Connection, connection_id: ConnectionId, kind: Kind, named: Mapping[ExternalId, ExternalId | None]
+) -> set[ExternalId]:
+    """Return the customers that broke a circle which may be open now.
+
+    `named` has the parents that customers name from now on; the stored edges are still the earlier ones.
+    """
+    before = _edges(conn, connection_id, kind, named)
+    changed = {edge.named for customer, edge in before.items() if edge.named != named[customer]}
+    above = _edges_above(conn, connection_id, kind, changed)
+    return {customer for customer, edge in above.items() if edge.breaks} - named.keys()
+
+
+def _edges(
+    conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
+) -> dict[ExternalId, Edge]:
+    """Return the edges of those of `ids` that name a parent."""
+    parents: dict[ExternalId, dict[DependencyReason, ExternalId]] = {}
+    for row in _found(C.external_id, OF_FAMILIES)(conn, ids, **given(connection_id, kind)):
+        parents.setdefault(row.external_id, {})[DependencyReason(row.reason)] = row.key
+    # A parent that the customer waits for or circles with is the one it names now; the one it follows may be older.
+    newest = (DependencyReason.CIRCLE, DependencyReason.PARENT, DependencyReason.FOLLOWS)
+    return {
+        customer: Edge(
+            named=next(by_reason[reason] for reason in newest if reason in by_reason),
+            told=by_reason.get(DependencyReason.FOLLOWS),
+            breaks=DependencyReason.CIRCLE in by_reason,
+        )
+        for customer, by_reason in parents.items()
+    }
+
+
+def _edges_above(
+    conn: Connection, connection_id: ConnectionId, kind: Kind, ids: Collection[ExternalId]
+) -> dict[ExternalId, Edge]:
+    """Return the edges of `ids` and of all above them; a circle ends where it began."""
+    above: dict[ExternalId, Edge] = {}
+    asked, ahead = set[ExternalId](), set(ids)
+    while ahead:
+        asked |= ahead
+        level = _edges(conn, connection_id, kind, ahead)
+        above |= level
+        ahead = {edge.named for edge in level.values()} - asked
+    return above
+
+
 @cache
 def _found(column: Column[Any], condition: Condition) -> PreparedAmong:
     found = select(C.reason, C.key, C.external_id).where(*of_given_kind(dependencies), condition)
@@ -212,3 +302,4 @@ WAITS_FOR_PARENT = C.reason == DependencyReason.PARENT.value
 EDGES = or_(WAITS_FOR_PARENT, C.reason == DependencyReason.CIRCLE.value)
 PRESENT = C.reason != DependencyReason.FOLLOWS.value
 TOLD = C.reason == DependencyReason.FOLLOWS.value
+OF_FAMILIES = C.reason != DependencyReason.KEY.value

@@ -11,9 +11,10 @@ from typing import Any
 from attrs import field, frozen
 from sqlalchemy import Connection, Table, and_, func, select, tuple_
 
-from daemon.model import ConnectionId, ExternalId, Kind
+from daemon.model import ConnectionId, Kind
 from daemon.storage.database import Storage
 from daemon.storage.group_commit import one_by_one
+from daemon.storage.parked import WaitingChange, waiting_changes
 from daemon.storage.states import RemovalState
 from daemon.storage.tables import (
     connections,
@@ -56,19 +57,11 @@ class TableRows:
 
 
 @frozen(kw_only=True)
-class Failing:
-    """An entity whose attempts failed; `encrypted` has its last error."""
-
-    external_id: ExternalId
-    encrypted: bytes | None = field(repr=False)
-
-
-@frozen(kw_only=True)
 class Unfinished:
     """The entities that wait: the number of those never tried, and those that failed."""
 
     fresh: int
-    failing: Sequence[Failing]
+    failing: Sequence[WaitingChange]
 
 
 async def take_along(source: Storage, scratch: Storage, connection_id: ConnectionId) -> None:
@@ -127,5 +120,5 @@ def unfinished(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Unf
     """Return what waits in the outbox of a kind."""
     c, mine = outbox.c, of_kind(outbox, connection_id, kind)
     fresh = conn.execute(select(func.count()).where(*mine, c.attempts == 0)).scalar_one()
-    query = select(c.external_id, c.encrypted).where(*mine, c.attempts > 0).order_by(c.external_id)
-    return Unfinished(fresh=fresh, failing=[Failing(**row) for row in conn.execute(query).mappings()])
+    query = select(outbox).where(*mine, c.attempts > 0).order_by(c.external_id)
+    return Unfinished(fresh=fresh, failing=waiting_changes(conn, query))

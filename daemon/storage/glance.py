@@ -51,15 +51,26 @@ def glance(place: Path | Secret, vault: Vault | None) -> Glance:
             postgres_server.refuse_read_only(conn)
             warnings = postgres_server.warnings_of(conn, time.time())
         present = set(inspect(conn).get_table_names())
-        states = _states(conn) if connections.name in present else {}
-        configs = _configs(conn) if tables.nodes.name in present else {}
+        states: dict[Site, str] = {}
+        configs: dict[str, str] = {}
+        if connections.name in present:
+            # The last row of a site counts: its active connection, if it has one.
+            c = connections.c
+            rows = conn.execute(select(c.site_env, c.site_id, c.state).order_by(c.state == "active", c.id))
+            states = {Site(row.site_env, row.site_id): row.state for row in rows}
+        if tables.nodes.name in present:
+            nodes = conn.execute(select(tables.nodes.c.name, tables.nodes.c.config))
+            configs = {row.name: row.config for row in nodes}
         encrypted = unreadable = 0
         for table in metadata.sorted_tables:
             if vault is not None and table.name in present and "encrypted" in table.columns:
                 query = select(table.c.encrypted).where(table.c.encrypted.is_not(None))
                 for value in conn.execute(query).scalars():
                     encrypted += 1
-                    unreadable += not _decrypts(vault, value)
+                    try:
+                        vault.decrypt(value)
+                    except ConfigError:
+                        unreadable += 1
     return Glance(states=states, encrypted=encrypted, unreadable=unreadable, warnings=warnings, configs=configs)
 
 
@@ -100,22 +111,3 @@ def _opened(place: Path | Secret) -> Iterator[Connection]:
         raise StorageTrouble(f"database {name}: {why}", reason="storage") from error
     finally:
         engine.dispose()
-
-
-def _states(conn: Connection) -> dict[Site, str]:
-    # The last row of a site counts: its active connection, if it has one.
-    c = connections.c
-    rows = conn.execute(select(c.site_env, c.site_id, c.state).order_by(c.state == "active", c.id))
-    return {Site(row.site_env, row.site_id): row.state for row in rows}
-
-
-def _configs(conn: Connection) -> dict[str, str]:
-    return {row.name: row.config for row in conn.execute(select(tables.nodes.c.name, tables.nodes.c.config))}
-
-
-def _decrypts(vault: Vault, encrypted: bytes) -> bool:
-    try:
-        vault.decrypt(encrypted)
-    except ConfigError:
-        return False
-    return True

@@ -113,22 +113,6 @@ def opened_between(conn: Connection, connection_id: ConnectionId, kind: Kind, af
     return conn.execute(query).scalar_one()
 
 
-def owe_all(conn: Connection, connection_id: ConnectionId, kind: Kind) -> None:
-    """Note that SparkLayer has to be told of every issue: a PUT has replaced all errors."""
-    conn.execute(update(issues).where(*of_kind(issues, connection_id, kind)).values(untold=True))
-
-
-def told(conn: Connection, connection_id: ConnectionId, kind: Kind, sent: Sequence[tuple[ExternalId, bytes]]) -> None:
-    """Note that SparkLayer knows the issues in `sent`, as (id, fingerprint), unless they have changed since."""
-    if sent:
-        c = issues.c
-        as_sent = (c.external_id == bindparam("b_id"), c.fingerprint == bindparam("b_fingerprint"))
-        conn.execute(
-            update(issues).where(*of_kind(issues, connection_id, kind), *as_sent).values(untold=False),
-            [{"b_id": external_id, "b_fingerprint": fingerprint} for external_id, fingerprint in sent],
-        )
-
-
 _C = issues.c
 _MINE = of_given_kind(issues)
 _PRESENT = PreparedAmong(select(_C.external_id, _C.fingerprint, _C.maybe_told).where(*_MINE), _C.external_id)

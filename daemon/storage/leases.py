@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
-from attrs import frozen
+from attrs import asdict, frozen
 from sqlalchemy import Connection, delete, exists, func, or_, select, tuple_, update
 
 from daemon.errors import LeaseLost
@@ -22,6 +22,7 @@ from daemon.storage import connections as stored_connections
 from daemon.storage import failover
 from daemon.storage.connections import Stored
 from daemon.storage.group_commit import Operation, one_by_one
+from daemon.storage.notify import CHANNEL
 from daemon.storage.tables import Conditions, connections, leases, nodes
 from daemon.storage.upsert import insert
 
@@ -35,7 +36,6 @@ QUARANTINE_SECONDS = 60.0
 LONGEST_QUARANTINE = 3600.0
 """A runner that has worked for this long after its last crash has healed."""
 
-CHANNEL = "ignite"
 _TAKING = 0x69677380
 """The key of the lock of `take`, ours among all applications of the server."""
 
@@ -57,15 +57,6 @@ class Node:
     name: str
     release: str
     config: str
-
-
-@frozen(kw_only=True)
-class Take:
-    """A node's wish for leases, up to a fair share. `held` are those that it has and works with."""
-
-    node_id: str
-    held: Collection[ConnectionId]
-    now: float
 
 
 @frozen(kw_only=True)
@@ -124,18 +115,20 @@ class Pulse:
     offset: float
 
 
+@frozen
+class Owner:
+    """The name of the node that works on a connection, and the JSON text that it has told last."""
+
+    node: str
+    told: str | None
+
+
 @frozen(kw_only=True)
-class Share:
-    """The numbers of leases, and of nodes that are not about to stop."""
+class OwnerReport:
+    """A JSON text about a connection, from the node that works on it."""
 
-    leases: int
-    nodes: int
-
-    @property
-    def fair(self) -> int:
-        """The number of leases that a node may have."""
-        # Rounded up, or some leases would have no node.
-        return -(-self.leases // max(1, self.nodes))
+    connection_id: ConnectionId
+    text: str
 
 
 def clock(conn: Connection) -> float:
@@ -147,8 +140,7 @@ def clock(conn: Connection) -> float:
 
 def enter(conn: Connection, node: Node, now: float) -> None:
     """Store a node."""
-    values = {"name": node.name, "release": node.release, "config": node.config}
-    conn.execute(insert(nodes).values(id=node.id, seen_at=now, draining=False, **values))
+    conn.execute(insert(nodes).values(**asdict(node), seen_at=now, draining=False))
 
 
 def beat(conn: Connection, node_id: str, now: float) -> bool:
@@ -176,23 +168,19 @@ def pulse(conn: Connection, node_id: str, clock: Callable[[Connection], float], 
 def look(conn: Connection, call: Look) -> Seen:
     """Expel silent nodes, take free leases, and return the leases of a node."""
     expelled = expel(conn, call.now) if call.may_accuse else []
-    taken = take(conn, Take(node_id=call.node_id, held=call.held, now=call.now)) if call.may_take else []
+    taken = take(conn, call.node_id, call.held, call.now) if call.may_take else []
     timeline, failed_over = failover.look(conn, call.timeline, call.now)
+    config = select(nodes.c.config).where(nodes.c.id == call.node_id).scalar_subquery()
+    differing = select(nodes.c.name).where(nodes.c.config != config)
     return Seen(
         expelled=expelled,
         owned=owned(conn, call.node_id),
         taken=taken,
-        fair=share(conn).fair,
-        differing=differing(conn, call.node_id),
+        fair=fair_share(conn),
+        differing=list(conn.execute(differing.order_by(nodes.c.name)).scalars()),
         timeline=timeline,
         failed_over=failed_over,
     )
-
-
-def differing(conn: Connection, node_id: str) -> list[str]:
-    """Return the names of the nodes whose settings differ from those of a node."""
-    config = select(nodes.c.config).where(nodes.c.id == node_id).scalar_subquery()
-    return list(conn.execute(select(nodes.c.name).where(nodes.c.config != config).order_by(nodes.c.name)).scalars())
 
 
 def drain(conn: Connection, node_id: str) -> None:
@@ -216,8 +204,8 @@ def expel(conn: Connection, now: float) -> list[str]:
     return [row.name for row in rows]
 
 
-def share(conn: Connection) -> Share:
-    """Return the numbers of leases and of nodes, after making a lease for each connection that has none."""
+def fair_share(conn: Connection) -> int:
+    """Return the number of leases that a node may have, after making a lease for each connection that has none."""
     # A tombstone keeps the row of its connection, so no cascade has deleted the lease.
     gone = select(connections.c.id).where(connections.c.state == "gone")
     conn.execute(delete(leases).where(leases.c.connection_id.in_(gone)))
@@ -230,35 +218,35 @@ def share(conn: Connection) -> Share:
         conn.execute(new.on_conflict_do_nothing(index_elements=["connection_id"]))
     present = conn.execute(select(func.count()).select_from(leases)).scalar_one()
     working = conn.execute(select(func.count()).select_from(nodes).where(~nodes.c.draining)).scalar_one()
-    return Share(leases=present, nodes=working)
+    # Rounded up, or some leases would have no node.
+    return -(-present // max(1, working))
 
 
-def take(conn: Connection, call: Take) -> list[Taken]:
+def take(conn: Connection, node_id: str, held: Collection[ConnectionId], now: float) -> list[Taken]:
     """Take free leases, up to the node's fair share; each has a higher token than before.
 
+    `held` are the leases that the node has and works with.
     A lease is free without a node, and when its node is gone. So is one that the node has itself but does not work
     with: it lost it, and its row stayed.
     """
     # One node after the other. Else one could see a lease as another has just taken it, but not yet its node.
     if conn.dialect.name == "postgresql":
         conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_TAKING})")
-    most = share(conn).fair - len(call.held)
+    most = fair_share(conn) - len(held)
     if most <= 0:
         return []
     c = leases.c
-    free = or_(~exists().where(nodes.c.id == c.node_id), c.node_id == call.node_id)
-    idle = c.connection_id.not_in(list(call.held))
-    query = select(c.connection_id, c.node_id, c.token).where(free, idle, c.not_before <= call.now)
+    free = or_(~exists().where(nodes.c.id == c.node_id), c.node_id == node_id)
+    idle = c.connection_id.not_in(list(held))
+    query = select(c.connection_id, c.node_id, c.token).where(free, idle, c.not_before <= now)
     # A transaction of the last owner that is still under way keeps its lease from being taken until it has ended.
     locked = query.order_by(c.connection_id).limit(most).with_for_update(of=leases, skip_locked=True)
     rows = conn.execute(locked).all()
     ids = [row.connection_id for row in rows]
     if ids:
-        values = {"node_id": call.node_id, "token": c.token + 1, "taken_at": call.now}
+        values = {"node_id": node_id, "token": c.token + 1, "taken_at": now}
         conn.execute(update(leases).where(c.connection_id.in_(ids)).values(**values))
-    return [
-        Taken(lease=Lease(row.connection_id, call.node_id, row.token + 1), given=row.node_id is None) for row in rows
-    ]
+    return [Taken(lease=Lease(row.connection_id, node_id, row.token + 1), given=row.node_id is None) for row in rows]
 
 
 def owned(conn: Connection, node_id: str) -> list[Owned]:
@@ -272,6 +260,18 @@ def owned(conn: Connection, node_id: str) -> list[Owned]:
         for row in mine
         if row.connection_id in stored
     ]
+
+
+def owners(conn: Connection) -> dict[ConnectionId, Owner]:
+    """Return the owners of all connections that are worked on."""
+    query = select(leases.c.connection_id, nodes.c.name, leases.c.told).join(nodes, nodes.c.id == leases.c.node_id)
+    return {ConnectionId(row.connection_id): Owner(row.name, row.told) for row in conn.execute(query)}
+
+
+@one_by_one
+def tell(conn: Connection, call: OwnerReport) -> None:
+    """Store what an owner tells. A connection without a lease has no other node that could ask."""
+    conn.execute(update(leases).where(leases.c.connection_id == call.connection_id).values(told=call.text))
 
 
 def fence(conn: Connection, asked: Iterable[Lease]) -> set[Lease]:

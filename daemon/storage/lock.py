@@ -117,23 +117,19 @@ def _held(path: Path, real: Path) -> Iterator[None]:
         raise file_error(path, error, "check the file and its folder") from error
     # The file stays open until SQLite has closed it: closing it gives up the locks of SQLite in this process.
     with file:
+        # NFS turns `flock` into a lock of the whole file, and SQLite could not lock its own bytes.
+        # A plain lock belongs to the process, and would end as soon as SQLite closes the file anywhere in it.
+        command = getattr(fcntl, "F_OFD_SETLK", None)  # only Linux has it
+        # The layout is that of 64-bit Linux; the process id at its end must be 0 for such a lock.
+        byte = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _FAR, 1, 0)
         try:
-            _lock_byte(file.fileno())
+            if command is not None:
+                fcntl.fcntl(file.fileno(), command, byte)
         except (BlockingIOError, PermissionError) as error:  # POSIX allows either for a lock that another has
             raise _in_use() from error
         except OSError:
             pass  # a file system without such locks
         yield
-
-
-def _lock_byte(descriptor: int) -> None:
-    """Lock the byte for this open file. Raises OSError."""
-    # NFS turns `flock` into a lock of the whole file, and SQLite could not lock its own bytes.
-    # A plain lock belongs to the process, and would end as soon as SQLite closes the file anywhere in it.
-    command = getattr(fcntl, "F_OFD_SETLK", None)  # only Linux has it
-    if command is not None:
-        # The layout is that of 64-bit Linux; the process id at its end must be 0 for such a lock.
-        fcntl.fcntl(descriptor, command, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _FAR, 1, 0))
 
 
 def _make_private(real: Path) -> None:

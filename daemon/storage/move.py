@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
 from sqlalchemy import Connection, Engine, Row, Table, create_engine, event, func, inspect, select, tuple_
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
@@ -36,7 +35,10 @@ Show = Callable[[int, int, str], None]
 ROWS = 1000
 """Rows of one part: five columns of a key for each still fit into a statement of SQLite's."""
 
-LIMITS = ("idle_in_transaction_session_timeout = '5min'", "statement_timeout = '5min'", "lock_timeout = '5s'")
+LIMITS = (
+    *("idle_in_transaction_session_timeout = '5min'", "statement_timeout = '5min'", "lock_timeout = '5s'"),
+    "synchronous_commit = on",
+)
 """The limits on a server: a move delays no webhook, and all of it is one transaction."""
 
 LEAVING_SECONDS = 2.0
@@ -48,20 +50,10 @@ OTHERS = (
 )
 
 
-@frozen(kw_only=True)
-class Moved:
-    """The number of rows in each table that has any."""
-
-    rows: dict[str, int]
-
-    @property
-    def total(self) -> int:
-        """The number of all rows."""
-        return sum(self.rows.values())
-
-
-def move(source: Path | Secret, target: Path | Secret, show: Show = lambda *_: None) -> Moved:
+def move(source: Path | Secret, target: Path | Secret, show: Show = lambda *_: None) -> dict[str, int]:
     """Copy the database `source` to the empty `target`; each is a file or the URL of a database on PostgreSQL.
+
+    Returns the number of rows in each table that has any.
 
     Raises ConfigError, one line, when either cannot be used: a daemon runs on PostgreSQL, the source has another
     release's schema, the target is not empty. Raises StorageTrouble when one of them fails, or a process uses the file.
@@ -76,7 +68,7 @@ def shown(place: Path | Secret) -> str:
     return str(place) if isinstance(place, Path) else without_password(place.reveal())
 
 
-def _moved(here: Connection, there: Connection, show: Show) -> Moved:
+def _moved(here: Connection, there: Connection, show: Show) -> dict[str, int]:
     tables = metadata.sorted_tables
     rows = {table.name: _count(here, table) for table in tables}
     total, done = sum(rows.values()), 0
@@ -95,7 +87,7 @@ def _moved(here: Connection, there: Connection, show: Show) -> Moved:
             raise StorageTrouble(f"the target has another number of rows in {table.name}", reason="storage")
         if table.autoincrement_column is not None and (last := _last_id(here, table)):
             _continue_ids(there, table, last)
-    return Moved(rows={name: number for name, number in rows.items() if number})
+    return {name: number for name, number in rows.items() if number}
 
 
 def _compare(conn: Connection, table: Table, part: Sequence[Row[Any]]) -> None:
@@ -224,10 +216,7 @@ def _file(path: Path) -> Engine:
 
 def _server(url: Secret, begin: str) -> Engine:
     postgres_server.refuse_url(url)
-    made = postgres.engine(url, begin)
-    limits = "; ".join(f"SET LOCAL {limit}" for limit in LIMITS)
-    event.listen(made, "begin", lambda conn: conn.exec_driver_sql(limits))
-    return made
+    return postgres.engine(url, begin, LIMITS)
 
 
 @contextlib.contextmanager

@@ -73,8 +73,8 @@ class Record:
 class Claim:
     """A row as it was when an actor took it, before anything was read.
 
-    A `doubted` entity is written even if the ledger says that SparkLayer has it (see `daemon.storage.last_word`), and
-    first gets its `stale_parts` back (see `daemon.storage.stale_parts`).
+    A `doubted` entity is written even if the ledger says that SparkLayer has it, and first gets its `stale_parts` back;
+    see `daemon.storage.last_word`.
     """
 
     external_id: ExternalId

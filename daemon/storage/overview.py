@@ -1,16 +1,19 @@
-"""Counts of everything a connection has, for people and for metrics."""
+"""Counts of everything a connection has, and all that it has of one entity: for people, and for metrics."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from attrs import field, frozen
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, Table, func, select
 
 from daemon.model import ConnectionId, ExternalId, Kind, Lane, RunId
-from daemon.storage import censuses, full_syncs, gaps, issues, ledger, removals
+from daemon.storage import censuses, full_syncs, gaps, issues, ledger, removals, tables
 from daemon.storage.censuses import PastCensus
 from daemon.storage.full_syncs import Run
 from daemon.storage.gaps import Gap
-from daemon.storage.states import RowState
+from daemon.storage.parked import WaitingChange, waiting_changes
+from daemon.storage.removals import Shown
+from daemon.storage.states import RowState, RunState
 from daemon.storage.tables import of_kind, outbox
 
 MOST_NAMED = 10
@@ -26,15 +29,6 @@ class Depth:
     state: RowState
     rows: int
     oldest: float
-
-
-@frozen(kw_only=True)
-class Retrying:
-    """An entity of a full sync whose attempts failed so far; `encrypted` has its last error."""
-
-    external_id: ExternalId
-    attempts: int
-    encrypted: bytes | None = field(repr=False)
 
 
 @frozen(kw_only=True)
@@ -55,7 +49,7 @@ class KindOverview:
     gap: Gap | None
     census: PastCensus | None
     run: Run | None
-    retrying: Sequence[Retrying]
+    retrying: Sequence[WaitingChange]
     held_up: int
 
 
@@ -86,11 +80,49 @@ def depths(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[De
     return [Depth(kind=kind, **{**row, "lane": Lane(row["lane"])}) for row in conn.execute(query).mappings()]
 
 
-def retrying(conn: Connection, run: RunId) -> tuple[list[Retrying], int]:
+def retrying(conn: Connection, run: RunId) -> tuple[list[WaitingChange], int]:
     """Return some of the entities that a run retries, those tried most often first, and the number of all."""
     c = outbox.c
     mine = (c.full_sync_id == run, c.attempts > 0)
-    query = select(c.external_id, c.attempts, c.encrypted).where(*mine).order_by(c.attempts.desc(), c.external_id)
-    found = [Retrying(**row) for row in conn.execute(query.limit(MOST_NAMED)).mappings()]
+    query = select(outbox).where(*mine).order_by(c.attempts.desc(), c.external_id)
+    found = waiting_changes(conn, query.limit(MOST_NAMED))
     count = conn.execute(select(func.count()).where(*mine)).scalar_one() if len(found) == MOST_NAMED else len(found)
     return found, count
+
+
+@frozen(kw_only=True)
+class Noted:
+    """An entity's change, its open issue (encrypted), its held removals; `told` if SparkLayer has it.
+
+    `reading` is the full sync that reads the store now.
+    """
+
+    change: WaitingChange | None = None
+    issue: bytes | None = field(default=None, repr=False)
+    held: Sequence[Shown] = ()
+    told: bool = False
+    reading: int | None = None
+
+    @property
+    def known(self) -> bool:
+        """True if the database has anything of the entity."""
+        return self.told or self.change is not None or self.issue is not None or bool(self.held)
+
+
+def noted(conn: Connection, connection_id: ConnectionId, kind: Kind, external_id: ExternalId) -> Noted:
+    """Look an entity up in every table."""
+
+    def row_of(table: Table) -> Row[Any] | None:
+        mine = (*of_kind(table, connection_id, kind), table.c.external_id == external_id)
+        return conn.execute(select(table).where(*mine)).one_or_none()
+
+    run = full_syncs.current(conn, connection_id, kind)
+    issue = row_of(tables.issues)
+    mine = (*of_kind(outbox, connection_id, kind), outbox.c.external_id == external_id)
+    return Noted(
+        change=next(iter(waiting_changes(conn, select(outbox).where(*mine))), None),
+        issue=None if issue is None else issue.encrypted,
+        held=[removal for removal in removals.listed(conn, connection_id, kind) if removal.external_id == external_id],
+        told=row_of(tables.ledger) is not None,
+        reading=run.id if run is not None and run.state is RunState.ENUMERATING else None,
+    )

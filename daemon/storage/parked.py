@@ -1,11 +1,12 @@
-"""Parked changes, which used up their retries: kept, shown, tried again or given up by a person."""
+"""Changes that wait in the outbox, as a person sees them; the parked ones may be tried again or given up."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from attrs import field, frozen
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
-from daemon.model import ConnectionId, ExternalId, Kind
+from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import outbox as rows
 from daemon.storage.group_commit import one_by_one
 from daemon.storage.prepared import among
@@ -14,14 +15,34 @@ from daemon.storage.tables import Conditions, of_kind, outbox
 
 
 @frozen(kw_only=True)
-class Parked:
-    """One parked change; `encrypted` has its last error."""
+class WaitingChange:
+    """A row of the outbox, pending or parked; `encrypted` has its last error."""
 
     kind: Kind
     external_id: ExternalId
+    state: RowState
     attempts: int
     since: float
-    encrypted: bytes | None = field(repr=False)
+    due_at: float
+    run: RunId | None = None
+    encrypted: bytes | None = field(default=None, repr=False)
+
+
+def waiting_changes(conn: Connection, query: Select[Any]) -> list[WaitingChange]:
+    """Return the rows of the outbox that a query selects."""
+    return [
+        WaitingChange(
+            kind=Kind(row.kind),
+            external_id=row.external_id,
+            state=row.state,
+            attempts=row.attempts,
+            since=row.first_queued_at,
+            due_at=row.due_at,
+            run=row.full_sync_id,
+            encrypted=row.encrypted,
+        )
+        for row in conn.execute(query)
+    ]
 
 
 @frozen(kw_only=True)
@@ -34,18 +55,11 @@ class Choice:
     now: float
 
 
-def parked(conn: Connection, connection_id: ConnectionId) -> list[Parked]:
+def parked(conn: Connection, connection_id: ConnectionId) -> list[WaitingChange]:
     """Return the parked changes of a connection, the oldest first."""
     c = outbox.c
-    found = conn.execute(
-        select(c.kind, c.external_id, c.attempts, c.first_queued_at, c.encrypted)
-        .where(c.connection_id == connection_id, c.state == RowState.PARKED)
-        .order_by(c.first_queued_at, c.external_id)
-    )
-    return [
-        Parked(kind=Kind(kind), external_id=external_id, attempts=attempts, since=since, encrypted=encrypted)
-        for kind, external_id, attempts, since, encrypted in found
-    ]
+    query = select(outbox).where(c.connection_id == connection_id, c.state == RowState.PARKED)
+    return waiting_changes(conn, query.order_by(c.first_queued_at, c.external_id))
 
 
 @one_by_one

@@ -11,7 +11,6 @@ from attrs import field, frozen
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
-from daemon.storage import issues as issue_table
 from daemon.storage.full_syncs import ending, latest, note_told
 from daemon.storage.group_commit import one_by_one
 from daemon.storage.outbox import active, while_active
@@ -55,7 +54,7 @@ def take(conn: Connection, call: tuple[ConnectionId, Kind]) -> Report | None:
         return None
     full = log.put_for is not None or log.puts_owed > 0
     errors = _errors(conn, connection_id, kind, everything=full)
-    resolved = _resolved(conn, connection_id, kind)
+    resolved = [tuple(row) for row in conn.execute(_SYNCED, given(connection_id, kind))]
     ended = None if full else ending(conn, connection_id, kind)
     if not (full or errors or resolved or ended):
         return None
@@ -92,17 +91,19 @@ def _errors(
     return [tuple(row) for row in (*known, *new)]
 
 
-def _resolved(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[tuple[ExternalId, int]]:
-    return [tuple(row) for row in conn.execute(_SYNCED, given(connection_id, kind))]
-
-
 @while_active
 def confirm(conn: Connection, report: Report) -> None:
     """Note that SparkLayer accepted a report."""
     if report.full:
         # The PUT has replaced all errors: those that it had no room for are untold.
-        issue_table.owe_all(conn, report.connection_id, report.kind)
-    issue_table.told(conn, report.connection_id, report.kind, [(i, fingerprint) for i, fingerprint, _ in report.errors])
+        conn.execute(update(issues).where(*of_kind(issues, report.connection_id, report.kind)).values(untold=True))
+    if report.errors:
+        # An issue that has changed meanwhile has another fingerprint, and is reported again.
+        as_sent = (issues.c.external_id == bindparam("b_id"), issues.c.fingerprint == bindparam("b_fingerprint"))
+        conn.execute(
+            update(issues).where(*of_kind(issues, report.connection_id, report.kind), *as_sent).values(untold=False),
+            [{"b_id": external_id, "b_fingerprint": fingerprint} for external_id, fingerprint, _ in report.errors],
+        )
     if report.resolved:
         # An entity that was synced again meanwhile has a higher revision, and is reported again.
         of_this = given(report.connection_id, report.kind)

@@ -164,7 +164,7 @@ outbox = Table(
     Column("parked_run", Integer),
     # A node that had lost its lease may have sent an older state of the entity.
     Column("doubted", Boolean, nullable=False, server_default=false()),
-    # The parts that it may have sent; see `daemon.storage.stale_parts`.
+    # The parts that it may have sent; see `daemon.storage.last_word`.
     Column("stale_parts", LargeBinary),
     CheckConstraint(f"state <> '{RowState.PARKED}' or full_sync_id is null", name="parked_rows_leave_their_run"),
     # A claim compares all but the last column, and sorts by that one: so it need not read the whole queue.
@@ -190,7 +190,7 @@ ledger = Table(
     sqlite_with_rowid=False,
 )
 
-# Entities that the last owner of a connection may have been sending at a takeover; see `daemon.storage.second_looks`.
+# Entities that the last owner of a connection may have been sending at a takeover; see `daemon.storage.last_word`.
 second_looks = Table(
     "second_looks",
     metadata,

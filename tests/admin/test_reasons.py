@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from daemon.admin.reasons import Case, reasons
 from daemon.engine.explanation import Explanation, Step
 from daemon.entities import Issue, Mapped
-from daemon.model import ExternalId, Kind
+from daemon.model import ExternalId, Kind, RunId
 from daemon.model.outcome import Row
-from daemon.storage.noted import Noted, PendingChange
+from daemon.storage.overview import Noted
+from daemon.storage.parked import WaitingChange
 from daemon.storage.removals import WHOLE, Shown
 from daemon.storage.states import RemovalCause, RowState
 
@@ -21,8 +23,10 @@ STEP = Step("PATCH it", "it differs")
 PROBLEM = Issue(code="variant_without_sku", message="It has no SKU. Give it one.")
 THERE: Mapped[Any] = Mapped(value="value")
 HELD = Shown(external_id=ONE, variant=WHOLE, cause=RemovalCause.DELETED, since=0.0, encrypted=None)
-PENDING = PendingChange(state=RowState.PENDING, attempts=3, since=0.0, due_at=60.0, run=7)
-PARKED = PendingChange(state=RowState.PARKED, attempts=400, since=0.0, due_at=0.0)
+PARKED = WaitingChange(
+    kind=Kind.PRODUCTS, external_id=ExternalId("1"), state=RowState.PARKED, attempts=400, since=0.0, due_at=0.0
+)
+PENDING = evolve(PARKED, state=RowState.PENDING, attempts=3, due_at=60.0, run=RunId(7))
 SYNCED = Explanation(mapped=THERE, row=ROW)
 TOLD = Noted(told=True)
 

@@ -342,4 +342,4 @@ async def test_a_change_of_hands_that_was_refused_by_the_database_is_tried_again
 
 async def _taken(cells: Cells, _id: ConnectionId) -> list[leases.Taken]:
     await cells.database.apart(leases.enter, leases.Node(id="z", name="z", release="1", config=""), 0.0)
-    return await cells.database.apart(leases.take, leases.Take(node_id="z", held=[], now=1e9))
+    return await cells.database.apart(leases.take, "z", [], 1e9)

@@ -20,9 +20,8 @@ from daemon.model import AddressId, ExternalId, Kind, Sku
 from daemon.model.outcome import Row
 from daemon.sandbox.message import Request
 from daemon.sandbox.server import answered
-from daemon.storage.last_word import Unsettled, say
+from daemon.storage.last_word import SecondLooks, Unsettled, look_again, owe, say
 from daemon.storage.ledger import Mark
-from daemon.storage.second_looks import LookAgain, Owe, look_again, owe
 from tests.engine.fakes import Bench, Shop, open_bench, product
 from tests.engine.writers.customers.people import HOME, customer
 from tests.engine.writers.test_orders import order
@@ -178,7 +177,7 @@ async def test_what_a_late_write_brings_back_goes_again(
     late = await _work_and_die(bench)
     unsettled = await _unsure(bench)
     if not by_last_word:
-        await write(owe, Owe(connection_id, now() + 30.0))
+        await write(owe, SecondLooks(connection_id, now() + 30.0))
     story.since(bench.shop)
     await bench.change(*ids)
     await bench.work()
@@ -191,7 +190,7 @@ async def test_what_a_late_write_brings_back_goes_again(
         assert word is not None
         await write(say, word)
     else:
-        assert await write(look_again, LookAgain(connection_id, now() + 60.0)) is None
+        assert await write(look_again, SecondLooks(connection_id, now() + 60.0)) is None
     await bench.work()
     assert bench.site.state.comparable() == right
     assert await bench.harness.owners() == owners

@@ -7,11 +7,10 @@ import pytest
 
 from daemon.model import Kind
 from daemon.storage import ledger, sync_log
-from daemon.storage.last_word import LastWord, Unsettled, say
+from daemon.storage.last_word import Doubted, LastWord, Unsettled, say
 from daemon.storage.ledger import Mark
 from daemon.storage.resync import Remap, remap
 from daemon.storage.settle import RetryLater, Settlement, settle
-from daemon.storage.stale_parts import Doubted
 from tests.storage.harness import PRODUCTS, StorageHarness, id_, row, settled
 
 

@@ -12,7 +12,7 @@ from daemon.errors import LeaseLost
 from daemon.model import ConnectionId, Secret, Site
 from daemon.storage import connections, leases, postgres
 from daemon.storage.connections import Adopt, Wipe
-from daemon.storage.leases import Lease, Node, Take, Taken
+from daemon.storage.leases import Lease, Node, Taken
 from daemon.storage.migrate import upgrade
 from daemon.storage.tables import meta
 from tests.databases import InlineDatabase
@@ -42,7 +42,7 @@ class Leases:
     def take(self, id_: str, *held: Lease, now: float = 0.0) -> list[Taken]:
         with self.engine.begin() as conn:
             ids = [lease.connection_id for lease in held]
-            return leases.take(conn, Take(node_id=id_, held=ids, now=now))
+            return leases.take(conn, id_, ids, now)
 
     def beat(self, id_: str, now: float) -> bool:
         with self.engine.begin() as conn:
@@ -99,7 +99,7 @@ def test_a_draining_node_keeps_its_leases_and_counts_for_no_share(several: Lease
     several.enter("b")
     with several.engine.begin() as conn:
         leases.drain(conn, "a")
-        assert leases.share(conn).fair == 2
+        assert leases.fair_share(conn) == 2
     assert several.take("b") == []
     with several.engine.begin() as conn:
         leases.give(conn, held[:1])
@@ -170,7 +170,7 @@ def test_leases_follow_their_connections(several: Leases) -> None:
         assert leases.owned(conn, "a")[0].stored.state == "leaving"
         connections.wipe(conn, [Wipe(id=id_, blank=b"")])
         assert leases.owned(conn, "a") == []
-        assert leases.share(conn).leases == 0
+        assert leases.fair_share(conn) == 0
 
 
 @pytest.fixture
@@ -218,11 +218,11 @@ def test_two_nodes_that_take_at_the_same_time_share(two_engines: tuple[Engine, E
     here.adopt(4)
     here.enter("a", "b")
     with here.engine.begin() as conn:
-        first = leases.take(conn, Take(node_id="a", held=[], now=0.0))
+        first = leases.take(conn, "a", [], 0.0)
         with there.engine.connect() as other, other.begin():
             other.execute(text("SET LOCAL lock_timeout = '100ms'"))
             with pytest.raises(Exception, match="lock timeout"):
-                leases.take(other, Take(node_id="b", held=[], now=0.0))
+                leases.take(other, "b", [], 0.0)
     second = there.take("b")
     assert len(first) == len(second) == 2
     assert not {taken.lease.connection_id for taken in first} & {taken.lease.connection_id for taken in second}
@@ -237,7 +237,7 @@ def test_a_connection_that_is_deleted_meanwhile_gets_no_lease(two_engines: tuple
         conn.execute(text("DELETE FROM connections WHERE id = :id"), {"id": first})
         assert len(there.take("b")) == 1
     with there.engine.begin() as conn:
-        assert leases.share(conn).leases == 1
+        assert leases.fair_share(conn) == 1
 
 
 @pytest.mark.postgres

@@ -7,8 +7,9 @@ from attrs import evolve
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage import parked
-from daemon.storage.parked import Choice, Parked
+from daemon.storage.parked import Choice, WaitingChange
 from daemon.storage.settle import RetryLater
+from daemon.storage.states import RowState
 from tests.storage.harness import StorageHarness, id_
 
 PRODUCTS, ORDERS = Kind.PRODUCTS, Kind.ORDERS
@@ -31,7 +32,7 @@ async def park(harness: StorageHarness, *ids: str, since: float = 0.0, failures:
         await harness.settle(again=again, now=since)
 
 
-async def listed(harness: StorageHarness, connection_id: ConnectionId | None = None) -> list[Parked]:
+async def listed(harness: StorageHarness, connection_id: ConnectionId | None = None) -> list[WaitingChange]:
     return await harness.storage.read(parked.parked, connection_id or harness.connection_id)
 
 
@@ -49,11 +50,13 @@ async def test_what_is_parked_is_listed_the_oldest_first_with_its_last_error(har
     await park(of(harness, ORDERS), "101", since=30.0)
     await park(harness, "5", since=20.0)
     await harness.record("9")
-    assert await listed(harness) == [
-        Parked(kind=PRODUCTS, external_id=id_("5"), attempts=1, since=20.0, encrypted=b"5"),
-        Parked(kind=PRODUCTS, external_id=id_("7"), attempts=3, since=20.0, encrypted=b"7"),
-        Parked(kind=ORDERS, external_id=id_("101"), attempts=1, since=30.0, encrypted=b"101"),
+    changes = await listed(harness)
+    assert [(row.kind, row.external_id, row.attempts, row.since, row.encrypted) for row in changes] == [
+        (PRODUCTS, "5", 1, 20.0, b"5"),
+        (PRODUCTS, "7", 3, 20.0, b"7"),
+        (ORDERS, "101", 1, 30.0, b"101"),
     ]
+    assert {row.state for row in changes} == {RowState.PARKED}
     assert "encrypted" not in repr(await listed(harness)), "it may quote data"
 
 

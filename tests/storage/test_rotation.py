@@ -7,8 +7,7 @@ from sqlalchemy import Connection, select
 
 from daemon.errors import ConfigError
 from daemon.model import Secret
-from daemon.storage.rotation import renew_encryption
-from daemon.storage.vault import Vault, load_fingerprint
+from daemon.storage.vault import Vault, load_fingerprint, renew_encryption
 from tests.databases import new_database
 from tests.storage.harness import TABLES, StorageHarness
 

@@ -4,19 +4,19 @@ import pytest
 from attrs import evolve
 
 from daemon.model import Kind
-from daemon.storage import second_looks
-from daemon.storage.second_looks import LookAgain, Owe, look_again, owe
+from daemon.storage import last_word
+from daemon.storage.last_word import SecondLooks, look_again, owe
 from tests.storage.harness import StorageHarness, row
 
 pytestmark = pytest.mark.usefixtures("both_engines")
 
 
 async def look(harness: StorageHarness, now: float) -> float | None:
-    return await harness.storage.write(look_again, LookAgain(harness.connection_id, now))
+    return await harness.storage.write(look_again, SecondLooks(harness.connection_id, now))
 
 
 async def owed(harness: StorageHarness, due_at: float) -> None:
-    await harness.storage.write(owe, Owe(harness.connection_id, due_at))
+    await harness.storage.write(owe, SecondLooks(harness.connection_id, due_at))
 
 
 async def test_what_is_unsure_is_doubted_when_its_look_is_due_though_it_was_settled_since(
@@ -66,7 +66,7 @@ async def test_each_kind_that_is_reported_owes_a_put(harness: StorageHarness) ->
 
 
 async def test_there_is_a_limit_for_each_kind(harness: StorageHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(second_looks, "MOST_LOOKED_AT", 1)
+    monkeypatch.setattr(last_word, "MOST_LOOKED_AT", 1)
     await harness.mark(row("1", None), row("2", None))
     await owed(harness, 30.0)
     await look(harness, 30.0)

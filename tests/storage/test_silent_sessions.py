@@ -19,7 +19,7 @@ from daemon.model import ConnectionId, ExternalId, Kind, Secret, Site
 from daemon.storage import connections, leases, postgres, sync_log, tables
 from daemon.storage.connections import Adopt
 from daemon.storage.group_commit import apply
-from daemon.storage.leases import Lease, Take, fenced
+from daemon.storage.leases import Lease, fenced
 from daemon.storage.ledger import Mark, mark
 from daemon.storage.postgres import PostgresConnection
 from daemon.storage.sync_log import Report
@@ -37,7 +37,7 @@ PLACES = 16
 def _adopt(conn: Connection) -> ConnectionId:
     adopt = Adopt(site=Site("test", "shop"), platform="fake", encrypted=b"", now=0.0)
     [stored] = connections.adopt(conn, [adopt])
-    leases.share(conn)
+    leases.fair_share(conn)
     conn.execute(tables.sync_log.insert().values(connection_id=stored.id, kind="products", ever_put=True))
     return stored.id
 
@@ -117,5 +117,5 @@ async def _try(frozen: PostgresConnection, lease: Lease) -> None:
 
 async def _taken(direct: PostgresConnection) -> None:
     """Wait until another node has taken the lease."""
-    while not await direct.run(direct.transact, leases.take, Take(node_id="b", held=[], now=1.0)):  # noqa: ASYNC110  a foreign session tells nobody
+    while not await direct.run(direct.transact, leases.take, "b", [], 1.0):  # noqa: ASYNC110  a foreign session tells nobody
         await trio.sleep(0.02)

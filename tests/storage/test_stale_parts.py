@@ -4,10 +4,8 @@ import pytest
 
 from daemon.model import ExternalId, Key, Sku
 from daemon.model.outcome import Row
-from daemon.storage.last_word import LastWord, say
+from daemon.storage.last_word import Doubted, LastWord, Restore, SecondLooks, look_again, owe, restore, say, unpacked
 from daemon.storage.outbox import Claim
-from daemon.storage.second_looks import LookAgain, Owe, look_again, owe
-from daemon.storage.stale_parts import Doubted, Restore, restore, unpacked
 from tests.storage.harness import PRODUCTS, StorageHarness, id_, row, settled
 
 pytestmark = pytest.mark.usefixtures("both_engines")
@@ -61,13 +59,13 @@ async def test_a_free_key_is_taken_and_the_owner_of_another_is_doubted(harness: 
 
 async def test_second_looks_have_the_parts_of_the_takeover_and_of_earlier_ones(harness: StorageHarness) -> None:
     await harness.mark(Row(id_("1"), None, b"a"))
-    await harness.storage.write(owe, Owe(harness.connection_id, 30.0))
+    await harness.storage.write(owe, SecondLooks(harness.connection_id, 30.0))
     await harness.mark(Row(id_("1"), None, b"b"))
-    await harness.storage.write(owe, Owe(harness.connection_id, 50.0))
+    await harness.storage.write(owe, SecondLooks(harness.connection_id, 50.0))
     await harness.record("1")
     [claim] = await harness.claim()
     await harness.settle(done=[settled(claim, forget=True)])
-    assert await harness.storage.write(look_again, LookAgain(harness.connection_id, 50.0)) is None
+    assert await harness.storage.write(look_again, SecondLooks(harness.connection_id, 50.0)) is None
     [claim] = await harness.claim(now=51.0)
     assert (claim.doubted, unpacked(claim.stale_parts)) == (True, [b"a", b"b"])
 

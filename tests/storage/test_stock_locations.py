@@ -3,7 +3,7 @@
 import pytest
 
 from daemon.model import ConnectionId
-from daemon.storage.stock_locations import Settle, StockPlace, place_of, settle_at
+from daemon.storage.resync import Settle, StockPlace, place_of, settle_at
 from tests.storage.harness import StorageHarness, row
 
 MAIN, ANNEX = StockPlace("sl_1"), StockPlace("sl_2")

@@ -14,12 +14,12 @@ from daemon.storage import (
     gaps,
     installs,
     last_webhooks,
+    last_word,
     leases,
     ledger,
     notifications,
     outbox,
     removals,
-    second_looks,
     settle,
     sync_log,
     vault,
@@ -91,12 +91,12 @@ def made(conn: Connection) -> Day:
     write(last_webhooks.note, last_webhooks.Arrived(connection_id=shop, at=6.0))
     write(notifications.store, calls.notification(shop, NotificationState.OPENING))
     ledger.doubt(conn, shop, PRODUCTS, ids("1", "2"))
-    write(second_looks.owe, second_looks.Owe(shop, 8.0))
+    write(last_word.owe, last_word.SecondLooks(shop, 8.0))
     report, last_report = (write(sync_log.take, (shop, kind)) for kind in (PRODUCTS, CUSTOMERS))
     assert report.full
     assert last_report.run == customers
     leases.enter(conn, calls.node(SILENT), -5.0)
-    taken = leases.take(conn, leases.Take(node_id=SILENT, held=[], now=1.0))
+    taken = leases.take(conn, SILENT, [], 1.0)
     for name in ("alive", "node0", "node1"):
         leases.enter(conn, calls.node(name), 8.0)
     return Day(

@@ -27,16 +27,11 @@ from daemon.storage import (
     leftovers,
     notifications,
     outbox,
-    owners,
     parked,
     registrations,
     removals,
     resync,
-    rotation,
-    second_looks,
     settle,
-    stale_parts,
-    stock_locations,
     sweeps,
     sync_log,
     vault,
@@ -96,8 +91,8 @@ INTAKE: Mapping[str, Make] = {
     "forget what has expired": lambda _d, _n: (installs.forget_expired, 9.0),
     "take a state": lambda _d, _n: (installs.take_state, ("state", 9.0)),
     "encrypt again": lambda _, n: (
-        rotation._store,
-        rotation.Renewed(connections_table, (1,), b"shop", b"renewed%d" % n),
+        vault._renew,
+        vault.Renewed(connections_table, (1,), b"shop", b"renewed%d" % n),
     ),
     "say a last word": lambda day, _: (
         last_word.say,
@@ -108,8 +103,8 @@ INTAKE: Mapping[str, Make] = {
             reported=[PRODUCTS],
         ),
     ),
-    "owe second looks": lambda day, _: (second_looks.owe, second_looks.Owe(day.shop, 39.0)),
-    "look again": lambda day, _: (second_looks.look_again, second_looks.LookAgain(day.shop, 9.0)),
+    "owe second looks": lambda day, _: (last_word.owe, last_word.SecondLooks(day.shop, 39.0)),
+    "look again": lambda day, _: (last_word.look_again, last_word.SecondLooks(day.shop, 9.0)),
     "pause": lambda day, _: (connections.set_pause, connections.SetPause(id=day.shop, at=9.0)),
     "resume": lambda day, _: (connections.set_pause, connections.SetPause(id=day.shop, at=None)),
     "note a webhook": lambda day, n: (
@@ -150,8 +145,8 @@ OWNER: Mapping[str, Make] = {
     "note a wait": lambda day, _: (full_syncs.note_wait, (day.run, 9.0)),
     "give up": lambda day, _: (full_syncs.give_up, day.run),
     "restore stale parts": lambda day, _: (
-        stale_parts.restore,
-        stale_parts.Restore(
+        last_word.restore,
+        last_word.Restore(
             connection_id=day.shop,
             kind=PRODUCTS,
             now=9.0,
@@ -194,8 +189,8 @@ OWNER: Mapping[str, Make] = {
     "forget owned leftovers": lambda day, _: (leftovers.forget_owned, (day.shop, PRODUCTS)),
     "settle a debt": lambda day, _: (leftovers.settle_debt, (day.shop, PRODUCTS)),
     "settle the stock location": lambda day, _: (
-        stock_locations.settle_at,
-        stock_locations.Settle(connection_id=day.shop, place=stock_locations.StockPlace("l", None), now=9.0),
+        resync.settle_at,
+        resync.Settle(connection_id=day.shop, place=resync.StockPlace("l", None), now=9.0),
     ),
     "sync again for a setting": lambda day, _: (
         resync.remap,
@@ -204,7 +199,7 @@ OWNER: Mapping[str, Make] = {
             resync=calls.start(day.shop, RunMode.NORMAL, internal=True),
         ),
     ),
-    "tell": lambda day, _: (owners.tell, owners.OwnerReport(connection_id=day.shop, text="told")),
+    "tell": lambda day, _: (leases.tell, leases.OwnerReport(connection_id=day.shop, text="told")),
     "store a notification": lambda day, _: (notifications.store, calls.notification(day.shop, NotificationState.OPEN)),
     "wipe": lambda day, _: (connections.wipe, connections.Wipe(id=day.leaving, blank=b"")),
     "wipe the shop": lambda day, _: (connections.wipe, connections.Wipe(id=day.shop, blank=b"")),

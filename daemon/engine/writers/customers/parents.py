@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from daemon.engine.unique_keys import by_age
 from daemon.engine.writers.customers.plan import Link, Standing
 from daemon.model import ExternalId
-from daemon.storage.families import Relations
+from daemon.storage.dependencies import Relations
 
 
 @frozen(kw_only=True)

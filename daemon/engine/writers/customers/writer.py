@@ -27,7 +27,7 @@ from daemon.issues import IssueType, refused
 from daemon.model import EmailKey, ExternalId, Key, Kind, Lane
 from daemon.model.outcome import Outcome, Result, Row
 from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, left_out, still_sent
-from daemon.storage import families, ledger
+from daemon.storage import dependencies, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds
 
 T = TypeVar("T")
@@ -153,7 +153,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         # A live change does not wait for the run that has tagged its row besides.
         runs = {key: run for key in named if batch.lane is Lane.BACKFILL and (run := batch.claims[key].run) is not None}
         relations = await context.storage.read(
-            families.look_up, context.connection.id, self.kind, {*named.values()}, {*runs.values()}
+            dependencies.relations, context.connection.id, self.kind, {*named.values()}, {*runs.values()}
         )
         going = {key for key, entity in mapped.items() if entity.value is None and key not in batch.outcomes}
         family = Family(

@@ -20,8 +20,8 @@ from daemon.sparklayer.pricing import PriceList
 from daemon.sparklayer.stock import StockLocation
 from daemon.storage import ledger
 from daemon.storage.full_syncs import Start, start
+from daemon.storage.resync import Settle, StockPlace, place_of, settle_at
 from daemon.storage.states import RunMode
-from daemon.storage.stock_locations import Settle, StockPlace, place_of, settle_at
 from daemon.transport.second_answer import confirmed
 
 

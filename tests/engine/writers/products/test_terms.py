@@ -13,7 +13,7 @@ from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Retry
 from daemon.sandbox.faults import answer
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
-from daemon.storage.stock_locations import StockPlace
+from daemon.storage.resync import StockPlace
 from daemon.storage.tables import places
 from tests.engine.fakes import Bench, open_bench
 

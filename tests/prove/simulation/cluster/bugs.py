@@ -20,7 +20,7 @@ import daemon.connections.owned
 from daemon.connections.cluster import Cluster
 from daemon.connections.owned import OwnedConnection
 from daemon.engine.pipeline import Pipeline
-from daemon.storage import last_word, leases, second_looks
+from daemon.storage import last_word, leases
 from daemon.storage.tables import nodes, outbox
 from daemon.storage.tables import second_looks as looks
 
@@ -56,7 +56,7 @@ def _last_word_without_doubt() -> Patch:
 
 def _no_second_look() -> Patch:
     """Look only once at what the last owner may have been sending."""
-    return mock.patch.object(second_looks, "owe", lambda _conn, calls: [None] * len(calls))
+    return mock.patch.object(last_word, "owe", lambda _conn, calls: [None] * len(calls))
 
 
 def _stale_parts_forgotten() -> Patch:
@@ -70,14 +70,14 @@ def _stale_parts_forgotten() -> Patch:
 
 def _second_look_by_one_owner() -> Patch:
     """Look again only as the node that has taken over: a later owner forgets what that was to look at."""
-    owe = second_looks.owe
+    owe = last_word.owe
 
-    def forgetful(conn: Connection, calls: Sequence[second_looks.Owe]) -> Any:
+    def forgetful(conn: Connection, calls: Sequence[last_word.SecondLooks]) -> Any:
         for call in calls:
             conn.execute(delete(looks).where(looks.c.connection_id == call.connection_id))
         return owe(conn, calls)
 
-    return mock.patch.object(second_looks, "owe", forgetful)
+    return mock.patch.object(last_word, "owe", forgetful)
 
 
 def _expels_while_blind() -> Patch:

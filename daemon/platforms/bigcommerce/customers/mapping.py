@@ -13,6 +13,7 @@ from daemon.model import AddressId
 from daemon.platforms.bigcommerce.customers import schema
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.shared.customers import mapping
+from daemon.platforms.shared.mapping import page_url, unread
 from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"
@@ -31,16 +32,19 @@ class RawCustomer:
     """True if a retail customer has the same e-mail address."""
 
 
-def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
+def customer(source: RawCustomer | Odd, facts: StoreFacts) -> Mapped[Customer]:
     """Map one customer. Never raises for a value that `schema` accepts."""
-    raw = source.customer
+    raw: schema.Customer = source.rest if isinstance(source, Odd) else source.customer
+    url = page_url(facts, f"/manage/customers/{raw.id}/edit")  # inferred
+    if isinstance(source, Odd):
+        return unread(source, PLATFORM, str(raw.id), url)
     person = mapping.Person(
         id=raw.id,
         email=_text(raw.email),
         first_name=_text(raw.first_name),
         last_name=_text(raw.last_name),
         company=_text(raw.company),
-        url=_url(raw.id, facts),
+        url=url,
     )
     if not source.is_b2b:
         group = raw.customer_group_id
@@ -57,15 +61,6 @@ def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
             largest_id=LARGEST_ID,
         )
     )
-
-
-def unread(odd: Odd, facts: StoreFacts) -> Mapped[Customer]:
-    """Map a customer with odd fields to its issues."""
-    return mapping.unread(odd.fields, odd.id, _url(odd.id, facts), PLATFORM)
-
-
-def _url(customer: int, facts: StoreFacts) -> str:
-    return f"{facts.url}/manage/customers/{customer}/edit" if facts.url else ""  # inferred
 
 
 def _raw_address(raw: schema.Address) -> mapping.RawAddress:

@@ -18,6 +18,7 @@ from daemon.model import CartId, ExternalId, Sku
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.orders import schema
 from daemon.platforms.shared.amounts import in_bounds
+from daemon.platforms.shared.mapping import page_url, unread
 from daemon.platforms.shared.orders.fields import cart_of, order_date
 from daemon.platforms.shared.orders.line_allocation import LineAllocation
 from daemon.platforms.shared.rows import Odd
@@ -71,9 +72,12 @@ class RawOrder:
     shipments: Sequence[schema.Shipment] = ()
 
 
-def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
+def order(source: RawOrder | Odd, facts: StoreFacts) -> Mapped[Order]:
     """Map one order. Never raises for a value that `schema` accepts; an unusable date or amount maps to its issues."""
-    raw = source.order
+    raw: schema.Order = source.rest if isinstance(source, Odd) else source.order
+    url = page_url(facts, f"/manage/orders/{raw.id}")  # inferred
+    if isinstance(source, Odd):
+        return unread(source, PLATFORM, f"Order {raw.id}", url)
     issues: list[Issue] = []
     cart = cart_of(source.cart, issues)
     lines = [line for part in raw.parts.all for line in part.lines]
@@ -103,26 +107,9 @@ def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
         value=value if is_whole and placed_and_kept else None,
         issues=tuple(issues) if placed_and_kept else (),
         name=f"Order {raw.id}",
-        url=_url(raw.id, facts),
+        url=url,
         reasons=tuple(_why_not(raw)),
     )
-
-
-def foreign() -> Mapped[Order]:
-    """Map an order that was not placed through SparkLayer to nothing."""
-    why = "It was not placed through SparkLayer: it has no cart_id among its metafields of the namespace sparklayer."
-    return Mapped(value=None, reasons=(why,))
-
-
-def unread(odd: Odd, facts: StoreFacts) -> Mapped[Order]:
-    """Map an order with unreadable fields to its issues, so SparkLayer keeps what it has."""
-    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
-    return Mapped(value=None, issues=tuple(found), name=f"Order {odd.id}", url=_url(odd.id, facts))
-
-
-def _url(order: int, facts: StoreFacts) -> str:
-    """Return the address of an order's page in the control panel (inferred)."""
-    return f"{facts.url}/manage/orders/{order}" if facts.url else ""
 
 
 def _amount_issues(order: schema.Order) -> list[Issue]:

@@ -23,6 +23,7 @@ from daemon.model import ExternalId, Sku, VariantId
 from daemon.platforms.bigcommerce.products import attributes, schema
 from daemon.platforms.bigcommerce.products.attributes import VariantAttributes
 from daemon.platforms.shared.amounts import own_or, usable
+from daemon.platforms.shared.mapping import page_url, unread
 from daemon.platforms.shared.rows import Count, Odd
 from daemon.platforms.shared.weights import GRAMS_IN
 
@@ -57,17 +58,20 @@ class RawProduct:
     variant_fields: Mapping[int, Mapping[str, str]] = field(factory=dict)
 
 
-def product(source: RawProduct, facts: StoreFacts) -> Mapped[Product]:
+def product(source: RawProduct | Odd, facts: StoreFacts) -> Mapped[Product]:
     """Map one product. Never raises for a value that `schema` accepts.
 
     If `source.levels` is None (one location), the catalogue's stock level applies.
     """
-    raw = source.product
+    raw: schema.Product = source.rest if isinstance(source, Odd) else source.product
+    name, url = raw.name or raw.sku or str(raw.id), page_url(facts, f"/manage/products/edit/{raw.id}")  # inferred
+    if isinstance(source, Odd):
+        return unread(source, PLATFORM, name, url)
     issues: list[Issue] = []
     kept = tuple(_with_sku(raw, issues))
     odd = _faults_of(raw) or _uncounted(source, kept)
-    if odd is not None:
-        return unread(odd, facts)
+    if odd:
+        return unread(Odd(raw.id, tuple(odd), raw), PLATFORM, name, url)
     if raw.inventory_tracking == "product" and len(raw.variants) > 1:
         issues.append(IssueType.STOCK_OF_PRODUCT.issue(platform=PLATFORM))
     if not kept:
@@ -100,36 +104,24 @@ def product(source: RawProduct, facts: StoreFacts) -> Mapped[Product]:
             unreadable_prices=tuple(sku for sku, _ in kept if sku not in prices),
         ),
         issues=tuple(issues),
-        name=raw.name or raw.sku or str(raw.id),
-        url=_url(raw.id, facts),
+        name=name,
+        url=url,
         reasons=tuple(_why_not_shown(raw, kept)),
     )
-
-
-def unread(odd: Odd, facts: StoreFacts) -> Mapped[Product]:
-    """Map a product with unreadable fields to its issues, so SparkLayer keeps what it has."""
-    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
-    name = odd.rest.name if isinstance(odd.rest.name, str) else ""
-    return Mapped(value=None, issues=tuple(found), name=name or str(odd.id), url=_url(odd.id, facts))
-
-
-def _url(product: int, facts: StoreFacts) -> str:
-    """Return the address of a product's page in the control panel (inferred)."""
-    return f"{facts.url}/manage/products/edit/{product}" if facts.url else ""
 
 
 def _is_no_number(amount: object) -> bool:
     return isinstance(amount, Decimal) and not amount.is_finite()
 
 
-def _faults_of(product: schema.Product) -> Odd | None:
-    """Return amounts that are not numbers, and an undocumented `inventory_tracking`; None if there are none."""
+def _faults_of(product: schema.Product) -> list[str]:
+    """Return paths of amounts that are not numbers, and of an undocumented `inventory_tracking`."""
     names = [name for name in schema.AMOUNTS if _is_no_number(getattr(product, name))]
     for place, variant in enumerate(product.variants):
         names += [f"variants[{place}].{name}" for name in schema.AMOUNTS if _is_no_number(getattr(variant, name))]
     if product.inventory_tracking not in TRACKED | {"none"}:
         names.append("inventory_tracking")
-    return Odd(product.id, tuple(names), product) if names else None
+    return names
 
 
 def _why_not_shown(raw: schema.Product, kept: tuple[Kept, ...]) -> Iterator[str]:
@@ -288,20 +280,18 @@ def _level(source: RawProduct, variant: schema.Variant) -> int | None:
     return None
 
 
-def _uncounted(source: RawProduct, kept: tuple[Kept, ...]) -> Odd | None:
-    """Return tracked levels that are null: SparkLayer then keeps the last known ones."""
+def _uncounted(source: RawProduct, kept: tuple[Kept, ...]) -> list[str]:
+    """Return paths of tracked levels that are null: SparkLayer then keeps the last known ones."""
     raw, skus = source.product, {variant.id for _, variant in kept}
     if raw.inventory_tracking not in TRACKED:
-        return None
+        return []
     if raw.inventory_tracking == "product":
-        names = [] if _pooled(source) is not None or not kept else ["inventory_level"]
-    else:
-        names = [
-            f"variants[{place}].inventory_level"
-            for place, variant in enumerate(raw.variants)
-            if variant.id in skus and _level(source, variant) is None
-        ]
-    return Odd(raw.id, tuple(names), raw) if names else None
+        return [] if _pooled(source) is not None or not kept else ["inventory_level"]
+    return [
+        f"variants[{place}].inventory_level"
+        for place, variant in enumerate(raw.variants)
+        if variant.id in skus and _level(source, variant) is None
+    ]
 
 
 def _pooled(source: RawProduct) -> int | None:

@@ -128,9 +128,3 @@ def _complete(given: Iterable[RawAddress], platform: str, issues: list[Issue]) -
 def retail(person: Person, why: str) -> Mapped[Customer]:
     """Map a customer that SparkLayer must not have, without an issue."""
     return Mapped(value=None, name=person.name, url=person.url, reasons=(why,))
-
-
-def unread(names: Iterable[str], customer: int, url: str, platform: str) -> Mapped[Customer]:
-    """Map a customer with odd fields to its issues, so SparkLayer keeps what it has; no fields: a retail customer."""
-    found = [IssueType.FIELD_UNREADABLE.issue(platform=platform, field=name) for name in names]
-    return Mapped(value=None, issues=tuple(found), name=str(customer), url=url)

@@ -12,6 +12,7 @@ from attrs import frozen
 from daemon.entities import Address, Customer, Mapped, StoreFacts
 from daemon.model import AddressId
 from daemon.platforms.shared.customers import mapping
+from daemon.platforms.shared.mapping import page_url, unread
 from daemon.platforms.shared.rows import Odd
 from daemon.platforms.woocommerce.customers import schema
 from daemon.platforms.woocommerce.ids import LARGEST_ID
@@ -34,16 +35,19 @@ class RawCustomer:
     prefix: str
 
 
-def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
+def customer(source: RawCustomer | Odd, facts: StoreFacts) -> Mapped[Customer]:
     """Map one customer. Never raises for a value that `schema` accepts."""
-    raw = source.customer
+    raw: schema.Customer = source.rest if isinstance(source, Odd) else source.customer
+    url = page_url(facts, f"/user-edit.php?user_id={raw.id}")  # inferred
+    if isinstance(source, Odd):
+        return unread(source, PLATFORM, str(raw.id), url)
     person = mapping.Person(
         id=raw.id,
         email=raw.email.strip(),
         first_name=_text(raw.first_name) or _text(raw.billing.first_name),
         last_name=_text(raw.last_name) or _text(raw.billing.last_name),
         company=_text(raw.billing.company),
-        url=_url(raw.id, facts),
+        url=url,
     )
     if not source.is_b2b:
         return mapping.retail(person, f'It has no B2B role (its first role is "{raw.role}").')
@@ -58,11 +62,6 @@ def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
     )
 
 
-def unread(odd: Odd, facts: StoreFacts) -> Mapped[Customer]:
-    """Map a customer with odd fields to its issues."""
-    return mapping.unread(odd.fields, odd.id, _url(odd.id, facts), PLATFORM)
-
-
 def _attributes(source: RawCustomer) -> dict[str, str | int | float | None]:
     """Return the B2B attributes by name, without the prefix: the first of each name, as WordPress does."""
     found: dict[str, str | int | float | None] = {}
@@ -70,10 +69,6 @@ def _attributes(source: RawCustomer) -> dict[str, str | int | float | None]:
         if field.key.startswith(source.prefix):
             found.setdefault(field.key.removeprefix(source.prefix), text_of(field.value))
     return found
-
-
-def _url(customer: int, facts: StoreFacts) -> str:
-    return f"{facts.url}/user-edit.php?user_id={customer}" if facts.url else ""  # inferred
 
 
 def _addresses(raw: schema.Customer) -> Iterator[mapping.RawAddress]:

@@ -20,6 +20,7 @@ from daemon.entities import Issue, Mapped, Option, Product, Status, StockLevel, 
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Sku, VariantId
 from daemon.platforms.shared.amounts import usable
+from daemon.platforms.shared.mapping import page_url, unread
 from daemon.platforms.shared.rows import Odd
 from daemon.platforms.shared.weights import GRAMS_IN
 from daemon.platforms.woocommerce.amounts import amount_of
@@ -55,17 +56,20 @@ class RawProduct:
     odd: tuple[str, ...] = field(default=())
 
 
-def product(source: RawProduct, facts: StoreFacts) -> Mapped[Product]:
+def product(source: RawProduct | Odd, facts: StoreFacts) -> Mapped[Product]:
     """Map one product. Never raises for a value that `schema` accepts."""
-    raw = source.product
-    name, url = html.unescape(raw.name) or raw.sku or str(raw.id), _url(raw.id, facts)
+    raw: schema.Product = source.rest if isinstance(source, Odd) else source.product
+    name = html.unescape(raw.name or "") or raw.sku or str(raw.id)
+    url = page_url(facts, f"/post.php?post={raw.id}&action=edit")  # inferred
+    if isinstance(source, Odd):
+        return unread(source, PLATFORM, name, url)
     why_none = "It is in the trash." if raw.status == TRASH else SELL_NOTHING.get(raw.type)
     if why_none is not None:
         return Mapped(value=None, name=name, url=url, reasons=(why_none,))
     units = _units(source)
     odd = (*source.odd, *_faults_of(units))
     if odd:
-        return unread(Odd(raw.id, odd, raw), facts)
+        return unread(Odd(raw.id, odd, raw), PLATFORM, name, url)
     issues: list[Issue] = []
     kept = tuple(_with_sku(raw, units, issues))
     if not kept:
@@ -103,21 +107,9 @@ def product(source: RawProduct, facts: StoreFacts) -> Mapped[Product]:
     )
 
 
-def unread(odd: Odd, facts: StoreFacts) -> Mapped[Product]:
-    """Map a product with unreadable fields to its issues, so SparkLayer keeps what it has."""
-    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
-    name = odd.rest.name if isinstance(getattr(odd.rest, "name", None), str) else ""
-    return Mapped(value=None, issues=tuple(found), name=html.unescape(name) or str(odd.id), url=_url(odd.id, facts))
-
-
 def is_variable(raw: schema.Product) -> bool:
     """Return True for a product that sells by its variations; plugins add types of both sorts."""
     return raw.type == "variable" or (raw.type not in {"simple", *SELL_NOTHING} and bool(raw.variations))
-
-
-def _url(product: int, facts: StoreFacts) -> str:
-    """Return the address of a product's page in WordPress (inferred)."""
-    return f"{facts.url}/post.php?post={product}&action=edit" if facts.url else ""
 
 
 def _units(source: RawProduct) -> list[Sellable]:

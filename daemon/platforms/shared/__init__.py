@@ -10,6 +10,6 @@
 | mapping | entities with odd fields, and links to the store (pure) |
 | short_answers, second_look | lists that are too short, or empty |
 | secondary | calls for a part of an entity |
-| customers/, orders/ | B2B attributes and countries; an order's cart, dates, and lines in packages (all pure) |
+| products, customers, orders | the parts of an entity that are mapped alike (all pure) |
 | amounts, numbers, weights, dates | values as platforms write them (pure) |
 """

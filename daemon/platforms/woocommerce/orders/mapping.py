@@ -9,7 +9,6 @@ and an unfinished checkout does not yet.
 import html
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -31,17 +30,13 @@ from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Sku
 from daemon.platforms.shared.amounts import in_bounds
 from daemon.platforms.shared.mapping import page_url, unread
-from daemon.platforms.shared.orders.fields import cart_of, order_date
-from daemon.platforms.shared.orders.line_allocation import LineAllocation
+from daemon.platforms.shared.orders import NO_MOMENT, LineAllocation, cart_of, order_date
 from daemon.platforms.shared.rows import Odd
 from daemon.platforms.woocommerce.amounts import NO_NUMBER, amount_of
 from daemon.platforms.woocommerce.meta import first_of, text_of
 from daemon.platforms.woocommerce.orders import schema
 
 PLATFORM = "WooCommerce"
-NO_MOMENT = datetime.fromtimestamp(0, UTC)
-"""Placeholder for an invalid date of an order; such an order is not sent."""
-
 MOST_PIECES = 2**31 - 1
 
 NOT_COUNTED: Mapping[str, str] = {

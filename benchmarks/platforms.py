@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from attrs import frozen
 
-from daemon.platforms.bigcommerce.page_size import LARGEST
+from daemon.platforms.bigcommerce.schema import LARGEST_PAGE
 from daemon.platforms.woocommerce.ids import MOST_INCLUDED
 from daemon.platforms.woocommerce.walk import OVERLAP
 from daemon.sandbox.samples.synthetic import SHIPPED_EVERY
@@ -152,9 +152,9 @@ def _least_of_bigcommerce(size: Size) -> Mapping[str, int]:
     facts, metafields, groups = 2, 2, 2
     return {
         "store": facts,
-        "products": facts + metafields + math.ceil(size.products / LARGEST),
-        "customers": groups + math.ceil(size.customers / LARGEST),
-        "orders": 2 * math.ceil(size.orders / LARGEST) + size.orders // SHIPPED_EVERY,
+        "products": facts + metafields + math.ceil(size.products / LARGEST_PAGE),
+        "customers": groups + math.ceil(size.customers / LARGEST_PAGE),
+        "orders": 2 * math.ceil(size.orders / LARGEST_PAGE) + size.orders // SHIPPED_EVERY,
     }
 
 

@@ -21,8 +21,7 @@ from daemon.model import ApiKey, Connection, ConnectionId, Secret, Site
 from daemon.model.operators import NamedToken
 from daemon.platforms.apps import Authorized, Installed
 from daemon.platforms.bigcommerce.app import BigCommerceAppSettings, _Granted
-from daemon.platforms.bigcommerce.hooks import Wanted
-from daemon.platforms.bigcommerce.schema import Hook
+from daemon.platforms.bigcommerce.hooks import Hook
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.woocommerce.app import _Callback
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
@@ -113,7 +112,6 @@ VALUES = [
     _Reply(access_token=HIDDEN),
     _Granted(access_token=HIDDEN, context="stores/abc"),
     Hook(1, "store/product/updated", "https://a.test", headers={"X-Ignite-Sync-Secret": HIDDEN}),
-    Wanted(destination="https://a.test", secret=SECRET),
     Installed(store_id="abc", store=STORE),
     Install(platform="bigcommerce", store_id="abc", encrypted=SEALED, now=0.0),
     PendingConnection(site=SITE, platform="bigcommerce", store_id="abc", encrypted=SEALED, now=0.0, state=HIDDEN),

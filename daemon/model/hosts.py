@@ -28,3 +28,12 @@ def is_host(host: str) -> bool:
     except ValueError:  # that of idna is one too
         return False
     return bool(_NAME.fullmatch(host))
+
+
+def is_inside(host: str) -> bool:
+    """Return True for a host on this machine or in a private network."""
+    host = host.rstrip(".").lower()
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".localdomain", ".home.arpa"))

@@ -1,17 +1,16 @@
 """BigCommerce: reads a store through its v3 and v2 management API and its webhooks.
 
-    settings                          settings of a connection
+    settings                          settings of a connection; check of the public URL for webhooks
     client, refusal                   API calls; failures from refused answers
-    owned_rows, since, page_size      rows of several owners in one list; the start of a sweep; the largest page
+    owned_rows                        rows of several owners in one list
     adapter                           the `Platform` that the engine sees, with one reader for each kind
     products/, customers/, orders/    one kind each: reader, schema of the API's answers, mapping (pure)
     store                             the store's own settings
     metafields, changed_parents       metafields in the adapter's state; parents of the changed ones, for a sweep
     webhooks, hooks                   deliveries (pure); registration of webhooks
-    address                           check of the public URL for webhooks (pure)
     app, signed_payload               the single-click app and its signed calls
     lookup                            entities as people name them
-    schema, ids                       shared by all kinds
+    schema, ids                       shared by all kinds, as are the filters for a sweep
 
 Facts come from the API's documentation; guesses are marked "inferred" where they are used.
 """
@@ -21,9 +20,8 @@ from typing import Any
 
 from daemon.model import Kind
 from daemon.platforms.base import Platform, PlatformType, WebhookTimes
-from daemon.platforms.bigcommerce.address import public_url_fault
 from daemon.platforms.bigcommerce.app import APP
-from daemon.platforms.bigcommerce.settings import BigCommerceSettings, store_id
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings, public_url_fault, store_id
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
 
 

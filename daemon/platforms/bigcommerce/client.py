@@ -1,39 +1,33 @@
 """Calls one store's API: one method for each type of call, each through the store's throttle.
 
-A refusal names the OAuth scope that the call needs (contract section 1), and the throttle judges it by the operation
-and the entities of the call. Every unexpected answer becomes a failure of `daemon.errors`. A truncated 200, or one
-without JSON, is a Retry: it comes from a proxy or a broken connection, and both pass. The token is sent in a header and
-appears nowhere else.
+A refusal names the OAuth scope that the call needs (contract section 1). Every unexpected answer becomes a failure of
+`daemon.errors`. A truncated 200, or one without JSON, is a Retry: it comes from a proxy or a broken connection, and
+both pass.
 """
 
-import re
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.json import Decoder
 
-from daemon.errors import Retry, Side
+from daemon.errors import Failure, Retry, Side
 from daemon.model import Lane
 from daemon.platforms.bigcommerce import schema
-from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING, refusal
+from daemon.platforms.bigcommerce.refusal import refusal
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.shared.client import StoreClient
 from daemon.platforms.shared.rows import decode
-from daemon.platforms.shared.short_answers import ShortAnswers
-from daemon.transport.client import Observe, ThrottledApi
+from daemon.transport.client import Observe
 from daemon.transport.http import Answer, Api, Transport, shortly
-from daemon.transport.throttle import Limiter, Scopes, WindowPolicy
+from daemon.transport.throttle import Limiter, WindowPolicy
 
 T = TypeVar("T")
 
 API = "bigcommerce"
 NO_CONTENT = 204
 DONE = Decoder(schema.Written)
-
-_ID = re.compile(r"/\d+")
-_NARROWING = ("id", "id:in", "product_id:in", "customer_id:in", "resource_id:in", "max_id")
-"""Parameters that select single entities. Pages of an enumeration have none of them."""
 
 _SCOPES = (
     ("/v3/catalog/", "store_v2_products_read_only"),
@@ -48,30 +42,31 @@ _SCOPES = (
 """Prefixes of paths, the narrower before the wider, and the scope for reading there."""
 
 
-class Client:
+class Client(StoreClient):
     """Calls below `{api_url}/stores/{store_hash}`. Paths start with `/v2` or `/v3`."""
 
+    narrowing = ("id", "id:in", "product_id:in", "customer_id:in", "resource_id:in", "max_id")
+
     def __init__(self, settings: BigCommerceSettings, transport: Transport | None, observe: Observe) -> None:
-        self.limiter = Limiter(api=API, side=Side.PLATFORM, policy=WindowPolicy())
         self._secrets = settings.secrets
-        self._short_answers = ShortAnswers()
-        self._scopes = Scopes()
         api = Api(
             f"{settings.api_url}/stores/{settings.store_hash}",
             headers={"X-Auth-Token": settings.access_token.reveal(), "Accept": "application/json"},
             transport=transport,
         )
-        self._api = ThrottledApi(API, api, self.limiter, observe)
+        super().__init__(API, api, Limiter(api=API, side=Side.PLATFORM, policy=WindowPolicy()), observe)
+
+    async def probe(self) -> None:
+        """Ask BigCommerce for the time."""
+        await self.get("/v2/time", schema.TIME, lane=Lane.LIVE)
+
+    def refusal(self, answer: Answer, path: str) -> Failure:
+        """Return the failure that an answer (not 2xx) means."""
+        return refusal(answer, self._secrets, scope_needed(path))
 
     async def get(self, path: str, decoder: Decoder[T], *, lane: Lane, query: Mapping[str, str] | None = None) -> T:
         """Read and decode one answer. A 204, which v2 sends for an empty list, is read as an empty list."""
-        async with self._scopes.turn(operation_of(path), partial(entities_of, path, query)) as turn:
-            answer = await self._api.send("GET", path, lane, query=query)
-            failure = None if answer.ok else refusal(answer, self._secrets, scope_needed(path))
-            failure = turn.judged(failure, forbidden=failure is not None and failure.reason == SCOPE_MISSING)
-        if failure is not None:
-            raise failure
-        return _decoded(answer, decoder)
+        return _decoded(await self.read("GET", path, lane, query), decoder)
 
     async def every(
         self,
@@ -140,29 +135,14 @@ class Client:
         """Make one call that changes something; only success or failure of the answer matters."""
         answer = await self._api.send(method, path, lane, body=None if body is None else msgspec.json.encode(body))
         if not answer.ok:
-            raise refusal(answer, self._secrets, scope_needed(path))
+            raise self.refusal(answer, path)
         if answer.status != NO_CONTENT:
             _decoded(answer, DONE)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._api.aclose()
 
 
 def scope_needed(path: str) -> str:
     """Return the scope that `path` needs; empty if every account may read it."""
     return next((scope for start, scope in _SCOPES if path.startswith(start)), "")
-
-
-def operation_of(path: str) -> str:
-    """Return the path with placeholders for its ids."""
-    return _ID.sub("/{}", path)
-
-
-def entities_of(path: str, query: Mapping[str, str] | None) -> frozenset[Hashable]:
-    """Return the ids in the path and the query of a call."""
-    asked = [value for name, value in (query or {}).items() if name in _NARROWING]
-    return frozenset(_ID.findall(path)) | {f"/{id_}" for value in asked for id_ in value.split(",")}
 
 
 def _decoded(answer: Answer, decoder: Decoder[T]) -> T:

@@ -1,15 +1,19 @@
-"""The API's ids: whole numbers, written as text in the rest of the daemon.
+"""The API's ids, whole numbers that are written as text in the rest of the daemon, and values of its filters.
 
 `MetafieldsId` is an id of our own, such as "the metafields of variant 55". A webhook names no more than that: it does
 not name the variant's product, and does not say that an order itself changed.
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Self
 
 from attrs import frozen
 
 from daemon.model import ExternalId
+
+MARGIN = 1.0
+"""Seconds subtracted from a filter such as `date_modified:min`, which may exclude its own second (undocumented)."""
 
 LONGEST_ID = 18
 """Digits."""
@@ -56,3 +60,11 @@ def listed(ids: Iterable[object]) -> str:
 def padded(external_id: ExternalId | int) -> str:
     """Return an id as an owner in the adapter's state, padded so that text order is number order."""
     return str(external_id).zfill(LONGEST_ID)
+
+
+def since_text(since: float) -> str:
+    """Return seconds since the epoch in the format of a filter, for the start of a sweep.
+
+    Always a full timestamp: BigCommerce completes a bare date with the present time of day (contract section 3).
+    """
+    return f"{datetime.fromtimestamp(max(0, int(since - MARGIN)), UTC):%Y-%m-%dT%H:%M:%SZ}"

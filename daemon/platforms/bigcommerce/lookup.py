@@ -5,13 +5,11 @@ vendor's reference (bigcommerce.md section 15); `sku` of variants covers simple 
 filters ignore case, so the check does.
 """
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TypeVar
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 from msgspec.json import Decoder
 
 from daemon.errors import Missing
@@ -21,10 +19,9 @@ from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import LARGEST_ID, is_id, listed
 from daemon.platforms.shared.lookup import COMPANY, EMAIL, NAME, NUMBER, SKU, LookupByKind
-from daemon.platforms.shared.rows import decode, read_id
+from daemon.platforms.shared.rows import read_id, readable
 from daemon.transport.http import shortly
 
-LIMIT = 250
 PRODUCTS, VARIANTS = "/v3/catalog/products", "/v3/catalog/variants"
 CUSTOMERS, ORDERS = "/v3/customers", "/v2/orders"
 
@@ -115,8 +112,8 @@ class Lookup(LookupByKind):
         if "@" not in text:
             return []
         ask = partial(self._client.get, ORDERS, schema.RAW_LIST, lane=Lane.LIVE)
-        raws = await shortly(partial(ask, query={"email": text, "limit": str(LIMIT)}))
-        return [_match(one.id, EMAIL, f"Order {one.id}") for one in _readable(raws, _ORDER) if _same(one.email, text)]
+        raws = await shortly(partial(ask, query={"email": text, "limit": str(schema.LARGEST_PAGE)}))
+        return [_match(one.id, EMAIL, f"Order {one.id}") for one in readable(raws, _ORDER) if _same(one.email, text)]
 
     async def _numbered(self, number: int) -> list[Match]:
         if not 0 < number <= LARGEST_ID:
@@ -135,16 +132,9 @@ class Lookup(LookupByKind):
 
     async def _rows(self, path: str, decoder: Decoder[R], filters: Mapping[str, str]) -> list[R]:
         """Read the first page of a v3 list; a person with more matches can ask more precisely."""
-        query = {**filters, "limit": str(LIMIT)}
+        query = {**filters, "limit": str(schema.LARGEST_PAGE)}
         ask = partial(self._client.get, path, schema.RAW_LISTING, lane=Lane.LIVE, query=query)
-        return list(_readable((await shortly(ask)).data, decoder))
-
-
-def _readable(raws: Iterable[Raw], decoder: Decoder[R]) -> Iterator[R]:
-    """Yield the readable rows; the others have no name to compare."""
-    for raw in raws:
-        with contextlib.suppress(msgspec.DecodeError):
-            yield decode(raw, decoder)
+        return readable((await shortly(ask)).data, decoder)  # others have no name to compare
 
 
 def _match(id_: int, by: str, name: str) -> Match:

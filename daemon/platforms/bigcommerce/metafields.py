@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 from msgspec import Raw
 
 from daemon.errors import Failure, Missing, Retry
@@ -25,8 +25,8 @@ from daemon.model import Lane
 from daemon.platforms.adapter_state import AdapterState, Entry
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.ids import padded
-from daemon.platforms.bigcommerce.since import MARGIN, since_text
+from daemon.platforms.bigcommerce.ids import MARGIN, padded, since_text
+from daemon.platforms.bigcommerce.schema import LARGEST_PAGE
 from daemon.platforms.shared.dates import seconds_of
 from daemon.platforms.shared.odd import Shape
 from daemon.platforms.shared.rows import OUT_OF_FILTER, UNEXPECTED
@@ -35,27 +35,10 @@ from daemon.transport.http import shortly
 from daemon.transport.second_answer import SECOND_AFTER
 
 NAMESPACE = "sparklayer"
-LIMIT = 250
 MOST_ASKED = 100
 _METAFIELD = Shape(schema.Metafield)
 STATE, SINCE, WHOLE = "", "since", "whole"
 """Owner of the entries about a list itself, and their names: the date reached, and the mark of a complete list."""
-
-
-@frozen(kw_only=True)
-class Source:
-    """A list of metafields and its section in the adapter's state; `narrowed` has further filters.
-
-    `path_of` returns the path of one parent's metafields; None if the parent is not listed either.
-    """
-
-    state: str
-    path: str
-    narrowed: Mapping[str, str]
-    path_of: Callable[[int], Awaitable[str | None]]
-    second_look: bool = True
-    """True if a parent's metafields count as gone only after two answers. False for orders: without metafields an order
-    is none of ours, and then the engine asks again itself."""
 
 
 @define(kw_only=True)
@@ -88,11 +71,20 @@ class Reading:
 
 @define
 class Metafields:
-    """The metafields of one type of parent. At most one list is read at a time; parents may be read meanwhile."""
+    """The metafields of one type of parent. At most one list is read at a time; parents may be read meanwhile.
+
+    `path` is that of the list, `section` its own in the adapter's state, and `narrowed` has further filters. `path_of`
+    returns the path of one parent's metafields; None if the parent is not listed either. With `second_look`, a parent's
+    metafields count as gone only after two answers.
+    """
 
     _client: Client
     _state: AdapterState
-    _source: Source
+    _section: str
+    _path: str
+    _path_of: Callable[[int], Awaitable[str | None]]
+    _narrowed: Mapping[str, str] = field(factory=dict)
+    _second_look: bool = True
     _reading: Reading | None = None
     _found: Reading | None = None
     _handed_out: frozenset[schema.Metafield] = frozenset()
@@ -100,25 +92,25 @@ class Metafields:
 
     async def read_all(self) -> None:
         """Read the whole list, and delete what is gone."""
-        reading = Reading(scan_id=await self._state.newest_scan_id(self._source.state) + 1)
+        reading = Reading(scan_id=await self._state.newest_scan_id(self._section) + 1)
         with self._open(reading):
             await self._read(reading, {})
             await self._ask_for_the_others(reading)
-        await self._state.put(self._source.state, [Entry(STATE, WHOLE, "")], reading.scan_id)
+        await self._state.put(self._section, [Entry(STATE, WHOLE, "")], reading.scan_id)
         await self._note_since(reading)
 
     async def is_whole(self) -> bool:
         """Return True if the list was read to its end, so that no parent's metafields are missing here."""
-        return WHOLE in (await self._state.look_up(self._source.state, [STATE])).get(STATE, {})
+        return WHOLE in (await self._state.look_up(self._section, [STATE])).get(STATE, {})
 
     async def catch_up(self) -> set[int]:
         """Read the metafields changed since the list was read last; return their parents.
 
         The next call finds them again, unless `caught_up` was called in between.
         """
-        state = await self._state.look_up(self._source.state, [STATE])
+        state = await self._state.look_up(self._section, [STATE])
         since = state.get(STATE, {}).get(SINCE, "")
-        scan_id, owners = await self._state.newest_scan_id(self._source.state), set[int]()
+        scan_id, owners = await self._state.newest_scan_id(self._section), set[int]()
         reading = Reading(scan_id=scan_id, newest=since, owners=owners, handed_out=self._handed_out)
         with self._open(reading):
             await self._read(reading, {"date_modified:min": _from(since)} if since else {})
@@ -133,11 +125,11 @@ class Metafields:
     async def read_again(self, owner: int, path: str, lane: Lane, trace: str = "") -> bool:
         """Read the metafields of one parent at `path` again; return False if BigCommerce says that it does not exist.
 
-        They count as gone only after two answers, unless the source needs no second look. With a `trace`, a parent that
+        They count as gone only after two answers, unless they need no second look. With a `trace`, a parent that
         lost its metafields keeps an empty entry of that name, until it is read without a trace.
         """
         fields = await self._fields_at(owner, path, lane)
-        if not fields and self._source.second_look and await self.of([owner]):
+        if not fields and self._second_look and await self.of([owner]):
             await trio.sleep(SECOND_AFTER)
             fields = await self._fields_at(owner, path, lane)
         entries = [_entry(one) for one in fields or []]
@@ -148,26 +140,26 @@ class Metafields:
 
     async def of(self, owners: Sequence[int]) -> Mapping[int, Mapping[str, str]]:
         """Return the metafields of `owners` by owner and key; owners without any are left out."""
-        found = await self._state.look_up(self._source.state, [padded(owner) for owner in owners]) if owners else {}
+        found = await self._state.look_up(self._section, [padded(owner) for owner in owners]) if owners else {}
         return {int(owner): fields for owner, fields in found.items()}
 
     async def next_owner(self, after: int) -> int | None:
         """Return the first owner with a larger id than `after`."""
-        owner = await self._state.next_owner(self._source.state, padded(after))
+        owner = await self._state.next_owner(self._section, padded(after))
         return None if owner is None else int(owner)
 
     async def _read(self, reading: Reading, narrowed: Mapping[str, str]) -> None:
         """Write a list to the adapter's state, page by page."""
-        query = {"namespace": NAMESPACE, **self._source.narrowed, **narrowed}
+        query = {"namespace": NAMESPACE, **self._narrowed, **narrowed}
         pages = self._client.by_cursor(
-            self._source.path, schema.RAW_LISTING, lane=Lane.BACKFILL, limit=LIMIT, query=query
+            self._path, schema.RAW_LISTING, lane=Lane.BACKFILL, limit=LARGEST_PAGE, query=query
         )
         async for raws in pages:
             fields = [one for one in read_metafields(raws) if one.namespace in {None, NAMESPACE}]
             reading.take(fields)
             entries = [_entry(one) for one in fields if one.resource_id not in reading.newer]
             if entries:
-                await self._state.put(self._source.state, entries, reading.scan_id)
+                await self._state.put(self._section, entries, reading.scan_id)
 
     async def _ask_for_the_others(self, reading: Reading) -> None:
         """Read the metafields of each known parent that the list omitted, the longest unseen first.
@@ -175,21 +167,21 @@ class Metafields:
         An answer is dropped if a webhook has had the parent read meanwhile. Unreadable metafields stay as they were,
         until the next time. Metafields count as gone only after two answers.
         """
-        older = await self._state.older(self._source.state, reading.scan_id, MOST_ASKED + 1)
+        older = await self._state.older(self._section, reading.scan_id, MOST_ASKED + 1)
         owners = [int(one) for one in older if one != STATE][:MOST_ASKED]
         answers = dict(await of_each(owners, self._fields_of, Lane.BACKFILL, beside=True))
         bare = [owner for owner, fields in answers.items() if not fields]
-        if bare and self._source.second_look:
+        if bare and self._second_look:
             await trio.sleep(SECOND_AFTER)
             answers |= await of_each(bare, self._fields_of, Lane.BACKFILL, beside=True)
         for owner, fields in answers.items():
             if not isinstance(fields, Failure) and owner not in reading.newer:
                 entries = [_entry(one) for one in fields]
-                await self._state.replace(self._source.state, padded(owner), entries, reading.scan_id)
+                await self._state.replace(self._section, padded(owner), entries, reading.scan_id)
 
     async def _fields_of(self, owner: int) -> Sequence[schema.Metafield]:
         """Read the metafields of one parent; none if the parent does not exist."""
-        path = await self._source.path_of(owner)
+        path = await self._path_of(owner)
         if path is None:
             return []
         return await shortly(partial(self._fields_at, owner, path, Lane.BACKFILL)) or []
@@ -199,9 +191,9 @@ class Metafields:
 
         Raises Retry if one of them is unreadable or has another parent: then the known ones stay.
         """
-        query = {"namespace": NAMESPACE, **self._source.narrowed}
+        query = {"namespace": NAMESPACE, **self._narrowed}
         try:
-            raws = await self._client.every(path, schema.RAW_LISTING, lane=lane, limit=LIMIT, query=query)
+            raws = await self._client.every(path, schema.RAW_LISTING, lane=lane, limit=LARGEST_PAGE, query=query)
         except Missing:
             return None
         fields = read_metafields(raws)
@@ -222,16 +214,16 @@ class Metafields:
 
     async def _replace(self, owner: int, entries: Sequence[Entry]) -> None:
         """Replace one parent's entries in the adapter's state, so that no list being read overwrites them."""
-        scan_id = await self._state.newest_scan_id(self._source.state)
+        scan_id = await self._state.newest_scan_id(self._section)
         if self._reading is not None:  # checked after the await: a list may have begun during it
             scan_id = self._reading.scan_id
             self._reading.newer.add(owner)
-        await self._state.replace(self._source.state, padded(owner), entries, scan_id)
+        await self._state.replace(self._section, padded(owner), entries, scan_id)
 
     async def _note_since(self, reading: Reading) -> None:
         if reading.newest:
-            scan_id = await self._state.newest_scan_id(self._source.state)
-            await self._state.put(self._source.state, [Entry(STATE, SINCE, reading.newest)], scan_id)
+            scan_id = await self._state.newest_scan_id(self._section)
+            await self._state.put(self._section, [Entry(STATE, SINCE, reading.newest)], scan_id)
         self._handed_out = frozenset(reading.last)
 
 

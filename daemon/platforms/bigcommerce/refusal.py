@@ -13,17 +13,15 @@ connection, but proves nothing. Any other answer comes from a proxy, and is retr
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from daemon.errors import Blocked, Failure, KeyRefused, Missing, Rejected, Retry, Side
 from daemon.model import Secret
+from daemon.platforms.shared.client import SCOPE_MISSING, quoted
 from daemon.transport.http import Answer
 from daemon.transport.retry_after import LONGEST_WAIT, as_seconds, retry_after
-
-LONGEST_WORDS: Final = 300
-SCOPE_MISSING: Final = "scope_missing"
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 401, 403, 404, 429, 500
 _MEMBERS = frozenset({"status", "title", "type", "detail", "errors", "instance", "code", "message", "details"})
@@ -35,7 +33,7 @@ def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failu
     """Return the failure that `answer` (not 2xx) means; `right` is the permission that the call needs."""
     status = answer.status
     body = _json(answer.body)
-    said = _shortened(_masked(" ".join(_words(body)), secrets))
+    said = quoted(" ".join(_words(body)), secrets)
     text = f"BigCommerce answered {status}" + (f": {said}" if said else "")
     reason = f"http_{status}"
     if status == _UNAUTHORIZED and _is_own(answer, body):
@@ -118,14 +116,3 @@ def _words(body: Any) -> Iterator[str]:
             yield from (f"{name}: {words}" for name, words in errors.items())
         elif isinstance(errors, list):
             yield from (str(words) for words in errors)
-
-
-def _masked(words: str, secrets: Iterable[Secret]) -> str:
-    for secret in secrets:
-        words = words.replace(secret.reveal(), "***")
-    return words
-
-
-def _shortened(words: str) -> str:
-    words = " ".join(words.split())
-    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1]}…"

@@ -15,6 +15,9 @@ from daemon.platforms.shared.rows import MISCOUNTED
 
 T = TypeVar("T")
 
+LARGEST_PAGE = 250
+"""The most entities in one call (contract section 3)."""
+
 
 class Pagination(Struct, frozen=True):
     """Counts of an offset list; `total` is the number of all matches."""
@@ -115,34 +118,6 @@ class Metafield(Struct, frozen=True):
     date_modified: str | None = None
 
 
-class Hook(Struct, frozen=True):
-    """A registered webhook. `headers` is None if the API does not show them."""
-
-    id: int
-    scope: str
-    destination: str
-    is_active: bool = False
-    headers: dict[str, str] | None = None
-
-    def __repr__(self) -> str:
-        return f"Hook({self.id}, {self.scope!r})"  # the headers have our secret
-
-
-class BlockedDomain(Struct, frozen=True):
-    """A domain that BigCommerce has blocked for `time_left` more seconds."""
-
-    destination: str = ""
-    time_left: float = 0.0
-
-
-class HooksHealth(Struct, frozen=True):
-    """The answer of GET /v3/hooks/admin, except the hooks themselves (the shape is inferred)."""
-
-    blocked_domains: list[BlockedDomain] | None = None
-
-
-HOOK = Decoder(Hook)
-HEALTH = Decoder(Single[HooksHealth])
 RAW_LISTING = Decoder(Listing[Raw], strict=False)
 RAW_SINGLE = Decoder(Single[Raw])
 RAW = Decoder(Raw)

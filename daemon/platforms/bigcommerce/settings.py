@@ -1,4 +1,4 @@
-"""The settings of one store, `[connections.bigcommerce]`.
+"""The settings of one store, `[connections.bigcommerce]`, and the check of the public URL for its webhooks.
 
 Every value can be used as it is: the store hash in a path, the tokens in a header. An invalid one is refused with one
 line that names the field and never quotes a secret. The code that knows the connection's `allow_http` decides if
@@ -8,11 +8,15 @@ line that names the field and never quotes a secret. The code that knows the con
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen, validators
 
 from daemon.model import Secret
+from daemon.model.hosts import is_inside
 from daemon.model.identifiers import header_fault, trimmed, without_slash
+
+HTTPS_PORT = 443
 
 _HASH = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -98,3 +102,23 @@ class BigCommerceSettings:
     def secrets(self) -> tuple[Secret, ...]:
         """The secrets that no text may show."""
         return tuple(filter(None, (self.access_token, self.client_secret, self.webhook_secret)))
+
+
+def public_url_fault(store: BigCommerceSettings, public_url: str) -> str | None:
+    """Return the reason why BigCommerce does not deliver to `public_url`, and the remedy; None if it does.
+
+    It delivers webhooks only to https on port 443, on the internet (contract section 12). A store on this machine is a
+    stand-in, and may deliver anywhere.
+    """
+    if is_inside(urlsplit(store.api_url).hostname or ""):
+        return None
+    parts = urlsplit(public_url)
+    if parts.scheme != "https":
+        wrong = "BigCommerce delivers webhooks to https only"
+    elif parts.port not in {None, HTTPS_PORT}:
+        wrong = f"BigCommerce delivers webhooks to port 443 only, not to {parts.port}"
+    elif is_inside(parts.hostname or ""):
+        wrong = "BigCommerce cannot reach an address of this machine or of a private network"
+    else:
+        return None
+    return f"{wrong}; set the https address, on port 443, at which the reverse proxy is reached from the internet"

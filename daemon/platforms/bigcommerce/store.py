@@ -5,22 +5,18 @@ from functools import partial
 import msgspec
 from msgspec import Raw
 
-from daemon.entities import Mapped, StoreFacts
+from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Missing, Retry
-from daemon.issues import IssueType
 from daemon.model import Lane
-from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.refusal import SCOPE_MISSING
+from daemon.platforms.shared.adapter import OneStore
+from daemon.platforms.shared.client import SCOPE_MISSING
 from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.readers import OneStore
 from daemon.platforms.shared.rows import UNEXPECTED, decode
 from daemon.platforms.shared.short_answers import ShortAnswers
-from daemon.platforms.shared.weights import GRAMS_IN
 from daemon.transport.http import shortly
 
-LIMIT = 250
 _STORE = Shape(schema.Store)
 _PANEL = "control_panel_base_url"
 """A field used only for links."""
@@ -28,6 +24,8 @@ _PANEL = "control_panel_base_url"
 
 class StoreReader(OneStore):
     """One store as a whole."""
+
+    label = "BigCommerce"
 
     def __init__(self, client: Client, store_hash: str) -> None:
         self._client = client
@@ -60,13 +58,6 @@ class StoreReader(OneStore):
             self._locations = await self._count_locations()
         return self._locations
 
-    def map(self, entity: Entity, _facts: StoreFacts) -> Mapped[StoreFacts]:
-        """Return the facts as they are, with an issue for an unknown unit of weight."""
-        facts: StoreFacts = entity.content
-        trouble = IssueType.WEIGHT_UNIT_UNKNOWN.issue(platform="BigCommerce", unit=facts.weight_unit)
-        known = facts.weight_unit.strip().lower() in GRAMS_IN
-        return Mapped(value=facts, issues=() if known else (trouble,), name="Store settings", url=facts.url)
-
     async def _count_locations(self) -> int:
         """Count the enabled stock locations; a store that does not show them counts as having one.
 
@@ -74,7 +65,7 @@ class StoreReader(OneStore):
         """
         path = "/v3/inventory/locations"
         try:
-            places = await self._client.every(path, schema.RAW_LISTING, lane=Lane.LIVE, limit=LIMIT)
+            places = await self._client.every(path, schema.RAW_LISTING, lane=Lane.LIVE, limit=schema.LARGEST_PAGE)
         except Missing:
             return 1
         except Blocked as refused:

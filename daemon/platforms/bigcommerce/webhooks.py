@@ -19,12 +19,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
-from daemon.errors import ConfigError
-from daemon.model import Change, ExternalId, Kind, Secret
+from daemon.model import Change, ExternalId, Kind
 from daemon.model.byte_order_mark import without_mark
 from daemon.platforms.base import STORE, Delivery
 from daemon.platforms.bigcommerce.ids import RESOURCES, MetafieldsId
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.shared.hooks import required_secret
 
 SECRET_HEADER = "X-Ignite-Sync-Secret"  # noqa: S105  the header's name
 STALE_AFTER = 300.0
@@ -169,13 +169,6 @@ _CONCERNS_NOTHING = ("store/order/message/", "store/metafield/")
 _STORE = (Change(Kind.STORE, STORE),)
 
 
-def required_secret(settings: BigCommerceSettings) -> Secret:
-    """Return the secret in the header of every webhook. Raises ConfigError if there is none."""
-    if settings.webhook_secret is None:
-        raise ConfigError("connections.bigcommerce.webhook_secret: is needed to register and verify webhooks")
-    return settings.webhook_secret
-
-
 def _changes(envelope: _Envelope) -> tuple[Change, ...]:
     if envelope.scope in REGISTERED_FOR_STORE:
         return _STORE
@@ -205,7 +198,7 @@ class BigCommerceWebhooks:
     """Reads one connection's webhooks. Raises ConfigError if its settings have no `webhook_secret`."""
 
     def __init__(self, settings: BigCommerceSettings, clock: Callable[[], float] = time.time) -> None:
-        self._secret = required_secret(settings).reveal().encode()
+        self._secret = required_secret(settings.webhook_secret, "bigcommerce").reveal().encode()
         signing = settings.client_secret
         self._signing_key = signing.reveal().encode() if signing else None
         self._clock = clock

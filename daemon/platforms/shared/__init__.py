@@ -2,11 +2,14 @@
 
 | file | contents |
 |---|---|
-| readers, lookup | pass the engine's calls, and a person's search, on by kind |
+| adapter, lookup | pass the engine's calls, and a person's search, on by kind |
+| client | calls of the API through the throttle |
+| hooks | the plan of the webhooks, and the registration that is told of |
 | rows, odd | rows decoded one by one; fields of undocumented types (both pure) |
-| page_size | the number of entities to ask for in one call |
+| page_size | the number of entities to ask for in one call; a list of ids in parts |
+| mapping | entities with odd fields, and links to the store (pure) |
 | short_answers, second_look | lists that are too short, or empty |
 | secondary | calls for a part of an entity |
-| customers/, orders/ | B2B attributes and countries; an order's cart, dates, and lines in packages (all pure) |
+| products, customers, orders | the parts of an entity that are mapped alike (all pure) |
 | amounts, numbers, weights, dates | values as platforms write them (pure) |
 """

@@ -6,7 +6,16 @@ size and each success increases it a little, for full syncs and live reads alike
 capacity.
 """
 
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from msgspec import Raw
+
 from daemon.errors import Retry
+from daemon.model import ExternalId
+from daemon.transport.http import shortly
+
+Ask = Callable[[Sequence[ExternalId]], Awaitable[list[Raw]]]
 
 SMALLEST = 10
 STEP = 25
@@ -39,3 +48,40 @@ class PageSize:
         """
         if count > SMALLEST and trouble.reason != "http_429":
             self.value = min(self.value, max(SMALLEST, count // 2))
+
+
+async def read_in_parts(
+    ask: Ask, ids: Sequence[ExternalId], size: PageSize, *, passes_over_a_part: bool = False
+) -> list[Raw]:
+    """Return the rows that `ask` returns for parts of `ids`. Raises as `ask` does, after smaller parts have failed.
+
+    A row that crashes the store fails its whole list. So one part that fails at any size may be passed over: the caller
+    reads what is left out one by one. If a second part fails too, or all, the trouble is the store's, and is raised.
+    """
+    rows: list[Raw] = []
+    failure: Retry | None = None
+    rest = ids
+    while rest:
+        try:
+            asked, some = await shortly(partial(_read_part, ask, rest, size))
+        except Retry as trouble:
+            if not passes_over_a_part or failure is not None or not size.blames_a_row(trouble):
+                raise
+            failure, asked, some = trouble, size.value, []
+        rows += some
+        rest = rest[asked:]
+    if failure is not None and not rows and len(ids) > size.value:
+        raise failure
+    return rows
+
+
+async def _read_part(ask: Ask, ids: Sequence[ExternalId], size: PageSize) -> tuple[int, list[Raw]]:
+    """Ask for as many ids as the store is believed to take; return their number, and the rows."""
+    asked = ids[: size.value]
+    try:
+        rows = await ask(asked)
+    except Retry as trouble:
+        size.failed(len(asked), trouble)
+        raise
+    size.succeeded(len(asked))
+    return len(asked), rows

@@ -6,7 +6,7 @@ It becomes `Unreadable`, and the other rows are still read. `Odd` is an entity w
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -94,6 +94,15 @@ def read_row(raw: Raw, decoder: Decoder[T]) -> T | Unreadable:
         return decode(raw, decoder)
     except msgspec.DecodeError as error:
         return Unreadable(read_id(raw), str(error))
+
+
+def readable(raws: Iterable[Raw], decoder: Decoder[T]) -> list[T]:
+    """Return the rows that can be decoded."""
+    found = []
+    for raw in raws:
+        with contextlib.suppress(msgspec.DecodeError):
+            found.append(decode(raw, decoder))
+    return found
 
 
 def with_ids(raws: Sequence[Raw]) -> list[Raw]:

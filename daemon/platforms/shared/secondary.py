@@ -5,10 +5,9 @@ read. A failure of the whole connection, such as revoked credentials, is raised.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import trio
-from attrs import define, field
 
 from daemon.errors import MISSING_RIGHT, Blocked, Failure, Rejected, Retry
 from daemon.model import Lane
@@ -22,25 +21,9 @@ MOST_SPLITS = 24
 """Most calls that narrow down a failing list: enough to find one entity among 250, too few to flood a store."""
 
 
-def own_failure(error: Failure) -> Failure:
-    """Return `error` if it may concern one entity only; raise it otherwise."""
-    if isinstance(error, Retry | Rejected) or (isinstance(error, Blocked) and error.reason in MISSING_RIGHT):
-        return error
-    raise error
-
-
-@define
-class _Answers(Generic[T]):
-    """Answers by owner, and the failure of the whole connection."""
-
-    found: dict[int, T | Failure] = field(factory=dict)
-    common: Failure | None = None
-    news: trio.Event = field(factory=trio.Event)
-
-    def note(self, owner: int, answer: T | Failure) -> None:
-        self.found[owner] = answer
-        self.news.set()
-        self.news = trio.Event()
+def _is_own(error: Failure) -> bool:
+    """Return True for a failure that may concern one entity only."""
+    return isinstance(error, Retry | Rejected) or (isinstance(error, Blocked) and error.reason in MISSING_RIGHT)
 
 
 async def of_each(
@@ -51,37 +34,31 @@ async def of_each(
     In the live lane, late answers are left for a later read, so that finished owners do not wait. This also applies if
     only entities `beside` them, which need no call, are finished. Raises a failure of the whole connection.
     """
-    answers = _Answers[T]()
+    answers: dict[int, T | Failure] = {}
+    common: Failure | None = None
 
     async def one(owner: int) -> None:
+        nonlocal common
         try:
-            answers.note(owner, await ask(owner))
+            answers[owner] = await ask(owner)
         except Failure as error:
-            try:
-                answers.note(owner, own_failure(error))
-            except Failure as common:
-                answers.common = common
-                nursery.cancel_scope.cancel()
+            if not _is_own(error):
+                common = error
+                scope.cancel()
+                return
+            answers[owner] = error
+        if lane is Lane.LIVE:
+            scope.deadline = trio.current_time() + TIMEOUT
 
     async with trio.open_nursery() as nursery:
+        scope = nursery.cancel_scope
+        if lane is Lane.LIVE and beside:
+            scope.deadline = trio.current_time() + TIMEOUT
         for owner in owners:
             nursery.start_soon(one, owner)
-        if lane is Lane.LIVE:
-            await _leave_stragglers(answers, owners, nursery.cancel_scope, beside=beside)
-    if answers.common is not None:
-        raise answers.common
-    return {owner: answers.found.get(owner, _late()) for owner in owners}
-
-
-async def _leave_stragglers(
-    answers: _Answers[T], owners: Sequence[int], scope: trio.CancelScope, *, beside: bool
-) -> None:
-    while len(answers.found) < len(owners):
-        with trio.move_on_after(TIMEOUT if answers.found or beside else float("inf")) as waiting:
-            await answers.news.wait()
-        if waiting.cancelled_caught:
-            scope.cancel()
-            return
+    if common is not None:
+        raise common
+    return {owner: answers.get(owner, _late()) for owner in owners}
 
 
 async def of_lists(
@@ -104,9 +81,10 @@ async def of_lists(
                 answer = await ask(some)
             found.append((some, answer))
         except Failure as error:
-            failure = own_failure(error)
-            if len(some) == 1 or calls >= MOST_SPLITS or not _is_answer(failure):
-                found.append((some, failure))
+            if not _is_own(error):
+                raise
+            if len(some) == 1 or calls >= MOST_SPLITS or not _is_answer(error):
+                found.append((some, error))
             else:
                 todo += [some[len(some) // 2 :], some[: len(some) // 2]]
     return found

@@ -2,7 +2,7 @@
 
     settings, address                 settings of a connection; the one spelling of the shop's address (pure)
     client, refusal, foreign          API calls; failures from refused answers; names of foreign ones (pure)
-    walk, included, since             lists by offset, each row once; lists by ids; the start of a sweep
+    walk, reader                      lists by offset, each row once; what the readers of all kinds do alike
     adapter                           the `Platform` that the engine sees, with one reader for each kind
     products/, customers/, orders/    one kind each: reader, schema of the API's answers, mapping (pure)
     store                             the shop's own settings
@@ -19,7 +19,7 @@ from typing import Any
 
 from daemon.model import Kind
 from daemon.platforms.base import Platform, PlatformType, WebhookTimes
-from daemon.platforms.woocommerce.address import public_url_fault, store_id
+from daemon.platforms.woocommerce.address import delivery_fault, store_id
 from daemon.platforms.woocommerce.app import APP, TYPED_KEYS
 from daemon.platforms.woocommerce.refusal import NAMED_REMEDIES
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
@@ -55,5 +55,5 @@ PLATFORM = PlatformType(
     # The body is the whole entity: 1.5 MB were seen of a product with the data of a page builder.
     max_delivery_bytes=8 * 1024 * 1024,
     remedies=dict.fromkeys(NAMED_REMEDIES, "then check again"),
-    public_url_fault=public_url_fault,
+    public_url_fault=lambda store, public_url: delivery_fault(store.store_url, public_url),
 )

@@ -6,10 +6,9 @@ shop's own host (woocommerce.md, Webhooks 15). A shop on loopback is a stand-in,
 
 import ipaddress
 import re
-from typing import Protocol
 from urllib.parse import quote, urlsplit
 
-from daemon.model.hosts import in_ascii, is_host
+from daemon.model.hosts import in_ascii, is_host, is_inside
 from daemon.model.identifiers import trimmed
 
 DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -22,15 +21,6 @@ _OF_A_PATH = "/%:@!$&'()*+,;=~"
 """Characters of a path that need no escape, beside letters and digits (RFC 3986, section 3.3)."""
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:/", re.IGNORECASE)
-
-
-class HasAddress(Protocol):
-    """The settings of a shop, as far as its address is concerned."""
-
-    @property
-    def store_url(self) -> str:
-        """The address in its one spelling."""
-        ...
 
 
 def shop_address(text: str) -> str:
@@ -88,15 +78,15 @@ def address_fault(address: str) -> str | None:
     return None
 
 
-def public_url_fault(store: HasAddress, public_url: str) -> str | None:
-    """Return the reason why the shop does not deliver to `public_url`, and the remedy; None if it does."""
-    shop, parts = urlsplit(store.store_url).hostname or "", urlsplit(public_url)
+def delivery_fault(store_url: str, public_url: str) -> str | None:
+    """Return the reason why a shop does not deliver to `public_url`, and the remedy; None if it does."""
+    shop, parts = urlsplit(store_url).hostname or "", urlsplit(public_url)
     if is_loopback(shop):
         return None
     port = parts.port or DEFAULT_PORTS.get(parts.scheme)
     if port not in DELIVERED_PORTS:
         wrong = f"WooCommerce delivers webhooks to the ports 80, 443 and 8080 only, not to {port}"
-    elif _is_inside(parts.hostname or "") and parts.hostname != shop:
+    elif is_inside(parts.hostname or "") and parts.hostname != shop:
         wrong = "WooCommerce does not deliver webhooks to an address of a private network"
     else:
         return None
@@ -109,11 +99,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def _is_inside(host: str) -> bool:
-    """Return True for a host on this machine or in a private network. Names are not looked up."""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".localdomain", ".home.arpa"))

@@ -21,10 +21,9 @@ from msgspec import Meta, Struct
 from daemon.errors import Blocked, Failure, Rejected, Retry
 from daemon.model import Lane, Secret
 from daemon.platforms.apps import AppPage, AppRefused, AppType, Authorized, Installed, Returned, TypedKeys, Visit
-from daemon.platforms.woocommerce.address import is_loopback, public_url_fault
+from daemon.platforms.woocommerce.address import delivery_fault, is_loopback
 from daemon.platforms.woocommerce.client import Client
 from daemon.platforms.woocommerce.settings import WooCommerceSettings, typed_store
-from daemon.platforms.woocommerce.store import CURRENCY, CURRENCY_SHAPE
 from daemon.transport.client import Observe, ignore
 from daemon.transport.http import Transport
 
@@ -72,8 +71,9 @@ async def attempt(settings: WooCommerceSettings, transport: Transport | None = N
     """Use keys on their shop, for reading and writing, as `TypedKeys.attempt` describes."""
     client = Client(settings, transport, observe)
     try:
-        await client.get(CURRENCY, CURRENCY_SHAPE, lane=Lane.LIVE, query={"_fields": "code"})
-        await _write(client)
+        await client.probe()
+        with contextlib.suppress(Rejected):  # the webhook is missing, so the key itself was accepted
+            await client.write("PUT", NO_WEBHOOK, lane=Lane.LIVE, body={"status": "paused"})
     except Blocked as failure:
         if failure.reason in _FOREIGN:
             raise
@@ -84,12 +84,6 @@ async def attempt(settings: WooCommerceSettings, transport: Transport | None = N
         raise Rejected(str(failure), reason=failure.reason) from failure
     finally:
         await client.aclose()
-
-
-async def _write(client: Client) -> None:
-    """Raise Blocked if the key may not write."""
-    with contextlib.suppress(Rejected):  # the webhook is missing, so the key itself was accepted
-        await client.write("PUT", NO_WEBHOOK, lane=Lane.LIVE, body={"status": "paused"})
 
 
 @frozen
@@ -103,7 +97,9 @@ class WooCommerceApp:
     def install_url(self, store_id: str, state: str) -> str:
         """Return the shop's page that asks the merchant. Raises ValueError if the shop cannot post to our callback."""
         plain = not self._public_url.startswith("https://") and not is_loopback(urlsplit(store_id).hostname or "")
-        fault = "WooCommerce posts keys to https addresses only" if plain else self._address_fault(store_id)
+        fault = (
+            "WooCommerce posts keys to https addresses only" if plain else delivery_fault(store_id, self._public_url)
+        )
         if fault:
             raise ValueError(f"listener.public_url: {fault}; or type the REST keys in SparkLayer's dashboard")
         asked = {
@@ -114,9 +110,6 @@ class WooCommerceApp:
             "callback_url": f"{self._public_url}/{NAME}/callback",
         }
         return f"{store_id}{AUTHORIZE_PATH}?{urlencode(asked)}"
-
-    def _address_fault(self, store_id: str) -> str | None:
-        return public_url_fault(_Shop(store_id), self._public_url)
 
     async def visit(self, page: str, query: Mapping[str, str], body: bytes = b"") -> Visit:
         """Read a call of `callback` or `return`. Nothing of it is verified here, except its shape."""
@@ -158,13 +151,6 @@ class WooCommerceApp:
         except trio.TooSlowError:
             raise AppRefused(f"{store_id} did not answer within {TRIAL_SECONDS:g} seconds. {AGAIN}", 503) from None
         return Installed(store_id=store_id, store=store)
-
-
-@frozen
-class _Shop:
-    """A shop of which only the address is known."""
-
-    store_url: str
 
 
 APP = AppType(

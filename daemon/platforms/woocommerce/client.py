@@ -1,30 +1,27 @@
 """Calls one shop's API: one method for each type of call, each through the shop's throttle.
 
-Every unexpected answer becomes a failure of `daemon.errors`: see `daemon.platforms.woocommerce.refusal`. The keys are
-sent in a header and appear nowhere else. Each read says that it wants JSON, also of errors, and none of the shop's
-cache (`_skip_cache`), which may be stale.
+Every unexpected answer becomes a failure of `daemon.errors`: see `daemon.platforms.woocommerce.refusal`. Each read says
+that it wants JSON, also of errors, and none of the shop's cache (`_skip_cache`), which may be stale.
 """
 
-import re
 from base64 import b64encode
-from collections.abc import Hashable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 from attrs import field, frozen
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from daemon.errors import Retry, Side
+from daemon.errors import Failure, Retry, Side
 from daemon.model import Lane
+from daemon.platforms.shared.client import StoreClient
 from daemon.platforms.shared.rows import decode, with_ids
-from daemon.platforms.shared.short_answers import ShortAnswers
-from daemon.platforms.woocommerce.refusal import SCOPE_MISSING, is_page, refusal, unreadable
+from daemon.platforms.woocommerce.refusal import is_page, refusal, unreadable
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
-from daemon.transport.client import Observe, ThrottledApi
+from daemon.transport.client import Observe
 from daemon.transport.http import Answer, Api, Transport
-from daemon.transport.throttle import LatencyPolicy, Limiter, Scopes
+from daemon.transport.throttle import LatencyPolicy, Limiter
 from daemon.transport.throttle.latency import MOST_AT_ONCE
 
 T = TypeVar("T")
@@ -39,7 +36,13 @@ RAW = Decoder(Raw)
 OBJECT = Decoder(dict[str, Any])
 
 _TOTAL = "x-wp-total"
-_ID = re.compile(r"/\d+")
+
+
+class _Currency(Struct, frozen=True):
+    code: str
+
+
+_CURRENCY = Decoder(_Currency)
 
 
 @frozen(kw_only=True)
@@ -50,16 +53,13 @@ class Listed:
     total: int | None
 
 
-class Client:
+class Client(StoreClient):
     """Calls below `{store_url}/wp-json/wc/v3`."""
 
+    narrowing = ("include",)
+
     def __init__(self, settings: WooCommerceSettings, transport: Transport | None, observe: Observe) -> None:
-        self.limiter = Limiter(
-            api=API, side=Side.PLATFORM, policy=LatencyPolicy(), concurrency=MOST_AT_ONCE, reserved=1
-        )
         self._secrets = settings.secrets
-        self._scopes = Scopes()
-        self._short_answers = ShortAnswers()
         pair = f"{settings.consumer_key.reveal()}:{settings.consumer_secret.reveal()}"
         headers = {"Authorization": f"Basic {b64encode(pair.encode()).decode()}", "Accept": "application/json"}
         api = Api(
@@ -69,15 +69,33 @@ class Client:
             timeout=TIMEOUT,
             transport=transport,
         )
-        self._api = ThrottledApi(API, api, self.limiter, observe)
+        limiter = Limiter(api=API, side=Side.PLATFORM, policy=LatencyPolicy(), concurrency=MOST_AT_ONCE, reserved=1)
+        super().__init__(API, api, limiter, observe)
+
+    async def probe(self) -> None:
+        """Read the shop's currency."""
+        await self.currency()
+
+    async def currency(self) -> str:
+        """Return the code of the shop's currency."""
+        answer = await self.get("/data/currencies/current", _CURRENCY, lane=Lane.LIVE, query={"_fields": "code"})
+        return answer.code
+
+    def refusal(self, answer: Answer, _path: str) -> Failure:
+        """Return the failure that an answer (not 2xx) to a read means."""
+        return refusal(answer, self._secrets)
+
+    async def read(self, method: str, path: str, lane: Lane, query: Mapping[str, str] | None) -> Answer:
+        """Make one call that changes nothing, past the shop's cache."""
+        return await super().read(method, path, lane, {**(query or {}), "_skip_cache": "1"})
 
     async def get(self, path: str, decoder: Decoder[T], *, lane: Lane, query: Mapping[str, str] | None = None) -> T:
         """Read and decode one answer."""
-        return _decoded(await self._read("GET", path, lane=lane, query=query), decoder)
+        return _decoded(await self.read("GET", path, lane, query), decoder)
 
     async def page(self, path: str, *, lane: Lane, query: Mapping[str, str]) -> Listed:
         """Read one page of a list. Raises Retry for an empty one without a total, until `ShortAnswers` believes it."""
-        answer = await self._read("GET", path, lane=lane, query=query)
+        answer = await self.read("GET", path, lane, query)
         counted = answer.headers.get(_TOTAL, "").strip()
         total = int(counted) if counted.isascii() and counted.isdigit() else None
         rows = _decoded(answer, RAW_LIST)
@@ -89,7 +107,7 @@ class Client:
 
     async def options(self, path: str, decoder: Decoder[T], *, lane: Lane) -> T:
         """Read the description of a path."""
-        return _decoded(await self._read("OPTIONS", path, lane=lane, query=None), decoder)
+        return _decoded(await self.read("OPTIONS", path, lane, None), decoder)
 
     async def write(
         self,
@@ -106,30 +124,6 @@ class Client:
         if not answer.ok:
             raise refusal(answer, self._secrets, writes=True)
         return _decoded(answer, OBJECT)
-
-    async def _read(self, method: str, path: str, *, lane: Lane, query: Mapping[str, str] | None) -> Answer:
-        async with self._scopes.turn(_operation_of(path), partial(_entities_of, path, query)) as turn:
-            answer = await self._api.send(method, path, lane, query={**(query or {}), "_skip_cache": "1"})
-            failure = None if answer.ok else refusal(answer, self._secrets)
-            failure = turn.judged(failure, forbidden=failure is not None and failure.reason == SCOPE_MISSING)
-        if failure is not None:
-            raise failure
-        return answer
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._api.aclose()
-
-
-def _operation_of(path: str) -> str:
-    """Return the path with placeholders for its ids."""
-    return _ID.sub("/{}", path)
-
-
-def _entities_of(path: str, query: Mapping[str, str] | None) -> frozenset[Hashable]:
-    """Return the ids in the path and the query of a call."""
-    included = (query or {}).get("include", "")
-    return frozenset(_ID.findall(path)) | {f"/{id_}" for id_ in included.split(",") if id_}
 
 
 def _decoded(answer: Answer, decoder: Decoder[T]) -> T:

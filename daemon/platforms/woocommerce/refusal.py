@@ -20,12 +20,11 @@ import msgspec
 
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.model import Secret
+from daemon.platforms.shared.client import SCOPE_MISSING, quoted
 from daemon.platforms.woocommerce.foreign import page_of
 from daemon.transport.http import Answer
 from daemon.transport.retry_after import retry_after
 
-LONGEST_WORDS: Final = 300
-SCOPE_MISSING: Final = "scope_missing"
 CREDENTIALS: Final = "credentials"
 BASIC_WALL: Final = "basic_wall"
 
@@ -60,8 +59,8 @@ def refusal(answer: Answer, secrets: Iterable[Secret], *, writes: bool = False) 
     status, own = answer.status, _own(answer)
     if own is None:
         return _foreign(answer)
-    code, said = str(own["code"]), _quoted(str(own["message"]), secrets)
-    text = f"WooCommerce answered {status}: {said}"
+    code, words = str(own["code"]), html.unescape(_TAG.sub(" ", str(own["message"])))
+    text = f"WooCommerce answered {status}: {quoted(words, _sent(secrets))}"
     if status == _UNAUTHORIZED:
         return _unauthorized(code, text, writes=writes)
     if status == _FORBIDDEN:
@@ -176,16 +175,8 @@ def _parameters(own: dict[str, Any]) -> Iterator[str]:
         yield from (name for name in named if isinstance(name, str))
 
 
-def _quoted(words: str, secrets: Iterable[Secret]) -> str:
-    words = " ".join(html.unescape(_TAG.sub(" ", words)).split())
-    words = masked(words, secrets)
-    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1]}…"
-
-
-def masked(words: str, secrets: Iterable[Secret]) -> str:
-    """Return a text without secrets, also without the pair of keys as HTTP sends it."""
+def _sent(secrets: Iterable[Secret]) -> list[Secret]:
+    """Return secrets, and before them the pair of keys as HTTP sends it."""
     texts = [secret.reveal() for secret in secrets]
-    pairs = [b64encode(f"{key}:{secret}".encode()).decode() for key, secret in pairwise(texts)]
-    for text in (*pairs, *texts):
-        words = words.replace(text, "***")
-    return words
+    pairs = [Secret(b64encode(f"{key}:{secret}".encode()).decode()) for key, secret in pairwise(texts)]
+    return [*pairs, *map(Secret, texts)]

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from attrs import frozen
+from attrs import evolve, frozen
 from msgspec import Struct
 from msgspec.json import Decoder
 
@@ -10,28 +10,21 @@ from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Missing
 from daemon.issues import IssueType
 from daemon.model import Lane
-from daemon.platforms.base import STORE, Entity, IdPage
-from daemon.platforms.shared.readers import OneStore
-from daemon.platforms.shared.weights import GRAMS_IN
+from daemon.platforms.base import Entity
+from daemon.platforms.shared.adapter import OneStore
 from daemon.platforms.woocommerce.client import Client
 from daemon.platforms.woocommerce.customers.roles import Roles
 from daemon.transport.http import shortly
 
-PLATFORM = "WooCommerce"
-CURRENCY = "/data/currencies/current"
 WEIGHT_UNIT = "/settings/products/woocommerce_weight_unit"
 TAX_IN_PRICES = "/settings/tax/woocommerce_prices_include_tax"
-
-
-class _Currency(Struct, frozen=True):
-    code: str
 
 
 class _Setting(Struct, frozen=True):
     value: str
 
 
-CURRENCY_SHAPE, _SETTING = Decoder(_Currency), Decoder(_Setting)
+_SETTING = Decoder(_Setting)
 
 
 @frozen(kw_only=True)
@@ -44,6 +37,8 @@ class ShopFacts(StoreFacts):
 class StoreReader(OneStore):
     """One shop as a whole."""
 
+    label = "WooCommerce"
+
     def __init__(self, client: Client, store_url: str, roles: Roles) -> None:
         self._client = client
         self._url = f"{store_url}/wp-admin"
@@ -51,30 +46,20 @@ class StoreReader(OneStore):
 
     async def facts(self) -> ShopFacts:
         """Read the shop's facts."""
-        query = {"_fields": "code"}
-        currency = await shortly(partial(self._client.get, CURRENCY, CURRENCY_SHAPE, lane=Lane.LIVE, query=query))
         return ShopFacts(
-            currency=currency.code,
+            currency=await shortly(self._client.currency),
             weight_unit=await self._setting(WEIGHT_UNIT),
             url=self._url,
             tax_inclusive=await self._setting(TAX_IN_PRICES) == "yes",
             patterns_without_role=await self._roles.unmatched(),
         )
 
-    async def ids(self, _cursor: str | None) -> IdPage:
-        """Return the shop's only id."""
-        return IdPage(ids=[STORE], cursor=None)
-
-    def map(self, entity: Entity, _facts: StoreFacts) -> Mapped[StoreFacts]:
-        """Return the facts as they are, with an issue for an unknown unit and for each pattern without a role."""
-        facts: ShopFacts = entity.content
-        issues = [
-            IssueType.B2B_ROLE_MISSING.issue(platform=PLATFORM, pattern=pattern)
-            for pattern in facts.patterns_without_role
-        ]
-        if facts.weight_unit.strip().lower() not in GRAMS_IN:
-            issues.append(IssueType.WEIGHT_UNIT_UNKNOWN.issue(platform=PLATFORM, unit=facts.weight_unit))
-        return Mapped(value=facts, issues=tuple(issues), name="Store settings", url=facts.url)
+    def map(self, entity: Entity, facts: StoreFacts) -> Mapped[StoreFacts]:
+        """Return the facts as they are, with an issue also for each pattern without a role."""
+        mapped = super().map(entity, facts)
+        patterns = entity.content.patterns_without_role
+        issues = [IssueType.B2B_ROLE_MISSING.issue(platform=self.label, pattern=pattern) for pattern in patterns]
+        return evolve(mapped, issues=(*issues, *mapped.issues))
 
     async def _setting(self, path: str) -> str:
         """Read one setting; empty if the shop does not have it."""

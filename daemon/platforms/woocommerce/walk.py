@@ -10,15 +10,15 @@ changed, so the next sweep brings them.
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from itertools import pairwise
-from typing import Self
 
 from attrs import frozen
 from msgspec import Raw
 
 from daemon.errors import Retry
+from daemon.model import Lane
 from daemon.platforms.shared.page_size import PageSize
 from daemon.platforms.shared.rows import read_id, with_ids
-from daemon.platforms.woocommerce.client import Listed
+from daemon.platforms.woocommerce.client import Client, Listed
 from daemon.transport.http import shortly
 
 ORDER = {"orderby": "id", "order": "asc"}
@@ -32,53 +32,46 @@ Ask = Callable[[dict[str, str]], Awaitable[Listed]]
 """Reads a page of the list; receives the parameters of its place."""
 
 
-@frozen
-class Place:
-    """The beginning of a page: its offset, and the last id seen before it."""
+def asks_for(client: Client, path: str, query: Mapping[str, str], lane: Lane = Lane.BACKFILL) -> Ask:
+    """Return the function that reads a page of a list."""
 
-    offset: int = 0
-    last: int = 0
+    async def ask(place: dict[str, str]) -> Listed:
+        return await client.page(path, lane=lane, query={**query, **place})
 
-    @property
-    def text(self) -> str:
-        """The place as part of a cursor."""
-        return f"{self.offset}.{self.last}"
-
-    @classmethod
-    def read(cls, text: str) -> Self:
-        """Read a place of a cursor; an empty text is the beginning."""
-        offset, _, last = text.partition(".")
-        return cls(int(offset or 0), int(last or 0))
+    return ask
 
 
 @frozen
 class WalkStep:
-    """The new rows of a page, and the place of the next one; None if the list has ended."""
+    """The new rows of a page, and the cursor of the next one; None if the list has ended."""
 
     rows: list[Raw]
-    following: Place | None
+    cursor: str | None
 
 
-async def step(ask: Ask, place: Place, size: PageSize, least: Mapping[str, str] = ONLY_IDS) -> WalkStep:
-    """Read the page at `place`. Raises Retry for a page that contradicts itself.
+async def step(ask: Ask, cursor: str | None, size: PageSize, least: Mapping[str, str] = ONLY_IDS) -> WalkStep:
+    """Read the page at a cursor, None for the first. Raises Retry for a page that contradicts itself.
 
     `least` asks for no more fields than every row has; its rows stand for those of a page that cannot be read.
     """
-    first = reading = await _read(ask, place.offset, size, least)
+    # A cursor is the offset of the page, and the last id seen before it.
+    start, _, seen = (cursor or "").partition(".")
+    seen_last = int(seen or 0)
+    first = reading = await _read(ask, int(start or 0), size, least)
     back = 1
-    while reading.offset and not _joins(reading, place):
+    while reading.offset and not _joins(reading, seen_last):
         # One row fewer than a page, so that the page still reaches the row at which it should have begun.
         reading = await _read(ask, max(0, reading.offset - back * (reading.asked - 1)), size, least)
         back *= 4
     reached = reading.end is None or reading.end >= first.offset
     hides = len(reading.ids) < reading.asked
-    if reading is not first and first.ids and reached and hides and not reading.after(place.last):
+    if reading is not first and first.ids and reached and hides and not reading.after(seen_last):
         # No row has gone: plugins hide rows that the server counts, here the one at which the page should have begun.
         # A page without hidden rows proves more: rows have gone, and others have come back since. It is gone on from.
         reading = first
-    last = max([place.last, *reading.ids])
-    following = None if reading.end is None else Place(max(0, reading.end - OVERLAP), last)
-    return WalkStep(reading.after(place.last), following)
+    last = max([seen_last, *reading.ids])
+    following = None if reading.end is None else f"{max(0, reading.end - OVERLAP)}.{last}"
+    return WalkStep(reading.after(seen_last), following)
 
 
 @frozen
@@ -96,9 +89,9 @@ class _Reading:
         return [raw for id_, raw in zip(self.ids, self.rows, strict=True) if id_ > last]
 
 
-def _joins(reading: _Reading, place: Place) -> bool:
+def _joins(reading: _Reading, seen_last: int) -> bool:
     """Return True if a page begins with a row that was seen, so that no row before it was missed."""
-    return bool(reading.ids) and reading.ids[0] <= place.last
+    return bool(reading.ids) and reading.ids[0] <= seen_last
 
 
 async def _read(ask: Ask, offset: int, size: PageSize, least: Mapping[str, str]) -> _Reading:

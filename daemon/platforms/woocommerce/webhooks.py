@@ -14,10 +14,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from daemon.errors import ConfigError
-from daemon.model import Change, ExternalId, Kind, Secret
+from daemon.model import Change, ExternalId, Kind
 from daemon.model.byte_order_mark import without_mark
 from daemon.platforms.base import Delivery
+from daemon.platforms.shared.hooks import required_secret
 from daemon.platforms.shared.rows import decode
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
 
@@ -67,18 +67,11 @@ class _Body(Struct, frozen=True):
 _BODY = msgspec.json.Decoder(_Body, strict=False)
 
 
-def required_secret(settings: WooCommerceSettings) -> Secret:
-    """Return the secret that signs every delivery. Raises ConfigError if there is none."""
-    if settings.webhook_secret is None:
-        raise ConfigError("connections.woocommerce.webhook_secret: is needed to register and verify webhooks")
-    return settings.webhook_secret
-
-
 class WooCommerceWebhooks:
     """Reads one connection's webhooks. Raises ConfigError if its settings have no `webhook_secret`."""
 
     def __init__(self, settings: WooCommerceSettings) -> None:
-        self._key = required_secret(settings).reveal().encode()
+        self._key = required_secret(settings.webhook_secret, "woocommerce").reveal().encode()
 
     def verify(self, headers: Mapping[bytes, bytes], body: bytes) -> bool:
         """Return True if the signature of `body` is ours."""

@@ -4,8 +4,7 @@ import pytest
 from attrs import evolve
 
 from daemon.model import Secret
-from daemon.platforms.bigcommerce.address import public_url_fault
-from daemon.platforms.bigcommerce.settings import BigCommerceSettings
+from daemon.platforms.bigcommerce.settings import BigCommerceSettings, public_url_fault
 
 STORE = BigCommerceSettings(store_hash="abc", access_token=Secret("t"))
 

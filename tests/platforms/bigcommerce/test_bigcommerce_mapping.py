@@ -9,6 +9,7 @@ from attrs import evolve
 
 from daemon.entities import Mapped, Option, Product, Status, StockLevel, StoreFacts
 from daemon.platforms.bigcommerce.products import mapping, schema
+from daemon.platforms.shared import products
 
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
 
@@ -109,15 +110,15 @@ def test_slug(custom_url: object, slug: str) -> None:
 
 
 def test_a_path_that_is_too_long_is_cut_short_and_told() -> None:
-    assert codes(mapped(custom_url={"url": f"/{'x' * mapping.LONGEST_SLUG}/"})) == []
-    result = mapped(custom_url={"url": f"/{'x' * mapping.LONGEST_SLUG}y/"})
+    assert codes(mapped(custom_url={"url": f"/{'x' * products.LONGEST_SLUG}/"})) == []
+    result = mapped(custom_url={"url": f"/{'x' * products.LONGEST_SLUG}y/"})
     assert codes(result) == ["slug_too_long"]
     assert result.value is not None
-    assert result.value.slug == "x" * mapping.LONGEST_SLUG
+    assert result.value.slug == "x" * products.LONGEST_SLUG
 
 
 def test_a_variant_whose_sku_is_too_long_is_left_out_and_told() -> None:
-    longest = "S" * mapping.LONGEST_SKU
+    longest = "S" * products.LONGEST_SKU
     result = mapped(variants=[colour("Red", sku=longest), colour("Green", sku=longest + "S")])
     assert codes(result) == ["sku_too_long"]
     assert "Green" in result.issues[0].message

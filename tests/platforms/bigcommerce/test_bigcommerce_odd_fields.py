@@ -184,7 +184,7 @@ def map_customer(content: dict[str, Any]) -> Mapped[Any] | Unreadable:
     if isinstance(read, Unreadable):
         return read
     if isinstance(read, Odd):
-        return customer_mapping.unread(read, FACTS)
+        return customer_mapping.customer(read, FACTS)
     named = {"accounting_id": read.attributes[0]} if read.attributes else {}
     source = customer_mapping.RawCustomer(customer=read, addresses=read.addresses, attributes=named, is_b2b=True)
     return customer_mapping.customer(source, FACTS)
@@ -192,11 +192,11 @@ def map_customer(content: dict[str, Any]) -> Mapped[Any] | Unreadable:
 
 def map_order(content: dict[str, Any]) -> Mapped[Any] | Unreadable | None:
     """Return the mapping of an order; None if its lines are requested by themselves."""
-    read = order_schema.read_order(raw(content))
+    read = order_schema.ORDERS.read(raw(content))
     if isinstance(read, Unreadable):
         return read
     if isinstance(read, Odd):
-        return order_mapping.unread(read, FACTS)
+        return order_mapping.order(read, FACTS)
     return order_mapping.order(order_mapping.RawOrder(read, CART), FACTS) if read.parts.is_whole else None
 
 

@@ -87,12 +87,12 @@ def fields(path: Path) -> str:
 @pytest.mark.parametrize("path", [path for path in paths(FULL_ORDER) if path != ("id",)], ids=fields)
 def test_no_value_of_any_field_of_an_order_breaks_anything(path: Path) -> None:
     for value in VALUES:
-        read = schema.read_order(raw(changed(FULL_ORDER, path, value)))
+        read = schema.ORDERS.read(raw(changed(FULL_ORDER, path, value)))
         if isinstance(read, Unreadable):
             assert isinstance(value, dict), "only what must be there, and is not, is asked for again"
             continue
         if isinstance(read, Odd):
-            told = mapping.unread(read, FACTS)
+            told = mapping.order(read, FACTS)
             assert told.issues
             assert all(f'"{name}"' in issue.message for name, issue in zip(read.fields, told.issues, strict=True))
             continue
@@ -109,7 +109,7 @@ def test_no_value_of_any_field_of_a_customer_breaks_anything(path: Path) -> None
             assert isinstance(value, dict) or path[-1] == "customer_id"
             continue
         if isinstance(read, Odd):
-            assert customer_mapping.unread(read, FACTS).issues
+            assert customer_mapping.customer(read, FACTS).issues
             continue
         names = {"x": read.attributes[0]} if read.attributes else {}
         told = customer_mapping.RawCustomer(customer=read, addresses=read.addresses, attributes=names, is_b2b=True)
@@ -131,7 +131,7 @@ def typed(kind: Any, leaf: type[inspect.Type]) -> list[str]:
 @pytest.mark.parametrize("name", typed(schema.Order, inspect.StrType))
 def test_a_number_where_an_order_has_text_is_its_decimal_text(name: str) -> None:
     for number, text in [(12, "12"), (1.5, "1.5"), (-1, "-1")]:
-        read = schema.read_order(raw({**FULL_ORDER, name: number}))
+        read = schema.ORDERS.read(raw({**FULL_ORDER, name: number}))
         assert isinstance(read, schema.Order)
         assert getattr(read, name) == text
 
@@ -145,7 +145,7 @@ def test_a_number_where_a_customer_has_text_is_its_decimal_text(name: str) -> No
 
 @pytest.mark.parametrize("name", typed(schema.Order, inspect.IntType))
 def test_text_that_is_a_number_is_that_number_of_an_order(name: str) -> None:
-    read = schema.read_order(raw({**FULL_ORDER, name: "12"}))
+    read = schema.ORDERS.read(raw({**FULL_ORDER, name: "12"}))
     assert isinstance(read, schema.Order)
     assert getattr(read, name) == 12
 
@@ -163,9 +163,9 @@ def test_text_that_is_a_number_is_that_number_of_a_customer(name: str) -> None:
 def test_another_type_is_told_of_by_the_field(name: str) -> None:
     if name == "id":
         return
-    read = schema.read_order(raw({**FULL_ORDER, name: ["x"]}))
+    read = schema.ORDERS.read(raw({**FULL_ORDER, name: ["x"]}))
     assert isinstance(read, Odd)
-    told = mapping.unread(read, FACTS)
+    told = mapping.order(read, FACTS)
     assert (told.value, [issue.code for issue in told.issues]) == (None, ["field_unreadable"])
     assert f'"{name}"' in told.issues[0].message
 
@@ -204,7 +204,7 @@ def test_a_line_needs_a_price(price: tuple[str, str]) -> None:
 
 def test_numbers_as_numbers_and_as_text_are_the_same_order() -> None:
     told = json.dumps({**FULL_ORDER, "total_tax": 6.06, "customer_id": "5", "status_id": "11"}).encode()
-    read = schema.read_order(msgspec.Raw(told))
+    read = schema.ORDERS.read(msgspec.Raw(told))
     assert isinstance(read, schema.Order)
     assert (read.total_tax, read.customer_id, read.status_id) == (Decimal("6.06"), 5, 11)
     assert order(customer_id="5").customer == ExternalId("5")

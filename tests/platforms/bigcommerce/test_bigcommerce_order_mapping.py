@@ -58,7 +58,7 @@ def mapped(
     **more: Any,
 ) -> Mapped[Order]:
     parts = {"shipping": [{**PLACE, "line_items": [SHIRT] if lines is None else lines}]}
-    read = schema.read_order(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": parts, **more})))
+    read = schema.ORDERS.read(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": parts, **more})))
     assert isinstance(read, schema.Order), read
     sent = msgspec.convert(shipments or [], list[schema.Shipment])
     return mapping.order(mapping.RawOrder(read, cart, sent), FACTS)
@@ -154,7 +154,7 @@ def test_what_is_no_order_any_more_or_not_yet_is_none_and_nobodys_trouble(state:
 
 def whole(consignments: Any, *lines: dict[str, Any]) -> list[tuple[str | None, list[int]]]:
     """Return the destination of each part of an order, and its lines among `lines`, which are read separately."""
-    read = schema.read_order(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": consignments})))
+    read = schema.ORDERS.read(msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": consignments})))
     assert isinstance(read, schema.Order), read
     assert not read.parts.is_whole
     dealt = read.parts.holding(msgspec.convert(lines, list[schema.OrderLine], strict=False))
@@ -296,7 +296,7 @@ def test_a_guest_and_an_address_that_is_none() -> None:
 
 def test_an_order_of_another_shape_is_unreadable() -> None:
     raw = msgspec.Raw(msgspec.json.encode({**ORDER, "consignments": {"shipping": [{"line_items": [{"id": 1}]}]}}))
-    assert isinstance(schema.read_order(raw), Unreadable)
+    assert isinstance(schema.ORDERS.read(raw), Unreadable)
 
 
 @given(

@@ -34,7 +34,7 @@ def read_as(content: dict[str, Any]) -> Mapped[Product] | Unreadable:
     read = schema.read_product(raw(content))
     if isinstance(read, Unreadable):
         return read
-    return mapping.unread(read, FACTS) if isinstance(read, Odd) else mapping.product(mapping.RawProduct(read), FACTS)
+    return mapping.product(read if isinstance(read, Odd) else mapping.RawProduct(read), FACTS)
 
 
 def known(content: dict[str, Any]) -> Product:

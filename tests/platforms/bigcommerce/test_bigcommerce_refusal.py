@@ -7,7 +7,8 @@ import pytest
 
 from daemon.errors import Blocked, Failure, KeyRefused, Missing, Rejected, Retry, Side
 from daemon.model import Secret
-from daemon.platforms.bigcommerce.refusal import LONGEST_WORDS, refusal
+from daemon.platforms.bigcommerce.refusal import refusal
+from daemon.platforms.shared.client import LONGEST_WORDS
 from daemon.transport.http import Answer
 from tests.each import each
 

@@ -1,5 +1,7 @@
 """A 403 for one entity is distinguished from a missing scope, for every type of call."""
 
+from functools import partial
+
 import msgspec
 import pytest
 import trio
@@ -8,7 +10,8 @@ from trio.testing import MockClock
 from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Forbidden, Rejected
 from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.bigcommerce.client import entities_of, operation_of
+from daemon.platforms.bigcommerce.client import Client
+from daemon.platforms.shared.client import entities_of, operation_of
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.faults import Act
@@ -110,8 +113,9 @@ async def test_a_missing_right_costs_three_calls(
 
 def test_calls_are_told_apart_by_what_they_are_about() -> None:
     assert operation_of("/v2/orders/7/shipments") == operation_of("/v2/orders/8/shipments") == "/v2/orders/{}/shipments"
-    page, other = entities_of("/v2/orders/7/shipments", {"page": "1"}), entities_of("/v2/orders/7/shipments", None)
+    about = partial(entities_of, narrowing=Client.narrowing)
+    page, other = about("/v2/orders/7/shipments", {"page": "1"}), about("/v2/orders/7/shipments", None)
     assert page == other == frozenset({"/7"})
-    assert entities_of("/v3/customers", {"id:in": "7,8", "limit": "9"}) == frozenset({"/7", "/8"})
-    assert entities_of("/v3/customers", {"customer_group_id:in": "1,2", "after": "x"}) == frozenset()
-    assert entities_of("/v2/store", None) == frozenset()
+    assert about("/v3/customers", {"id:in": "7,8", "limit": "9"}) == frozenset({"/7", "/8"})
+    assert about("/v3/customers", {"customer_group_id:in": "1,2", "after": "x"}) == frozenset()
+    assert about("/v2/store", None) == frozenset()

@@ -9,8 +9,9 @@ from trio.testing import MockClock
 
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry
 from daemon.model import ExternalId, Kind, Lane
+from daemon.platforms.shared.client import SCOPE_MISSING
 from daemon.platforms.woocommerce.app import attempt
-from daemon.platforms.woocommerce.refusal import SCOPE_MISSING, refusal
+from daemon.platforms.woocommerce.refusal import refusal
 from daemon.transport.http import Answer
 from tests.platforms.woocommerce.recorded import KEY, SECRET, SIGNING, settings
 from tests.platforms.woocommerce.shop import FakeShop, own

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from daemon.model import Secret
-from daemon.platforms.woocommerce.address import public_url_fault, shop_address
+from daemon.platforms.woocommerce.address import delivery_fault, shop_address
 from tests.platforms.woocommerce.recorded import settings
 
 
@@ -90,5 +90,5 @@ def test_no_secret_is_shown() -> None:
     ],
 )
 def test_the_public_url_is_one_that_shops_deliver_to(shop: str, url: str, words: str | None) -> None:
-    fault = public_url_fault(settings(store_url=shop), url)
+    fault = delivery_fault(shop, url)
     assert fault is None if words is None else words in (fault or "")

@@ -12,7 +12,8 @@ from daemon.issues import IssueType
 from daemon.model import AddressId
 from daemon.platforms.bigcommerce.customers import schema
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
-from daemon.platforms.shared.customers import mapping
+from daemon.platforms.shared import customers
+from daemon.platforms.shared.mapping import page_url, unread
 from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"
@@ -31,44 +32,34 @@ class RawCustomer:
     """True if a retail customer has the same e-mail address."""
 
 
-def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
+def customer(source: RawCustomer | Odd, facts: StoreFacts) -> Mapped[Customer]:
     """Map one customer. Never raises for a value that `schema` accepts."""
-    raw = source.customer
-    person = mapping.Person(
-        id=raw.id,
-        email=_text(raw.email),
-        first_name=_text(raw.first_name),
-        last_name=_text(raw.last_name),
-        company=_text(raw.company),
-        url=_url(raw.id, facts),
-    )
-    if not source.is_b2b:
-        group = raw.customer_group_id
-        why = f"Its customer group, {group}, is not a B2B group." if group else "It is not in a customer group."
-        return mapping.retail(person, why)
-    return mapping.b2b(
-        mapping.B2BCustomer(
-            person=person,
+    raw: schema.Customer = source.rest if isinstance(source, Odd) else source.customer
+    url = page_url(facts, f"/manage/customers/{raw.id}/edit")  # inferred
+    if isinstance(source, Odd):
+        return unread(source, PLATFORM, str(raw.id), url)
+    group = raw.customer_group_id
+    why_not = f"Its customer group, {group}, is not a B2B group." if group else "It is not in a customer group."
+    return customers.customer(
+        customers.StoreCustomer(
+            platform=PLATFORM,
+            id=raw.id,
+            email=_text(raw.email),
+            first_name=_text(raw.first_name),
+            last_name=_text(raw.last_name),
+            company=_text(raw.company),
+            url=url,
+            why_not_b2b="" if source.is_b2b else why_not,
             attributes={name: attribute.attribute_value for name, attribute in source.attributes.items()},
             addresses=[_raw_address(address) for address in sorted(source.addresses, key=lambda address: address.id)],
             group=source.group,
             issues=[IssueType.EMAIL_IN_ANOTHER_CHANNEL.issue(platform=PLATFORM)] if source.has_namesake else [],
-            platform=PLATFORM,
             largest_id=LARGEST_ID,
         )
     )
 
 
-def unread(odd: Odd, facts: StoreFacts) -> Mapped[Customer]:
-    """Map a customer with odd fields to its issues."""
-    return mapping.unread(odd.fields, odd.id, _url(odd.id, facts), PLATFORM)
-
-
-def _url(customer: int, facts: StoreFacts) -> str:
-    return f"{facts.url}/manage/customers/{customer}/edit" if facts.url else ""  # inferred
-
-
-def _raw_address(raw: schema.Address) -> mapping.RawAddress:
+def _raw_address(raw: schema.Address) -> customers.RawAddress:
     address = Address(
         address_line1=_text(raw.address1),
         address_line2=_text(raw.address2),
@@ -81,7 +72,7 @@ def _raw_address(raw: schema.Address) -> mapping.RawAddress:
         company=_text(raw.company),
         phone=_text(raw.phone),
     )
-    return mapping.RawAddress(id=AddressId(str(raw.id)), label=raw.id, address=address)
+    return customers.RawAddress(id=AddressId(str(raw.id)), label=raw.id, address=address)
 
 
 def _text(value: str | None) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
-import msgspec
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
@@ -18,11 +17,10 @@ from daemon.model import Lane
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers.schema import Customer
-from daemon.platforms.shared.rows import decode
+from daemon.platforms.shared.rows import readable
 from daemon.platforms.shared.secondary import of_lists
 from daemon.transport.http import shortly
 
-LIMIT = 250
 MOST_ASKED = 50
 """E-mail addresses in one call, because the length of a URL is limited."""
 
@@ -47,7 +45,7 @@ async def find_namesakes(
     asked = [owner for owner, email in emails.items() if email and "," not in email]
 
     async def ask(some: Sequence[int]) -> list[Raw]:
-        query = {"email:in": ",".join(emails[owner] for owner in some), "limit": str(LIMIT)}
+        query = {"email:in": ",".join(emails[owner] for owner in some), "limit": str(schema.LARGEST_PAGE)}
         listing = await shortly(partial(client.get, path, schema.RAW_LISTING, lane=lane, query=query))
         return list(listing.data)
 
@@ -58,17 +56,7 @@ async def find_namesakes(
             if isinstance(answer, Failure):
                 found.update(dict.fromkeys(some, answer))
                 continue
-            retail = {row.email.strip().casefold() for row in _read(answer) if row.customer_group_id not in groups}
+            rows = readable(answer, _NAMESAKE)  # only a certain namesake counts
+            retail = {row.email.strip().casefold() for row in rows if row.customer_group_id not in groups}
             found.update({owner: emails[owner].casefold() in retail for owner in some})
     return found
-
-
-def _read(raws: Sequence[Raw]) -> list[_Namesake]:
-    """Return the readable rows: only a certain namesake counts."""
-    rows = []
-    for raw in raws:
-        try:
-            rows.append(decode(raw, _NAMESAKE))
-        except msgspec.DecodeError:
-            continue
-    return rows

@@ -18,11 +18,11 @@ from attrs import evolve, frozen
 from msgspec import Raw
 
 from daemon.entities import Customer, Mapped, StoreFacts
-from daemon.errors import Failure, Rejected, Retry
+from daemon.errors import Failure, Retry
 from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
-from daemon.platforms.base import BAD_ID, Entity, Page
-from daemon.platforms.bigcommerce import page_size, schema
+from daemon.platforms.base import Entity, Page
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.customers import mapping
 from daemon.platforms.bigcommerce.customers.mapping import RawCustomer
@@ -43,18 +43,17 @@ from daemon.platforms.bigcommerce.customers.schema import (
 )
 from daemon.platforms.bigcommerce.customers.schema import Customer as Listed
 from daemon.platforms.bigcommerce.customers.sentinels import Sentinels
-from daemon.platforms.bigcommerce.ids import is_id, listed
+from daemon.platforms.bigcommerce.ids import is_id, listed, since_text
 from daemon.platforms.bigcommerce.owned_rows import OwnedList, OwnedRows, read_owned_rows
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.platforms.bigcommerce.since import since_text
-from daemon.platforms.shared.page_size import PageSize
+from daemon.platforms.shared.adapter import Reader
+from daemon.platforms.shared.page_size import PageSize, read_in_parts
 from daemon.platforms.shared.rows import MISCOUNTED, OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
 from daemon.platforms.shared.second_look import listed_or_empty
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.transport.http import shortly
 
 PATH = "/v3/customers"
-LIMIT = 250
 _INCLUDE = {"include": "addresses,attributes"}
 
 B = TypeVar("B", bound=Owned)
@@ -62,7 +61,7 @@ B = TypeVar("B", bound=Owned)
 _ADDRESSES = OwnedList(
     path=f"{PATH}/addresses",
     owner_filter="customer_id:in",
-    limit=LIMIT,
+    limit=schema.LARGEST_PAGE,
     name="addresses",
     shape=ADDRESSES,
     read_owner=read_owner,
@@ -70,7 +69,7 @@ _ADDRESSES = OwnedList(
 _ATTRIBUTES = OwnedList(
     path=f"{PATH}/attribute-values",
     owner_filter="customer_id:in",
-    limit=LIMIT,
+    limit=schema.LARGEST_PAGE,
     name="attribute-values",
     shape=ATTRIBUTES,
     read_owner=read_owner,
@@ -105,18 +104,22 @@ class _Known:
         return {self.names[value.attribute_id]: value for value in values if value.attribute_id in self.names}
 
 
-class CustomerReader:
+class CustomerReader(Reader):
     """The B2B customers of one store."""
 
-    batch = LIMIT
+    batch = schema.LARGEST_PAGE
 
     def __init__(self, client: Client, settings: BigCommerceSettings, state: AdapterState) -> None:
         self._client = client
         self._settings = settings
         self._known: _Known | None = None
-        self._size = PageSize(page_size.LARGEST)
+        self._size = PageSize(schema.LARGEST_PAGE)
         self._short_answers = ShortAnswers()
         self._sentinels = Sentinels(state)
+
+    def is_id(self, text: str) -> bool:
+        """Return True if a text can be an id of the API."""
+        return is_id(text)
 
     async def page(self, cursor: str | None) -> Page:
         """Read the page of B2B customers at `cursor`, which is BigCommerce's own."""
@@ -133,22 +136,17 @@ class CustomerReader:
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read customers by id: in one call, or in several if the store can handle only smaller answers."""
-        rest = [id_ for id_ in ids if is_id(id_)]
-        found: dict[ExternalId, Entity] = {}
-        while rest:
-            asked, entities = await shortly(partial(self._read_some, rest, lane))
-            found.update((entity.external_id, entity) for entity in entities)
-            rest = rest[asked:]
-        return found
+        raws = await read_in_parts(partial(self._some, lane=lane), ids, self._size)
+        entities = await shortly(partial(self._entities, raws, lane))
+        return {entity.external_id: entity for entity in entities}
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one customer; None if the answer has the sentinel but not the customer."""
-        if not is_id(external_id):
-            raise Rejected(f"{external_id!r} is not a BigCommerce customer's id", reason=BAD_ID)
         for refresh in (False, True):  # a sentinel may have been deleted meanwhile: then find another one
             sentinel = await self._find_sentinel(int(external_id), lane, refresh=refresh)
             asked = list(dict.fromkeys([int(external_id)] if sentinel is None else [int(external_id), sentinel]))
-            listing = await self._list({"id:in": listed(asked)}, lane)
+            query = _reading({"id:in": listed(asked)})
+            listing = await shortly(partial(self._client.get, PATH, schema.RAW_LISTING, lane=lane, query=query))
             rows = with_ids(listing.data)
             if len(rows) < len(listing.data) or not {read_id(raw) for raw in rows} <= set(asked):
                 raise Retry("BigCommerce lists customers that were not asked for", reason=OUT_OF_FILTER)
@@ -162,22 +160,24 @@ class CustomerReader:
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Customer]:
         """Map a customer."""
-        if isinstance(entity.content, Odd):
-            return mapping.unread(entity.content, facts)
         return mapping.customer(entity.content, facts)
 
     async def _learn(self) -> _Known:
         """Read the groups and the names of attributes. An empty list of groups counts only if it comes twice."""
         groups, every, unread = frozenset(self._settings.b2b_customer_groups), None, frozenset[int]()
         if not groups:
-            ask = partial(self._client.pages, "/v2/customer_groups", schema.RAW_LIST, lane=Lane.LIVE, limit=LIMIT)
+            ask = partial(
+                self._client.pages, "/v2/customer_groups", schema.RAW_LIST, lane=Lane.LIVE, limit=schema.LARGEST_PAGE
+            )
             rows = [GROUPS.read(raw) for raw in with_ids(await listed_or_empty(ask))]
             every = frozenset(row.id for row in rows)
             unread = frozenset(row.id for row in rows if not isinstance(row, Group))
             groups = frozenset(
                 row.id for row in rows if isinstance(row, Group) and row.id and not row.is_group_for_guests
             )
-        raws = await self._client.every(f"{PATH}/attributes", schema.RAW_LISTING, lane=Lane.LIVE, limit=LIMIT)
+        raws = await self._client.every(
+            f"{PATH}/attributes", schema.RAW_LISTING, lane=Lane.LIVE, limit=schema.LARGEST_PAGE
+        )
         names = [row for row in map(NAMES.read, with_ids(raws)) if isinstance(row, AttributeName)]
         by_id = {name.id: name.name or "" for name in names}
         return _Known(groups=groups, every_group=every, names=by_id, unread=unread)
@@ -193,23 +193,11 @@ class CustomerReader:
         total = listing.pagination.total
         if not listing.data and total:
             raise Retry(f"BigCommerce's page is empty but counts {total} customers", reason="page_empty")
-        return listing, listing.cursor(LIMIT, cursor)
+        return listing, listing.cursor(schema.LARGEST_PAGE, cursor)
 
-    async def _read_some(self, ids: Sequence[ExternalId], lane: Lane) -> tuple[int, list[Entity]]:
-        """Read as many of `ids` as the store can handle; return the number asked for, and the customers."""
-        asked = ids[: self._size.value]
-        query = _reading({"id:in": listed(asked)})
-        try:
-            listing = await self._client.get(PATH, schema.RAW_LISTING, lane=lane, query=query)
-        except Retry as trouble:
-            self._size.failed(len(asked), trouble)
-            raise
-        self._size.succeeded(len(listing.data))
-        wanted = [raw for raw in with_ids(listing.data) if str(read_id(raw)) in asked]
-        return len(asked), await self._entities(wanted, lane)
-
-    async def _list(self, query: Mapping[str, str], lane: Lane) -> schema.Listing[Raw]:
-        return await shortly(partial(self._client.get, PATH, schema.RAW_LISTING, lane=lane, query=_reading(query)))
+    async def _some(self, ids: Sequence[ExternalId], lane: Lane) -> list[Raw]:
+        listing = await self._client.get(PATH, schema.RAW_LISTING, lane=lane, query=_reading({"id:in": listed(ids)}))
+        return [raw for raw in with_ids(listing.data) if str(read_id(raw)) in ids]
 
     async def _find_sentinel(self, other_than: int, lane: Lane, *, refresh: bool) -> int | None:
         """Return the id of a customer that existed at the last check; None if the store has no customers.
@@ -341,7 +329,7 @@ def _of_b2b(odd: Odd, known: _Known) -> Odd:
 
 
 def _reading(query: Mapping[str, str]) -> dict[str, str]:
-    return {**_INCLUDE, **query, "limit": str(LIMIT)}
+    return {**_INCLUDE, **query, "limit": str(schema.LARGEST_PAGE)}
 
 
 def _is_short(included: Sequence[object], count: int | None) -> bool:

@@ -7,7 +7,6 @@ types are inferred (sparklayer.md section 6).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 
 from attrs import evolve, frozen
@@ -18,8 +17,8 @@ from daemon.model import CartId, ExternalId, Sku
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.orders import schema
 from daemon.platforms.shared.amounts import in_bounds
-from daemon.platforms.shared.orders.fields import cart_of, order_date
-from daemon.platforms.shared.orders.line_allocation import LineAllocation
+from daemon.platforms.shared.mapping import page_url, unread
+from daemon.platforms.shared.orders import NO_MOMENT, LineAllocation, cart_of, order_date
 from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"
@@ -33,9 +32,6 @@ COSTS = ("shipping_cost", "handling_cost", "wrapping_cost")
 """Amounts with and without tax: without the latter, all of the former would seem to be tax."""
 NEEDED = (("price_ex_tax", "total_ex_tax"), ("price_inc_tax", "total_inc_tax"))
 """Pairs of fields; each line needs one of each pair."""
-
-NO_MOMENT = datetime.fromtimestamp(0, UTC)
-"""Placeholder for an invalid date of an order; such an order is not sent."""
 
 NOTHING = Decimal(0)
 
@@ -71,9 +67,15 @@ class RawOrder:
     shipments: Sequence[schema.Shipment] = ()
 
 
-def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
+def order(source: RawOrder | Odd, facts: StoreFacts) -> Mapped[Order]:
     """Map one order. Never raises for a value that `schema` accepts; an unusable date or amount maps to its issues."""
-    raw = source.order
+    raw: schema.Order = source.rest if isinstance(source, Odd) else source.order
+    url = page_url(facts, f"/manage/orders/{raw.id}")  # inferred
+    if isinstance(source, Odd):
+        return unread(source, PLATFORM, f"Order {raw.id}", url)
+    reasons = tuple(_why_not(raw))
+    if reasons:
+        return Mapped(value=None, name=f"Order {raw.id}", url=url, reasons=reasons)
     issues: list[Issue] = []
     cart = cart_of(source.cart, issues)
     lines = [line for part in raw.parts.all for line in part.lines]
@@ -84,7 +86,6 @@ def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
     issues += [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, line=name) for name in unnamed]
     placed = order_date(raw.date_created, PLATFORM, "date_created", issues)
     updated = order_date(raw.date_modified, PLATFORM, "date_modified", issues)
-    placed_and_kept = raw.status_id != INCOMPLETE and not raw.is_deleted
     value = Order(
         external_id=ExternalId(str(raw.id)),
         cart_id=cart or CartId(""),
@@ -99,30 +100,7 @@ def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
         tax=raw.total_tax,
     )
     is_whole = None not in (cart, placed, updated) and not amiss
-    return Mapped(
-        value=value if is_whole and placed_and_kept else None,
-        issues=tuple(issues) if placed_and_kept else (),
-        name=f"Order {raw.id}",
-        url=_url(raw.id, facts),
-        reasons=tuple(_why_not(raw)),
-    )
-
-
-def foreign() -> Mapped[Order]:
-    """Map an order that was not placed through SparkLayer to nothing."""
-    why = "It was not placed through SparkLayer: it has no cart_id among its metafields of the namespace sparklayer."
-    return Mapped(value=None, reasons=(why,))
-
-
-def unread(odd: Odd, facts: StoreFacts) -> Mapped[Order]:
-    """Map an order with unreadable fields to its issues, so SparkLayer keeps what it has."""
-    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
-    return Mapped(value=None, issues=tuple(found), name=f"Order {odd.id}", url=_url(odd.id, facts))
-
-
-def _url(order: int, facts: StoreFacts) -> str:
-    """Return the address of an order's page in the control panel (inferred)."""
-    return f"{facts.url}/manage/orders/{order}" if facts.url else ""
+    return Mapped(value=value if is_whole else None, issues=tuple(issues), name=f"Order {raw.id}", url=url)
 
 
 def _amount_issues(order: schema.Order) -> list[Issue]:

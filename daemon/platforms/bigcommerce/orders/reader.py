@@ -16,29 +16,29 @@ from typing import Any, TypeVar
 from msgspec import Raw, structs
 
 from daemon.entities import Mapped, Order, StoreFacts
-from daemon.errors import Failure, Missing, Rejected, Retry
+from daemon.errors import Failure, Retry
 from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
-from daemon.platforms.base import BAD_ID, Entity, Page
+from daemon.platforms.base import Entity, Page
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.changed_parents import ChangedParents, walk_begins
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id
-from daemon.platforms.bigcommerce.metafields import Metafields, Source
+from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, since_text
+from daemon.platforms.bigcommerce.metafields import Metafields
 from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import RawOrder
 from daemon.platforms.bigcommerce.orders.schema import (
     LINES,
+    ORDERS,
     SHIPMENTS,
     OrderLine,
     Shipment,
     ShippedItem,
     read_notes,
-    read_order,
 )
 from daemon.platforms.bigcommerce.orders.schema import Order as Listed
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
-from daemon.platforms.bigcommerce.since import since_text
+from daemon.platforms.shared.adapter import Reader, read_single
 from daemon.platforms.shared.odd import Shape
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
 from daemon.platforms.shared.secondary import of_each
@@ -46,9 +46,8 @@ from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.transport.http import shortly
 
 PATH = "/v2/orders"
-METAFIELDS = "/v3/orders/metafields"
 CART = "cart_id"
-LIMIT = 250
+NOT_OURS = "It was not placed through SparkLayer: it has no cart_id among its metafields of the namespace sparklayer."
 _INCLUDE = {"include": "consignments.line_items", "consignment_structure": "object"}
 
 B = TypeVar("B", OrderLine, Shipment)
@@ -59,21 +58,24 @@ async def _path_of(order: int) -> str:
     return f"/v3/orders/{order}/metafields"
 
 
-_CARTS = Source(state="order", path=METAFIELDS, narrowed={"key": CART}, path_of=_path_of, second_look=False)
-
-
-class OrderReader:
+class OrderReader(Reader):
     """The orders of one store that were placed through SparkLayer."""
 
-    batch = LIMIT
+    batch = schema.LARGEST_PAGE
 
     def __init__(self, client: Client, settings: BigCommerceSettings, state: AdapterState) -> None:
         self._client = client
         self._short_answers = ShortAnswers()
         pattern = settings.order_staff_notes_pattern
         self._pattern = re.compile(pattern) if pattern else None
-        self._carts = Metafields(client, state, _CARTS)
-        self._touched = ChangedParents(LIMIT, self._carts.catch_up, self._carts.caught_up)
+        # Without metafields an order is none of ours, and then the engine asks again itself.
+        path = "/v3/orders/metafields"
+        self._carts = Metafields(client, state, "order", path, _path_of, narrowed={"key": CART}, second_look=False)
+        self._touched = ChangedParents(schema.LARGEST_PAGE, self._carts.catch_up, self._carts.caught_up)
+
+    def is_id(self, text: str) -> bool:
+        """Return True for an order's id, and for one of metafields."""
+        return is_id(text) or MetafieldsId.read(text) is not None
 
     async def page(self, cursor: str | None) -> Page:
         """Read the page of our orders that follow `cursor`."""
@@ -130,23 +132,14 @@ class OrderReader:
         """Read one order; None if BigCommerce itself says that it does not exist."""
         if MetafieldsId.read(external_id):
             return None  # `read` has asked BigCommerce itself
-        if not is_id(external_id):
-            raise Rejected(f"{external_id!r} is not a BigCommerce order's id", reason=BAD_ID)
-        path = f"{PATH}/{external_id}"
-        try:
-            raw = await shortly(partial(self._client.get, path, schema.RAW, lane=lane, query=_INCLUDE))
-        except Missing:
-            return None
-        if read_id(raw) != int(external_id):
-            raise Retry("BigCommerce answers with another order", reason=OUT_OF_FILTER)
-        return (await self._entities([raw], lane))[0]
+        ask = partial(self._client.get, f"{PATH}/{external_id}", schema.RAW, lane=lane, query=_INCLUDE)
+        raw = await read_single(external_id, ask)
+        return None if raw is None else (await self._entities([raw], lane))[0]
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Order]:
         """Map an order; another order maps to nothing."""
-        if isinstance(entity.content, Odd):
-            return mapping.unread(entity.content, facts)
         if entity.content is None:
-            return mapping.foreign()
+            return Mapped(value=None, reasons=(NOT_OURS,))
         return mapping.order(entity.content, facts)
 
     async def _of_ours(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Failure | None]:
@@ -175,7 +168,7 @@ class OrderReader:
         if any(second <= first for first, second in zip([start - 1, *ids], ids, strict=False)):
             raise Retry("BigCommerce's page of orders is out of order", reason="page_out_of_order")
         entities = [one for one in await self._entities(raws, Lane.BACKFILL) if one.content is not None]
-        return Page(entities=entities, cursor=str(ids[-1]) if len(listed) >= LIMIT else None)
+        return Page(entities=entities, cursor=str(ids[-1]) if len(listed) >= schema.LARGEST_PAGE else None)
 
     async def _read_spans(self, ids: Sequence[ExternalId], lane: Lane) -> dict[ExternalId, Entity]:
         """Read orders by ranges of ids, and drop the other orders of a range."""
@@ -187,7 +180,7 @@ class OrderReader:
         return found
 
     async def _list(self, query: Mapping[str, str], lane: Lane) -> list[Raw]:
-        asked = {**_INCLUDE, **query, "limit": str(LIMIT)}
+        asked = {**_INCLUDE, **query, "limit": str(schema.LARGEST_PAGE)}
         return await shortly(partial(self._client.get, PATH, schema.RAW_LIST, lane=lane, query=asked))
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
@@ -198,7 +191,7 @@ class OrderReader:
         whole: dict[int, tuple[Listed, str]] = {}
         for raw, order in zip(raws, ids, strict=True):
             cart = carts.get(order, {}).get(CART) or self._noted(raw)
-            read = None if cart is None else read_order(raw)
+            read = None if cart is None else ORDERS.read(raw)
             if isinstance(read, Listed) and cart is not None and (read.items_shipped or not read.parts.is_whole):
                 whole[order] = read, cart
             else:
@@ -240,7 +233,9 @@ class OrderReader:
 
     async def _rows(self, order: Listed, name: str, shape: Shape[B], lane: Lane) -> list[B] | Unreadable | Odd:
         """Read a list of an order; return its substitute if a row is unreadable or belongs to another order."""
-        raws = await self._client.pages(f"{PATH}/{order.id}/{name}", schema.RAW_LIST, lane=lane, limit=LIMIT)
+        raws = await self._client.pages(
+            f"{PATH}/{order.id}/{name}", schema.RAW_LIST, lane=lane, limit=schema.LARGEST_PAGE
+        )
         rows = shape.rows(raws, name)
         if any(row.order_id not in (None, order.id) for row in rows.found):
             return Unreadable(order.id, f"one of its {name} is of another order", reason=OUT_OF_FILTER)
@@ -256,9 +251,9 @@ def _allocation(rows: Iterable[OrderLine | ShippedItem]) -> int:
 
 
 def _spans(ids: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first and last id of the fewest ranges that cover `ids`, each at most `LIMIT` wide."""
+    """Yield the first and last id of the fewest ranges that cover `ids`, each at most `LARGEST_PAGE` wide."""
     rest = sorted(ids)
     while rest:
-        span = [one for one in rest if one < rest[0] + LIMIT]
+        span = [one for one in rest if one < rest[0] + schema.LARGEST_PAGE]
         yield span[0], span[-1]
         rest = rest[len(span) :]

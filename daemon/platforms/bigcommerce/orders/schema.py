@@ -8,7 +8,7 @@ from msgspec import Raw, Struct, structs
 from msgspec.json import Decoder
 
 from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import Odd, Unreadable, decode
+from daemon.platforms.shared.rows import decode
 
 Amount = Decimal | None
 
@@ -175,13 +175,9 @@ class _Notes(Struct, frozen=True):
 LINES = Shape(OrderLine, strict=False)
 SHIPMENTS = Shape(Shipment)
 
+ORDERS = Shape(Order, strict=False)
+
 _NOTES = Decoder(_Notes)
-_ORDER = Shape(Order, strict=False)
-
-
-def read_order(raw: Raw) -> Order | Unreadable | Odd:
-    """Decode one order. Raises Retry if its id cannot be read."""
-    return _ORDER.read(raw)
 
 
 def read_notes(raw: Raw) -> str:

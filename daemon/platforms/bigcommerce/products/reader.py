@@ -15,24 +15,23 @@ from typing import Any
 from msgspec import Raw
 
 from daemon.entities import Mapped, Product, StoreFacts
-from daemon.errors import Failure, Missing, Rejected, Retry
+from daemon.errors import Failure, Retry
 from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
-from daemon.platforms.base import BAD_ID, Entity, Page
-from daemon.platforms.bigcommerce import page_size, schema
+from daemon.platforms.base import Entity, Page
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.changed_parents import ChangedParents, walk_begins
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed
-from daemon.platforms.bigcommerce.metafields import Metafields, Source
+from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed, since_text
+from daemon.platforms.bigcommerce.metafields import Metafields
 from daemon.platforms.bigcommerce.owned_rows import OwnedList, read_owned_rows
-from daemon.platforms.bigcommerce.page_size import LARGEST
 from daemon.platforms.bigcommerce.products import mapping
 from daemon.platforms.bigcommerce.products.mapping import TRACKED, Levels, RawProduct
 from daemon.platforms.bigcommerce.products.schema import ITEMS, OWNERS, read_owner, read_product
 from daemon.platforms.bigcommerce.products.schema import Product as Listed
-from daemon.platforms.bigcommerce.since import since_text
 from daemon.platforms.bigcommerce.store import StoreReader
-from daemon.platforms.shared.page_size import PageSize
+from daemon.platforms.shared.adapter import Reader, read_single
+from daemon.platforms.shared.page_size import PageSize, read_in_parts
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
 from daemon.platforms.shared.secondary import of_each
 from daemon.platforms.shared.short_answers import ShortAnswers
@@ -54,22 +53,23 @@ _WITHOUT = {"exclude_fields": "description"}
 """The description is most of a product's size and is not used. (`include_fields` would lose fields that are.)"""
 
 
-class ProductReader:
+class ProductReader(Reader):
     """The products of one store."""
 
-    batch = LARGEST
+    batch = schema.LARGEST_PAGE
 
     def __init__(self, client: Client, store: StoreReader, state: AdapterState) -> None:
         self._client = client
         self._store = store
-        self._size = PageSize(page_size.LARGEST)
+        self._size = PageSize(schema.LARGEST_PAGE)
         self._short_answers = ShortAnswers()
-        own, variants = f"{PATH}/metafields", f"{VARIANTS}/metafields"
-        self._own = Metafields(client, state, Source(state="product", path=own, narrowed={}, path_of=_path_of))
-        self._variants = Metafields(
-            client, state, Source(state="variant", path=variants, narrowed={}, path_of=self._path_of_variant)
-        )
-        self._touched = ChangedParents(LARGEST, self._find_touched, self._caught_up)
+        self._own = Metafields(client, state, "product", f"{PATH}/metafields", _path_of)
+        self._variants = Metafields(client, state, "variant", f"{VARIANTS}/metafields", self._path_of_variant)
+        self._touched = ChangedParents(schema.LARGEST_PAGE, self._find_touched, self._caught_up)
+
+    def is_id(self, text: str) -> bool:
+        """Return True for a product's id, and for one of metafields."""
+        return is_id(text) or MetafieldsId.read(text) is not None
 
     async def page(self, cursor: str | None) -> Page:
         """Read the products whose ids follow `cursor`."""
@@ -92,7 +92,7 @@ class ProductReader:
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read products by id: in one call, or in several if the store can handle only smaller pages.
 
-        Malformed ids are left out. The id of metafields has these read again.
+        The id of metafields has these read again.
         """
         found: dict[ExternalId, Entity] = {}
         named = [named_id for named_id in map(MetafieldsId.read, ids) if named_id is not None]
@@ -107,32 +107,24 @@ class ProductReader:
                 found[text] = Entity(text, owner)
             elif owner is not None:
                 found[text] = Entity(ExternalId(str(owner)), None)
-        rest = [id_ for id_ in ids if is_id(id_)]
-        while rest:
-            asked, entities = await shortly(partial(self._read_some, rest, lane))
-            found.update((entity.external_id, entity) for entity in entities)
-            rest = rest[asked:]
-        return found
+        raws = await read_in_parts(partial(self._some, lane=lane), [id_ for id_ in ids if is_id(id_)], self._size)
+        entities = await shortly(partial(self._entities, raws, lane))
+        return found | {entity.external_id: entity for entity in entities}
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one product; None if BigCommerce itself says that it does not exist."""
         if MetafieldsId.read(external_id):
             return None  # `read` has asked BigCommerce itself
-        if not is_id(external_id):
-            raise Rejected(f"{external_id!r} is not a BigCommerce product's id", reason=BAD_ID)
-        path = f"{PATH}/{external_id}"
-        try:
-            answer = await shortly(partial(self._client.get, path, schema.RAW_SINGLE, lane=lane, query=_INCLUDE))
-        except Missing:
-            return None
-        if read_id(answer.data) != int(external_id):
-            raise Retry("BigCommerce answers with another product", reason=OUT_OF_FILTER)
-        return (await self._entities([answer.data], lane))[0]
+
+        async def ask() -> Raw:
+            path = f"{PATH}/{external_id}"
+            return (await self._client.get(path, schema.RAW_SINGLE, lane=lane, query=_INCLUDE)).data
+
+        raw = await read_single(external_id, ask)
+        return None if raw is None else (await self._entities([raw], lane))[0]
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Product]:
         """Map a product."""
-        if isinstance(entity.content, Odd):
-            return mapping.unread(entity.content, facts)
         return mapping.product(entity.content, facts)
 
     async def _find_touched(self) -> set[ExternalId]:
@@ -156,7 +148,8 @@ class ProductReader:
 
     async def _products_of(self, variant: int, lane: Lane) -> list[int]:
         query = {"id": str(variant), "include_fields": "product_id"}
-        owners = await shortly(partial(self._client.every, VARIANTS, OWNERS, lane=lane, limit=LARGEST, query=query))
+        ask = partial(self._client.every, VARIANTS, OWNERS, lane=lane, limit=schema.LARGEST_PAGE, query=query)
+        owners = await shortly(ask)
         return [owner.product_id for owner in owners if owner.id in {None, variant}]
 
     async def _path_of_variant(self, variant: int) -> str | None:
@@ -182,30 +175,23 @@ class ProductReader:
 
     async def _walk_once(self, last: int, narrowed: Mapping[str, str]) -> tuple[list[Entity], bool]:
         limit = self._size.value
-        walk = {"sort": "id", "direction": "asc", "id:greater": str(last)}
-        listing = await self._listing({**walk, **narrowed, "limit": str(limit)}, limit, Lane.BACKFILL)
+        walk = {"sort": "id", "direction": "asc", "id:greater": str(last), "limit": str(limit)}
+        try:
+            listing = await self._listing({**walk, **narrowed}, Lane.BACKFILL)
+        except Retry as trouble:
+            self._size.failed(limit, trouble)
+            raise
+        self._size.succeeded(len(listing.data))
         entities = await self._entities(with_ids(listing.data), Lane.BACKFILL)
         return entities, _has_more(entities, last, listing)
 
-    async def _read_some(self, ids: Sequence[ExternalId], lane: Lane) -> tuple[int, list[Entity]]:
-        """Read as many of `ids` as a page may have; return the number asked for, and the products."""
-        asked = ids[: self._size.value]
-        query = {"id:in": listed(asked), "limit": str(LARGEST)}
-        listing = await self._listing(query, len(asked), lane)
-        wanted = [raw for raw in with_ids(listing.data) if str(read_id(raw)) in asked]
-        return len(asked), await self._entities(wanted, lane)
+    async def _some(self, ids: Sequence[ExternalId], lane: Lane) -> list[Raw]:
+        query = {"id:in": listed(ids), "limit": str(schema.LARGEST_PAGE)}
+        return [raw for raw in with_ids((await self._listing(query, lane)).data) if str(read_id(raw)) in ids]
 
-    async def _listing(self, query: Mapping[str, str], expected: int, lane: Lane) -> schema.Listing[Raw]:
-        """Read one page of at most `expected` products, and adjust the page size."""
-        try:
-            listing = await self._client.get(
-                PATH, schema.RAW_LISTING, lane=lane, query={**_INCLUDE, **_WITHOUT, **query}
-            )
-        except Retry as trouble:
-            self._size.failed(expected, trouble)
-            raise
-        self._size.succeeded(len(listing.data))
-        return listing
+    async def _listing(self, query: Mapping[str, str], lane: Lane) -> schema.Listing[Raw]:
+        query = {**_INCLUDE, **_WITHOUT, **query}
+        return await self._client.get(PATH, schema.RAW_LISTING, lane=lane, query=query)
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
         """Decode products, with the stock of all locations and their metafields."""

@@ -11,7 +11,8 @@ from attrs import frozen
 
 from daemon.entities import Address, Customer, Mapped, StoreFacts
 from daemon.model import AddressId
-from daemon.platforms.shared.customers import mapping
+from daemon.platforms.shared import customers
+from daemon.platforms.shared.mapping import page_url, unread
 from daemon.platforms.shared.rows import Odd
 from daemon.platforms.woocommerce.customers import schema
 from daemon.platforms.woocommerce.ids import LARGEST_ID
@@ -34,33 +35,27 @@ class RawCustomer:
     prefix: str
 
 
-def customer(source: RawCustomer, facts: StoreFacts) -> Mapped[Customer]:
+def customer(source: RawCustomer | Odd, facts: StoreFacts) -> Mapped[Customer]:
     """Map one customer. Never raises for a value that `schema` accepts."""
-    raw = source.customer
-    person = mapping.Person(
-        id=raw.id,
-        email=raw.email.strip(),
-        first_name=_text(raw.first_name) or _text(raw.billing.first_name),
-        last_name=_text(raw.last_name) or _text(raw.billing.last_name),
-        company=_text(raw.billing.company),
-        url=_url(raw.id, facts),
-    )
-    if not source.is_b2b:
-        return mapping.retail(person, f'It has no B2B role (its first role is "{raw.role}").')
-    return mapping.b2b(
-        mapping.B2BCustomer(
-            person=person,
+    raw: schema.Customer = source.rest if isinstance(source, Odd) else source.customer
+    url = page_url(facts, f"/user-edit.php?user_id={raw.id}")  # inferred
+    if isinstance(source, Odd):
+        return unread(source, PLATFORM, str(raw.id), url)
+    return customers.customer(
+        customers.StoreCustomer(
+            platform=PLATFORM,
+            id=raw.id,
+            email=raw.email.strip(),
+            first_name=_text(raw.first_name) or _text(raw.billing.first_name),
+            last_name=_text(raw.last_name) or _text(raw.billing.last_name),
+            company=_text(raw.billing.company),
+            url=url,
+            why_not_b2b="" if source.is_b2b else f'It has no B2B role (its first role is "{raw.role}").',
             attributes=_attributes(source),
             addresses=list(_addresses(raw)),
-            platform=PLATFORM,
             largest_id=LARGEST_ID,
         )
     )
-
-
-def unread(odd: Odd, facts: StoreFacts) -> Mapped[Customer]:
-    """Map a customer with odd fields to its issues."""
-    return mapping.unread(odd.fields, odd.id, _url(odd.id, facts), PLATFORM)
 
 
 def _attributes(source: RawCustomer) -> dict[str, str | int | float | None]:
@@ -72,16 +67,12 @@ def _attributes(source: RawCustomer) -> dict[str, str | int | float | None]:
     return found
 
 
-def _url(customer: int, facts: StoreFacts) -> str:
-    return f"{facts.url}/user-edit.php?user_id={customer}" if facts.url else ""  # inferred
-
-
-def _addresses(raw: schema.Customer) -> Iterator[mapping.RawAddress]:
+def _addresses(raw: schema.Customer) -> Iterator[customers.RawAddress]:
     for name in ADDRESSES:
         place: schema.Address = getattr(raw, name)
         if any(_text(getattr(place, part)) for part in _PLACE):
             # The id of an address is unique in a site of SparkLayer, not in its customer.
-            yield mapping.RawAddress(id=AddressId(f"{raw.id}-{name}"), label=name, address=_address(place))
+            yield customers.RawAddress(id=AddressId(f"{raw.id}-{name}"), label=name, address=_address(place))
 
 
 def _address(raw: schema.Address) -> Address:

@@ -22,12 +22,11 @@ from msgspec.json import Decoder
 
 from daemon.errors import Rejected, Retry
 from daemon.model import ExternalId, Lane
-from daemon.platforms.shared.page_size import PageSize
+from daemon.platforms.shared.page_size import PageSize, read_in_parts
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Unreadable, read_id, read_row, with_ids
 from daemon.platforms.woocommerce.client import Client
-from daemon.platforms.woocommerce.customers.roles import ANY, PATH, Roles
+from daemon.platforms.woocommerce.customers.roles import PATH, Roles
 from daemon.platforms.woocommerce.ids import MOST_INCLUDED, listed
-from daemon.platforms.woocommerce.included import read_included, read_readable
 
 T = TypeVar("T")
 
@@ -89,14 +88,11 @@ class Members:
 
     async def included(self, role: str, ids: Sequence[ExternalId], lane: Lane) -> list[Raw]:
         """Read the first roles of those of `ids` that have a role. Raises Retry if the answer has other customers."""
-        ask = partial(self._ask, role, FIRST_ROLE, lane)
-        return await self.of_role(role, partial(read_included, ask, ids, self._size))
+        ask = partial(self.among, role, FIRST_ROLE, lane)
+        return await self.of_role(role, partial(read_in_parts, ask, ids, self._size))
 
-    async def readable(self, ids: Sequence[ExternalId], fields: Mapping[str, str], lane: Lane) -> list[Raw]:
-        """Read customers of any role, as `read_readable` does. Raises Retry if the answer has other customers."""
-        return await read_readable(partial(self._ask, ANY, fields, lane), ids, self._size)
-
-    async def _ask(self, role: str, fields: Mapping[str, str], lane: Lane, ids: Sequence[ExternalId]) -> list[Raw]:
+    async def among(self, role: str, fields: Mapping[str, str], lane: Lane, ids: Sequence[ExternalId]) -> list[Raw]:
+        """Read those of `ids` that have a role, in one call. Raises Retry if the answer has other customers."""
         query = {**fields, "role": role, "include": listed(ids), "per_page": str(MOST_INCLUDED)}
         rows = with_ids((await self._client.page(PATH, lane=lane, query=query)).rows)
         if not {str(read_id(raw)) for raw in rows} <= set(ids):

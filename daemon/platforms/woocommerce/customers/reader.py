@@ -13,24 +13,21 @@ from attrs import frozen
 from msgspec import Raw
 
 from daemon.entities import Customer, Mapped, StoreFacts
-from daemon.errors import Missing, Rejected, Retry
+from daemon.errors import Retry
 from daemon.model import ExternalId, Lane
-from daemon.platforms.base import BAD_ID, Entity, IdPage, Page
-from daemon.platforms.shared.page_size import PageSize
+from daemon.platforms.base import Entity, IdPage, Page
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
-from daemon.platforms.woocommerce.client import RAW, Client, Listed
+from daemon.platforms.woocommerce.client import Client, Listed
 from daemon.platforms.woocommerce.customers import mapping
 from daemon.platforms.woocommerce.customers.mapping import RawCustomer
 from daemon.platforms.woocommerce.customers.members import FIRST_ROLE, Members, Membership, first_role
-from daemon.platforms.woocommerce.customers.roles import PATH, Roles
-from daemon.platforms.woocommerce.customers.schema import FIELDS, read_customer
+from daemon.platforms.woocommerce.customers.roles import ANY, PATH, Roles
+from daemon.platforms.woocommerce.customers.schema import CUSTOMERS, FIELDS
 from daemon.platforms.woocommerce.customers.schema import Customer as Read
-from daemon.platforms.woocommerce.ids import MOST_INCLUDED, is_id
+from daemon.platforms.woocommerce.reader import WooCommerceReader
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
-from daemon.platforms.woocommerce.walk import Ask, Place, step
-from daemon.transport.http import shortly
+from daemon.platforms.woocommerce.walk import Ask, step
 
-_FIELDS = {"_fields": FIELDS}
 SEPARATOR = "/"
 """Between the role and the place in a cursor. A role's name has no slash (inferred)."""
 
@@ -54,17 +51,16 @@ class _RoleStep:
         return Membership(members=frozenset(map(read_id, self.rows)) - self.refuted, refuted=self.refuted)
 
 
-class CustomerReader:
-    """The customers of one shop that have a B2B role."""
+class CustomerReader(WooCommerceReader):
+    """The customers of one shop that have a B2B role. By their ids, others are read too."""
 
-    batch = MOST_INCLUDED
+    path = PATH
 
     def __init__(self, client: Client, settings: WooCommerceSettings, roles: Roles) -> None:
-        self._client = client
+        super().__init__(client, {"_fields": FIELDS})
         self._prefix = settings.attribute_prefix
         self._roles = roles
         self._members = Members(client, roles)
-        self._size = PageSize(MOST_INCLUDED)
         self._confirmed = set[_Member]()
         """Hidden members that the list of another role left out. Sweeps believe that until the next walk asks again."""
 
@@ -72,45 +68,23 @@ class CustomerReader:
         """Read the B2B customers that follow `cursor`: one role after the other, each customer once."""
         if cursor is None:
             await self._roles.refresh()
-        step = await self._step(cursor, _FIELDS, believed=frozenset())
+        step = await self._step(cursor, self._fields, believed=frozenset())
         seen = await self._in_earlier_roles(step.role, step.rows)
         new = [raw for raw in step.rows if read_id(raw) not in seen]
-        return Page(entities=self._entities(new, step.membership), cursor=step.following)
+        return Page(entities=self._decoded(new, step.membership), cursor=step.following)
 
     async def changed_since(self, _since: float, cursor: str | None) -> Page:
         """Read a page of every B2B customer: their lists do not tell who has changed."""
-        step = await self._step(cursor, _FIELDS, believed=self._confirmed)
-        return Page(entities=self._entities(step.rows, step.membership), cursor=step.following)
+        step = await self._step(cursor, self._fields, believed=self._confirmed)
+        return Page(entities=self._decoded(step.rows, step.membership), cursor=step.following)
 
     async def ids(self, cursor: str | None) -> IdPage:
         """Read a page of the ids of B2B customers; one with two B2B roles comes twice."""
         step = await self._step(cursor, FIRST_ROLE, believed=self._confirmed)
         return IdPage(ids=[ExternalId(str(read_id(raw))) for raw in step.rows], cursor=step.following)
 
-    async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read customers by id, B2B or not."""
-        wanted = [id_ for id_ in ids if is_id(id_)]
-        rows = await self._members.readable(wanted, _FIELDS, lane)
-        entities = self._entities(rows, await self._b2b(rows, lane))
-        return {entity.external_id: entity for entity in entities}
-
-    async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one customer; None if WooCommerce itself says that it does not exist."""
-        if not is_id(external_id):
-            raise Rejected(f"{external_id!r} is not a WooCommerce customer's id", reason=BAD_ID)
-        ask = partial(self._client.get, f"{PATH}/{external_id}", RAW, lane=lane, query=_FIELDS)
-        try:
-            raw = await shortly(ask)
-        except Missing:
-            return None
-        if str(read_id(raw)) != external_id:
-            raise Retry("WooCommerce's answer is about another customer", reason=OUT_OF_FILTER)
-        return self._entities([raw], await self._b2b([raw], lane))[0]
-
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Customer]:
         """Map a customer."""
-        if isinstance(entity.content, Odd):
-            return mapping.unread(entity.content, facts)
         return mapping.customer(entity.content, facts)
 
     async def _step(self, cursor: str | None, fields: Mapping[str, str], believed: AbstractSet[_Member]) -> _RoleStep:
@@ -124,14 +98,14 @@ class CustomerReader:
             return _RoleStep(role=role, rows=[], refuted=frozenset(), following=None)
         refuted = set[int]()
         ask = self._asks(role, fields, believed, refuted)
-        found = await self._members.of_role(role, partial(step, ask, Place.read(place), self._size, FIRST_ROLE))
+        found = await self._members.of_role(role, partial(step, ask, place, self._size, FIRST_ROLE))
         if len(refuted) > 1:
             # Then it is the list that ignores the role, not a customer that has all of them.
             raise Retry(f'WooCommerce lists customers without the role "{role}"', reason=OUT_OF_FILTER)
         rest = roles[roles.index(role) + 1 :]
         following = f"{rest[0]}{SEPARATOR}" if rest else None
-        if found.following:
-            following = f"{role}{SEPARATOR}{found.following.text}"
+        if found.cursor:
+            following = f"{role}{SEPARATOR}{found.cursor}"
         return _RoleStep(role=role, rows=with_ids(found.rows), refuted=frozenset(refuted), following=following)
 
     def _asks(self, role: str, fields: Mapping[str, str], believed: AbstractSet[_Member], refuted: set[int]) -> Ask:
@@ -178,11 +152,18 @@ class CustomerReader:
         membership = await self._members.of(await self._roles.b2b(), hidden, lane, omissions=True)
         return Membership(members=membership.members | known, refuted=membership.refuted)
 
-    def _entities(self, rows: Sequence[Raw], membership: Membership) -> list[Entity]:
+    async def _some(self, ids: Sequence[ExternalId], lane: Lane) -> list[Raw]:
+        return await self._members.among(ANY, self._fields, lane, ids)
+
+    async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
+        """Decode customers, B2B or not."""
+        return self._decoded(raws, await self._b2b(raws, lane))
+
+    def _decoded(self, rows: Sequence[Raw], membership: Membership) -> list[Entity]:
         return [Entity(ExternalId(str(read_id(raw))), self._content(raw, membership)) for raw in rows]
 
     def _content(self, raw: Raw, membership: Membership) -> RawCustomer | Unreadable | Odd:
-        read = read_customer(raw)
+        read = CUSTOMERS.read(raw)
         if read.id in membership.refuted:
             return Unreadable(read.id, "the lists of its roles contradict each other", reason=OUT_OF_FILTER)
         if isinstance(read, Read):

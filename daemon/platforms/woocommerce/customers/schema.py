@@ -1,9 +1,8 @@
 """A customer as the API returns it: only the fields that we use. Empty fields are empty texts, never null."""
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import Odd, Unreadable
 from daemon.platforms.woocommerce.meta import Meta
 
 
@@ -36,9 +35,4 @@ class Customer(Struct, frozen=True, kw_only=True):
 
 
 FIELDS = ",".join(Customer.__struct_encode_fields__)
-_CUSTOMER: Shape[Customer] = Shape(Customer)
-
-
-def read_customer(raw: Raw) -> Customer | Unreadable | Odd:
-    """Decode one customer. Raises Retry if its id cannot be read."""
-    return _CUSTOMER.read(raw)
+CUSTOMERS: Shape[Customer] = Shape(Customer)

@@ -9,7 +9,6 @@ and an unfinished checkout does not yet.
 import html
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -30,17 +29,14 @@ from daemon.entities import (
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Sku
 from daemon.platforms.shared.amounts import in_bounds
-from daemon.platforms.shared.orders.fields import cart_of, order_date
-from daemon.platforms.shared.orders.line_allocation import LineAllocation
+from daemon.platforms.shared.mapping import page_url, unread
+from daemon.platforms.shared.orders import NO_MOMENT, LineAllocation, cart_of, order_date
 from daemon.platforms.shared.rows import Odd
 from daemon.platforms.woocommerce.amounts import NO_NUMBER, amount_of
 from daemon.platforms.woocommerce.meta import first_of, text_of
 from daemon.platforms.woocommerce.orders import schema
 
 PLATFORM = "WooCommerce"
-NO_MOMENT = datetime.fromtimestamp(0, UTC)
-"""Placeholder for an invalid date of an order; such an order is not sent."""
-
 MOST_PIECES = 2**31 - 1
 
 NOT_COUNTED: Mapping[str, str] = {
@@ -74,10 +70,13 @@ class RawOrder:
     refunds: Sequence[schema.Refund] = ()
 
 
-def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
+def order(source: RawOrder | Odd, facts: StoreFacts) -> Mapped[Order]:
     """Map one order. Never raises for a value that `schema` accepts; an unusable date or amount maps to its issues."""
-    raw = source.order
-    name, url = f"Order {raw.number or raw.id}", _url(raw.id, facts)
+    raw: schema.Order = source.rest if isinstance(source, Odd) else source.order
+    url = page_url(facts, f"/admin.php?page=wc-orders&action=edit&id={raw.id}")  # inferred
+    if isinstance(source, Odd):
+        return unread(source, PLATFORM, f"Order {raw.id}", url)
+    name = f"Order {raw.number or raw.id}"
     if raw.status in NOT_COUNTED:
         return Mapped(value=None, name=name, url=url, reasons=(NOT_COUNTED[raw.status],))
     issues: list[Issue] = []
@@ -108,23 +107,6 @@ def order(source: RawOrder, facts: StoreFacts) -> Mapped[Order]:
         tax=None if amiss else _amount(raw.total_tax),
     )
     return Mapped(value=value if whole else None, issues=tuple(issues), name=name, url=url)
-
-
-def foreign(key: str) -> Mapped[Order]:
-    """Map an order that was not placed through SparkLayer to nothing."""
-    why = f"It was not placed through SparkLayer: it has no meta field {key}."
-    return Mapped(value=None, reasons=(why,))
-
-
-def unread(odd: Odd, facts: StoreFacts) -> Mapped[Order]:
-    """Map an order with unreadable fields to its issues, so SparkLayer keeps what it has."""
-    found = [IssueType.FIELD_UNREADABLE.issue(platform=PLATFORM, field=name) for name in odd.fields]
-    return Mapped(value=None, issues=tuple(found), name=f"Order {odd.id}", url=_url(odd.id, facts))
-
-
-def _url(order: int, facts: StoreFacts) -> str:
-    """Return the address of an order's page in WordPress (inferred)."""
-    return f"{facts.url}/admin.php?page=wc-orders&action=edit&id={order}" if facts.url else ""
 
 
 def _bad_amounts(raw: schema.Order) -> Iterator[str]:

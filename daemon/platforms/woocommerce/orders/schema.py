@@ -8,7 +8,7 @@ from msgspec.json import Decoder
 
 from daemon.errors import Retry
 from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import UNEXPECTED, Odd, Unreadable, decode
+from daemon.platforms.shared.rows import UNEXPECTED, decode
 from daemon.platforms.woocommerce.meta import Meta, first_of, text_of
 
 DECIMALS = {"dp": "6"}
@@ -131,12 +131,9 @@ FIELDS = ",".join(Order.__struct_encode_fields__)
 REFUND_FIELDS = ",".join(Refund.__struct_encode_fields__)
 REFUNDS: Shape[Refund] = Shape(Refund)
 
-_ORDER, _META = Shape(Order), Decoder(_Meta)
+ORDERS: Shape[Order] = Shape(Order)
 
-
-def read_order(raw: Raw) -> Order | Unreadable | Odd:
-    """Decode one order. Raises Retry if its id cannot be read."""
-    return _ORDER.read(raw)
+_META = Decoder(_Meta)
 
 
 def read_cart(raw: Raw, key: str) -> str:

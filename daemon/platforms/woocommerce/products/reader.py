@@ -11,51 +11,47 @@ from functools import partial
 from msgspec import Raw
 
 from daemon.entities import Mapped, Product, StoreFacts
-from daemon.errors import Failure, Missing, Rejected, Retry
+from daemon.errors import Failure, Retry
 from daemon.model import ExternalId, Lane
-from daemon.platforms.base import BAD_ID, Entity, IdPage, Page
-from daemon.platforms.shared.page_size import PageSize
+from daemon.platforms.base import Entity, IdPage, Page
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
 from daemon.platforms.shared.secondary import of_lists
 from daemon.platforms.shared.short_answers import ShortAnswers
-from daemon.platforms.woocommerce.client import RAW, Client, Listed
-from daemon.platforms.woocommerce.ids import MOST_INCLUDED, is_id, listed
-from daemon.platforms.woocommerce.included import read_readable
+from daemon.platforms.woocommerce.client import Client
+from daemon.platforms.woocommerce.ids import MOST_INCLUDED, listed
 from daemon.platforms.woocommerce.products import mapping
 from daemon.platforms.woocommerce.products.mapping import TRASH, RawProduct, is_variable
 from daemon.platforms.woocommerce.products.schema import (
     PRODUCT_FIELDS,
+    PRODUCTS,
     VARIATION_FIELDS,
+    VARIATIONS,
     Variation,
     parent_of,
-    read_product,
-    read_variation,
 )
 from daemon.platforms.woocommerce.products.schema import Product as Read
-from daemon.platforms.woocommerce.since import changed_since
-from daemon.platforms.woocommerce.walk import Ask, Place, step
+from daemon.platforms.woocommerce.reader import WooCommerceReader, changed_since
+from daemon.platforms.woocommerce.walk import asks_for, step
 from daemon.transport.http import shortly
 
-PATH, VARIATIONS = "/products", "/variations"
+PATH = "/products"
 POOLED_PAGES = 4
 """Pages of the API in one of ours."""
 
 EVERY_STATUS = {"include_status": "publish,draft,pending,private,future,trash"}
-_FIELDS = {"_fields": PRODUCT_FIELDS}
 
 Content = RawProduct | Failure | Unreadable | Odd
 Rows = Mapping[int, Variation | Unreadable | Odd | Failure]
 
 
-class ProductReader:
-    """The products of one shop."""
+class ProductReader(WooCommerceReader):
+    """The products of one shop, also those in the trash if they are read by id."""
 
-    batch = MOST_INCLUDED
+    path = PATH
+    every = EVERY_STATUS
 
     def __init__(self, client: Client) -> None:
-        self._client = client
-        self._size = PageSize(MOST_INCLUDED)
-        self._included = PageSize(MOST_INCLUDED)
+        super().__init__(client, {"_fields": PRODUCT_FIELDS})
         self._short_answers = ShortAnswers()
 
     async def page(self, cursor: str | None) -> Page:
@@ -68,66 +64,35 @@ class ProductReader:
 
     async def ids(self, cursor: str | None) -> IdPage:
         """Read a page of the ids of all products."""
-        found = await step(self._asks({"_fields": "id"}), Place.read(cursor or ""), self._size)
-        ids = [ExternalId(str(read_id(raw))) for raw in found.rows]
-        return IdPage(ids=ids, cursor=found.following.text if found.following else None)
-
-    async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
-        """Read products by id, also those in the trash."""
-        wanted = [id_ for id_ in ids if is_id(id_)]
-        rows = await read_readable(partial(self._some, lane=lane), wanted, self._included)
-        return {entity.external_id: entity for entity in await self._entities(rows, lane)}
-
-    async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one product; for a variation, its product, without content."""
-        if not is_id(external_id):
-            raise Rejected(f"{external_id!r} is not a WooCommerce product's id", reason=BAD_ID)
-        try:
-            raw = await shortly(partial(self._client.get, f"{PATH}/{external_id}", RAW, lane=lane, query=_FIELDS))
-        except Missing:
-            return None
-        if str(read_id(raw)) != external_id:
-            raise Retry("WooCommerce's answer is about another product", reason=OUT_OF_FILTER)
-        parent = parent_of(raw)
-        if parent is not None:
-            return Entity(ExternalId(str(parent)), None)
-        return (await self._entities([raw], lane))[0]
+        found = await step(asks_for(self._client, PATH, {"_fields": "id"}), cursor, self._size)
+        return IdPage(ids=[ExternalId(str(read_id(raw))) for raw in found.rows], cursor=found.cursor)
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Product]:
         """Map a product."""
         if entity.content is None:
             return Mapped(value=None, reasons=("It is a variation: its product is synced.",))
-        if isinstance(entity.content, Odd):
-            return mapping.unread(entity.content, facts)
         return mapping.product(entity.content, facts)
 
     async def _pages(self, narrowed: Mapping[str, str], cursor: str | None) -> Page:
         """Read some pages of the API, then the variations of all their products."""
-        place: Place | None = Place.read(cursor or "")
+        ask = asks_for(self._client, PATH, {**self._fields, **narrowed})
         rows: list[Raw] = []
         for _ in range(POOLED_PAGES):
-            if place is None:
-                break
-            found = await step(self._asks({**_FIELDS, **narrowed}), place, self._size)
+            found = await step(ask, cursor, self._size)
             rows += found.rows
-            place = found.following
-        entities = await self._entities(rows, Lane.BACKFILL)
-        return Page(entities=entities, cursor=place.text if place else None)
+            cursor = found.cursor
+            if cursor is None:
+                break
+        return Page(entities=await self._entities(rows, Lane.BACKFILL), cursor=cursor)
 
-    def _asks(self, query: Mapping[str, str]) -> Ask:
-        async def ask(place: dict[str, str]) -> Listed:
-            return await self._client.page(PATH, lane=Lane.BACKFILL, query={**query, **place})
-
-        return ask
-
-    async def _some(self, ids: Sequence[ExternalId], lane: Lane) -> list[Raw]:
-        query = {**_FIELDS, **EVERY_STATUS, "include": listed(ids), "per_page": str(MOST_INCLUDED)}
-        rows = (await self._client.page(PATH, lane=lane, query=query)).rows
-        return [raw for raw in with_ids(rows) if str(read_id(raw)) in ids]
+    async def _entity(self, raw: Raw, lane: Lane) -> Entity:
+        """Decode the answer about one product; for a variation, name its product, without content."""
+        parent = parent_of(raw)
+        return await super()._entity(raw, lane) if parent is None else Entity(ExternalId(str(parent)), None)
 
     async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
         """Decode products, with their variations."""
-        products = [read_product(raw) for raw in with_ids(raws)]
+        products = [PRODUCTS.read(raw) for raw in with_ids(raws)]
         sold = [row for row in products if isinstance(row, Read) and row.status != TRASH and is_variable(row)]
         wanted = [id_ for product in sold for id_ in dict.fromkeys(product.variations)]
         rows = await self._variations(wanted, lane, beside=len(sold) < len(products))
@@ -151,14 +116,14 @@ class ProductReader:
                 if isinstance(answer, Failure):
                     found.update(dict.fromkeys(some, answer))
                 else:
-                    found.update((read_id(raw), read_variation(raw)) for raw in answer)
+                    found.update((read_id(raw), VARIATIONS.read(raw)) for raw in answer)
         return found
 
     async def _ask_variations(self, ids: Sequence[int], lane: Lane) -> list[Raw]:
         """Read some variations. A row that was not asked for is left out."""
         query = {"_fields": VARIATION_FIELDS, "include": listed(ids), "per_page": str(MOST_INCLUDED)}
         try:
-            answer = await shortly(partial(self._client.page, VARIATIONS, lane=lane, query=query))
+            answer = await shortly(partial(self._client.page, "/variations", lane=lane, query=query))
         except Retry as trouble:
             self._included.failed(len(ids), trouble)
             raise

@@ -7,7 +7,6 @@ type becomes an issue, and SparkLayer keeps what it has: see `daemon.platforms.s
 from msgspec import Raw, Struct
 
 from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import Odd, Unreadable
 
 VARIATION = "variation"
 
@@ -76,17 +75,7 @@ class _Single(Struct, frozen=True, kw_only=True):
 PRODUCT_FIELDS = ",".join(Product.__struct_encode_fields__)
 VARIATION_FIELDS = ",".join(Variation.__struct_encode_fields__)
 
-_PRODUCT, _VARIATION, _SINGLE = Shape(Product), Shape(Variation), Shape(_Single)
-
-
-def read_product(raw: Raw) -> Product | Unreadable | Odd:
-    """Decode one product. Raises Retry if its id cannot be read."""
-    return _PRODUCT.read(raw)
-
-
-def read_variation(raw: Raw) -> Variation | Unreadable | Odd:
-    """Decode one variation. Raises Retry if its id cannot be read."""
-    return _VARIATION.read(raw)
+PRODUCTS, VARIATIONS, _SINGLE = Shape(Product), Shape(Variation), Shape(_Single)
 
 
 def parent_of(raw: Raw) -> int | None:

@@ -11,8 +11,7 @@ import trio
 from attrs import define, field
 
 from daemon.model import Kind, Secret
-from daemon.platforms.bigcommerce import page_size
-from daemon.platforms.bigcommerce.customers import reader as customers
+from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.orders import reader as orders
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import REGISTERED, BigCommerceWebhooks
@@ -293,9 +292,7 @@ def section(api: BigCommerce) -> Mapping[str, str]:
 def small_scale() -> Iterator[None]:
     """Have lists come in pages of a few entities."""
     with (
-        mock.patch.object(page_size, "LARGEST", PAGE),
-        mock.patch.object(customers, "LIMIT", PAGE),
-        mock.patch.object(orders, "LIMIT", PAGE),
+        mock.patch.object(schema, "LARGEST_PAGE", PAGE),
         mock.patch.object(orders.OrderReader, "batch", PAGE),
     ):
         yield

@@ -18,8 +18,7 @@ from attrs import define
 
 from daemon.model import Kind, Secret
 from daemon.platforms.shared.page_size import PageSize
-from daemon.platforms.woocommerce.customers import reader as customers
-from daemon.platforms.woocommerce.orders import reader as orders
+from daemon.platforms.woocommerce import reader as every
 from daemon.platforms.woocommerce.products import reader as products
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
 from daemon.platforms.woocommerce.webhooks import TOPICS, WooCommerceWebhooks
@@ -207,9 +206,8 @@ def section(api: WooCommerce) -> Mapping[str, str]:
 def small_scale() -> Iterator[None]:
     """Have lists come in pages of a few entities."""
     with contextlib.ExitStack() as stack:
-        for module, reader in ((products, "ProductReader"), (customers, "CustomerReader"), (orders, "OrderReader")):
-            stack.enter_context(mock.patch.object(module, "PageSize", _small))
-            stack.enter_context(mock.patch.object(getattr(module, reader), "batch", PAGE))
+        stack.enter_context(mock.patch.object(every, "PageSize", _small))
+        stack.enter_context(mock.patch.object(every.WooCommerceReader, "batch", PAGE))
         stack.enter_context(mock.patch.object(products, "POOLED_PAGES", 2))
         yield
 

@@ -18,7 +18,7 @@ from daemon.platforms.woocommerce.customers.members import Membership, first_rol
 from daemon.platforms.woocommerce.customers.reader import CustomerReader
 from daemon.platforms.woocommerce.orders import reader as orders
 from daemon.platforms.woocommerce.products import reader as products
-from daemon.platforms.woocommerce.since import changed_since
+from daemon.platforms.woocommerce.reader import changed_since
 
 DELIVERY_ID = b"x-wc-webhook-delivery-id"
 

@@ -1,20 +1,45 @@
-"""Allocates the pieces of an order's lines, and their amounts, to packages, so that the parts add up. Pure.
+"""Maps the parts of an order that are alike on every platform: cart, dates, and the lines of packages. Pure.
 
-A part gets its share of its line's amounts, and the last part gets the rest: the price of one piece is rounded (three
-for 25.00 are 8.3333 each), so pieces are never multiplied by a price.
+A part of a line gets its share of the line's amounts, and the last part gets the rest: the price of one piece is
+rounded (three for 25.00 are 8.3333 each), so pieces are never multiplied by a price.
 """
 
+import uuid
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from attrs import evolve
 
-from daemon.entities import OrderLine
+from daemon.entities import Issue, OrderLine
+from daemon.issues import IssueType
+from daemon.model import CartId
+from daemon.platforms.shared.dates import moment_of
+
+NO_MOMENT = datetime.fromtimestamp(0, UTC)
+"""Placeholder for an invalid date of an order; such an order is not sent."""
 
 MILLS = Decimal("0.0001")
 """Rounding of a share: the decimals of BigCommerce's amounts, and more than a currency has."""
 
 AMOUNTS = ("net", "tax", "discount")
+
+
+def cart_of(text: str, issues: list[Issue]) -> CartId | None:
+    """Return a cart's id in canonical form. If the text is no such id, add an issue and return None."""
+    try:
+        return CartId(str(uuid.UUID(text.strip())))
+    except ValueError:
+        issues.append(IssueType.CART_UNKNOWN.issue())
+        return None
+
+
+def order_date(text: str | None, platform: str, name: str, issues: list[Issue]) -> datetime | None:
+    """Return a date of an order. If it cannot be read, add an issue that names the field and return None."""
+    moment = moment_of(text or "")
+    if moment is None:
+        issues.append(IssueType.ORDER_DATE_UNUSABLE.issue(platform=platform, field=name))
+    return moment
 
 
 class LineAllocation:

@@ -1,1 +1,0 @@
-"""Parts of customers that adapters share."""

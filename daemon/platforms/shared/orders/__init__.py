@@ -1,1 +1,0 @@
-"""Parts of orders that adapters share."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from daemon.sandbox import BigCommerceOptions, Store, synthetic
-from daemon.sandbox.bigcommerce.quota import Quota
+from daemon.sandbox.bigcommerce.api import Quota
 
 
 @pytest.mark.parametrize(

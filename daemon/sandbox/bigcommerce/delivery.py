@@ -1,6 +1,6 @@
 """Delivers webhooks as BigCommerce does: signed, retried on a fixed schedule, and given up in the end.
 
-A delivery carries the hook's own headers and, unless switched off, the Standard Webhooks headers; the key is the
+A delivery carries the hook's own headers and the Standard Webhooks headers; the key is the
 API account's client secret (bigcommerce.md section 12). What is not answered 2xx in time is sent again after the
 waits of `RETRIES`, scaled by `time_scale`; after the last one the hook is deactivated. Nothing promises an order:
 deliveries run side by side. Tests may also send by hand what a stranger or a stuttering platform would.
@@ -17,9 +17,8 @@ from typing import Literal
 import trio
 from attrs import evolve, frozen
 
-from daemon.sandbox.bigcommerce.blocklist import Blocklist
 from daemon.sandbox.bigcommerce.events import Event
-from daemon.sandbox.bigcommerce.hooks import Hook, Hooks
+from daemon.sandbox.bigcommerce.hooks import Blocklist, Hook, Hooks
 from daemon.sandbox.bigcommerce.information import STORE_ID
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import encode
@@ -68,14 +67,12 @@ class Webhooks:
         *,
         store_hash: str,
         client_secret: str,
-        signed: bool,
         time_scale: float,
         retries: Sequence[float],
         nursery: trio.Nursery,
     ) -> None:
         self.attempts: deque[Delivery] = deque(maxlen=REMEMBERED)
         self.outstanding = 0
-        self.signed = signed
         self.time_scale = time_scale
         self._retries = retries
         self.as_in_examples = True
@@ -111,17 +108,16 @@ class Webhooks:
         self,
         delivery: Delivery,
         *,
-        signature: Signature | None = None,
+        signature: Signature = "valid",
         headers: Mapping[str, str] | None = None,
         age: float = 0.0,
     ) -> Delivery:
         """Send once and return the attempt: a duplicate, a forgery, a message whose timestamp is `age` seconds old.
 
-        `signature` None signs as usual; `headers` replaces the hook's own.
+        `headers` replaces the hook's own.
         """
         own = delivery.hook.headers if headers is None else headers
-        kind = signature or ("valid" if self.signed else "none")
-        signed = {} if kind == "none" else self._sign(delivery, int(self._store.clock() - age), kind)
+        signed = {} if signature == "none" else self._sign(delivery, int(self._store.clock() - age), signature)
         status = None
         with trio.move_on_after(TIMEOUT_SECONDS):
             try:

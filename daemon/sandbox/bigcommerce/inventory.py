@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from daemon.sandbox.bigcommerce.catalogue import MAIN_LOCATION, Location
-from daemon.sandbox.bigcommerce.query import Parameters, pagination
+from daemon.sandbox.bigcommerce.paging import Parameters, pagination
 from daemon.sandbox.bigcommerce.record import Record, record
 from daemon.sandbox.bigcommerce.records import Entry
 from daemon.sandbox.bigcommerce.store import Store

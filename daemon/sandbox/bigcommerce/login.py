@@ -23,6 +23,7 @@ from daemon.sandbox.router import route
 USER = {"id": 9128, "username": "merchant@example.com", "email": "merchant@example.com"}
 ACCOUNT = "00000000-0000-4000-8000-000000000000"
 SCOPE = "store_v2_products_read_only store_v2_customers_read_only store_v2_orders_read_only"
+LOGIN_PATH = "/oauth2/token"
 LIFE_SECONDS = 3600
 """Seconds for which a signed payload is valid."""
 
@@ -49,7 +50,7 @@ class Login:
         self._consents[code] = _Consent(f"stores/{store_hash}", scope)
         return code
 
-    @route("POST", "/oauth2/token")
+    @route("POST", LOGIN_PATH)
     def _exchange(self, request: Request) -> Response:
         """Answer the access token for a code, or a refusal."""
         given = _fields(request)

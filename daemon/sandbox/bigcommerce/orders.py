@@ -8,9 +8,8 @@ from typing import Any
 
 from daemon.sandbox.bigcommerce import order_shapes as shapes
 from daemon.sandbox.bigcommerce.order_records import STATUSES, Order
-from daemon.sandbox.bigcommerce.paging import bare
+from daemon.sandbox.bigcommerce.paging import Filters, Parameters, bare, span
 from daemon.sandbox.bigcommerce.problems import invalid_v2, v2
-from daemon.sandbox.bigcommerce.query import Filters, Parameters, span
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Refused, Request, Response, json
 from daemon.sandbox.router import route

@@ -1,8 +1,10 @@
-"""Pages of a list: v3 by number, v3 by number or cursor, and v2 (bigcommerce.md section 2).
+"""Parameters and pages of a list: v3 by number, v3 by number or cursor, and v2 (bigcommerce.md section 2).
 
 A cursor is an opaque name of the row it stands on, so rows that come and go elsewhere neither hide nor repeat one.
 Where the largest `limit` is not documented, a larger one is cut to 250 without a word: `per_page` tells. v2 refuses
 it with 413, and answers an empty page 204 without a body.
+
+Parameters are refused with 422 in v3 and 400 in v2 (section 11).
 """
 
 import base64
@@ -13,9 +15,40 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from daemon.sandbox import query
 from daemon.sandbox.bigcommerce.problems import invalid, v2
-from daemon.sandbox.bigcommerce.query import Parameters, pagination
 from daemon.sandbox.message import Refused, Response, encode, json
+from daemon.sandbox.query import Filters, seconds, span
+
+__all__ = ["Filters", "Parameters", "pagination", "seconds", "span"]
+
+
+class Parameters(query.Parameters):
+    """The parameters of one request, refused as in v3 unless told otherwise."""
+
+    def __init__(self, text: str, refusal: query.Refusal = invalid) -> None:
+        super().__init__(text, refusal)
+
+
+def pagination(total: int, page: int, limit: int, count: int) -> dict[str, object]:
+    """Return the `meta` of a page (bigcommerce.md section 2)."""
+    pages = -(-total // limit)
+    links = {"current": f"?page={page}&limit={limit}"}
+    if page > 1:
+        links["previous"] = f"?page={page - 1}&limit={limit}"
+    if page < pages:
+        links["next"] = f"?page={page + 1}&limit={limit}"
+    return {
+        "pagination": {
+            "total": total,
+            "count": count,
+            "per_page": limit,
+            "current_page": page,
+            "total_pages": pages,
+            "links": links,
+        }
+    }
+
 
 DEFAULT, MOST = 50, 250
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from attrs import frozen
 
-from daemon.sandbox.bigcommerce.paging import numbered
+from daemon.sandbox.bigcommerce.paging import Filters, Parameters, numbered, pagination, seconds, span
 from daemon.sandbox.bigcommerce.problems import invalid, v3
-from daemon.sandbox.bigcommerce.query import Filters, Parameters, pagination, seconds, span
 from daemon.sandbox.bigcommerce.record import Record
 from daemon.sandbox.bigcommerce.records import Entry, Product, Variant
 from daemon.sandbox.bigcommerce.store import Store

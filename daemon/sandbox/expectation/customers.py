@@ -13,8 +13,7 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from daemon.sandbox.bigcommerce.customer_book import CustomerBook
-from daemon.sandbox.bigcommerce.customer_records import Address, Person
+from daemon.sandbox.bigcommerce.customer_book import Address, CustomerBook, Person
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.expectation.picture import Picture, compared
 

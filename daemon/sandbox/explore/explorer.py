@@ -1,4 +1,4 @@
-"""The page's HTTP interface.
+"""The page's HTTP interface, served on loopback for as long as a block lasts.
 
     GET  /                          the page itself, and its two files
     GET  /choices                   {"page", "products": [{"id", "title"}], "customers": [{"id", "name"}]}
@@ -11,24 +11,102 @@
 
 An edit is answered 204, or 400 {"field", "message"}. Any page in the same browser can send requests to loopback, so
 what names another host or another origin is refused, and an edit must be JSON, which no foreign form can send.
+
+Each refusal of a field is a 400 that names it and says what it must be.
 """
 
+import contextlib
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Container, Mapping
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
+import msgspec
 import trio
 
 from daemon.sandbox.control import StandIn
 from daemon.sandbox.expectation.orders import held_purchase
 from daemon.sandbox.expectation.products import held
 from daemon.sandbox.explore.comparison import order_rows, product_rows, units_of
-from daemon.sandbox.explore.fields import Fields, refusal
 from daemon.sandbox.explore.stores import ExploredStore
 from daemon.sandbox.message import Refused, Request, Response, json, text
-from daemon.sandbox.router import Match, Router, route
+from daemon.sandbox.router import Match, route
+from daemon.sandbox.server import listening, serving
 from daemon.sandbox.sparklayer import SparkLayer
+
+MOST = 1_000_000
+"""Greatest price, stock level and quantity."""
+
+
+def refusal(field: str, must: str) -> Refused:
+    """Return the refusal of a field."""
+    return Refused(json({"field": field, "message": f"{field}: {must}"}, 400))
+
+
+class Fields:
+    """The fields of one request: of its JSON object, or of its query. Each is taken once; `finish` refuses the others.
+
+    Numbers may be texts, as a browser's form has them. Every method raises Refused.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._left: dict[str, Any]
+        if request.method != "POST":
+            self._left = dict(parse_qsl(request.query, keep_blank_values=True))
+            return
+        try:
+            self._left = msgspec.json.decode(request.body, type=dict[str, Any])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise refusal("body", "must be a JSON object") from None
+
+    def text(self, name: str, most: int) -> str:
+        """Take a text of 1 to `most` characters, without spaces around it."""
+        value = self._take(name)
+        if not isinstance(value, str) or not 1 <= len(value.strip()) <= most or not value.isprintable():
+            raise refusal(name, f"must be a text of 1 to {most} characters on one line")
+        return value.strip()
+
+    def whole(self, name: str, least: int) -> int:
+        """Take a whole number from `least` to `MOST`."""
+        number = self._number(name)
+        if number is None or number % 1 or not least <= number <= MOST:
+            raise refusal(name, f"must be a whole number from {least} to {MOST}")
+        return int(number)
+
+    def price(self, name: str) -> Decimal:
+        """Take a price from 0 to `MOST`, with at most two decimals."""
+        number = self._number(name)
+        if number is None or not 0 <= number <= MOST or number * 100 % 1:
+            raise refusal(name, f"must be a price from 0 to {MOST} with at most two decimals, such as 12.50")
+        return number
+
+    def known(self, name: str, ids: Container[int], what: str) -> int:
+        """Take one of the ids."""
+        number = self._number(name)
+        if number is None or number not in ids:
+            raise refusal(name, f"must be the id of {what}")
+        return int(number)
+
+    def finish(self) -> None:
+        """Refuse a field that was not taken."""
+        for name in self._left:
+            raise refusal(name, "is not a field of this request")
+
+    def _take(self, name: str) -> Any:
+        if name not in self._left:
+            raise refusal(name, "is missing")
+        return self._left.pop(name)
+
+    def _number(self, name: str) -> Decimal | None:
+        """Take a number; None if it is none."""
+        # Not every number that Decimal reads: 1e999999999 is one with which it cannot calculate.
+        text = str(self._take(name)).strip()
+        return Decimal(text) if re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", text) else None
+
 
 STATIC = Path(__file__).parent / "static"
 FILES: Mapping[str, str] = {
@@ -57,35 +135,24 @@ class Explorer(StandIn):
     """Lets a person edit `store`, and see what `site` holds. `page` is the address of the operators' page."""
 
     def __init__(self, store: ExploredStore, site: SparkLayer, page: str, url: str, nursery: trio.Nursery) -> None:
-        super().__init__()
+        super().__init__(url)
         self._store, self._site, self._page = store, site, page
         self._nursery = nursery
         port = url.rpartition(":")[2]
         self._hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
         self._carts: list[str] = []
         self._back_at = 0.0
-        self._router = Router()
-        self._router.include(self)
-
-    def find(self, request: Request) -> Match | None:
-        """Find the route of a request."""
-        return self._router.find(request.method, request.path)
+        self.routes.include(self)
 
     def answer(self, request: Request, match: Match | None) -> Response:
         """Answer a request of this page; refuse one of another."""
-        try:
-            self._check_origin(request)
-            response = match.handler(request) if match else self._unknown(request.path)
-        except Refused as refused:
-            response = refused.response
+        response = super().answer(request, match)
         response.headers = response.headers | HEADERS
         return response
 
-    def _unknown(self, path: str) -> Response:
-        return text("no such method", 405) if self._router.allowed(path) else text("no such page", 404)
-
-    def _check_origin(self, request: Request) -> None:
+    def admit(self, request: Request, match: Match | None) -> None:
         """Refuse a request that another site made. Raises Refused."""
+        del match
         # A name of another site may lead to loopback too, so the host counts as well.
         host = request.headers.get("host", "")
         if host not in self._hosts or request.headers.get("origin", f"http://{host}") != f"http://{host}":
@@ -201,3 +268,13 @@ class Explorer(StandIn):
         units = units_of(self._product(fields), self._store.products())
         unit = fields.known("unit", units, "a SKU of this product")
         return unit, units[unit]
+
+
+@contextlib.asynccontextmanager
+async def open_explorer(store: ExploredStore, site: SparkLayer, *, page: str, port: int = 0) -> AsyncIterator[str]:
+    """Serve the page and yield its address; `page` is the operators' page. Raises OSError when the port is taken."""
+    async with (
+        listening("127.0.0.1", port) as at,
+        serving(partial(Explorer, store, site, page), at) as explorer,
+    ):
+        yield explorer.url

@@ -4,8 +4,7 @@ from attrs import evolve
 
 from daemon.sandbox.company import Company
 from daemon.sandbox.samples.adventureworks import catalogue
-from daemon.sandbox.samples.other_customers import other_customers
-from daemon.sandbox.samples.trade_customers import trade_customers
+from daemon.sandbox.samples.trade_customers import other_customers, trade_customers
 from daemon.sandbox.samples.trade_orders import SCRIPT, trade_orders
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from daemon.sandbox.message import Refused, Request, Response
-from daemon.sandbox.woocommerce.problems import answer, no_route, refused, wrong_type
+from daemon.sandbox.woocommerce.answers import answer, no_route, refused, wrong_type
 
 MOST = 100
 KINDS: Mapping[str, tuple[type, ...]] = {

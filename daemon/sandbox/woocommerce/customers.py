@@ -1,17 +1,47 @@
-"""The routes of customers. A list is of one role, `customer` by default; nothing finds them by date (recorded)."""
+"""The routes of customers. A list is of one role, `customer` by default; nothing finds them by date (recorded).
 
+A customer is shown with the first of the roles only.
+"""
+
+import hashlib
 from typing import Any
 
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.router import route
+from daemon.sandbox.woocommerce.answers import answer, item_links, refused
 from daemon.sandbox.woocommerce.bodies import Body, batched, decoded, number, typed
-from daemon.sandbox.woocommerce.customer_shapes import customer_shape
+from daemon.sandbox.woocommerce.catalogue import Catalogue
 from daemon.sandbox.woocommerce.listing import by_position, fields, listed
-from daemon.sandbox.woocommerce.problems import answer, refused
-from daemon.sandbox.woocommerce.product_input import write_meta_data
+from daemon.sandbox.woocommerce.product_shapes import dates, meta_rows
+from daemon.sandbox.woocommerce.products import write_meta_data
 from daemon.sandbox.woocommerce.query import Query
-from daemon.sandbox.woocommerce.records import Customer
+from daemon.sandbox.woocommerce.records import BILLING, Customer
 from daemon.sandbox.woocommerce.shop import Shop
+
+
+def customer_shape(catalogue: Catalogue, customer: Customer, *, paying: bool) -> dict[str, Any]:
+    """Return a customer; `paying` says if an order of theirs was completed."""
+    avatar = hashlib.sha256(customer.email.lower().encode()).hexdigest()
+    return {
+        "id": customer.id,
+        **dates(catalogue, customer.created, customer.modified),
+        "email": customer.email,
+        "first_name": customer.first_name,
+        "last_name": customer.last_name,
+        "role": next(iter(customer.roles), ""),
+        "username": customer.username,
+        "billing": _address(customer.billing) | {name: customer.billing.get(name, "") for name in ("email", "phone")},
+        "shipping": _address(customer.shipping) | {"phone": customer.shipping.get("phone", "")},
+        "is_paying_customer": paying,
+        "avatar_url": f"https://secure.gravatar.com/avatar/{avatar}?s=96&d=mm&r=g",
+        "meta_data": meta_rows(customer.meta),
+        **item_links(catalogue.home, f"customers/{customer.id}"),
+    }
+
+
+def _address(address: dict[str, str]) -> dict[str, str]:
+    return {name: address.get(name, "") for name in BILLING}
+
 
 _WRITTEN = {
     "email": "string",

@@ -3,6 +3,8 @@
 While one for the same webhook and id waits, no second is queued. A failed one is gone; the seventh failure in a row
 switches the webhook off (woocommerce.md, Webhooks 5; recordings, disable_trail). A delivery id is a hash of webhook
 and second, so it is not unique. Tests may also send by hand what a stranger would.
+
+Bodies are built when they are delivered: whole objects, an error object, or an id alone (recorded).
 """
 
 import base64
@@ -10,21 +12,61 @@ import hashlib
 import hmac
 import ipaddress
 from collections import deque
-from collections.abc import Mapping
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import trio
 from attrs import evolve, frozen
 
 from daemon.sandbox.post import Poster, Unanswered
-from daemon.sandbox.woocommerce.chronicle import Event
+from daemon.sandbox.woocommerce.answers import INVALID_ID, php_json, problem
+from daemon.sandbox.woocommerce.customers import customer_shape
 from daemon.sandbox.woocommerce.hooks import Hooks
 from daemon.sandbox.woocommerce.keys import Keys
-from daemon.sandbox.woocommerce.payloads import payload
-from daemon.sandbox.woocommerce.problems import php_json
-from daemon.sandbox.woocommerce.records import Webhook
+from daemon.sandbox.woocommerce.order_shapes import order_shape
+from daemon.sandbox.woocommerce.product_shapes import product_shape
+from daemon.sandbox.woocommerce.records import Event, Webhook
 from daemon.sandbox.woocommerce.shop import Shop
+
+_GONE = {
+    "product": ("woocommerce_rest_product_invalid_id", INVALID_ID),
+    "order": ("woocommerce_rest_shop_order_invalid_id", INVALID_ID),
+    "customer": ("wc_user_invalid_id", "Invalid user ID."),
+}
+FORBIDDEN = problem("woocommerce_rest_cannot_view", "Sorry, you cannot view this resource.", 403)
+
+
+def payload(shop: Shop, event: Event, *, forbidden: bool) -> Any:
+    """Return the body of an event's webhook; `forbidden` says that its owner may see nothing any more."""
+    resource, _, name = event.topic.partition(".")
+    if resource == "action":
+        return {"action": name, "arg": []}
+    if name == "deleted":
+        return {"id": event.id}
+    if forbidden:
+        return FORBIDDEN
+    try:
+        return _SHAPES[resource](shop, event.id)
+    except KeyError:
+        code, message = _GONE[resource]
+        return problem(code, message, 404)
+
+
+def _product(shop: Shop, product_id: int) -> Any:
+    return product_shape(shop, shop.product(product_id))
+
+
+def _order(shop: Shop, order_id: int) -> Any:
+    return order_shape(shop, shop.orders.get(order_id))
+
+
+def _customer(shop: Shop, customer_id: int) -> Any:
+    return customer_shape(shop, shop.customers.get(customer_id), paying=shop.orders.paying(customer_id))
+
+
+_SHAPES: Mapping[str, Callable[[Shop, int], Any]] = {"product": _product, "order": _order, "customer": _customer}
+
 
 TIMEOUT_SECONDS = 60.0
 MOST_FAILURES = 5

@@ -12,7 +12,7 @@ import trio
 
 from daemon.sandbox.faults import BY_NAME, Act, Faults
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.woocommerce.problems import answer, page, problem
+from daemon.sandbox.woocommerce.answers import answer, page, problem
 
 CRITICAL = "There has been a critical error on this website."
 BRIEFLY = "Briefly unavailable for scheduled maintenance. Check back in a minute."

@@ -10,10 +10,9 @@ from typing import Any
 
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.router import route
+from daemon.sandbox.woocommerce.answers import INVALID_ID, answer, invalid, item_links, refused
 from daemon.sandbox.woocommerce.bodies import Body, batched, decoded, number, typed
-from daemon.sandbox.woocommerce.links import item_links
 from daemon.sandbox.woocommerce.listing import fields, listed
-from daemon.sandbox.woocommerce.problems import INVALID_ID, answer, invalid, refused
 from daemon.sandbox.woocommerce.product_shapes import dated
 from daemon.sandbox.woocommerce.query import Query
 from daemon.sandbox.woocommerce.records import Webhook

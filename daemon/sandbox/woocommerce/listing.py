@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 from daemon.sandbox.message import Refused, Request, Response
-from daemon.sandbox.woocommerce.links import NAMESPACE
-from daemon.sandbox.woocommerce.problems import answer, page
+from daemon.sandbox.woocommerce.answers import NAMESPACE, answer, page
 from daemon.sandbox.woocommerce.query import Query
 
 DEFAULT, MOST = 10, 100

@@ -4,11 +4,11 @@ from typing import Any
 
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.router import route
+from daemon.sandbox.woocommerce.answers import INVALID_ID, answer, invalid, refused
 from daemon.sandbox.woocommerce.bodies import Body, batched, decoded, number, typed
 from daemon.sandbox.woocommerce.listing import Keys, by_position, fields, listed, meta_cut
 from daemon.sandbox.woocommerce.order_book import STATUSES
 from daemon.sandbox.woocommerce.order_shapes import order_shape, refund_shape
-from daemon.sandbox.woocommerce.problems import INVALID_ID, answer, invalid, refused
 from daemon.sandbox.woocommerce.query import Query
 from daemon.sandbox.woocommerce.records import TRASH, Order, Refund
 from daemon.sandbox.woocommerce.shop import Shop

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl
 
 from attrs import frozen
 
+from daemon.sandbox.woocommerce.answers import invalid, wrong_type
 from daemon.sandbox.woocommerce.catalogue import Catalogue
-from daemon.sandbox.woocommerce.chronicle import Moment
-from daemon.sandbox.woocommerce.problems import invalid, wrong_type
+from daemon.sandbox.woocommerce.records import Moment
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}(:\d{2})?)?")
 _INDEXED = re.compile(r"\[\d*\]$")

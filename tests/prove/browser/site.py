@@ -32,7 +32,7 @@ from daemon.engine.pipeline import MOST_ATTEMPTS
 from daemon.model import Secret
 from daemon.sandbox import Sandbox, answer, samples
 from daemon.sandbox.bigcommerce import Store
-from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
+from daemon.sandbox.bigcommerce.customer_book import NO_GROUP
 from daemon.sandbox.bigcommerce.founding import found
 from daemon.sandbox.faults import Faults, Held
 from daemon.sandbox.message import Request, Response

@@ -18,7 +18,10 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 
 def route(method: str, template: str) -> Callable[[H], H]:
-    """Mark a method as what answers `method` on paths like `template`: `handler(request, **parameters)`."""
+    """Mark a method as what answers `method` on paths like `template`: `handler(request, **parameters)`.
+
+    A template may begin with `{collection}`, which is the part's own.
+    """
 
     def mark(handler: H) -> H:
         handler.__dict__.setdefault("routes", []).append((method, template))
@@ -46,7 +49,8 @@ class Router:
     def include(self, part: object, prefix: str = "") -> None:
         """Add the routes that the methods of a part are marked with; their paths begin with `prefix`."""
         for name in dir(type(part)):
-            for method, template in getattr(getattr(type(part), name), "routes", ()):
+            for method, marked in getattr(getattr(type(part), name), "routes", ()):
+                template = marked.replace("{collection}", getattr(part, "collection", ""))
                 path = prefix + template
                 self._matches.setdefault(path, {})[method] = Match(f"{method} {template}", getattr(part, name), {})
                 if "{" in path:

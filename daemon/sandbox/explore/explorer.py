@@ -150,9 +150,8 @@ class Explorer(StandIn):
         response.headers = response.headers | HEADERS
         return response
 
-    def admit(self, request: Request, match: Match | None) -> None:
+    def admit(self, request: Request, _match: Match | None) -> None:
         """Refuse a request that another site made. Raises Refused."""
-        del match
         # A name of another site may lead to loopback too, so the host counts as well.
         host = request.headers.get("host", "")
         if host not in self._hosts or request.headers.get("origin", f"http://{host}") != f"http://{host}":

@@ -22,9 +22,9 @@ from daemon.sandbox.woocommerce.customers import Customers
 from daemon.sandbox.woocommerce.delivery import Webhooks
 from daemon.sandbox.woocommerce.failures import ACTS, SlowFaults
 from daemon.sandbox.woocommerce.keys import PAGE_PATH, Authorization, Key, Keys
-from daemon.sandbox.woocommerce.listing import LONGEST_LINE
 from daemon.sandbox.woocommerce.orders import Orders
 from daemon.sandbox.woocommerce.products import Products, Variations
+from daemon.sandbox.woocommerce.resource import LONGEST_LINE, Resource
 from daemon.sandbox.woocommerce.settings import Settings
 from daemon.sandbox.woocommerce.shop import Shop
 
@@ -78,9 +78,15 @@ class WooCommerce(ShopStandIn):
         self.keys = Keys(https=options.https)
         self.key: Key = self.keys.add("read_write", options.consumer_key, options.consumer_secret)
         self.permalinks = options.permalinks
+        shown: dict[str, Resource[Any]] = {
+            "product": Products(shop),
+            "order": Orders(shop),
+            "customer": Customers(shop),
+        }
         self.webhooks = Webhooks(
             shop,
             self.keys,
+            shown,
             cron_delay=options.cron_delay,
             needs_visits=options.needs_visits,
             safe_urls_only=options.safe_urls_only,

@@ -12,62 +12,24 @@ import hashlib
 import hmac
 import ipaddress
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
+import msgspec
 import trio
 from attrs import evolve, frozen
 
+from daemon.sandbox.message import Refused
 from daemon.sandbox.post import Poster, Unanswered
-from daemon.sandbox.woocommerce.answers import INVALID_ID, php_json, problem
-from daemon.sandbox.woocommerce.customers import customer_shape
+from daemon.sandbox.woocommerce.answers import php_json, problem
 from daemon.sandbox.woocommerce.hooks import Hooks
 from daemon.sandbox.woocommerce.keys import Keys
-from daemon.sandbox.woocommerce.order_shapes import order_shape
-from daemon.sandbox.woocommerce.product_shapes import product_shape
 from daemon.sandbox.woocommerce.records import Event, Webhook
+from daemon.sandbox.woocommerce.resource import Resource
 from daemon.sandbox.woocommerce.shop import Shop
 
-_GONE = {
-    "product": ("woocommerce_rest_product_invalid_id", INVALID_ID),
-    "order": ("woocommerce_rest_shop_order_invalid_id", INVALID_ID),
-    "customer": ("wc_user_invalid_id", "Invalid user ID."),
-}
 FORBIDDEN = problem("woocommerce_rest_cannot_view", "Sorry, you cannot view this resource.", 403)
-
-
-def payload(shop: Shop, event: Event, *, forbidden: bool) -> Any:
-    """Return the body of an event's webhook; `forbidden` says that its owner may see nothing any more."""
-    resource, _, name = event.topic.partition(".")
-    if resource == "action":
-        return {"action": name, "arg": []}
-    if name == "deleted":
-        return {"id": event.id}
-    if forbidden:
-        return FORBIDDEN
-    try:
-        return _SHAPES[resource](shop, event.id)
-    except KeyError:
-        code, message = _GONE[resource]
-        return problem(code, message, 404)
-
-
-def _product(shop: Shop, product_id: int) -> Any:
-    return product_shape(shop, shop.product(product_id))
-
-
-def _order(shop: Shop, order_id: int) -> Any:
-    return order_shape(shop, shop.orders.get(order_id))
-
-
-def _customer(shop: Shop, customer_id: int) -> Any:
-    return customer_shape(shop, shop.customers.get(customer_id), paying=shop.orders.paying(customer_id))
-
-
-_SHAPES: Mapping[str, Callable[[Shop, int], Any]] = {"product": _product, "order": _order, "customer": _customer}
-
-
 TIMEOUT_SECONDS = 60.0
 MOST_FAILURES = 5
 """With more failures than this behind it, the next one switches a webhook off: the seventh in a row."""
@@ -125,6 +87,7 @@ class Webhooks:
         self,
         shop: Shop,
         keys: Keys,
+        resources: Mapping[str, Resource[Any]],
         *,
         cron_delay: float | None,
         needs_visits: bool,
@@ -132,6 +95,7 @@ class Webhooks:
         nursery: trio.Nursery,
     ) -> None:
         self.hooks = Hooks(shop, self._ping)
+        self._resources = resources
         self.attempts: deque[Delivery] = deque(maxlen=REMEMBERED)
         self.pings: deque[tuple[int, int | None]] = deque(maxlen=REMEMBERED)
         """Each ping's webhook id and the status that answered it."""
@@ -170,10 +134,24 @@ class Webhooks:
 
     def prepare(self, hook: Webhook, event: Event) -> Delivery:
         """Write a delivery with the object's present state."""
-        body = php_json(payload(self._shop, event, forbidden=self._keys.role_lost))
+        body = php_json(self._payload(event))
         name = f"{hook.id}{int(self._shop.clock())}".encode()
         fingerprint = hashlib.md5(name, usedforsecurity=False).hexdigest()
         return Delivery(hook=hook, event=event, delivery_id=fingerprint, body=body)
+
+    def _payload(self, event: Event) -> Any:
+        """Return the body of an event's webhook: an error object where its owner may see nothing any more."""
+        resource, _, name = event.topic.partition(".")
+        if resource == "action":
+            return {"action": name, "arg": []}
+        if name == "deleted":
+            return {"id": event.id}
+        if self._keys.role_lost:
+            return FORBIDDEN
+        try:
+            return self._resources[resource].shown(self._resources[resource].find(event.id))
+        except Refused as refusal:
+            return msgspec.json.decode(refusal.response.body)
 
     async def send(
         self, delivery: Delivery, *, signature: Signature = "valid", headers: Mapping[str, str] | None = None

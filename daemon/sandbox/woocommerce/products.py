@@ -3,17 +3,16 @@
 Below their product, and below `/variations` for the whole shop, which is to be read only, stand the variations.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.router import route
-from daemon.sandbox.woocommerce.answers import INVALID_ID, answer, invalid, refused
-from daemon.sandbox.woocommerce.bodies import Body, batched, decoded, number, typed
-from daemon.sandbox.woocommerce.listing import by_position, fields, listed, meta_cut
+from daemon.sandbox.woocommerce.answers import INVALID_ID, invalid, refused
 from daemon.sandbox.woocommerce.product_shapes import price, product_shape, stock, variation_shape
 from daemon.sandbox.woocommerce.query import Query
 from daemon.sandbox.woocommerce.records import STATUSES, TRASH, Attribute, Product
+from daemon.sandbox.woocommerce.resource import Body, Resource, by_position, meta_cut, typed
 from daemon.sandbox.woocommerce.shop import Shop
 
 TYPES = ("simple", "grouped", "external", "variable")
@@ -82,31 +81,23 @@ ANY = ("any", "future", "trash", "draft", "pending", "private", "publish")
 """Words of `status`, in the recorded order."""
 
 
-def statuses(query: Query) -> set[str]:
-    """Return the statuses that a list of products or variations shows; `any` is all but the trash."""
+def passing(shop: Shop, query: Query, rows: Sequence[Product]) -> Sequence[Product]:
+    """Return the rows that pass the filters which products and variations share; `any` status is all but the trash."""
     status = query.choice("status", ANY, "any")
     wanted = query.words("include_status", ANY) or [status]
     unwanted = query.words("exclude_status", ANY[1:])
-    return {each for word in wanted for each in (STATUSES if word == "any" else (word,))} - set(unwanted)
-
-
-def passing(shop: Shop, query: Query, rows: list[Product]) -> list[Product]:
-    """Return the rows that pass the filters which products and variations share."""
-    shown = statuses(query)
+    shown = {each for word in wanted for each in (STATUSES if word == "any" else (word,))} - set(unwanted)
     modified = query.span(shop, "modified_after", "modified_before")
     created = query.span(shop, "after", "before")
-    included, excluded, parents = (set(query.ids(name)) for name in ("include", "exclude", "parent"))
-    level = query.text("stock_status")
-    kept = [row for row in rows if row.status in shown and (not included or row.id in included)]
+    kept = [row for row in rows if row.status in shown]
     # Only what was asked for is looked at row by row: a large shop is paged through many times.
-    if parents:
+    if parents := set(query.ids("parent")):
         kept = [row for row in kept if row.parent_id in parents]
-    if excluded:
-        kept = [row for row in kept if row.id not in excluded]
     if modified:
         kept = [row for row in kept if modified(row.modified)]
     if created:
         kept = [row for row in kept if created(row.created)]
+    level = query.text("stock_status")
     return [row for row in kept if stock(shop, row)["stock_status"] == level] if level else kept
 
 
@@ -123,219 +114,143 @@ def sort_keys(query: Query) -> dict[str, Callable[[Product], Any]]:
     }
 
 
-class Products:
+class Products(Resource[Product]):
     """Products below `/products`."""
 
-    def __init__(self, shop: Shop) -> None:
-        self._shop = shop
+    collection, plural, trashes = "/products", "Products", True
+    missing = ("woocommerce_rest_product_invalid_id", INVALID_ID)
 
-    @route("GET", "/products")
-    @route("HEAD", "/products")
-    def _list(self, request: Request) -> Response:
-        query, shop = Query(request.query), self._shop
-        keys = sort_keys(query)
-        by_date, by_id = keys["date"], keys["id"]
-        more: dict[str, Callable[[Product], Any]] = {
-            "popularity": by_date,
-            "rating": by_date,
-            "post__in": keys["include"],
-            "price": lambda row: (float(price(shop, row) or 0), row.id),
-            "sales": by_date,
-            "random": by_id,
-        }
-        return listed(
-            request,
-            passing(shop, query, self._asked(query)),
-            lambda row: meta_cut(query, product_shape(shop, row)),
-            home=shop.home,
-            orderby=keys | more,
-            default=("date", "desc"),
-        )
+    def rows(self, **_parents: int) -> Mapping[int, Product]:
+        """Return products, and variations too."""
+        return self._shop.products
 
-    def _asked(self, query: Query) -> list[Product]:
+    def chosen(self, query: Query, **_parents: int) -> Sequence[Product]:
         """Return the products of the asked sorts; a search by SKU finds variations too."""
-        rows = self._shop.products.values()
+        rows: Sequence[Product] = list(self._shop.tops.values())
+        kind, words = query.choice("type", ("", *TYPES), ""), query.text("search").lower()
         if sku := query.text("sku"):
-            return [row for row in rows if row.sku in sku.split(",")]
-        if part := query.text("search_sku"):
-            return [row for row in rows if part.lower() in row.sku.lower()]
-        kind, words = query.text("type"), query.text("search").lower()
-        query.choice("type", ("", *TYPES), "")
-        tops = list(self._shop.tops.values())
-        if not kind and not words:
-            return tops
-        return [row for row in tops if kind in {"", row.type} and words in row.name.lower()]
+            rows = [row for row in self._shop.products.values() if row.sku in sku.split(",")]
+        elif part := query.text("search_sku"):
+            rows = [row for row in self._shop.products.values() if part.lower() in row.sku.lower()]
+        elif kind or words:
+            rows = [row for row in rows if kind in {"", row.type} and words in row.name.lower()]
+        return passing(self._shop, query, rows)
 
-    @route("GET", "/products/{product_id}")
-    @route("HEAD", "/products/{product_id}")
-    def _get(self, request: Request, product_id: str) -> Response:
-        product, query = self._find(number(product_id)), Query(request.query)
-        return answer(fields(query, meta_cut(query, product_shape(self._shop, product))))
+    def orderby(self, query: Query) -> Mapping[str, Callable[[Product], Any]]:
+        """Return the words of `orderby`; the sandbox counts neither sales nor ratings."""
+        keys = sort_keys(query)
+        more: dict[str, Callable[[Product], Any]] = {
+            "popularity": keys["date"],
+            "rating": keys["date"],
+            "post__in": keys["include"],
+            "price": lambda row: (float(price(self._shop, row) or 0), row.id),
+            "sales": keys["date"],
+            "random": keys["id"],
+        }
+        return keys | more
 
-    @route("POST", "/products")
-    def _post(self, request: Request) -> Response:
-        return answer(self._create(decoded(request)), 201)
+    def shown(self, item: Product, query: Query | None = None) -> Body:
+        """Return a product."""
+        return meta_cut(query, product_shape(self._shop, item))
 
-    @route("PUT", "/products/{product_id}")
-    @route("POST", "/products/{product_id}")
-    @route("PATCH", "/products/{product_id}")
-    def _put(self, request: Request, product_id: str) -> Response:
-        return answer(self._update(number(product_id), decoded(request)))
-
-    @route("DELETE", "/products/{product_id}")
-    def _remove(self, request: Request, product_id: str) -> Response:
-        return answer(self._delete(number(product_id), forced=bool(Query(request.query).flag("force"))))
-
-    @route("POST", "/products/batch")
-    @route("PUT", "/products/batch")
-    @route("PATCH", "/products/batch")
-    def _batch(self, request: Request) -> Response:
-        return batched(
-            request,
-            create=self._create,
-            update=self._update,
-            delete=lambda product_id: self._delete(product_id, forced=bool(Query(request.query).flag("force"))),
-        )
-
-    def _create(self, body: Body) -> Body:
+    def create(self, body: Body, **_parents: int) -> Body:
+        """Make a product."""
         shop, values = self._shop, written(self._shop, body, None)
-        managed, level = values.pop("manage_stock", False), values.pop("stock_quantity", 0)
-        title = values.pop("name", "AUTO-DRAFT")
-        price = values.pop("regular_price", "")
-        product_id = shop.add_product(title, price=price, stock=level if managed else None, **values)
+        product_id = shop.add_product(values.pop("name", "AUTO-DRAFT"), **_priced(values))
         write_meta_data(shop, shop.product(product_id).meta, body)
         return self._edited(shop.product(product_id))
 
-    def _update(self, product_id: int, body: Body) -> Body:
-        product = self._find(product_id)
-        if product.parent_id:
+    def update(self, item: Product, body: Body) -> Body:
+        """Change a product; a status takes it out of the trash."""
+        if item.parent_id:
             words = "To manipulate product variations you should use the /products/<id>/variations/<id> endpoint."
             raise refused("woocommerce_rest_invalid_product_id", words, 404)
-        values = written(self._shop, body, product)
-        write_meta_data(self._shop, product.meta, body)
-        if product.status == TRASH and "status" in values:
-            product.former_status = values.pop("status")
+        values = written(self._shop, body, item)
+        write_meta_data(self._shop, item.meta, body)
+        if item.status == TRASH and "status" in values:
+            item.former_status = values.pop("status")
             for name, value in values.items():
-                setattr(product, name, value)
-            self._shop.restore_product(product_id, by_rest=True)
+                setattr(item, name, value)
+            self._shop.restore_product(item.id, by_rest=True)
         else:
-            self._shop.update(product_id, **values)
-        return self._edited(product)
+            self._shop.update(item.id, **values)
+        return self._edited(item)
 
-    def _delete(self, product_id: int, *, forced: bool) -> Body:
-        product = self._find(product_id)
-        before = product_shape(self._shop, product)
-        if forced:
-            self._shop.delete_product(product_id)
-            return before
-        if product.status == TRASH:
-            raise refused("woocommerce_rest_already_trashed", "The product has already been deleted.", 410)
-        self._shop.trash_product(product_id)
-        return product_shape(self._shop, product)
+    def remove(self, item: Product) -> None:
+        """Delete a product permanently."""
+        self._shop.delete_product(item.id)
+
+    def trash(self, item: Product) -> None:
+        """Move a product to the trash."""
+        self._shop.trash_product(item.id)
 
     def _edited(self, product: Product) -> Body:
         """Return a product as it is answered after an edit: with two fields more (recorded)."""
-        shown: dict[str, Any] = product_shape(self._shop, product)
+        shown = self.shown(product)
         links = shown.pop("_links")
         template = f"{self._shop.home}/product/%pagename%/"
         return {**shown, "permalink_template": template, "generated_slug": product.slug, "_links": links}
 
-    def _find(self, product_id: int) -> Product:
-        product = self._shop.products.get(product_id)
-        if product is None:
-            raise refused("woocommerce_rest_product_invalid_id", INVALID_ID, 404)
-        return product
 
-
-class Variations:
+class Variations(Resource[Product]):
     """Variations of one product and of all."""
 
-    def __init__(self, shop: Shop) -> None:
-        self._shop = shop
+    collection, plural = "/products/{product_id}/variations", "Variations"
+    missing = ("woocommerce_rest_product_variation_invalid_id", INVALID_ID)
+
+    def rows(self, **parents: int) -> Mapping[int, Product]:
+        """Return the variations of a product, those in the trash last."""
+        rows = (self._shop.variations_of(parents["product_id"], trashed=trashed) for trashed in (False, True))
+        return {row.id: row for some in rows for row in some}
+
+    def chosen(self, query: Query, **parents: int) -> Sequence[Product]:
+        """Return the variations of a product, or of the whole shop without one."""
+        rows, sku = self.rows(**parents) if parents else self._shop.variations, query.text("sku")
+        return [row for row in passing(self._shop, query, list(rows.values())) if not sku or row.sku in sku.split(",")]
+
+    def orderby(self, query: Query) -> Mapping[str, Callable[[Product], Any]]:
+        """Return the words of `orderby`."""
+        return sort_keys(query)
+
+    def shown(self, item: Product, query: Query | None = None) -> Body:
+        """Return a variation in its own shape."""
+        return meta_cut(query, variation_shape(self._shop, item))
 
     @route("GET", "/variations")
     @route("HEAD", "/variations")
     def _all(self, request: Request) -> Response:
-        return self._listed(request, list(self._shop.variations.values()))
+        return self._list(request)
 
-    @route("GET", "/products/{product_id}/variations")
-    @route("HEAD", "/products/{product_id}/variations")
-    def _list(self, request: Request, product_id: str) -> Response:
-        parent = number(product_id)
-        rows = (*self._shop.variations_of(parent), *self._shop.variations_of(parent, trashed=True))
-        return self._listed(request, list(rows))
-
-    def _listed(self, request: Request, rows: list[Product]) -> Response:
-        query, shop = Query(request.query), self._shop
-        sku = query.text("sku")
-        return listed(
-            request,
-            [row for row in passing(shop, query, rows) if not sku or row.sku in sku.split(",")],
-            lambda row: meta_cut(query, variation_shape(shop, row)),
-            home=shop.home,
-            orderby=sort_keys(query),
-            default=("date", "desc"),
-        )
-
-    @route("GET", "/products/{product_id}/variations/{variation_id}")
-    def _get(self, request: Request, product_id: str, variation_id: str) -> Response:
-        variation, query = self._find(number(product_id), number(variation_id)), Query(request.query)
-        return answer(fields(query, meta_cut(query, variation_shape(self._shop, variation))))
-
-    @route("POST", "/products/{product_id}/variations")
-    def _post(self, request: Request, product_id: str) -> Response:
-        return answer(self._create(number(product_id), decoded(request)), 201)
-
-    @route("PUT", "/products/{product_id}/variations/{variation_id}")
-    @route("POST", "/products/{product_id}/variations/{variation_id}")
-    @route("PATCH", "/products/{product_id}/variations/{variation_id}")
-    def _put(self, request: Request, product_id: str, variation_id: str) -> Response:
-        return answer(self._update(number(product_id), number(variation_id), decoded(request)))
-
-    @route("DELETE", "/products/{product_id}/variations/{variation_id}")
-    def _remove(self, _request: Request, product_id: str, variation_id: str) -> Response:
-        return answer(self._delete(number(product_id), number(variation_id)))
-
-    @route("POST", "/products/{product_id}/variations/batch")
-    def _batch(self, request: Request, product_id: str) -> Response:
-        parent = number(product_id)
-        return batched(
-            request,
-            create=lambda body: self._create(parent, body),
-            update=lambda variation_id, body: self._update(parent, variation_id, body),
-            delete=lambda variation_id: self._delete(parent, variation_id),
-        )
-
-    def _create(self, product_id: int, body: Body) -> Body:
-        shop = self._shop
+    def create(self, body: Body, **parents: int) -> Body:
+        """Make a variation."""
+        shop, product_id = self._shop, parents["product_id"]
         if product_id not in shop.products:
-            raise refused("woocommerce_rest_product_invalid_id", INVALID_ID, 404)
+            raise refused(*Products.missing, 404)
         options = {row["name"]: row["option"] for row in body.get("attributes") or []}
-        values = written(shop, {name: value for name, value in body.items() if name != "attributes"}, None)
-        managed, level = values.pop("manage_stock", False), values.pop("stock_quantity", 0)
         # A variation is named after its options, and its type is given.
-        values.pop("name", None), values.pop("type", None)
-        price = values.pop("regular_price", "")
-        variation_id = shop.add_variation(
-            product_id, options=options, price=price, stock=level if managed else None, **values
-        )
+        rest = {name: value for name, value in body.items() if name not in {"attributes", "name", "type"}}
+        variation_id = shop.add_variation(product_id, options=options, **_priced(written(shop, rest, None)))
         write_meta_data(shop, shop.product(variation_id).meta, body)
-        return variation_shape(shop, shop.product(variation_id))
+        return self.shown(shop.product(variation_id))
 
-    def _update(self, product_id: int, variation_id: int, body: Body) -> Body:
-        variation = self._find(product_id, variation_id)
-        values = written(self._shop, body, variation)
-        write_meta_data(self._shop, variation.meta, body)
-        self._shop.update(variation_id, **values)
-        return variation_shape(self._shop, variation)
+    def update(self, item: Product, body: Body) -> Body:
+        """Change a variation."""
+        values = written(self._shop, body, item)
+        write_meta_data(self._shop, item.meta, body)
+        self._shop.update(item.id, **values)
+        return self.shown(item)
 
-    def _delete(self, product_id: int, variation_id: int) -> Body:
-        before = variation_shape(self._shop, self._find(product_id, variation_id))
-        self._shop.delete_variation(variation_id)
-        return before
+    def delete(self, item: Product, *, forced: bool) -> Body:
+        """Delete a variation, always permanently."""
+        del forced
+        return super().delete(item, forced=True)
 
-    def _find(self, product_id: int, variation_id: int) -> Product:
-        variation = self._shop.products.get(variation_id)
-        if variation is None or not variation.parent_id or variation.parent_id != product_id:
-            raise refused("woocommerce_rest_product_variation_invalid_id", INVALID_ID, 404)
-        return variation
+    def remove(self, item: Product) -> None:
+        """Delete a variation permanently."""
+        self._shop.delete_variation(item.id)
+
+
+def _priced(values: Body) -> Body:
+    """Return a new product's fields as the shop's edits name them."""
+    managed, level = values.pop("manage_stock", False), values.pop("stock_quantity", 0)
+    return {"price": values.pop("regular_price", ""), "stock": level if managed else None} | values

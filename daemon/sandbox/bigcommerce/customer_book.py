@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.events import BigCommerceChronicle
-from daemon.sandbox.bigcommerce.record import Record, record
+from daemon.sandbox.record import Record, record
 
 NO_GROUP = 0
 

@@ -17,9 +17,9 @@ import trio
 from daemon.sandbox.bigcommerce.events import SCOPES, Event, matches
 from daemon.sandbox.bigcommerce.paging import Parameters
 from daemon.sandbox.bigcommerce.problems import invalid, v3
-from daemon.sandbox.bigcommerce.record import Record, record
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.record import Record, record
 from daemon.sandbox.router import route
 
 BLOCKED_SECONDS = 180.0

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from daemon.sandbox.bigcommerce.catalogue import MAIN_LOCATION, Location
 from daemon.sandbox.bigcommerce.paging import Parameters, pagination
-from daemon.sandbox.bigcommerce.record import Record, record
 from daemon.sandbox.bigcommerce.records import Entry
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.record import Record, record
 from daemon.sandbox.router import route
 
 MOST = 1000

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
-from daemon.sandbox.bigcommerce.record import Record, record
+from daemon.sandbox.record import Record, record
 
 STATUSES = {
     0: "Incomplete",

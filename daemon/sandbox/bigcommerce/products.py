@@ -12,10 +12,10 @@ from attrs import frozen
 
 from daemon.sandbox.bigcommerce.paging import Filters, Parameters, numbered, pagination, seconds, span
 from daemon.sandbox.bigcommerce.problems import invalid, v3
-from daemon.sandbox.bigcommerce.record import Record
 from daemon.sandbox.bigcommerce.records import Entry, Product, Variant
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response, encode
+from daemon.sandbox.record import Record
 from daemon.sandbox.router import route
 
 DEFAULT_LIMIT, MOST = 50, 250

@@ -155,9 +155,9 @@ def _refund_keys(query: Query) -> dict[str, Callable[[Any], Any]]:
 
 
 def _of(order: Order, refund_id: int) -> Refund:
-    for refund in order.refunds:
-        if refund.id == refund_id:
-            return refund
+    refunds: dict[int, Refund] = {refund.id: refund for refund in order.refunds}
+    if refund_id in refunds:
+        return refunds[refund_id]
     raise refused("woocommerce_rest_shop_order_refund_invalid_id", INVALID_ID, 404)
 
 

@@ -101,7 +101,7 @@ class Shop(Catalogue):
         )
         self.put(variation)
         self.touch(variation, *self._creation(variation), silent=silent)
-        return variation.id
+        return int(variation.id)
 
     def update(self, product_id: int, *, silent: bool = False, **fields: Any) -> None:
         """Change fields of a product or variation as the API and the admin page do; also none, which counts as well."""

@@ -22,7 +22,7 @@ from daemon.sandbox.bigcommerce.hooks import Blocklist, Hook, Hooks
 from daemon.sandbox.bigcommerce.information import STORE_ID
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import encode
-from daemon.sandbox.post import Poster, Unanswered
+from daemon.sandbox.post import REMEMBERED, Sender
 
 RETRIES = (60, 180, 300, 600, 900, 1800, 3600, 7200, 21_600, 50_400, 86_400)
 """Seconds to wait before each further attempt."""
@@ -32,9 +32,6 @@ TIMEOUT_SECONDS = 10.0
 
 AT_ONCE = 50
 """Most deliveries under way at the same time."""
-
-REMEMBERED = 1000
-"""Number of attempts that are kept for inspection."""
 
 Signature = Literal["valid", "forged", "none"]
 
@@ -56,7 +53,7 @@ class Delivery:
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004  the 2xx class
 
 
-class Webhooks:
+class Webhooks(Sender):
     """The sender. `attempts` has the last ones, oldest first; `outstanding` counts deliveries not yet settled."""
 
     def __init__(
@@ -71,6 +68,7 @@ class Webhooks:
         retries: Sequence[float],
         nursery: trio.Nursery,
     ) -> None:
+        super().__init__()
         self.attempts: deque[Delivery] = deque(maxlen=REMEMBERED)
         self.outstanding = 0
         self.time_scale = time_scale
@@ -81,9 +79,7 @@ class Webhooks:
         self._blocklist = blocklist
         self._key = client_secret.encode()
         self._nursery = nursery
-        self._poster = Poster()
         self._at_once = trio.CapacityLimiter(AT_ONCE)
-        self._settled = trio.lowlevel.ParkingLot()
         store.listen(self.announce)
 
     def announce(self, event: Event) -> None:
@@ -118,24 +114,10 @@ class Webhooks:
         """
         own = delivery.hook.headers if headers is None else headers
         signed = {} if signature == "none" else self._sign(delivery, int(self._store.clock() - age), signature)
-        status = None
-        with trio.move_on_after(TIMEOUT_SECONDS):
-            try:
-                status = await self._poster.post(delivery.hook.destination, {**own, **signed}, delivery.body)
-            except Unanswered:
-                status = None
+        status = await self._post(delivery.hook.destination, {**own, **signed}, delivery.body, TIMEOUT_SECONDS)
         attempt = evolve(delivery, status=status)
         self.attempts.append(attempt)
         return attempt
-
-    async def settled(self) -> None:
-        """Wait until every delivery was taken or given up."""
-        while self.outstanding:
-            await self._settled.park()
-
-    async def aclose(self) -> None:
-        """Close the connections to the receivers."""
-        await self._poster.aclose()
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -148,16 +130,13 @@ class Webhooks:
                 async with self._at_once:
                     if (await self.send(evolve(delivery, attempt=number))).accepted:
                         return
-            self._give_up(delivery.hook)
+            hook = delivery.hook
+            hook.is_active, hook.deactivated = False, True
+            data = {"type": "webhook", "id": hook.id, "error_code": 90002, "message": "The webhook was disabled."}
+            self.announce(Event("store/hook/deliveryException", data))
         finally:
             self.outstanding -= 1
-            if not self.outstanding:
-                self._settled.unpark_all()
-
-    def _give_up(self, hook: Hook) -> None:
-        hook.is_active, hook.deactivated = False, True
-        data = {"type": "webhook", "id": hook.id, "error_code": 90002, "message": "The webhook was disabled."}
-        self.announce(Event("store/hook/deliveryException", data))
+            self._wake()
 
     def _sign(self, delivery: Delivery, timestamp: int, kind: Signature) -> dict[str, str]:
         key = self._key if kind == "valid" else b"somebody else's key"

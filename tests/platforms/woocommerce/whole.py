@@ -40,6 +40,7 @@ from daemon.sandbox import Shop, SparkLayer, SparkLayerOptions, WooCommerce, Woo
 from daemon.sandbox.control import StandIn
 from daemon.sandbox.expectation import all_differences
 from daemon.sandbox.message import Request, Response
+from daemon.sandbox.post import Poster
 from daemon.sandbox.server import answered
 from daemon.sandbox.transport import Exchange
 from daemon.storage.database import Database
@@ -102,7 +103,7 @@ class Traffic:
 
 
 @define
-class Postman:
+class Postman(Poster):
     """Brings the shop's webhooks to the daemon. `answer` may answer instead of it."""
 
     routes: Callable[[], Routes]

@@ -107,7 +107,11 @@ class Hooks:
         }
         query.number("page", least=1), query.number("limit", least=1, most=250)
         query.finish()
-        kept = [hook for hook in self.registered.values() if _passes(hook, filters)]
+        kept = [
+            hook
+            for hook in self.registered.values()
+            if all(wanted is None or getattr(hook, name) == wanted for name, wanted in filters.items())
+        ]
         pages = {"total": len(kept), "count": len(kept), "per_page": 250, "current_page": 1, "total_pages": 1}
         return json({"data": [self._shown(hook) for hook in kept], "meta": {"pagination": pages}})
 
@@ -126,14 +130,17 @@ class Hooks:
     @route("GET", "/v3/hooks/admin")
     def _admin(self, _request: Request) -> Response:
         """Answer the health of the hooks, and who is told of it. What a hook shows beside its status is inferred."""
-        hooks = [self._shown(hook) | {"status": _health(hook)} for hook in self.registered.values()]
+        status = {True: "deactivated", False: "inactive"}
+        hooks = [
+            self._shown(hook) | {"status": "active" if hook.is_active else status[hook.deactivated]}
+            for hook in self.registered.values()
+        ]
         data = {"emails": EMAILS, "hooks_list": hooks, "blocked_domains": self._blocklist.shown()}
         return json({"data": data, "meta": {}})
 
     @route("GET", "/v3/hooks/{hook_id}")
     def _get(self, _request: Request, hook_id: str) -> Response:
-        hook = self._find(hook_id)
-        return json({"data": self._shown(hook), "meta": {}})
+        return json({"data": self._shown(self._find(hook_id)), "meta": {}})
 
     @route("PUT", "/v3/hooks/{hook_id}")
     def _update(self, request: Request, hook_id: str) -> Response:
@@ -187,16 +194,6 @@ def _decode(request: Request) -> _Written:
         return msgspec.json.decode(request.body, type=_Written)
     except msgspec.DecodeError as error:
         raise invalid("body", str(error)) from None
-
-
-def _passes(hook: Hook, filters: dict[str, Any]) -> bool:
-    return all(wanted is None or getattr(hook, name) == wanted for name, wanted in filters.items())
-
-
-def _health(hook: Hook) -> str:
-    if hook.is_active:
-        return "active"
-    return "deactivated" if hook.deactivated else "inactive"
 
 
 def _acceptable(destination: str) -> bool:

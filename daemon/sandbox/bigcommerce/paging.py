@@ -57,9 +57,9 @@ Place = tuple[Any, int]
 """Position of a row in its list: its sort key, then its id."""
 
 
-def numbered(rows: Sequence[T], query: Parameters, show: Callable[[T], Any]) -> Response:
-    """Answer a v3 page by its number."""
-    number, limit = query.number("page", least=1) or 1, _limit(query)
+def numbered(rows: Sequence[T], query: Parameters, show: Callable[[T], Any], limit: int | None = None) -> Response:
+    """Answer a v3 page by its number; `limit` is the number of rows on it, unless that is to be taken from `query`."""
+    number, limit = query.number("page", least=1) or 1, limit or _limit(query)
     query.finish()
     part = rows[(number - 1) * limit : number * limit]
     return json({"data": [show(row) for row in part], "meta": pagination(len(rows), number, limit, len(part))})
@@ -79,7 +79,12 @@ def cursored(
     """
     number, limit, after = query.number("page", least=1) or 1, _limit(query), query.text("after")
     query.finish()
-    start = (number - 1) * limit if after is None else _behind(rows, _read(after), place, descending=descending)
+    start = (number - 1) * limit
+    if after is not None:
+        # The number of rows, in the order shown, that stand before or at the cursor.
+        cursor = _read(after)
+        behind = len(rows) - bisect_left(rows, cursor, key=place)
+        start = behind if descending else bisect_right(rows, cursor, key=place)
     part = (rows[::-1] if descending else rows)[start : start + limit]
     meta: dict[str, Any] = {} if after is not None else pagination(len(rows), number, limit, len(part))
     if after is not None or number == 1:
@@ -100,13 +105,6 @@ def bare(rows: Sequence[T], query: Parameters, show: Callable[[T], Any]) -> Resp
 
 def _limit(query: Parameters) -> int:
     return min(query.number("limit", least=1) or DEFAULT, MOST)
-
-
-def _behind(rows: Sequence[T], cursor: Place, place: Callable[[T], Place], *, descending: bool) -> int:
-    """Return how many of `rows`, in the order shown, stand before or at the cursor."""
-    if descending:
-        return len(rows) - bisect_left(rows, cursor, key=place)
-    return bisect_right(rows, cursor, key=place)
 
 
 def _cursors(positions: Sequence[Place], limit: int, *, more: bool) -> dict[str, Any]:

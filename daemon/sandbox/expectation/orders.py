@@ -139,8 +139,8 @@ def _expected(order: Order) -> Picture:
         "parcels": _sorted_parcels(parcels) if "shipped" in fates.picture else [],
         "placed": datetime.fromtimestamp(order.created, UTC),
         "currency": order.currency,
-        "net": order.subtotal_ex_tax + order.shipping_ex_tax,
-        "tax": order.subtotal_inc_tax - order.subtotal_ex_tax + order.shipping_inc_tax - order.shipping_ex_tax,
+        "net": order.sums("ex_tax")["total"] + order.discount,
+        "tax": order.sums("inc_tax")["total"] - order.sums("ex_tax")["total"],
         "discount": order.discount,
         "paid": _paid(order),
         "billed in": _city(order.billing),
@@ -166,7 +166,7 @@ def _paid(order: Order) -> Decimal | None:
     for line in order.lines.values():
         off = sum((one.amount for one in line.discounts), Decimal(0)) * line.quantity_refunded / line.quantity
         back += line.price_inc_tax * line.quantity_refunded - amount(off)
-    return order.total_inc_tax - back
+    return order.sums("inc_tax")["total"] - back
 
 
 def _city(address: OrderAddress) -> str:

@@ -29,9 +29,6 @@ from tests.prove.simulation.world import World
 UNUSED: Mapping[str, frozenset[str]] = {
     SHOP: frozenset(
         {
-            "GET /v2/currencies",
-            "GET /v2/order_statuses",
-            "GET /v2/orders/count",
             "GET /v3/hooks/{hook_id}",
             "POST /oauth2/token",
         }

@@ -15,13 +15,13 @@ from benchmarks.platforms import BIGCOMMERCE, SIGNING_KEY, BenchPlatform
 from benchmarks.processes import Told
 from daemon.sandbox import woocommerce
 from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, synthetic
+from daemon.sandbox.control import StandIn
 from daemon.sandbox.faults import Faults
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.opening import whereabouts
 from daemon.sandbox.router import Match
 from daemon.sandbox.server import listening, serve
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
-from daemon.sandbox.statistics import Statistics
 from daemon.sandbox.woocommerce import WooCommerce, WooCommerceOptions
 
 T = TypeVar("T")
@@ -45,14 +45,13 @@ class Bench:
         return whereabouts(self.shop, self.site)
 
 
-class _Sites(Faults):
+class _Sites(StandIn):
     """Serves many sites at one URL; each site has its own faults."""
 
     def __init__(self, sites: Mapping[str, SparkLayer]) -> None:
         super().__init__()
         self._sites = sites
-        self.faults: Faults = self
-        self.statistics = Statistics()
+        self.faults = _FaultsOf(self._site)
 
     def find(self, request: Request) -> Match | None:
         """Find the route."""
@@ -66,6 +65,17 @@ class _Sites(Faults):
         """Have the site answer."""
         return self._site(request).control(request)
 
+    def _site(self, request: Request) -> SparkLayer:
+        return self._sites[request.headers["site-id"]]
+
+
+class _FaultsOf(Faults):
+    """The faults of the site that a request is for."""
+
+    def __init__(self, site: Callable[[Request], SparkLayer]) -> None:
+        super().__init__()
+        self._site = site
+
     async def before(self, request: Request) -> Response | None:
         """Run the site's faults before the effect."""
         return await self._site(request).faults.before(request)
@@ -73,9 +83,6 @@ class _Sites(Faults):
     async def after(self, request: Request, response: Response) -> Response:
         """Run the site's faults after the effect."""
         return await self._site(request).faults.after(request, response)
-
-    def _site(self, request: Request) -> SparkLayer:
-        return self._sites[request.headers["site-id"]]
 
 
 @frozen(kw_only=True)

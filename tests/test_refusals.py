@@ -95,7 +95,7 @@ async def test_every_operation_that_the_daemon_uses_is_in_a_table() -> None:
     assert operations(SPARKLAYER) == OPERATIONS.keys()
     async with trio.open_nursery() as nursery:
         shop = BigCommerce(Store(clock=float), BigCommerceOptions(), "https://shop.test", nursery)
-        used = shop._router.names() - UNUSED[SHOP]
+        used = shop.routes.names() - UNUSED[SHOP]
         nursery.cancel_scope.cancel()
     assert operations(BIGCOMMERCE) == {re.sub(r"\{\w+\}", "{}", name) for name in used}
 
@@ -103,7 +103,7 @@ async def test_every_operation_that_the_daemon_uses_is_in_a_table() -> None:
 async def test_woocommerces_table_has_operations_that_a_shop_has() -> None:
     async with trio.open_nursery() as nursery:
         shop = WooCommerce(Shop(), WooCommerceOptions(), "https://shop.test", nursery)
-        assert operations(WOOCOMMERCE) <= {re.sub(r"\{\w+\}", "{}", name) for name in shop._router.names()}
+        assert operations(WOOCOMMERCE) <= {re.sub(r"\{\w+\}", "{}", name) for name in shop.routes.names()}
         nursery.cancel_scope.cancel()
 
 

@@ -6,7 +6,7 @@ async with open_demo_shop("woocommerce", options, few=False) as (shop, site): ..
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import frozen
 
@@ -14,8 +14,7 @@ from daemon.sandbox import BigCommerce, Shop, SparkLayer, SparkLayerOptions, Sto
 from daemon.sandbox.bigcommerce.founding import found as found_store
 from daemon.sandbox.bigcommerce.records import Variant
 from daemon.sandbox.company import WHOLESALE, Company
-from daemon.sandbox.expectation import woocommerce as of_woocommerce
-from daemon.sandbox.expectation.products import PRICE_LIST
+from daemon.sandbox.expectation.products import PRICE_LIST, SHOP_PRICE_LIST
 from daemon.sandbox.explore import BigCommerceStore, ExploredStore, WooCommerceStore
 from daemon.sandbox.opening import open_sparklayer, open_woocommerce
 from daemon.sandbox.woocommerce.founding import B2B_ROLE
@@ -63,7 +62,7 @@ class DemoShop(Protocol):
         ...
 
     @property
-    def explored(self) -> ExploredStore:
+    def explored(self) -> ExploredStore[Any]:
         """The shop as a person edits it."""
         ...
 
@@ -116,7 +115,7 @@ class BigCommerceDemo:
         }
 
     @property
-    def explored(self) -> ExploredStore:
+    def explored(self) -> ExploredStore[Any]:
         """The shop as a person edits it."""
         return BigCommerceStore(self.state)
 
@@ -164,7 +163,7 @@ class WooCommerceDemo:
 
     stand_in: WooCommerce
     platform: str = "woocommerce"
-    price_list: str = of_woocommerce.PRICE_LIST
+    price_list: str = SHOP_PRICE_LIST
 
     @property
     def state(self) -> Shop:
@@ -194,7 +193,7 @@ class WooCommerceDemo:
         }
 
     @property
-    def explored(self) -> ExploredStore:
+    def explored(self) -> ExploredStore[Any]:
         """The shop as a person edits it."""
         return WooCommerceStore(self.state)
 

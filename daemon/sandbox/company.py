@@ -1,105 +1,66 @@
 """A business as such: what it sells, who buys, and what was ordered. Knows no platform, so any store can be made of it.
 
 Prices are in the company's currency, weights in pounds, times in seconds since the epoch. Attributes are SparkLayer's
-keys and texts (sparklayer.md section 11), wherever a platform keeps such things.
+keys and texts (sparklayer.md section 11), wherever a platform keeps such things; options are texts by their names.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from attrs import field, frozen
+from daemon.sandbox.record import Record, record
 
 RETAIL, GUESTS, WHOLESALE = 1, 2, 3
 """The groups of customers, by their numbers; 0 is none."""
 GROUPS = {RETAIL: "Retail", GUESTS: "Guests", WHOLESALE: "Wholesale"}
 
-Texts = Mapping[str, str]
 
-
-@frozen(kw_only=True)
-class Variant:
+@record("sku", options={}, price=None, weight=None, stock=0, picture="", attributes={})
+class Variant(Record):
     """A variant. A price or weight that is None is the product's."""
 
-    sku: str
-    options: Texts = field(factory=dict)
-    price: float | None = None
-    weight: float | None = None
-    stock: int = 0
-    picture: str = ""
-    attributes: Texts = field(factory=dict)
 
-
-@frozen(kw_only=True)
-class Product:
+@record(
+    "title variants",
+    description="",
+    category="",
+    price=0,
+    weight=0,
+    tracked=True,
+    visible=True,
+    attributes={},
+    foreign={},  # attributes of another app, with the same keys; they mean nothing here
+)
+class Product(Record):
     """A product. A single variant without options makes it a simple one."""
 
-    title: str
-    variants: Sequence[Variant]
-    description: str = ""
-    category: str = ""
-    price: float = 0
-    weight: float = 0
-    tracked: bool = True
-    visible: bool = True
-    attributes: Texts = field(factory=dict)
-    foreign: Texts = field(factory=dict)
-    """Attributes of another app, with the same keys; they mean nothing here."""
 
-
-@frozen(kw_only=True)
-class Customer:
+@record("email first_name last_name", company="", phone="", group=0, addresses=(), attributes={})
+class Customer(Record):
     """A customer. Addresses have street, street2, city, state, postcode, country and country_code."""
 
-    email: str
-    first_name: str
-    last_name: str
-    company: str = ""
-    phone: str = ""
-    group: int = 0
-    addresses: Sequence[Texts] = ()
-    attributes: Texts = field(factory=dict)
+
+@record("carrier tracking", link="", parts_of=None)
+class Parcel(Record):
+    """A parcel with `parts_of` pieces of the first line of the order; None: with everything left."""
 
 
-@frozen(kw_only=True)
-class Parcel:
-    """A parcel with so many `pieces` of the order's first line; None: with everything left."""
-
-    carrier: str
-    tracking: str
-    link: str = ""
-    parts_of: int | None = None
-
-
-@frozen(kw_only=True)
-class Order:
+@record(
+    "customer lines placed settled",
+    cart=None,
+    notes="",
+    tax_rate="0",
+    shipping="0",
+    unpaid=False,
+    parcels=(),
+    returned=(),
+    cancelled=False,
+    archived=False,
+)
+class Order(Record):
     """An order of the n-th customer, 0 being a guest, and what became of it until `settled`.
 
     A line has a `sku`, or a `name` where it is no product, and may have quantity, price, discount and `to` (shipping,
     pickup). `returned` has the pieces that came back, line by line.
     """
 
-    customer: int
-    lines: Sequence[Mapping[str, Any]]
-    placed: int
-    settled: int
-    cart: str | None = None
-    notes: str = ""
-    tax_rate: str = "0"
-    shipping: str = "0"
-    unpaid: bool = False
-    parcels: Sequence[Parcel] = ()
-    returned: Sequence[int] = ()
-    cancelled: bool = False
-    archived: bool = False
 
-
-@frozen(kw_only=True)
-class Company:
-    """A business that opened its shop at `opened`."""
-
-    name: str
-    products: Sequence[Product]
-    customers: Sequence[Customer] = ()
-    orders: Sequence[Order] = ()
-    currency: str = "USD"
-    opened: int = 1_767_225_600  # 2026-01-01T00:00:00Z
+@record("name products", customers=(), orders=(), currency="USD", opened=1_767_225_600)
+class Company(Record):
+    """A business that opened its shop at `opened`, by default 2026-01-01."""

@@ -20,7 +20,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import trio
-from attrs import define
+from attrs import define, evolve
 
 from daemon.sandbox.message import Request, Response, text
 
@@ -143,13 +143,18 @@ class Faults:
         return response
 
 
+def at_once(act: Callable[[Request, Response | None], Response | None]) -> Act:
+    """Return an act that takes no time."""
+
+    async def acting(request: Request, response: Response | None) -> Response | None:
+        return act(request, response)
+
+    return acting
+
+
 def answer(status: int, body: str = "", headers: Mapping[str, str] | None = None) -> Act:
     """Answer with `status`; without a body there is no content type either."""
-
-    async def act(_request: Request, _response: Response | None) -> Response:
-        return Response(status=status, headers=dict(headers or {}), body=body.encode())
-
-    return act
+    return at_once(lambda _request, _response: Response(status=status, headers=dict(headers or {}), body=body.encode()))
 
 
 def html(status: int = 502) -> Act:
@@ -173,21 +178,16 @@ def delay(seconds: float) -> Act:
 
 def reset() -> Act:
     """Reset the connection."""
+    return at_once(_hang_up)
 
-    async def act(_request: Request, _response: Response | None) -> Response:
-        raise HangUp
 
-    return act
+def _hang_up(_request: Request, _response: Response | None) -> Response:
+    raise HangUp
 
 
 def truncate() -> Act:
     """Hang up in the middle of the answer's body. Stands after the effect."""
-
-    async def act(_request: Request, response: Response | None) -> Response:
-        whole = response or text("cut off before the effect", 200)
-        return Response(status=whole.status, headers=whole.headers, body=whole.body, cut=True)
-
-    return act
+    return at_once(lambda _, response: evolve(response or text("cut off before the effect", 200), cut=True))
 
 
 def call(fn: Callable[[Request], Any]) -> Act:

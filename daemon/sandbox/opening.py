@@ -2,12 +2,12 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
-import trio
 from attrs import frozen
 
 from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, adventureworks
-from daemon.sandbox.server import listening, serve
+from daemon.sandbox.server import listening, serving
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
 from daemon.sandbox.woocommerce import Shop, WooCommerce, WooCommerceOptions
 from daemon.sandbox.woocommerce import adventureworks as adventureworks_shop
@@ -57,58 +57,38 @@ async def open_sandbox(
     store: Store | None = None,
     bigcommerce: BigCommerceOptions | None = None,
     sparklayer: SparkLayerOptions | None = None,
-    host: str = "127.0.0.1",
 ) -> AsyncIterator[Sandbox]:
     """Serve both APIs; `store` defaults to the AdventureWorks company. Raises OSError when a port is taken."""
     shop, site = bigcommerce or BigCommerceOptions(), sparklayer or SparkLayerOptions()
     filled = store or adventureworks()
     async with (
-        listening(host, shop.port) as (shop_listeners, shop_url),
-        listening(host, site.port) as (site_listeners, site_url),
-        trio.open_nursery() as nursery,
+        listening("127.0.0.1", shop.port) as shop_at,
+        listening("127.0.0.1", site.port) as site_at,
+        serving(partial(BigCommerce, filled, shop), shop_at) as bigcommerce_api,
+        serving(lambda url, _nursery: SparkLayer(site, url), site_at) as sparklayer_api,
     ):
-        sandbox = Sandbox(
-            store=filled,
-            bigcommerce=BigCommerce(filled, shop, shop_url, nursery),
-            sparklayer=SparkLayer(site, site_url),
-        )
-        nursery.start_soon(serve, sandbox.bigcommerce, shop_listeners)
-        nursery.start_soon(serve, sandbox.sparklayer, site_listeners)
-        try:
-            yield sandbox
-        finally:
-            nursery.cancel_scope.cancel()
-            with trio.CancelScope(shield=True):
-                await sandbox.bigcommerce.webhooks.aclose()
+        yield Sandbox(store=filled, bigcommerce=bigcommerce_api, sparklayer=sparklayer_api)
 
 
 @contextlib.asynccontextmanager
 async def open_woocommerce(
-    options: WooCommerceOptions | None = None, *, shop: Shop | None = None, host: str = "127.0.0.1"
+    options: WooCommerceOptions | None = None, *, shop: Shop | None = None
 ) -> AsyncIterator[WooCommerce]:
     """Serve a WooCommerce shop, by default the AdventureWorks company's. Raises OSError when the port is taken."""
     chosen = options or WooCommerceOptions()
-    async with listening(host, chosen.port) as (listeners, url), trio.open_nursery() as nursery:
-        woocommerce = WooCommerce(shop or adventureworks_shop(), chosen, url, nursery)
-        nursery.start_soon(serve, woocommerce, listeners)
-        try:
-            yield woocommerce
-        finally:
-            nursery.cancel_scope.cancel()
-            with trio.CancelScope(shield=True):
-                await woocommerce.aclose()
+    async with (
+        listening("127.0.0.1", chosen.port) as at,
+        serving(partial(WooCommerce, shop or adventureworks_shop(), chosen), at) as woocommerce,
+    ):
+        yield woocommerce
 
 
 @contextlib.asynccontextmanager
-async def open_sparklayer(
-    options: SparkLayerOptions | None = None, *, host: str = "127.0.0.1"
-) -> AsyncIterator[SparkLayer]:
+async def open_sparklayer(options: SparkLayerOptions | None = None) -> AsyncIterator[SparkLayer]:
     """Serve a SparkLayer site alone. Raises OSError when the port is taken."""
     chosen = options or SparkLayerOptions()
-    async with listening(host, chosen.port) as (listeners, url), trio.open_nursery() as nursery:
-        sparklayer = SparkLayer(chosen, url)
-        nursery.start_soon(serve, sparklayer, listeners)
-        try:
-            yield sparklayer
-        finally:
-            nursery.cancel_scope.cancel()
+    async with (
+        listening("127.0.0.1", chosen.port) as at,
+        serving(lambda url, _nursery: SparkLayer(chosen, url), at) as sparklayer,
+    ):
+        yield sparklayer

@@ -3,6 +3,7 @@
 Connections are kept and used again. A kept one that turns out to be dead costs one attempt on a fresh connection.
 """
 
+import contextlib
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -11,6 +12,10 @@ import trio
 
 _Target = tuple[str, int]
 _FAILURES = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError)
+
+
+REMEMBERED = 1000
+"""Number of deliveries that a sender keeps for inspection."""
 
 
 class Unanswered(Exception):
@@ -50,20 +55,27 @@ class Poster:
         request: h11.Request,
         body: bytes,
     ) -> int:
-        kept = False
+        kept, status = False, 0
         try:
-            status = await _exchange(stream, connection, request, body)
+            sent = [connection.send(part) or b"" for part in (request, h11.Data(data=body), h11.EndOfMessage())]
+            await stream.send_all(b"".join(sent))
+            while not isinstance(event := connection.next_event(), h11.EndOfMessage):
+                if event is h11.NEED_DATA:
+                    connection.receive_data(await stream.receive_some(65_536))
+                elif isinstance(event, h11.Response):
+                    status = event.status_code
+                elif isinstance(event, h11.ConnectionClosed):
+                    raise Unanswered("closed without an answer")
             if connection.our_state is h11.DONE and connection.their_state is h11.DONE:
                 connection.start_next_cycle()
                 idle.append((stream, connection))
                 kept = True
         except _FAILURES as error:
             raise Unanswered(str(error)) from error
-        else:
-            return status
         finally:
             if not kept:
                 await trio.aclose_forcefully(stream)
+        return status
 
     async def aclose(self) -> None:
         """Close the kept connections."""
@@ -73,18 +85,31 @@ class Poster:
             idle.clear()
 
 
-async def _exchange(stream: trio.SocketStream, connection: h11.Connection, request: h11.Request, body: bytes) -> int:
-    sent = connection.send(request) or b""
-    sent += (connection.send(h11.Data(data=body)) or b"") + (connection.send(h11.EndOfMessage()) or b"")
-    await stream.send_all(sent)
-    status = 0
-    while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            connection.receive_data(await stream.receive_some(65_536))
-        elif isinstance(event, h11.Response):
-            status = event.status_code
-        elif isinstance(event, h11.EndOfMessage):
-            return status
-        elif isinstance(event, h11.ConnectionClosed):
-            raise h11.RemoteProtocolError("closed without an answer")
+class Sender:
+    """The base of a shop's sender of webhooks. `outstanding` counts deliveries not yet settled."""
+
+    outstanding: int
+
+    def __init__(self) -> None:
+        self.poster = Poster()
+        """The way that deliveries take; a test may have its own."""
+        self._settled = trio.lowlevel.ParkingLot()
+
+    async def settled(self) -> None:
+        """Wait until every delivery was taken or given up."""
+        while self.outstanding:
+            await self._settled.park()
+
+    async def aclose(self) -> None:
+        """Close the connections to the receivers."""
+        await self.poster.aclose()
+
+    def _wake(self) -> None:
+        if not self.outstanding:
+            self._settled.unpark_all()
+
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> int | None:
+        """Return the status of an answer, None if none comes in time."""
+        with trio.move_on_after(seconds), contextlib.suppress(Unanswered):
+            return await self.poster.post(url, headers, body)
+        return None

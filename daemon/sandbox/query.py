@@ -7,6 +7,7 @@ date is refused too, because BigCommerce appends the current time of day to it (
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,9 @@ R = TypeVar("R")
 
 Refusal = Callable[[str, str], Refused]
 """Makes the refusal of a parameter from its name and what is wrong with it."""
+
+
+FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class Parameters:
@@ -39,35 +43,22 @@ class Parameters:
 
     def number(self, name: str, *, least: int = 0, most: int | None = None) -> int | None:
         """Take a whole number within bounds."""
-        value = self.text(name)
-        if value is None:
-            return None
-        if not value.isdecimal() or int(value) < least or (most is not None and int(value) > most):
-            raise self._refusal(name, f"must be a whole number from {least} to {most or 'any'}")
-        return int(value)
+        return self._read(
+            name, partial(_whole, least=least, most=most), f"a whole number from {least} to {most or 'any'}"
+        )
 
     def ids(self, name: str) -> list[int] | None:
         """Take a comma-separated list of ids."""
-        value = self.text(name)
-        if value is None:
-            return None
-        parts = value.split(",")
-        if not all(part.isdecimal() for part in parts):
-            raise self._refusal(name, "must be ids separated by commas")
-        return [int(part) for part in parts]
+        return self._read(name, lambda value: [_whole(part) for part in value.split(",")], "ids separated by commas")
 
     def texts(self, name: str) -> frozenset[str] | None:
         """Take a comma-separated list of texts."""
-        value = self.text(name)
-        return None if value is None else frozenset(value.split(","))
+        return self._read(name, lambda value: frozenset(value.split(",")), "a list")
 
     def words(self, name: str, known: Collection[str]) -> list[str] | None:
         """Take a comma-separated list of known words."""
-        value = self.text(name)
-        if value is None:
-            return None
-        words = value.split(",")
-        if unknown := [word for word in words if word not in known]:
+        words = self._read(name, lambda value: value.split(","), "a list")
+        if unknown := [word for word in words or () if word not in known]:
             raise self._refusal(name, f"unknown: {', '.join(unknown)}")
         return words
 
@@ -80,10 +71,7 @@ class Parameters:
 
     def flag(self, name: str) -> bool | None:
         """Take true or false, also written 1 or 0."""
-        value = self.text(name)
-        if value not in {None, "true", "false", "1", "0"}:
-            raise self._refusal(name, "must be true or false")
-        return None if value is None else value in {"true", "1"}
+        return self._read(name, lambda value: FLAGS[value], "true or false")
 
     def time(self, name: str) -> float | None:
         """Take a full timestamp with an offset, as seconds since the epoch."""
@@ -109,6 +97,14 @@ class Parameters:
             raise self._refusal(name, f"a time without a zone: {value}")
         del self._left[name]
         return spoken.timestamp()
+
+    def _read(self, name: str, read: Callable[[str], R], must: str) -> R | None:
+        """Take what `read` makes of a text; what it does not understand must be something else."""
+        value = self.text(name)
+        try:
+            return None if value is None else read(value)
+        except LookupError:
+            raise self._refusal(name, f"must be {must}") from None
 
     def chosen(self, rows: Iterable[R], filters: "Filters[R]") -> list[R]:
         """Take the parameters that filter, and return the rows that pass those given."""
@@ -136,3 +132,10 @@ def span(take: Callable[[Parameters, str], Any], least: str, most: str, value: C
 def seconds(stamp: str) -> float:
     """Return what a timestamp of v3 means, in seconds since the epoch."""
     return datetime.fromisoformat(stamp).timestamp()
+
+
+def _whole(text: str, least: int = 0, most: int | None = None) -> int:
+    """Return a whole number within bounds. Raises LookupError."""
+    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        raise LookupError(text)
+    return int(text)

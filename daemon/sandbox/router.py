@@ -1,9 +1,10 @@
-"""Finds the handler of a request: literal paths by one look-up, templates such as `/products/{id}` by segment.
+"""Finds the handler of a request: literal paths by one look-up, templates such as `/products/{id}` by patterns.
 
 A parameter matches exactly one segment and is percent-decoded afterwards, so an id or SKU with a slash in it works.
 A route's name is its method and template; statistics count by it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -17,7 +18,10 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 
 def route(method: str, template: str) -> Callable[[H], H]:
-    """Mark a method as what answers `method` on paths like `template`: `handler(request, **parameters)`."""
+    """Mark a method as what answers `method` on paths like `template`: `handler(request, **parameters)`.
+
+    A template may begin with `{collection}`, which is the part's own.
+    """
 
     def mark(handler: H) -> H:
         handler.__dict__.setdefault("routes", []).append((method, template))
@@ -36,30 +40,21 @@ class Match:
 
 
 class Router:
-    """The routes of one server."""
+    """The routes of one server: the matches by path and method, with a pattern for each path that has parameters."""
 
     def __init__(self) -> None:
-        self._literal: dict[str, dict[str, Match]] = {}
-        self._templates: dict[int, list[tuple[list[str], dict[str, Match]]]] = {}
+        self._matches: dict[str, dict[str, Match]] = {}
+        self._patterns: dict[str, re.Pattern[str]] = {}
 
-    def include(self, part: object) -> None:
-        """Add the routes that the methods of a part are marked with."""
+    def include(self, part: object, prefix: str = "") -> None:
+        """Add the routes that the methods of a part are marked with; their paths begin with `prefix`."""
         for name in dir(type(part)):
-            for method, template in getattr(getattr(type(part), name), "routes", ()):
-                self._add(method, template, getattr(part, name))
-
-    def _add(self, method: str, template: str, handler: Handler) -> None:
-        match = Match(f"{method} {template}", handler, {})
-        if "{" not in template:
-            self._literal.setdefault(template, {})[method] = match
-            return
-        segments = template.split("/")
-        siblings = self._templates.setdefault(len(segments), [])
-        for known, methods in siblings:
-            if known == segments:
-                methods[method] = match
-                return
-        siblings.append((segments, {method: match}))
+            for method, marked in getattr(getattr(type(part), name), "routes", ()):
+                template = marked.replace("{collection}", getattr(part, "collection", ""))
+                path = prefix + template
+                self._matches.setdefault(path, {})[method] = Match(f"{method} {template}", getattr(part, name), {})
+                if "{" in path:
+                    self._patterns[path] = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)))
 
     def find(self, method: str, path: str) -> Match | None:
         """Return the match, or None where there is no such path or the path has no such method."""
@@ -73,25 +68,12 @@ class Router:
 
     def names(self) -> frozenset[str]:
         """Return the names of all routes."""
-        known = [*self._literal.values(), *(methods for some in self._templates.values() for _, methods in some)]
-        return frozenset(match.name for methods in known for match in methods.values())
+        return frozenset(match.name for methods in self._matches.values() for match in methods.values())
 
     def _methods(self, path: str) -> tuple[Mapping[str, Match], Mapping[str, str]]:
-        if methods := self._literal.get(path):
-            return methods, {}
-        segments = path.split("/")
-        for template, methods in self._templates.get(len(segments), ()):
-            parameters = _parameters(template, segments)
-            if parameters is not None:
-                return methods, parameters
+        if path in self._matches and path not in self._patterns:
+            return self._matches[path], {}
+        for template, pattern in self._patterns.items():
+            if found := pattern.fullmatch(path):
+                return self._matches[template], {name: unquote(text) for name, text in found.groupdict().items()}
         return {}, {}
-
-
-def _parameters(template: list[str], segments: list[str]) -> dict[str, Any] | None:
-    found = {}
-    for wanted, segment in zip(template, segments, strict=True):
-        if wanted.startswith("{") and segment:
-            found[wanted[1:-1]] = unquote(segment)
-        elif wanted != segment:
-            return None
-    return found

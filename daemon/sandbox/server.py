@@ -8,38 +8,21 @@ ends the sandbox, and so the test, at once.
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeVar
 
 import h11
 import trio
 
-from daemon.sandbox.faults import Faults, HangUp
+from daemon.sandbox.control import StandIn
+from daemon.sandbox.faults import HangUp
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import Match
-from daemon.sandbox.statistics import Statistics
 
 CONTROL = "/_sandbox/"
 _RECEIVE = 65_536
 
 
-class Api(Protocol):
-    """An API that a server serves."""
-
-    faults: Faults
-    statistics: Statistics
-
-    def find(self, request: Request) -> Match | None:
-        """Find the route of a request."""
-        ...
-
-    def answer(self, request: Request, match: Match | None) -> Response:
-        """Answer a request; `match` is None when there is no such route. Never awaits."""
-        ...
-
-    def control(self, request: Request) -> Response:
-        """Answer a request below `/_sandbox/`."""
-        ...
+S = TypeVar("S", bound=StandIn)
 
 
 @contextlib.asynccontextmanager
@@ -52,7 +35,7 @@ async def listening(host: str, port: int) -> AsyncIterator[tuple[list[trio.Socke
         yield listeners, f"http://{host}:{listeners[0].socket.getsockname()[1]}"
 
 
-async def answered(api: Api, request: Request) -> Response:
+async def answered(api: StandIn, request: Request) -> Response:
     """Take a request past all stations and return its answer. Raises HangUp."""
     if request.path.startswith(CONTROL):
         return api.control(request)
@@ -66,7 +49,24 @@ async def answered(api: Api, request: Request) -> Response:
         return response
 
 
-async def serve(api: Api, listeners: list[trio.SocketListener]) -> None:
+@contextlib.asynccontextmanager
+async def serving(
+    open_api: Callable[[str, trio.Nursery], S], at: tuple[list[trio.SocketListener], str]
+) -> AsyncIterator[S]:
+    """Serve the stand-in that `open_api` makes of a URL and a nursery, for as long as the block lasts."""
+    listeners, url = at
+    async with trio.open_nursery() as nursery:
+        api = open_api(url, nursery)
+        nursery.start_soon(serve, api, listeners)
+        try:
+            yield api
+        finally:
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await api.aclose()
+
+
+async def serve(api: StandIn, listeners: list[trio.SocketListener]) -> None:
     """Serve until cancelled."""
 
     async def connection(stream: trio.SocketStream) -> None:
@@ -76,7 +76,7 @@ async def serve(api: Api, listeners: list[trio.SocketListener]) -> None:
 
 
 class _Connection:
-    def __init__(self, api: Api, stream: trio.SocketStream) -> None:
+    def __init__(self, api: StandIn, stream: trio.SocketStream) -> None:
         self._api = api
         self._stream = stream
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=_RECEIVE)

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable
 import httpx
 import trio
 
+from daemon.sandbox.control import StandIn
 from daemon.sandbox.faults import HangUp
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.server import Api, answered
+from daemon.sandbox.server import answered
 
 Answer = Callable[[Request], Awaitable[Response]]
 Seen = Callable[[Request, Response], object]
@@ -40,7 +41,7 @@ class Exchange(httpx.AsyncBaseTransport):
 class InProcess(Exchange):
     """Hands requests to a stand-in; `seen` is told each with its answer."""
 
-    def __init__(self, api: Api, seen: Seen = lambda _request, _response: None) -> None:
+    def __init__(self, api: StandIn, seen: Seen = lambda _request, _response: None) -> None:
         super().__init__(self._ask)
         self._api, self._seen = api, seen
 

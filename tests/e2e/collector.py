@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from daemon.sandbox.control import StandIn
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import Match, Router, route
+from daemon.sandbox.router import route
 from daemon.sandbox.server import listening, serve
 from tests.e2e.process import TIMEOUT
 
@@ -47,14 +47,7 @@ class Collector(StandIn):
         self.environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
         self._came = trio.lowlevel.ParkingLot()
 
-        self._router = Router()
-        self._router.include(self)
-
-    def find(self, request: Request) -> Match | None:
-        return self._router.find(request.method, request.path)
-
-    def answer(self, request: Request, match: Match | None) -> Response:
-        return match.handler(request) if match else Response(status=404)
+        self.routes.include(self)
 
     @route("POST", "/v1/traces")
     def _export(self, request: Request) -> Response:

@@ -6,7 +6,7 @@ Attributes tell nobody that they changed, so they arrive with the next read of e
 from collections.abc import Callable, Mapping
 
 from daemon.sandbox import Store
-from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
+from daemon.sandbox.bigcommerce.customer_book import NO_GROUP
 from daemon.sandbox.company import GUESTS, RETAIL, WHOLESALE
 from tests.e2e.harness import OpenHarness
 from tests.e2e.trade import BUYER, HEAD, HOME, PARENT, SHOP, problems, trade_store

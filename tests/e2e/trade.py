@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from daemon.sandbox import Store
-from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
+from daemon.sandbox.bigcommerce.customer_book import NO_GROUP
 from daemon.sandbox.company import WHOLESALE
 from tests.e2e.harness import ProcessHarness, small_store
 

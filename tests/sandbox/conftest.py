@@ -8,14 +8,11 @@ from typing import Any
 import httpx
 import pytest
 import trio
-from attrs import define, field
 
 from daemon.sandbox import Sandbox, Store, open_sandbox
-from daemon.sandbox.faults import Faults
+from daemon.sandbox.control import StandIn
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import Match
 from daemon.sandbox.server import listening, serve
-from daemon.sandbox.statistics import Statistics
 
 
 class Sides:
@@ -81,25 +78,17 @@ def small_store() -> Store:
     return store
 
 
-@define
-class Receiver:
+class Receiver(StandIn):
     """Receives webhooks. Answers with the statuses of `script`, the last one for ever."""
 
-    url: str
-    script: list[int] = field(factory=lambda: [200])
-    received: list[Request] = field(factory=list)
-    faults: Faults = field(factory=Faults)
-    statistics: Statistics = field(factory=Statistics)
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.script = [200]
+        self.received: list[Request] = []
 
-    def find(self, _request: Request) -> Match | None:
-        return None
-
-    def answer(self, request: Request, _match: Match | None) -> Response:
+    def unknown(self, request: Request) -> Response:
         self.received.append(request)
         return Response(status=self.script.pop(0) if len(self.script) > 1 else self.script[0])
-
-    def control(self, _request: Request) -> Response:
-        return Response(status=404)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from daemon.sandbox.woocommerce.founding import found as found_shop
 
 URL = "http://127.0.0.1:8099"
 OWN: Mapping[str, str] = {"host": "127.0.0.1:8099", "content-type": "application/json"}
-STORES: Mapping[str, Callable[[], ExploredStore]] = {
+STORES: Mapping[str, Callable[[], ExploredStore[Any]]] = {
     "bigcommerce": lambda: BigCommerceStore(found_store(samples.excerpt())),
     "woocommerce": lambda: WooCommerceStore(found_shop(samples.excerpt())),
 }
@@ -31,7 +31,7 @@ class Page:
     """The page without sockets."""
 
     explorer: Explorer
-    store: ExploredStore
+    store: ExploredStore[Any]
     site: SparkLayer
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Response:
@@ -188,7 +188,7 @@ async def test_an_outage_ends_at_its_time_and_a_later_one_counts(page: Page, aut
 
 
 @contextlib.asynccontextmanager
-async def client(store: ExploredStore) -> AsyncIterator[httpx.AsyncClient]:
+async def client(store: ExploredStore[Any]) -> AsyncIterator[httpx.AsyncClient]:
     site = SparkLayer(SparkLayerOptions(), "http://127.0.0.1:1")
     async with (
         open_explorer(store, site, page="http://127.0.0.1:8080") as url,

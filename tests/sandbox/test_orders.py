@@ -193,18 +193,15 @@ async def test_orders_are_filtered_and_sorted(harness: Any, query: str, numbers:
     assert [order["id"] for order in answer.json()] == numbers
 
 
-async def test_an_archived_order_is_counted_nowhere_but_answers(harness: Any) -> None:
+async def test_an_archived_order_is_in_no_list_but_answers(harness: Any) -> None:
     filled = store()
     filled.orders.place(0, [{"sku": "MUG"}])
     filled.orders.archive(FIRST)
     async with harness(filled) as running:
         answer = (await running.shop("GET", f"/v2/orders/{FIRST}")).json()
-        counted = (await running.shop("GET", "/v2/orders/count")).json()
-        statuses = (await running.shop("GET", "/v2/order_statuses")).json()
+        listed = (await running.shop("GET", "/v2/orders")).json()
     assert answer["is_deleted"]
-    assert counted["count"] == 1
-    assert [status["count"] for status in counted["statuses"] if status["id"] == 11] == [1]
-    assert len(statuses) == 15
+    assert [order["id"] for order in listed] == [FIRST + 1]
 
 
 @pytest.mark.parametrize(
@@ -241,4 +238,4 @@ async def test_an_order_is_edited_over_http(harness: Any) -> None:
         state = (await running.shop("GET", f"{control}/state")).json()
     order = running.store.orders.get(number)
     assert (state["orders"], order.status_id, running.store.orders.cart_id(number)) == (2, 3, CART)
-    assert order.total_inc_tax == Decimal(15)
+    assert order.sums("inc_tax")["total"] == Decimal(15)

@@ -2,38 +2,80 @@
 
 Extra controls for a separate process:
 
-    POST /_sandbox/edit       {"edit": "set_title", "arguments": {...}, "unstamped": false} -> {"result": ...}
     GET  /_sandbox/state      {"products", "variants", "customers", "orders", "hooks", "outstanding"}
     POST /_sandbox/token      {"access_token": "..."}: another token is valid from now on; revokes the old one
     POST /_sandbox/authorize  {"scope": "..."} -> {"code", "context", "scope"}: a merchant installs the app
     POST /_sandbox/payload    {} -> {"signed_payload_jwt": "..."}: a merchant opens or removes it
     POST /_sandbox/block      {"domain": "..."}: no webhook is sent there for three minutes, scaled
+
+The rate limit is a number of requests per fixed window, told in four headers (bigcommerce.md section 10). Without a
+quota nothing is refused, yet the headers are there, as on an Enterprise plan. A switch leaves the headers out of the
+refusal, which is how the real platform answers under load.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from typing import Any
 
 import trio
-from attrs import frozen
+from attrs import define, frozen
 
 from daemon.sandbox.bigcommerce import problems
-from daemon.sandbox.bigcommerce.blocklist import Blocklist
 from daemon.sandbox.bigcommerce.customers import Customers
 from daemon.sandbox.bigcommerce.delivery import RETRIES, Webhooks
-from daemon.sandbox.bigcommerce.edits import edits
-from daemon.sandbox.bigcommerce.hooks import Hooks
+from daemon.sandbox.bigcommerce.hooks import Blocklist, Hooks
 from daemon.sandbox.bigcommerce.information import Information
 from daemon.sandbox.bigcommerce.inventory import Inventory
-from daemon.sandbox.bigcommerce.login import SCOPE, Login
+from daemon.sandbox.bigcommerce.login import LOGIN_PATH, SCOPE, Login
 from daemon.sandbox.bigcommerce.metafields import Metafields
 from daemon.sandbox.bigcommerce.orders import Orders
 from daemon.sandbox.bigcommerce.products import Products
-from daemon.sandbox.bigcommerce.quota import Quota
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.control import StandIn
-from daemon.sandbox.message import Refused, Request, Response
-from daemon.sandbox.router import Match, Router, route
+from daemon.sandbox.control import ShopStandIn
+from daemon.sandbox.message import Request, Response
+from daemon.sandbox.router import Match, route
+
+UNLIMITED = 7_000_000
+"""Value of the headers when there is no quota."""
+
+
+@define
+class Quota:
+    """`limit` requests per `window` seconds; the window begins with the first request in it."""
+
+    limit: int | None
+    window: float = 30.0
+    headers_on_refusal: bool = True
+    refused: int = 0
+    _since: float = float("-inf")
+    _used: int = 0
+
+    def take(self) -> bool:
+        """Count a request; False when it is one too many."""
+        now = trio.current_time()
+        if now - self._since >= self.window:
+            self._since, self._used = now, 0
+        self._used += 1
+        allowed = self.limit is None or self._used <= self.limit
+        self.refused += not allowed
+        return allowed
+
+    def headers(self) -> dict[str, str]:
+        """Return what every answer tells of the limit."""
+        left = self._since + self.window - trio.current_time()
+        quota = UNLIMITED if self.limit is None else self.limit
+        return {
+            "x-rate-limit-time-window-ms": str(int(self.window * 1000)),
+            "x-rate-limit-time-reset-ms": str(max(0, int(left * 1000))),
+            "x-rate-limit-requests-quota": str(quota),
+            "x-rate-limit-requests-left": str(max(0, quota - self._used)),
+        }
+
+    def refusal_headers(self) -> dict[str, str]:
+        """Return what a 429 tells; seconds are rounded up."""
+        if not self.headers_on_refusal:
+            return {}
+        left = self._since + self.window - trio.current_time()
+        return self.headers() | {"x-retry-after": str(int(left) + 1)}
 
 
 @frozen(kw_only=True)
@@ -47,27 +89,25 @@ class BigCommerceOptions:
     client_secret: str = "sandbox-client-secret"  # noqa: S105  the same
     quota: int | None = None
     """Requests per window; None is unlimited."""
-    window_seconds: float = 30.0
     headers_on_refusal: bool = True
     """False: a 429 comes without rate-limit headers, as under platform load."""
-    sign_webhooks: bool = True
     time_scale: float = 0.001
     """Factor for the waits between webhook attempts; 1.0 is BigCommerce's own pace."""
     retries: Sequence[float] = RETRIES
     """Those waits, in seconds before they are multiplied."""
 
 
-class BigCommerce(StandIn):
+class BigCommerce(ShopStandIn):
     """One store's API. `url` is the base that `/stores/{hash}/v3/...` is appended to."""
 
     def __init__(self, store: Store, options: BigCommerceOptions, url: str, nursery: trio.Nursery) -> None:
-        super().__init__()
-        self.url = url
+        parts = {"": store, "customers.": store.customers, "metafields.": store.metafields, "orders.": store.orders}
+        super().__init__(url, parts)
         self.store = store
         self.store_hash = options.store_hash
         self.access_token = options.access_token
         self.client_secret = options.client_secret
-        self.quota = Quota(options.quota, options.window_seconds, options.headers_on_refusal)
+        self.quota = Quota(options.quota, headers_on_refusal=options.headers_on_refusal)
         self.blocklist = Blocklist(options.time_scale)
         self.hooks = Hooks(store, options.store_hash, self.blocklist)
         self.login = Login(options.client_id, options.client_secret, lambda: self.access_token)
@@ -77,58 +117,38 @@ class BigCommerce(StandIn):
             self.blocklist,
             store_hash=options.store_hash,
             client_secret=options.client_secret,
-            signed=options.sign_webhooks,
             time_scale=options.time_scale,
             retries=options.retries,
             nursery=nursery,
         )
         self._prefix = f"/stores/{options.store_hash}"
-        self._router, self._logins = Router(), Router()
-        self._logins.include(self.login)
+        self.routes.include(self.login)
         for part in (Products, Inventory, Metafields, Customers, Orders):
-            self._router.include(part(store))
-        self._router.include(Information(store, options.store_hash))
-        self._router.include(self.hooks)
+            self.routes.include(part(store), self._prefix)
+        self.routes.include(Information(store, options.store_hash), self._prefix)
+        self.routes.include(self.hooks, self._prefix)
 
-    def find(self, request: Request) -> Match | None:
-        """Find the route below the store's prefix, or of the login server."""
-        if self._logins.allowed(request.path):
-            return self._logins.find(request.method, request.path)
-        if not request.path.startswith(self._prefix + "/"):
-            return None
-        return self._router.find(request.method, request.path[len(self._prefix) :])
+    async def aclose(self) -> None:
+        """Close the connections to the receivers."""
+        await self.webhooks.aclose()
 
     def answer(self, request: Request, match: Match | None) -> Response:
         """Check token and quota, then do what was asked; the login server has neither."""
-        if self._logins.allowed(request.path):
-            return self._do(request, match)
+        if request.path == LOGIN_PATH:
+            return super().answer(request, match)
         if request.headers.get("x-auth-token") != self.access_token:
             return problems.unauthorized()
         if not self.quota.take():
             refusal = problems.v3(429)
             return Response(status=429, headers=refusal.headers | self.quota.refusal_headers(), body=refusal.body)
-        response = self._do(request, match)
+        response = super().answer(request, match)
         response.headers.update(self.quota.headers())
         return response
 
-    def _do(self, request: Request, match: Match | None) -> Response:
-        if match is None:
-            path = request.path.removeprefix(self._prefix)
-            allowed = self._router.allowed(path) or self._logins.allowed(path)
-            problem = problems.v2 if request.path.startswith(f"{self._prefix}/v2/") else problems.v3
-            return problem(405 if allowed else 404)
-        try:
-            return match.handler(request, **match.parameters)
-        except Refused as refused:
-            return refused.response
-
-    @route("POST", "/_sandbox/edit")
-    def _edit(self, edit: str, arguments: Mapping[str, Any] | None = None, *, unstamped: bool = False) -> Any:
-        known = edits(self.store)
-        if edit not in known:
-            raise ValueError(f"no such edit; there are {', '.join(sorted(known))}")
-        with self.store.unstamped() if unstamped else nullcontext():
-            return {"result": known[edit](**(arguments or {}))}
+    def unknown(self, request: Request) -> Response:
+        """Answer a request without a route."""
+        problem = problems.v2 if request.path.startswith(f"{self._prefix}/v2/") else problems.v3
+        return problem(405 if self.routes.allowed(request.path) else 404)
 
     @route("GET", "/_sandbox/state")
     def _state(self) -> Any:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 from attrs import define, field
 
-from daemon.sandbox.bigcommerce.chronicle import BigCommerceChronicle
-from daemon.sandbox.bigcommerce.events import Event
+from daemon.sandbox.bigcommerce.events import BigCommerceChronicle, Event
 from daemon.sandbox.bigcommerce.records import Entry, Variant
 
 MAIN_LOCATION = 1

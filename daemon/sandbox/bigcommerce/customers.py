@@ -9,10 +9,9 @@ from typing import Any
 
 import msgspec
 
-from daemon.sandbox.bigcommerce.customer_records import Address, Customer, Group, Person
-from daemon.sandbox.bigcommerce.paging import Place, bare, cursored, numbered
+from daemon.sandbox.bigcommerce.customer_book import Address, Customer, Group, Person
+from daemon.sandbox.bigcommerce.paging import Filters, Parameters, Place, bare, cursored, numbered, seconds, span
 from daemon.sandbox.bigcommerce.problems import invalid_v2
-from daemon.sandbox.bigcommerce.query import Filters, Parameters, seconds, span
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.router import route

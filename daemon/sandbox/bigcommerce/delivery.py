@@ -1,6 +1,6 @@
 """Delivers webhooks as BigCommerce does: signed, retried on a fixed schedule, and given up in the end.
 
-A delivery carries the hook's own headers and, unless switched off, the Standard Webhooks headers; the key is the
+A delivery carries the hook's own headers and the Standard Webhooks headers; the key is the
 API account's client secret (bigcommerce.md section 12). What is not answered 2xx in time is sent again after the
 waits of `RETRIES`, scaled by `time_scale`; after the last one the hook is deactivated. Nothing promises an order:
 deliveries run side by side. Tests may also send by hand what a stranger or a stuttering platform would.
@@ -17,13 +17,12 @@ from typing import Literal
 import trio
 from attrs import evolve, frozen
 
-from daemon.sandbox.bigcommerce.blocklist import Blocklist
 from daemon.sandbox.bigcommerce.events import Event
-from daemon.sandbox.bigcommerce.hooks import Hook, Hooks
+from daemon.sandbox.bigcommerce.hooks import Blocklist, Hook, Hooks
 from daemon.sandbox.bigcommerce.information import STORE_ID
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import encode
-from daemon.sandbox.post import Poster, Unanswered
+from daemon.sandbox.post import REMEMBERED, Sender
 
 RETRIES = (60, 180, 300, 600, 900, 1800, 3600, 7200, 21_600, 50_400, 86_400)
 """Seconds to wait before each further attempt."""
@@ -33,9 +32,6 @@ TIMEOUT_SECONDS = 10.0
 
 AT_ONCE = 50
 """Most deliveries under way at the same time."""
-
-REMEMBERED = 1000
-"""Number of attempts that are kept for inspection."""
 
 Signature = Literal["valid", "forged", "none"]
 
@@ -57,7 +53,7 @@ class Delivery:
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004  the 2xx class
 
 
-class Webhooks:
+class Webhooks(Sender):
     """The sender. `attempts` has the last ones, oldest first; `outstanding` counts deliveries not yet settled."""
 
     def __init__(
@@ -68,14 +64,13 @@ class Webhooks:
         *,
         store_hash: str,
         client_secret: str,
-        signed: bool,
         time_scale: float,
         retries: Sequence[float],
         nursery: trio.Nursery,
     ) -> None:
+        super().__init__()
         self.attempts: deque[Delivery] = deque(maxlen=REMEMBERED)
         self.outstanding = 0
-        self.signed = signed
         self.time_scale = time_scale
         self._retries = retries
         self.as_in_examples = True
@@ -84,9 +79,7 @@ class Webhooks:
         self._blocklist = blocklist
         self._key = client_secret.encode()
         self._nursery = nursery
-        self._poster = Poster()
         self._at_once = trio.CapacityLimiter(AT_ONCE)
-        self._settled = trio.lowlevel.ParkingLot()
         store.listen(self.announce)
 
     def announce(self, event: Event) -> None:
@@ -111,35 +104,20 @@ class Webhooks:
         self,
         delivery: Delivery,
         *,
-        signature: Signature | None = None,
+        signature: Signature = "valid",
         headers: Mapping[str, str] | None = None,
         age: float = 0.0,
     ) -> Delivery:
         """Send once and return the attempt: a duplicate, a forgery, a message whose timestamp is `age` seconds old.
 
-        `signature` None signs as usual; `headers` replaces the hook's own.
+        `headers` replaces the hook's own.
         """
         own = delivery.hook.headers if headers is None else headers
-        kind = signature or ("valid" if self.signed else "none")
-        signed = {} if kind == "none" else self._sign(delivery, int(self._store.clock() - age), kind)
-        status = None
-        with trio.move_on_after(TIMEOUT_SECONDS):
-            try:
-                status = await self._poster.post(delivery.hook.destination, {**own, **signed}, delivery.body)
-            except Unanswered:
-                status = None
+        signed = {} if signature == "none" else self._sign(delivery, int(self._store.clock() - age), signature)
+        status = await self._post(delivery.hook.destination, {**own, **signed}, delivery.body, TIMEOUT_SECONDS)
         attempt = evolve(delivery, status=status)
         self.attempts.append(attempt)
         return attempt
-
-    async def settled(self) -> None:
-        """Wait until every delivery was taken or given up."""
-        while self.outstanding:
-            await self._settled.park()
-
-    async def aclose(self) -> None:
-        """Close the connections to the receivers."""
-        await self._poster.aclose()
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -152,16 +130,13 @@ class Webhooks:
                 async with self._at_once:
                     if (await self.send(evolve(delivery, attempt=number))).accepted:
                         return
-            self._give_up(delivery.hook)
+            hook = delivery.hook
+            hook.is_active, hook.deactivated = False, True
+            data = {"type": "webhook", "id": hook.id, "error_code": 90002, "message": "The webhook was disabled."}
+            self.announce(Event("store/hook/deliveryException", data))
         finally:
             self.outstanding -= 1
-            if not self.outstanding:
-                self._settled.unpark_all()
-
-    def _give_up(self, hook: Hook) -> None:
-        hook.is_active, hook.deactivated = False, True
-        data = {"type": "webhook", "id": hook.id, "error_code": 90002, "message": "The webhook was disabled."}
-        self.announce(Event("store/hook/deliveryException", data))
+            self._wake()
 
     def _sign(self, delivery: Delivery, timestamp: int, kind: Signature) -> dict[str, str]:
         key = self._key if kind == "valid" else b"somebody else's key"

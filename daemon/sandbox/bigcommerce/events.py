@@ -3,14 +3,18 @@
 An edit of a variant announces its SKU, an edit of the product the product; the base variant has no SKU of its own
 (`sku_id` null), so only its product is announced. Variant prices and weights, images and custom fields do not
 announce the product: section 12 leaves them out of the list of what fires `store/product/updated`.
+
+The store's clock writes dates as the API does.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from attrs import frozen
+from attrs import define, frozen
 
 from daemon.sandbox.bigcommerce.records import Entry, Variant
+from daemon.sandbox.chronicle import Chronicle
 
 
 @frozen
@@ -119,3 +123,16 @@ def matches(scope: str, event: Event) -> bool:
         return True
     head, _, tail = event.scope.rpartition("/")
     return scope == f"{head}/*" and bool(tail)
+
+
+@define(eq=False, kw_only=True)
+class BigCommerceChronicle(Chronicle[Event]):
+    """A store's clock and its listeners."""
+
+    def now(self) -> int:
+        """Return the present second since the epoch."""
+        return int(self.clock())
+
+    def stamp(self) -> str:
+        """Return the present second as BigCommerce writes it in v3."""
+        return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")

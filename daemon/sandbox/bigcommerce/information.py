@@ -1,4 +1,4 @@
-"""`GET /v2/store`, `/v2/time` and `/v2/currencies`: bare objects and arrays, as v2 answers (section 8)."""
+"""`GET /v2/store` and `/v2/time`: bare objects, as v2 answers (section 8)."""
 
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response, json
@@ -48,21 +48,3 @@ class Information:
     def _time(self, _request: Request) -> Response:
         """Answer the time, the cheapest call that needs the token."""
         return json({"time": int(self._store.clock())})
-
-    @route("GET", "/v2/currencies")
-    def _currencies(self, _request: Request) -> Response:
-        """Answer the currencies: only the default one."""
-        return json(
-            [
-                {
-                    "id": 1,
-                    "currency_code": self._store.currency,
-                    "is_default": True,
-                    "is_transactional": True,
-                    "currency_exchange_rate": "1.0000000000",
-                    "decimal_places": 2,
-                    "enabled": True,
-                    "last_updated": "Thu, 01 Jan 2026 00:00:00 +0000",
-                }
-            ]
-        )

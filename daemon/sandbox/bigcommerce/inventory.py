@@ -4,20 +4,17 @@ Available to sell is on hand less safety stock; the sandbox keeps no safety stoc
 that is tracked as a whole although it has options has one item without a variant.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 from daemon.sandbox.bigcommerce.catalogue import MAIN_LOCATION, Location
-from daemon.sandbox.bigcommerce.query import Parameters, pagination
-from daemon.sandbox.bigcommerce.record import Record, record
-from daemon.sandbox.bigcommerce.records import Entry
+from daemon.sandbox.bigcommerce.paging import Parameters, numbered
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.message import Request, Response, json
+from daemon.sandbox.message import Request, Response
+from daemon.sandbox.record import Record, record
 from daemon.sandbox.router import route
 
 MOST = 1000
-
-T = TypeVar("T")
 
 
 @record("sku variant_id product_id sku_id")
@@ -43,60 +40,54 @@ class Inventory:
             for item in self._items(products)
             if (variants is None or item.variant_id in variants) and (skus is None or item.sku in skus)
         ]
-        return _page(items, query, lambda item: {"identity": item, "locations": self._levels(item, positions)})
+        return numbered(
+            items,
+            query,
+            lambda item: {"identity": item, "locations": list(self._levels(item, positions))},
+            _limit(query),
+        )
 
     @route("GET", "/v3/inventory/locations")
     def _locations(self, request: Request) -> Response:
-        return _page(self._store.locations, Parameters(request.query), _location)
+        query = Parameters(request.query)
+        return numbered(self._store.locations, query, _location, _limit(query))
 
     def _items(self, product_ids: list[int] | None) -> Iterator[_Identity]:
         for product_id in self._store.ids if product_ids is None else product_ids:
             entry = self._store.entries.get(product_id)
-            if entry is not None and entry.product.inventory_tracking != "none":
-                yield from _identities(entry)
+            if entry is None or entry.product.inventory_tracking == "none":
+                continue
+            product = entry.product
+            if product.inventory_tracking == "product" and not entry.simple:
+                yield _Identity(product.sku, None, product.id, None)
+            else:
+                yield from (_Identity(row.sku, row.id, product.id, row.sku_id) for row in entry.variants)
 
-    def _levels(self, item: _Identity, positions: list[int] | None) -> list[dict[str, Any]]:
-        store = self._store
-        return [
-            _level(place, self._here(item) if place.id == MAIN_LOCATION else _elsewhere(store, item, place))
-            for place in store.locations
-            if positions is None or place.id in positions
-        ]
-
-    def _here(self, item: _Identity) -> int:
+    def _levels(self, item: _Identity, positions: list[int] | None) -> Iterator[dict[str, Any]]:
         whole = item.variant_id is None
         tracked = self._store.entries[item.product_id].product if whole else self._store.variant(item.variant_id)
-        return int(tracked.inventory_level)
+        for place in self._store.locations:
+            if positions is None or place.id in positions:
+                elsewhere = self._store.elsewhere.get((item.variant_id, place.id), 0)
+                level = tracked.inventory_level if place.id == MAIN_LOCATION else elsewhere
+                yield {
+                    "location_id": place.id,
+                    "location_code": place.code,
+                    "location_name": place.label,
+                    "available_to_sell": level,
+                    "total_inventory_onhand": level,
+                    "location_enabled": True,
+                    "settings": {
+                        "safety_stock": 0,
+                        "is_in_stock": level > 0,
+                        "warning_level": 0,
+                        "bin_picking_number": "",
+                    },
+                }
 
 
-def _identities(entry: Entry) -> Iterator[_Identity]:
-    product = entry.product
-    if product.inventory_tracking == "product" and not entry.simple:
-        yield _Identity(product.sku, None, product.id, None)
-        return
-    for variant in entry.variants:
-        yield _Identity(variant.sku, variant.id, product.id, variant.sku_id)
-
-
-def _elsewhere(store: Store, item: _Identity, place: Location) -> int:
-    return 0 if item.variant_id is None else store.elsewhere.get((item.variant_id, place.id), 0)
-
-
-def _level(place: Location, level: int) -> dict[str, Any]:
-    return {
-        "location_id": place.id,
-        "location_code": place.code,
-        "location_name": place.label,
-        "available_to_sell": level,
-        "total_inventory_onhand": level,
-        "location_enabled": True,
-        "settings": {
-            "safety_stock": 0,
-            "is_in_stock": level > 0,
-            "warning_level": 0,
-            "bin_picking_number": "",
-        },
-    }
+def _limit(query: Parameters) -> int:
+    return query.number("limit", least=1, most=MOST) or 50
 
 
 def _location(place: Location) -> dict[str, Any]:
@@ -109,11 +100,3 @@ def _location(place: Location) -> dict[str, Any]:
         "enabled": True,
         "managed_by_external_source": False,
     }
-
-
-def _page(rows: Sequence[T], query: Parameters, show: Callable[[T], Any]) -> Response:
-    page = query.number("page", least=1) or 1
-    limit = query.number("limit", least=1, most=MOST) or 50
-    query.finish()
-    part = rows[(page - 1) * limit : page * limit]
-    return json({"data": [show(row) for row in part], "meta": pagination(len(rows), page, limit, len(part))})

@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from attrs import frozen
 
 from daemon.sandbox.message import Refused, Request, Response, encode, json
 from daemon.sandbox.router import route
@@ -23,16 +22,9 @@ from daemon.sandbox.router import route
 USER = {"id": 9128, "username": "merchant@example.com", "email": "merchant@example.com"}
 ACCOUNT = "00000000-0000-4000-8000-000000000000"
 SCOPE = "store_v2_products_read_only store_v2_customers_read_only store_v2_orders_read_only"
+LOGIN_PATH = "/oauth2/token"
 LIFE_SECONDS = 3600
 """Seconds for which a signed payload is valid."""
-
-
-@frozen
-class _Consent:
-    """A merchant's consent."""
-
-    context: str
-    scope: str
 
 
 class Login:
@@ -41,15 +33,16 @@ class Login:
     def __init__(self, client_id: str, client_secret: str, token: Callable[[], str]) -> None:
         self.client_id, self.client_secret = client_id, client_secret
         self._token = token
-        self._consents: dict[str, _Consent] = {}
+        self._consents: dict[str, tuple[str, str]] = {}
+        """Context and scope by code."""
 
     def authorize(self, store_hash: str, scope: str = SCOPE) -> str:
         """Return a code that may be exchanged once."""
         code = secrets.token_hex(16)
-        self._consents[code] = _Consent(f"stores/{store_hash}", scope)
+        self._consents[code] = (f"stores/{store_hash}", scope)
         return code
 
-    @route("POST", "/oauth2/token")
+    @route("POST", LOGIN_PATH)
     def _exchange(self, request: Request) -> Response:
         """Answer the access token for a code, or a refusal."""
         given = _fields(request)
@@ -60,10 +53,10 @@ class Login:
         if not given.get("redirect_uri"):
             raise _refused("invalid_request", "redirect_uri is missing.")
         consent = self._consents.get(given.get("code", ""))
-        if consent != _Consent(given.get("context", ""), given.get("scope", "")):
+        if consent is None or consent != (given.get("context"), given.get("scope")):
             raise _refused("invalid_grant", "The code is invalid, used up, or for another store or scope.")
         del self._consents[given["code"]]
-        known = {"scope": consent.scope, "context": consent.context, "user": USER, "account_uuid": ACCOUNT}
+        known = {"context": consent[0], "scope": consent[1], "user": USER, "account_uuid": ACCOUNT}
         return json({"access_token": self._token(), **known})
 
     def signed_payload(

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import count
 
 from daemon.sandbox.bigcommerce import events
-from daemon.sandbox.bigcommerce.chronicle import BigCommerceChronicle
-from daemon.sandbox.bigcommerce.record import Record, record
+from daemon.sandbox.bigcommerce.events import BigCommerceChronicle
+from daemon.sandbox.record import Record, record
 
 NAMESPACE = "sparklayer"
 LONGEST = 65_535

@@ -9,9 +9,8 @@ from collections.abc import Collection, Iterable, Iterator
 import msgspec
 
 from daemon.sandbox.bigcommerce.metafield_book import Metafield
-from daemon.sandbox.bigcommerce.paging import cursored, numbered
+from daemon.sandbox.bigcommerce.paging import Filters, Parameters, cursored, numbered, seconds, span
 from daemon.sandbox.bigcommerce.problems import v3
-from daemon.sandbox.bigcommerce.query import Filters, Parameters, seconds, span
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.router import route

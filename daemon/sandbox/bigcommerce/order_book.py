@@ -14,8 +14,7 @@ from msgspec import structs
 
 from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.catalogue import Catalogue
-from daemon.sandbox.bigcommerce.customer_book import CustomerBook
-from daemon.sandbox.bigcommerce.customer_records import Address
+from daemon.sandbox.bigcommerce.customer_book import Address, CustomerBook
 from daemon.sandbox.bigcommerce.events import Event
 from daemon.sandbox.bigcommerce.metafield_book import MetafieldBook
 from daemon.sandbox.bigcommerce.order_records import (

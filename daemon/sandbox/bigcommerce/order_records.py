@@ -5,11 +5,10 @@ is told in `order_shapes`. What a discount does is inferred: a line's totals are
 lower the order's total without touching its tax.
 """
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
-from daemon.sandbox.bigcommerce.record import Record, record
+from daemon.sandbox.record import Record, record
 
 STATUSES = {
     0: "Incomplete",
@@ -123,39 +122,15 @@ class Order(Record):
     """An order. Times are in seconds since the epoch; prices were shown in `shown_in`, if not in the currency paid."""
 
     @property
-    def subtotal_ex_tax(self) -> Decimal:
-        """The lines without tax."""
-        return _sum(line.total_ex_tax for line in self.lines.values())
-
-    @property
-    def subtotal_inc_tax(self) -> Decimal:
-        """The lines with tax."""
-        return _sum(line.total_inc_tax for line in self.lines.values())
-
-    @property
     def discount(self) -> Decimal:
         """Sum of the discounts of all lines."""
-        return _sum(discount.amount for line in self.lines.values() for discount in line.discounts)
+        return sum((discount.amount for line in self.lines.values() for discount in line.discounts), NOTHING)
 
-    @property
-    def shipping_ex_tax(self) -> Decimal:
-        """Cost of transport without tax."""
-        return _sum(consignment.cost_ex_tax for consignment in self.consignments)
-
-    @property
-    def shipping_inc_tax(self) -> Decimal:
-        """Cost of transport with tax."""
-        return _sum(consignment.cost_inc_tax for consignment in self.consignments)
-
-    @property
-    def total_ex_tax(self) -> Decimal:
-        """Total of the order without tax."""
-        return self.subtotal_ex_tax - self.discount + self.shipping_ex_tax
-
-    @property
-    def total_inc_tax(self) -> Decimal:
-        """Total that the customer pays."""
-        return self.subtotal_inc_tax - self.discount + self.shipping_inc_tax
+    def sums(self, kind: Literal["ex_tax", "inc_tax"]) -> dict[str, Decimal]:
+        """Return the sums of the lines, of transport, and of both less discounts: without or with tax."""
+        subtotal = sum((getattr(line, f"total_{kind}") for line in self.lines.values()), NOTHING)
+        shipping = sum((getattr(consignment, f"cost_{kind}") for consignment in self.consignments), NOTHING)
+        return {"subtotal": subtotal, "shipping_cost": shipping, "total": subtotal - self.discount + shipping}
 
     def consignment(self, kind: Kind, address: OrderAddress) -> Consignment | None:
         """Return the consignment of a kind that goes to an address."""
@@ -166,7 +141,3 @@ class Order(Record):
         """Return the lines that parcels are made of."""
         shipped = {consignment.id for consignment in self.consignments if consignment.kind == "shipping"}
         return [line for line in self.lines.values() if line.consignment_id in shipped]
-
-
-def _sum(amounts: Iterable[Decimal]) -> Decimal:
-    return sum(amounts, NOTHING)

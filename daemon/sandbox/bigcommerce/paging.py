@@ -1,8 +1,10 @@
-"""Pages of a list: v3 by number, v3 by number or cursor, and v2 (bigcommerce.md section 2).
+"""Parameters and pages of a list: v3 by number, v3 by number or cursor, and v2 (bigcommerce.md section 2).
 
 A cursor is an opaque name of the row it stands on, so rows that come and go elsewhere neither hide nor repeat one.
 Where the largest `limit` is not documented, a larger one is cut to 250 without a word: `per_page` tells. v2 refuses
 it with 413, and answers an empty page 204 without a body.
+
+Parameters are refused with 422 in v3 and 400 in v2 (section 11).
 """
 
 import base64
@@ -13,9 +15,40 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from daemon.sandbox import query
 from daemon.sandbox.bigcommerce.problems import invalid, v2
-from daemon.sandbox.bigcommerce.query import Parameters, pagination
 from daemon.sandbox.message import Refused, Response, encode, json
+from daemon.sandbox.query import Filters, seconds, span
+
+__all__ = ["Filters", "Parameters", "pagination", "seconds", "span"]
+
+
+class Parameters(query.Parameters):
+    """The parameters of one request, refused as in v3 unless told otherwise."""
+
+    def __init__(self, text: str, refusal: query.Refusal = invalid) -> None:
+        super().__init__(text, refusal)
+
+
+def pagination(total: int, page: int, limit: int, count: int) -> dict[str, object]:
+    """Return the `meta` of a page (bigcommerce.md section 2)."""
+    pages = -(-total // limit)
+    links = {"current": f"?page={page}&limit={limit}"}
+    if page > 1:
+        links["previous"] = f"?page={page - 1}&limit={limit}"
+    if page < pages:
+        links["next"] = f"?page={page + 1}&limit={limit}"
+    return {
+        "pagination": {
+            "total": total,
+            "count": count,
+            "per_page": limit,
+            "current_page": page,
+            "total_pages": pages,
+            "links": links,
+        }
+    }
+
 
 DEFAULT, MOST = 50, 250
 
@@ -24,9 +57,9 @@ Place = tuple[Any, int]
 """Position of a row in its list: its sort key, then its id."""
 
 
-def numbered(rows: Sequence[T], query: Parameters, show: Callable[[T], Any]) -> Response:
-    """Answer a v3 page by its number."""
-    number, limit = query.number("page", least=1) or 1, _limit(query)
+def numbered(rows: Sequence[T], query: Parameters, show: Callable[[T], Any], limit: int | None = None) -> Response:
+    """Answer a v3 page by its number; `limit` is the number of rows on it, unless that is to be taken from `query`."""
+    number, limit = query.number("page", least=1) or 1, limit or _limit(query)
     query.finish()
     part = rows[(number - 1) * limit : number * limit]
     return json({"data": [show(row) for row in part], "meta": pagination(len(rows), number, limit, len(part))})
@@ -46,7 +79,12 @@ def cursored(
     """
     number, limit, after = query.number("page", least=1) or 1, _limit(query), query.text("after")
     query.finish()
-    start = (number - 1) * limit if after is None else _behind(rows, _read(after), place, descending=descending)
+    start = (number - 1) * limit
+    if after is not None:
+        # The number of rows, in the order shown, that stand before or at the cursor.
+        cursor = _read(after)
+        behind = len(rows) - bisect_left(rows, cursor, key=place)
+        start = behind if descending else bisect_right(rows, cursor, key=place)
     part = (rows[::-1] if descending else rows)[start : start + limit]
     meta: dict[str, Any] = {} if after is not None else pagination(len(rows), number, limit, len(part))
     if after is not None or number == 1:
@@ -67,13 +105,6 @@ def bare(rows: Sequence[T], query: Parameters, show: Callable[[T], Any]) -> Resp
 
 def _limit(query: Parameters) -> int:
     return min(query.number("limit", least=1) or DEFAULT, MOST)
-
-
-def _behind(rows: Sequence[T], cursor: Place, place: Callable[[T], Place], *, descending: bool) -> int:
-    """Return how many of `rows`, in the order shown, stand before or at the cursor."""
-    if descending:
-        return len(rows) - bisect_left(rows, cursor, key=place)
-    return bisect_right(rows, cursor, key=place)
 
 
 def _cursors(positions: Sequence[Place], limit: int, *, more: bool) -> dict[str, Any]:

@@ -5,18 +5,18 @@ variants takes a few milliseconds. `include=options` or `modifiers` limits a pag
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from attrs import frozen
+from msgspec import Raw
 
-from daemon.sandbox.bigcommerce.paging import numbered
+from daemon.sandbox.bigcommerce.paging import Filters, Parameters, numbered, seconds, span
 from daemon.sandbox.bigcommerce.problems import invalid, v3
-from daemon.sandbox.bigcommerce.query import Filters, Parameters, pagination, seconds, span
-from daemon.sandbox.bigcommerce.record import Record
 from daemon.sandbox.bigcommerce.records import Entry, Product, Variant
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.message import Request, Response, encode
+from daemon.sandbox.message import Request, Response, encode, json
+from daemon.sandbox.record import Record
 from daemon.sandbox.router import route
 
 DEFAULT_LIMIT, MOST = 50, 250
@@ -44,16 +44,10 @@ class Products:
     def _page(self, request: Request) -> Response:
         query = Parameters(request.query)
         view = _view(query)
-        number = query.number("page", least=1) or 1
         limit = query.number("limit", least=1, most=MOST) or DEFAULT_LIMIT
+        entries, ids = self._store.entries, self._select(query)
         limit = min(limit, FEW) if view.slow else limit
-        ids = self._select(query)
-        query.finish()
-        part = ids[(number - 1) * limit : number * limit]
-        entries = self._store.entries
-        data = b",".join([view.render(entries[product_id]) for product_id in part])
-        meta = encode(pagination(len(ids), number, limit, len(part)))
-        return _json(b'{"data":[%b],"meta":%b}' % (data, meta))
+        return numbered(ids, query, lambda product_id: Raw(view.render(entries[product_id])), limit)
 
     @route("GET", "/v3/catalog/products/{product_id}")
     def _get(self, request: Request, product_id: str) -> Response:
@@ -61,22 +55,18 @@ class Products:
         view = _view(query)
         query.finish()
         entry = self._store.entries.get(int(product_id)) if product_id.isdecimal() else None
-        if entry is None:
-            return v3(404)
-        return _json(b'{"data":%b,"meta":{}}' % view.render(entry))
+        return json({"data": Raw(view.render(entry)), "meta": {}}) if entry else v3(404)
 
     @route("GET", "/v3/catalog/variants")
     def _variants(self, request: Request) -> Response:
         """Answer a page of variants: there is no filter by date, none for several SKUs, and no sort."""
         query = Parameters(request.query)
         fields = _fields(query, VARIANT_FIELDS)
-        rows = query.chosen(self._among(query.ids("product_id:in")), VARIANT_FILTERS)
+        wanted = query.ids("product_id:in")
+        entries = self._store.entries
+        among = self._store.ids if wanted is None else sorted(entries.keys() & wanted)
+        rows = query.chosen((row for product_id in among for row in entries[product_id].variants), VARIANT_FILTERS)
         return numbered(rows, query, lambda variant: _some(variant, fields))
-
-    def _among(self, product_ids: list[int] | None) -> Iterator[Variant]:
-        for product_id in self._store.ids if product_ids is None else sorted(set(product_ids)):
-            if entry := self._store.entries.get(product_id):
-                yield from entry.variants
 
     def _select(self, query: Parameters) -> list[int]:
         ids = self._by_id(query)
@@ -90,11 +80,9 @@ class Products:
 
     def _by_id(self, query: Parameters) -> list[int]:
         ids = self._store.ids
-        wanted = query.ids("id:in")
-        single = query.number("id")
+        wanted, single = query.ids("id:in"), query.number("id")
         if wanted is not None or single is not None:
-            among = set(wanted if wanted is not None else [single or 0])
-            ids = sorted(among & self._store.entries.keys())
+            ids = sorted(self._store.entries.keys() & (wanted if wanted is not None else [single or 0]))
         low = max(query.number("id:min") or 0, (query.number("id:greater") or -1) + 1)
         if low:
             ids = ids[bisect_left(ids, low) :]
@@ -137,12 +125,9 @@ class _View:
         return "options" in self.includes or "modifiers" in self.includes
 
     def render(self, entry: Entry) -> bytes:
-        parts = [self._own(entry.product)[:-1]]
+        parts = [encode(_some(entry.product, self.fields))[:-1]]
         parts += [b'"%b":%b' % (name.encode(), encode(_included(entry, name))) for name in self.includes]
         return b",".join(parts) + b"}"
-
-    def _own(self, product: Product) -> bytes:
-        return encode(product if self.fields is None else _some(product, self.fields))
 
 
 def _view(query: Parameters) -> _View:
@@ -194,7 +179,3 @@ def _options(entry: Entry) -> list[dict[str, Any]]:
             labels = option["option_values"]
             labels.setdefault(value.id, {"id": value.id, "label": value.label, "sort_order": len(labels)})
     return [option | {"option_values": list(option["option_values"].values())} for option in options.values()]
-
-
-def _json(body: bytes) -> Response:
-    return Response(status=200, headers={"content-type": "application/json"}, body=body)

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import Factory, define
 
-from daemon.sandbox.bigcommerce.record import Record, record
+from daemon.sandbox.record import Record, record
 
 Number = int | float
 

@@ -23,23 +23,15 @@ BASE = "base"
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-def _whole(text: str) -> int:
-    return int(text)
-
-
-def _yes_or_no(text: str) -> bool:
-    return _WORDS[text.strip().lower()]
-
-
 RULES: Mapping[str, Callable[[str], Any]] = {
-    "pack_size": _whole,
-    "reserve_stock_quantity": _whole,
-    "min_order_quantity": _whole,
-    "max_order_quantity": _whole,
-    "min_order_parent_quantity": _whole,
-    "max_order_parent_quantity": _whole,
-    "display": _yes_or_no,
-    "sell": _yes_or_no,
+    "pack_size": int,
+    "reserve_stock_quantity": int,
+    "min_order_quantity": int,
+    "max_order_quantity": int,
+    "min_order_parent_quantity": int,
+    "max_order_parent_quantity": int,
+    "display": lambda text: _WORDS[text.lower()],
+    "sell": lambda text: _WORDS[text.lower()],
 }
 """The keys of an entry of `settings`, and how each is read where it stands alone."""
 
@@ -105,8 +97,8 @@ def _by_group(entries: list[Mapping[str, Any]]) -> Picture:
 def _stock(store: Store, variant: Variant) -> Picture:
     texts = _texts(store, variant)
     return {
-        "restock_date": _read(_date, texts.get("restock_date")),
-        "min_stock_level": _read(_whole, texts.get("min_stock_level")),
+        "restock_date": _read(lambda text: date.fromisoformat(text).isoformat(), texts.get("restock_date")),
+        "min_stock_level": _read(int, texts.get("min_stock_level")),
     }
 
 
@@ -115,10 +107,6 @@ def _read(reader: Callable[[str], Any], text: str | None) -> Any:
         return None if text is None else reader(text.strip())
     except (ValueError, KeyError, InvalidOperation):
         return None
-
-
-def _date(text: str) -> str:
-    return date.fromisoformat(text).isoformat()
 
 
 def _held_rules(state: State) -> Picture:

@@ -4,6 +4,10 @@ The cart id stands in the order's metafield or, for stores that do so, in the st
 what became of how many pieces of each SKU and where they go, whatever the packages they are in; what all lines and the
 transport come to, in which currency, and what of it was paid; and how the parcels are followed. The purchase of an
 order that is archived, or incomplete, may be missing; if it is there as an order, all its pieces are cancelled.
+
+An order of a WooCommerce shop names its cart in its meta data, and has one address and one tracking. Its lines' totals
+are net, also where prices have tax; fees and transport count as one cost. What is refunded by line is returned. All
+pieces of an order that is in the trash, or deleted, are cancelled in SparkLayer, if it has them.
 """
 
 import re
@@ -29,6 +33,10 @@ from daemon.sandbox.bigcommerce.order_records import (
 )
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.expectation.picture import Picture, compared
+from daemon.sandbox.woocommerce.order_book import CART_KEY, TRACKING_KEY
+from daemon.sandbox.woocommerce.records import TRASH, OrderLine
+from daemon.sandbox.woocommerce.records import Order as ShopOrder
+from daemon.sandbox.woocommerce.shop import Shop
 
 FATES = {
     "incoming": "open",
@@ -41,14 +49,20 @@ FATES = {
 }
 """Fulfilment status by the types of packages (inferred, sparklayer.md section 6)."""
 
-BY_STATUS = {
+BY_STATUS: Mapping[Any, str] = {
     SHIPPED: "shipped",
     COMPLETED: "shipped",
     REFUNDED: "returned",
     CANCELLED: "cancelled",
     DECLINED: "cancelled",
+    "completed": "shipped",
+    "refunded": "returned",
+    "cancelled": "cancelled",
+    "failed": "cancelled",
 }
-"""Package type, by the order's status, of pieces that are in no parcel and were not refunded; otherwise open."""
+"""Fate, by the order's status, of pieces that are in no parcel and were not refunded; otherwise open."""
+UNPAID = ("pending", "failed")
+NOT_COUNTED = (TRASH, "checkout-draft")
 
 SKU = "sku"
 PARCEL = ("carrier", "tracking_number", "tracking_url")
@@ -57,25 +71,34 @@ PARCEL = ("carrier", "tracking_number", "tracking_url")
 _NOTE = re.compile(r"SparkLayer cart: ([0-9a-fA-F-]{36})")
 
 
-def order_differences(store: Store, held: Mapping[str, Any], *, in_notes: bool = False) -> list[str]:
+def order_differences(store: Store | Shop, held: Mapping[str, Any], *, in_notes: bool = False) -> list[str]:
     """Return how the purchases of a site, {cart id: body}, differ from the store's orders; see `expected_orders`."""
     wanted = expected_orders(store, in_notes=in_notes)
     confirmed = {cart for cart, body in held.items() if body.get("type") == "order"}
-    without = _by_cart(store, in_notes=in_notes, stands=False)
-    wanted |= {cart: _expected(order) for cart, order in without.items() if cart in confirmed - wanted.keys()}
-    ours = confirmed | wanted.keys()
-    found = {cart: held_purchase(body) for cart, body in held.items() if cart in ours}
+    gone = confirmed - wanted.keys()
+    found = {cart: held_purchase(held[cart]) for cart in confirmed | (wanted.keys() & held.keys())}
+    if isinstance(store, Shop):
+        # A deleted order has no row any more that could say how many pieces it had.
+        mended = [cart for cart in gone if found[cart]["pieces"].keys() <= {"cancelled"}]
+        found = {cart: picture for cart, picture in found.items() if cart not in mended}
+    else:
+        without = _by_cart(store, in_notes=in_notes, stands=False)
+        wanted |= {cart: _expected(order) for cart, order in without.items() if cart in gone}
     for cart, picture in found.items():
         found[cart] = {name: value for name, value in picture.items() if name in wanted.get(cart, picture)}
     return compared("purchase", wanted, found)
 
 
-def expected_orders(store: Store, *, in_notes: bool = False) -> Picture:
-    """Return {cart id: picture}; see `_expected`.
+def expected_orders(store: Store | Shop, *, in_notes: bool = False) -> Picture:
+    """Return {cart id: picture} of the orders that count; see `_expected`.
 
     `in_notes` says that a cart id in the staff notes ("SparkLayer cart: <uuid>") counts.
     """
-    return {cart: _expected(order) for cart, order in _by_cart(store, in_notes=in_notes, stands=True).items()}
+    if not isinstance(store, Shop):
+        return {cart: _expected(order) for cart, order in _by_cart(store, in_notes=in_notes, stands=True).items()}
+    counted = (order for order in store.orders.orders.values() if order.status not in NOT_COUNTED)
+    carts = ((_uuid(next((row.value for row in order.meta if row.key == CART_KEY), "")), order) for order in counted)
+    return {cart: _expected_of_shop(store, order) for cart, order in carts if cart}
 
 
 def _stands(order: Order) -> bool:
@@ -89,16 +112,19 @@ def _by_cart(store: Store, *, in_notes: bool, stands: bool) -> dict[str, Order]:
 
 def _cart(store: Store, order: Order, *, in_notes: bool) -> str | None:
     note = _NOTE.search(order.staff_notes) if in_notes else None
-    text = store.orders.cart_id(order.id) or (note.group(1) if note else "")
+    return _uuid(store.orders.cart_id(order.id) or (note.group(1) if note else ""))
+
+
+def _uuid(text: object) -> str | None:
     try:
-        return str(uuid.UUID(text))
+        return str(uuid.UUID(str(text)))
     except ValueError:
         return None
 
 
 def _expected(order: Order) -> Picture:
     """Return what its purchase says: what became of which pieces, where they go, and what all of it costs."""
-    fates, positions = Counts(), Counts()
+    fates, positions = _Counts(), _Counts()
     cities = {part.id: _city(part.address) if part.kind == "shipping" else "" for part in order.consignments}
     for line in order.lines.values():
         positions.add(cities[line.consignment_id], line.sku, line.quantity)
@@ -110,11 +136,11 @@ def _expected(order: Order) -> Picture:
     parcels = {(one.carrier or FLAT_RATE, one.tracking_number, one.link) for one in order.shipments}
     return picture | {
         "places": positions.picture,
-        "parcels": sorted_parcels(parcels) if "shipped" in fates.picture else [],
+        "parcels": _sorted_parcels(parcels) if "shipped" in fates.picture else [],
         "placed": datetime.fromtimestamp(order.created, UTC),
         "currency": order.currency,
-        "net": order.subtotal_ex_tax + order.shipping_ex_tax,
-        "tax": order.subtotal_inc_tax - order.subtotal_ex_tax + order.shipping_inc_tax - order.shipping_ex_tax,
+        "net": order.sums("ex_tax")["total"] + order.discount,
+        "tax": order.sums("inc_tax")["total"] - order.sums("ex_tax")["total"],
         "discount": order.discount,
         "paid": _paid(order),
         "billed in": _city(order.billing),
@@ -140,7 +166,7 @@ def _paid(order: Order) -> Decimal | None:
     for line in order.lines.values():
         off = sum((one.amount for one in line.discounts), Decimal(0)) * line.quantity_refunded / line.quantity
         back += line.price_inc_tax * line.quantity_refunded - amount(off)
-    return order.total_inc_tax - back
+    return order.sums("inc_tax")["total"] - back
 
 
 def _city(address: OrderAddress) -> str:
@@ -148,9 +174,64 @@ def _city(address: OrderAddress) -> str:
     return address.city if address.street_1 and address.country_iso2 else ""
 
 
+def _expected_of_shop(shop: Shop, order: ShopOrder) -> Picture:
+    """Return what a purchase says: what became of which pieces, where they go, and what all of it costs."""
+    fates, places, parcels = _Counts(), _Counts(), _parcels(order)
+    back = Counter[int]()
+    for refunded in (line for refund in order.refunds for line in refund.lines):
+        back[refunded.refunded_item] += abs(refunded.quantity)
+    rest = BY_STATUS.get(order.status, "open")
+    if order.status == "processing" and parcels:
+        rest = "shipped"
+    for line in order.lines.values():
+        sku = _sku(shop, line)
+        places.add(_shop_city(order.address), sku, line.quantity)
+        returned = min(line.quantity, back[line.id])
+        fates.add("returned", sku, returned)
+        fates.add(rest, sku, line.quantity - returned)
+    costs = [*order.lines.values(), *order.fees]
+    picture = {
+        "type": "order",
+        "platform": str(order.id),
+        "pieces": fates.picture,
+        "places": places.picture,
+        "parcels": parcels if "shipped" in fates.picture else [],
+        "placed": order.created.gmt.replace(tzinfo=UTC),
+        "currency": order.currency,
+        "net": sum((cost.total for cost in costs), order.shipping),
+        "tax": sum((cost.total_tax for cost in costs), order.shipping_tax),
+        "billed in": _shop_city(order.billing),
+    }
+    if order.paid or order.status in UNPAID:
+        picture["paid"] = order.total - order.refunded if order.paid else Decimal(0)
+    return picture
+
+
+def _sku(shop: Shop, line: OrderLine) -> str:
+    """Return the present SKU of what a line sold; a variation without one shows its product's."""
+    product, variation = shop.tops.get(line.product_id), shop.variations.get(line.variation_id)
+    own = variation.sku if variation else ""
+    return (own or (product.sku if product else "")).strip()
+
+
+def _parcels(order: ShopOrder) -> list[tuple[str, ...]]:
+    """Return the tracking of an order, as the one parcel that SparkLayer is told of."""
+    rows = next((row.value for row in order.meta if row.key == TRACKING_KEY), None) or []
+    carrier = next((row["tracking_provider"] for row in rows if row["tracking_provider"]), "")
+    numbers = dict.fromkeys(row["tracking_number"] for row in rows if row["tracking_number"])
+    link = next((row["custom_tracking_link"] for row in rows if row.get("custom_tracking_link")), "")
+    return _sorted_parcels([(carrier, ", ".join(numbers), link)])
+
+
+def _shop_city(address: Mapping[str, str]) -> str:
+    """Return where an address is; nowhere, if it is not one that SparkLayer would hold."""
+    usable = all(address.get(part, "").strip() for part in ("address_1", "city", "country"))
+    return address["city"] if usable else ""
+
+
 def held_purchase(body: Mapping[str, Any]) -> Picture:
     """Return the same picture of a purchase that a site holds."""
-    fates, positions = Counts(), Counts()
+    fates, positions = _Counts(), _Counts()
     packages = body.get("packages", [])
     totals = dict.fromkeys(("total_net", "total_tax", "total_gross", "discount_net"), Decimal(0))
     currencies = {body.get("currency_code")}
@@ -171,7 +252,7 @@ def held_purchase(body: Mapping[str, Any]) -> Picture:
         "platform": body.get("purchase_identifiers", {}).get("platform"),
         "pieces": fates.picture,
         "places": positions.picture,
-        "parcels": sorted_parcels({tuple(one.get(name) or "" for name in PARCEL) for one in shipments})
+        "parcels": _sorted_parcels({tuple(one.get(name) or "" for name in PARCEL) for one in shipments})
         if "shipped" in fates.picture
         else [],
         "placed": datetime.fromisoformat(body["dates"]["placed_at"]) if body.get("dates") else None,
@@ -184,12 +265,12 @@ def held_purchase(body: Mapping[str, Any]) -> Picture:
     }
 
 
-def sorted_parcels(parcels: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+def _sorted_parcels(parcels: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """Return parcels in their order, without those that say nothing."""
     return sorted(parcel for parcel in parcels if any(parcel))
 
 
-class Counts:
+class _Counts:
     """Number of pieces of each SKU under each heading; `picture` leaves out empty ones."""
 
     def __init__(self) -> None:

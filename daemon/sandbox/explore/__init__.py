@@ -6,8 +6,7 @@
 It is an edge of the sandbox, not of the daemon: it edits the stand-ins and never asks the daemon anything.
 """
 
-from daemon.sandbox.explore.explorer import Explorer
-from daemon.sandbox.explore.opening import open_explorer
+from daemon.sandbox.explore.explorer import Explorer, open_explorer
 from daemon.sandbox.explore.stores import BigCommerceStore, ExploredStore, WooCommerceStore
 
 __all__ = ["BigCommerceStore", "ExploredStore", "Explorer", "WooCommerceStore", "open_explorer"]

@@ -5,16 +5,38 @@ one finished good becomes a simple product. A product's price and weight are the
 which then inherit them (null). The few weights in grams are converted to pounds. Stock is the sum over the
 company's own locations. Made up, but always the same: image addresses, which variants have no SKU, which product
 is hidden, which are not tracked. The data and its licence stand in `daemon/sandbox/data/adventureworks`.
+
+Attributes say how products may be ordered; keys and JSON are SparkLayer's (sparklayer.md sections 2 and 11). What
+stands at the product counts for all its variants; what a variant has itself goes before.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
 from daemon.sandbox.company import Product, Variant
-from daemon.sandbox.samples.order_rules import OF_PRODUCTS, OF_VARIANTS
 from daemon.sandbox.samples.tables import marked_rows, rows
+
+OF_PRODUCTS: Mapping[str, Mapping[str, str]] = {
+    "FR-R92R-62": {"rrp": "1899.00"},
+    "SO-R809-M": {"pack_size": "10", "min_order_quantity": "20"},
+    "HL-U509-R": {
+        "settings": '[{"customer_group": "base", "pack_size": 6, "min_order_quantity": 12},'
+        ' {"customer_group": "gold", "pack_size": 1, "sell": true}]',
+    },
+    "LJ-0192-S": {"restock_date": "2027-01-15"},
+}
+"""By the SKU of one of the product's variants."""
+
+OF_VARIANTS: Mapping[str, Mapping[str, str]] = {
+    "FR-R92R-62": {"rrp": "1949.5", "min_stock_level": "-25"},
+    "LJ-0192-S": {"pack_size": "3", "max_order_quantity": "30", "min_stock_level": "0"},
+    "LJ-0192-M": {"restock_date": "2027-02-01"},
+    "LJ-0192-X": {"settings": "{not json"},
+    "BK-M82S-38": {"rrp": "3799.99", "display": "true", "sell": "false"},
+}
+
 
 GRAMS_PER_POUND = 453.59237
 

@@ -1,11 +1,10 @@
 """The AdventureWorks company as a whole: its catalogue, its customers, rules for ordering, and orders."""
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from daemon.sandbox.company import Company
 from daemon.sandbox.samples.adventureworks import catalogue
-from daemon.sandbox.samples.other_customers import other_customers
-from daemon.sandbox.samples.trade_customers import trade_customers
+from daemon.sandbox.samples.trade_customers import other_customers, trade_customers
 from daemon.sandbox.samples.trade_orders import SCRIPT, trade_orders
 
 
@@ -14,10 +13,10 @@ def adventureworks() -> Company:
     first, *others = catalogue()
     company = Company(
         name="Adventure Works Cycles",
-        products=[evolve(first, foreign={"rrp": "1"}), *others],
+        products=[replace(first, foreign={"rrp": "1"}), *others],
         customers=[*trade_customers(), *other_customers()],
     )
-    return evolve(company, orders=list(trade_orders(company)))
+    return replace(company, orders=list(trade_orders(company)))
 
 
 def excerpt() -> Company:
@@ -25,7 +24,7 @@ def excerpt() -> Company:
     company = adventureworks()
     orders = company.orders[: len(SCRIPT)]
     sold = {line["sku"] for order in orders for line in order.lines if "sku" in line}
-    return evolve(
+    return replace(
         company,
         products=[product for product in company.products if {row.sku for row in product.variants} & {"", *sold}],
         customers=company.customers[: len(SCRIPT)],

@@ -3,13 +3,15 @@
 Company, addresses and e-mail are the data's; an e-mail is written in plain letters. Names are made up: the first
 from the e-mail, the last from a list. Made up too, but always the same: the attributes, written as merchants write
 them, and the customers below that a mapping must cope with.
+
+`other_customers` are those that SparkLayer shall not have: retail ones in a group and in none, and the guests' group.
 """
 
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from daemon.sandbox.company import WHOLESALE, Customer
+from daemon.sandbox.company import GUESTS, RETAIL, WHOLESALE, Customer
 from daemon.sandbox.samples.tables import marked_rows, rows
 
 GROUP = "sparklayer_group"
@@ -120,3 +122,22 @@ def _plain(email: str) -> str:
 
 def _phone(number: int) -> str:
     return f"555-01{number % 100:02}"
+
+
+COUNTS = {"retail": (RETAIL, 12), "shopper": (0, 30), "guest": (GUESTS, 10)}
+"""Name, group and number of the customers."""
+
+
+def other_customers() -> Iterator[Customer]:
+    """Return the customers, group by group."""
+    for name, (group, count) in COUNTS.items():
+        for number in range(1, count + 1):
+            home = {"street": f"{number} Main Street", "city": "Bothell", "postcode": "98011"}
+            state = {"state": "Washington", "country": "United States", "country_code": "US"}
+            yield Customer(
+                email=f"{name}-{number}@example.com",
+                group=group,
+                first_name=name.title(),
+                last_name=f"Number {number}",
+                addresses=[home | state] if number % 2 else [],
+            )

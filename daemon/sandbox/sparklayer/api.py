@@ -17,12 +17,11 @@ from typing import Any, Protocol
 from attrs import asdict, frozen
 
 from daemon.sandbox.control import StandIn
-from daemon.sandbox.message import Refused, Request, Response
-from daemon.sandbox.router import Match, Router, route
+from daemon.sandbox.message import Request, Response
+from daemon.sandbox.router import Match, route
 from daemon.sandbox.sparklayer.customers import Customers
 from daemon.sandbox.sparklayer.gate import TOKEN_PATH, Bucket, RetryAfter, Tokens
-from daemon.sandbox.sparklayer.price_lists import PriceLists
-from daemon.sandbox.sparklayer.prices import Prices
+from daemon.sandbox.sparklayer.prices import PriceLists, Prices
 from daemon.sandbox.sparklayer.problems import problem
 from daemon.sandbox.sparklayer.products import Mode, Products
 from daemon.sandbox.sparklayer.purchases import Purchases
@@ -51,7 +50,6 @@ class SparkLayerOptions:
     site_id: str = "sandbox"
     client_id: str = "sandbox-client"
     client_secret: str = "sandbox-key"  # noqa: S105  opens nothing but this sandbox
-    token_seconds: int = 3600
     rate: float | None = None
     """Requests per second; None is unlimited."""
     burst: int = 20
@@ -67,7 +65,6 @@ class SparkLayerOptions:
     """Number of a price write's first row in refusals."""
     locations: tuple[tuple[str, str], ...] = (("main", "Main"),)
     """(external id, name) of the stock locations that exist from the start."""
-    currency: str | None = None
     settings_writable: bool = False
     settings_refusal: int = 403
     """Status of a refusal to write global settings."""
@@ -84,8 +81,7 @@ class SparkLayer(StandIn):
     """One site's API. `url` is what `/api/...` is appended to."""
 
     def __init__(self, options: SparkLayerOptions, url: str) -> None:
-        super().__init__()
-        self.url = url
+        super().__init__(url)
         self.site_id = options.site_id
         self.client_id = options.client_id
         self.client_secret = options.client_secret
@@ -93,42 +89,36 @@ class SparkLayer(StandIn):
             site_id=options.site_id,
             client_id=options.client_id,
             client_secret=options.client_secret,
-            seconds=options.token_seconds,
         )
         self.bucket = Bucket(rate=options.rate, burst=options.burst, retry_after=options.retry_after)
         self.state = _state(options)
         self._bodies = options.problem_bodies
         self._contract = options.contract
-        self._router = Router()
         for part in (self.tokens, *self.state.parts):
-            self._router.include(part)
-
-    def find(self, request: Request) -> Match | None:
-        """Find the route of a request."""
-        return self._router.find(request.method, request.path)
+            self.routes.include(part)
 
     def answer(self, request: Request, match: Match | None) -> Response:
-        """Let the request pass the gate, then do what was asked."""
-        try:
-            self.bucket.take()
-            if request.path != TOKEN_PATH:
-                self.tokens.check(request)
-            response = self._do(request, match)
-        except Refused as refused:
-            response = refused.response
+        """Answer a request, and hold the answer against the contract."""
+        response = super().answer(request, match)
         if self._contract is not None:
             self._contract.check_answer(request, response)
         if response.status >= 400 and not self._bodies:  # noqa: PLR2004  a refusal
-            response = Response(status=response.status, headers=_without_type(response))
+            headers = {name: value for name, value in response.headers.items() if name != "content-type"}
+            response = Response(status=response.status, headers=headers)
         return response
 
-    def _do(self, request: Request, match: Match | None) -> Response:
-        if match is None:
-            allowed = self._router.allowed(request.path)
-            raise problem(405 if allowed else 404, f"There is no {request.method} {request.path}")
-        if request.query and match.name not in WITH_PARAMETERS:
+    def admit(self, request: Request, match: Match | None) -> None:
+        """Let the request pass the gate. Raises Refused."""
+        self.bucket.take()
+        if request.path != TOKEN_PATH:
+            self.tokens.check(request)
+        if match and request.query and match.name not in WITH_PARAMETERS:
             raise problem(400, "This endpoint takes no parameters")
-        return match.handler(request, **match.parameters)
+
+    def unknown(self, request: Request) -> Response:
+        """Answer a request without a route."""
+        status = 405 if self.routes.allowed(request.path) else 404
+        return problem(status, f"There is no {request.method} {request.path}").response
 
     @route("GET", "/_sandbox/state")
     def _pictured(self) -> Any:
@@ -190,7 +180,7 @@ def _state(options: SparkLayerOptions) -> State:
         stock=Stock(locations=positions),
         price_lists=lists,
         prices=Prices(lists=lists, first_line=options.first_line),
-        settings=Settings(options.currency, options.settings_writable, options.settings_refusal),
+        settings=Settings(options.settings_writable, options.settings_refusal),
         customers=Customers(
             groups=options.groups,
             keep_journal=options.journal,
@@ -198,7 +188,3 @@ def _state(options: SparkLayerOptions) -> State:
         purchases=Purchases(keep_journal=options.journal),
         sync_log=SyncLog(options.resolved_field, options.data_types),
     )
-
-
-def _without_type(response: Response) -> dict[str, str]:
-    return {name: value for name, value in response.headers.items() if name != "content-type"}

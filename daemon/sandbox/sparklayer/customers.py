@@ -15,10 +15,9 @@ from attrs import define, field
 
 from daemon.sandbox.message import Request, Response, json
 from daemon.sandbox.router import route
-from daemon.sandbox.sparklayer.claims import Claims
 from daemon.sandbox.sparklayer.contract import convert, decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
-from daemon.sandbox.sparklayer.record import Record, now, refuse_prefix
+from daemon.sandbox.sparklayer.record import Claims, Record, now, refuse_prefix
 
 LOOKUPS = ("sparklayer", "platform", "email")
 BASE = "base"

@@ -29,7 +29,7 @@ class Tokens:
     site_id: str
     client_id: str
     client_secret: str
-    seconds: int
+    seconds: int = 3600
     key_revoked: bool = False
     """The key was deleted: its tokens stopped working and no new ones are made."""
     issued: int = 0

@@ -13,10 +13,9 @@ from attrs import define, field
 
 from daemon.sandbox.message import Request, Response, json
 from daemon.sandbox.router import route
-from daemon.sandbox.sparklayer.claims import Claims
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.problems import Detail, problem
-from daemon.sandbox.sparklayer.record import Record, now, refuse_prefix
+from daemon.sandbox.sparklayer.record import Claims, Record, now, refuse_prefix
 
 Mode = Literal["merge", "replace"]
 PRODUCT, VARIANT = "pp_", "pv_"

@@ -1,4 +1,4 @@
-"""A record of the site as the API writes it: a JSON object whose fields can also be reached as attributes."""
+"""A record of the site as the API writes it, and the owners of words that are unique in the site."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -33,3 +33,38 @@ def refuse_prefix(external_id: str | None, prefix: str, place: str) -> None:
     if external_id is not None and external_id.startswith(prefix):
         words = f"must not begin with {prefix}"
         raise problem(400, f"external_id {words}", [Detail("invalid", words, place)])
+
+
+class Claims:
+    """A draft over an index of {word: owner}; throw it away to change nothing. `status` is that of a refusal."""
+
+    def __init__(self, index: dict[str, str], status: int = 409) -> None:
+        self._index, self._status = index, status
+        self._draft: dict[str, str | None] = {}
+
+    def owner(self, word: str) -> str | None:
+        """Return who has `word` at this moment."""
+        return self._draft[word] if word in self._draft else self._index.get(word)
+
+    def move(self, owner: str, old: str | None, new: str | None, place: str) -> None:
+        """Let `owner` give up `old` and take `new`, written at `place`. Raises Refused when another has it."""
+        if new != old:
+            if new is not None and self.owner(new) is not None:
+                words = f"{place.rpartition('.')[2]} {new} is already in use"
+                raise problem(self._status, words, [Detail("duplicate", words, place)])
+            self.release(owner, old)
+        if new is not None:
+            self._draft[new] = owner
+
+    def release(self, owner: str, word: str | None) -> None:
+        """Let `owner` give up `word`."""
+        if word is not None and self.owner(word) == owner:
+            self._draft[word] = None
+
+    def commit(self) -> None:
+        """Make the draft count."""
+        for word, owner in self._draft.items():
+            if owner is None:
+                self._index.pop(word, None)
+            else:
+                self._index[word] = owner

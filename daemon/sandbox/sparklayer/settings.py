@@ -20,9 +20,9 @@ BASE_CURRENCY = "baseCurrency"
 class Settings:
     """The site's settings, and their routes."""
 
-    currency: str | None
     writable: bool
-    refusal: int = 403
+    refusal: int
+    currency: str | None = None
 
     @route("GET", "/api/v1/store-currency")
     def _get_currency(self, _request: Request) -> Response:

@@ -8,8 +8,7 @@ from attrs import fields, frozen
 
 from daemon.sandbox.sparklayer import customers, products
 from daemon.sandbox.sparklayer.customers import Customers
-from daemon.sandbox.sparklayer.price_lists import PriceLists
-from daemon.sandbox.sparklayer.prices import Prices
+from daemon.sandbox.sparklayer.prices import PriceLists, Prices
 from daemon.sandbox.sparklayer.products import Products
 from daemon.sandbox.sparklayer.purchases import Purchases
 from daemon.sandbox.sparklayer.record import Record

@@ -2,7 +2,6 @@
 
 Extra controls for a separate process:
 
-    POST /_sandbox/edit       {"edit": "set_title", "arguments": {...}, "unstamped": false} -> {"result": ...}
     GET  /_sandbox/state      {"products", "variations", "customers", "orders", "hooks", "outstanding"}
     POST /_sandbox/switch     {"hpos", "zone", "cron_delay", "dropping", "role_lost", ...}: see `_switch`
     POST /_sandbox/key        {"permissions": "read"} -> {"consumer_key", "consumer_secret"}: another key
@@ -10,29 +9,24 @@ Extra controls for a separate process:
 """
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import trio
 from attrs import frozen
 
-from daemon.sandbox.control import StandIn
+from daemon.sandbox.control import ShopStandIn
 from daemon.sandbox.message import Refused, Request, Response
-from daemon.sandbox.router import Match, Router, route
+from daemon.sandbox.router import Match, route
+from daemon.sandbox.woocommerce.answers import NAMESPACE, cannot_view, no_route, page
 from daemon.sandbox.woocommerce.customers import Customers
 from daemon.sandbox.woocommerce.delivery import Webhooks
-from daemon.sandbox.woocommerce.edits import edits
 from daemon.sandbox.woocommerce.failures import ACTS, SlowFaults
-from daemon.sandbox.woocommerce.keys import Key, Keys
-from daemon.sandbox.woocommerce.links import NAMESPACE
-from daemon.sandbox.woocommerce.listing import LONGEST_LINE
+from daemon.sandbox.woocommerce.keys import PAGE_PATH, Authorization, Key, Keys
 from daemon.sandbox.woocommerce.orders import Orders
-from daemon.sandbox.woocommerce.problems import cannot_view, no_route, page
-from daemon.sandbox.woocommerce.products import Products
+from daemon.sandbox.woocommerce.products import Products, Variations
+from daemon.sandbox.woocommerce.resource import LONGEST_LINE, Resource
 from daemon.sandbox.woocommerce.settings import Settings
 from daemon.sandbox.woocommerce.shop import Shop
-from daemon.sandbox.woocommerce.variations import Variations
-from daemon.sandbox.woocommerce.wc_auth import Authorization
 
 _ALWAYS = {
     "server": "nginx/1.22.1",
@@ -72,32 +66,43 @@ class WooCommerceOptions:
     """False: the authorization page refuses a callback by http, as a real shop does."""
 
 
-class WooCommerce(StandIn):
+class WooCommerce(ShopStandIn):
     """One shop's server. `url` is the site's address, which `/wp-json/wc/v3/...` is appended to."""
 
     def __init__(self, shop: Shop, options: WooCommerceOptions, url: str, nursery: trio.Nursery) -> None:
-        super().__init__()
+        super().__init__(url, {"": shop, "customers.": shop.customers, "orders.": shop.orders})
         self.faults = self._slowness = SlowFaults(options.latency)
         self.acts = ACTS
-        self.url = shop.home = url
+        shop.home = url
         self.shop = shop
         self.keys = Keys(https=options.https)
         self.key: Key = self.keys.add("read_write", options.consumer_key, options.consumer_secret)
         self.permalinks = options.permalinks
+        shown: dict[str, Resource[Any]] = {
+            "product": Products(shop),
+            "order": Orders(shop),
+            "customer": Customers(shop),
+        }
         self.webhooks = Webhooks(
             shop,
             self.keys,
+            shown,
             cron_delay=options.cron_delay,
             needs_visits=options.needs_visits,
             safe_urls_only=options.safe_urls_only,
             nursery=nursery,
         )
         self.authorization = Authorization(shop, self.keys, plain_callbacks=options.plain_callbacks)
-        self._router, self._pages = Router(), Router()
-        self._pages.include(self.authorization)
-        for part in (Products, Variations, Customers, Orders, Settings):
-            self._router.include(part(shop))
-        self._router.include(self.webhooks.hooks)
+        self.routes.include(self.authorization)
+        for part in (
+            Products(shop),
+            Variations(shop),
+            Customers(shop),
+            Orders(shop),
+            Settings(shop),
+            self.webhooks.hooks,
+        ):
+            self.routes.include(part, NAMESPACE)
 
     async def aclose(self) -> None:
         """Close the connections to receivers and callbacks."""
@@ -105,37 +110,32 @@ class WooCommerce(StandIn):
         await self.authorization.aclose()
 
     def find(self, request: Request) -> Match | None:
-        """Find the route below the namespace, or of the authorization page."""
-        if not request.path.startswith(f"{NAMESPACE}/"):
-            return self._pages.find(request.method, request.path)
-        return self._router.find(request.method, self._path(request))
+        """Find the route below the namespace, with or without a slash at the end, or of the authorization page."""
+        return self.routes.find(request.method, request.path.rstrip("/"))
 
     def answer(self, request: Request, match: Match | None) -> Response:
         """Check address, key and permission, then carry the request out."""
         self.webhooks.visited()
         if len(request.path) + len(request.query) + len(request.method) + 10 > LONGEST_LINE:
             return page("414 Request-URI Too Large", "<center><h1>414 Request-URI Too Large</h1></center>", 414)
-        if self._pages.allowed(request.path):
-            return match.handler(request) if match else page("Not found", "", 404)
-        try:
-            response = self._answer(request, match)
-        except Refused as refused:
-            response = refused.response
+        response = super().answer(request, match)
         response.headers = self._headers(request, response) | response.headers
         if request.method == "HEAD":
             response.body = b""
         return response
 
-    def _answer(self, request: Request, match: Match | None) -> Response:
+    def admit(self, request: Request, match: Match | None) -> None:
+        """Check address, key and permission. Raises Refused."""
+        if request.path == PAGE_PATH:
+            return
         if "rest_route=" in request.query and not request.path.startswith("/wp-json"):
             # Basic does not count there (woocommerce-more.md, Keys).
             raise cannot_view(UNAUTHORIZED)
         if not self.permalinks or not request.path.startswith(f"{NAMESPACE}/"):
-            return page("Page not found", "<h1>Page not found</h1>", 404)
+            raise Refused(page("Page not found", "<h1>Page not found</h1>", 404))
         if match is None:
             raise no_route()
         self.keys.check(request, listed="{" not in match.name, now=self.shop.clock())
-        return match.handler(request, **match.parameters)
 
     def _headers(self, request: Request, response: Response) -> dict[str, str]:
         """Return the recorded headers of an answer in JSON; pages and gateways have their own."""
@@ -144,21 +144,11 @@ class WooCommerce(StandIn):
         link = {"link": f'<{self.url}/wp-json/>; rel="https://api.w.org/"'}
         if response.status == UNAUTHORIZED:
             return _ALWAYS | link | {"vary": "Origin"}
-        methods = [method for method in self._router.allowed(self._path(request)) if method not in {"HEAD", "OPTIONS"}]
+        known = self.routes.allowed(request.path.rstrip("/"))
+        methods = [method for method in known if method not in {"HEAD", "OPTIONS"}]
         unnamed = any(code.encode() in response.body for code in WITHOUT_ALLOW) and response.status >= 400  # noqa: PLR2004
         allow = {} if unnamed or not methods else {"allow": ", ".join(sorted(methods, key=_rank))}
         return _ALWAYS | link | _AUTHENTICATED | allow
-
-    def _path(self, request: Request) -> str:
-        return request.path[len(NAMESPACE) :].rstrip("/") or "/"
-
-    @route("POST", "/_sandbox/edit")
-    def _edit(self, edit: str, arguments: Mapping[str, Any] | None = None, *, unstamped: bool = False) -> Any:
-        known = edits(self.shop)
-        if edit not in known:
-            raise ValueError(f"no such edit; there are {', '.join(sorted(known))}")
-        with self.shop.unstamped() if unstamped else nullcontext():
-            return {"result": known[edit](**(arguments or {}))}
 
     @route("GET", "/_sandbox/state")
     def _state(self) -> Any:

@@ -11,8 +11,7 @@ from typing import Any
 
 from attrs import define, field
 
-from daemon.sandbox.woocommerce.chronicle import Event, WooCommerceChronicle
-from daemon.sandbox.woocommerce.records import TRASH, Meta, Product
+from daemon.sandbox.woocommerce.records import TRASH, Event, Meta, Product, WooCommerceChronicle
 
 ROLES = ("administrator", "editor", "author", "contributor", "subscriber", "customer", "shop_manager")
 """Roles of every shop (recordings, index)."""

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from daemon.sandbox.woocommerce.catalogue import Catalogue
-from daemon.sandbox.woocommerce.chronicle import Event
-from daemon.sandbox.woocommerce.records import BILLING, Customer
+from daemon.sandbox.woocommerce.records import BILLING, Customer, Event
 
 
 class CustomerBook:

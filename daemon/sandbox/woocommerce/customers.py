@@ -1,17 +1,20 @@
-"""The routes of customers. A list is of one role, `customer` by default; nothing finds them by date (recorded)."""
+"""The routes of customers. A list is of one role, `customer` by default; nothing finds them by date (recorded).
 
+A customer is shown with the first of the roles only.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.router import route
-from daemon.sandbox.woocommerce.bodies import Body, batched, decoded, number, typed
-from daemon.sandbox.woocommerce.customer_shapes import customer_shape
-from daemon.sandbox.woocommerce.listing import by_position, fields, listed
-from daemon.sandbox.woocommerce.problems import answer, refused
-from daemon.sandbox.woocommerce.product_input import write_meta_data
+from daemon.sandbox.woocommerce.answers import answer, item_links, refused
+from daemon.sandbox.woocommerce.product_shapes import dates, meta_rows
+from daemon.sandbox.woocommerce.products import write_meta_data
 from daemon.sandbox.woocommerce.query import Query
-from daemon.sandbox.woocommerce.records import Customer
-from daemon.sandbox.woocommerce.shop import Shop
+from daemon.sandbox.woocommerce.records import BILLING, Customer
+from daemon.sandbox.woocommerce.resource import Body, Keys, Resource, by_position, typed
 
 _WRITTEN = {
     "email": "string",
@@ -24,37 +27,30 @@ _WRITTEN = {
 }
 
 
-class Customers:
+class Customers(Resource[Customer]):
     """Customers below `/customers`."""
 
-    def __init__(self, shop: Shop) -> None:
-        self._shop = shop
+    collection, plural, default = "/customers", "Customers", ("name", "asc")
+    missing = ("wc_user_invalid_id", "Invalid user ID.")
 
-    @route("GET", "/customers")
-    @route("HEAD", "/customers")
-    def _list(self, request: Request) -> Response:
-        query, book = Query(request.query), self._shop.customers
-        role = query.choice("role", ("all", *self._shop.roles), "customer")
-        included, excluded = set(query.ids("include")), set(query.ids("exclude"))
+    def rows(self, **_parents: int) -> Mapping[int, Customer]:
+        """Return the customers by id."""
+        return self._shop.customers.people
+
+    def chosen(self, query: Query, **_parents: int) -> Sequence[Customer]:
+        """Return the customers of a role."""
         email = query.text("email")
-        rows = [
-            row
-            for row in book.with_role(role)
-            if (not included or row.id in included) and row.id not in excluded and (not email or row.email == email)
-        ]
-        return listed(
-            request,
-            rows,
-            self._shown,
-            home=self._shop.home,
-            orderby={
-                "id": lambda row: row.id,
-                "include": by_position(query),
-                "name": lambda row: (row.username, row.id),
-                "registered_date": lambda row: (row.created.gmt, row.id),
-            },
-            default=("name", "asc"),
-        )
+        people = self._shop.customers.with_role(query.choice("role", ("all", *self._shop.roles), "customer"))
+        return [row for row in people if not email or row.email == email]
+
+    def orderby(self, query: Query) -> Keys:
+        """Return the words of `orderby`."""
+        return {
+            "id": lambda row: row.id,
+            "include": by_position(query),
+            "name": lambda row: (row.username, row.id),
+            "registered_date": lambda row: (row.created.gmt, row.id),
+        }
 
     @route("OPTIONS", "/customers")
     def _options(self, _request: Request) -> Response:
@@ -63,55 +59,25 @@ class Customers:
         endpoints = [{"methods": ["GET"], "args": {"role": role}}, {"methods": ["POST"], "args": {}}]
         return answer({"namespace": "wc/v3", "methods": ["GET", "POST"], "endpoints": endpoints})
 
-    @route("GET", "/customers/{customer_id}")
-    def _get(self, request: Request, customer_id: str) -> Response:
-        return answer(fields(Query(request.query), self._shown(self._find(number(customer_id)))))
-
-    @route("POST", "/customers")
-    def _post(self, request: Request) -> Response:
-        return answer(self._create(decoded(request)), 201)
-
-    @route("PUT", "/customers/{customer_id}")
-    @route("POST", "/customers/{customer_id}")
-    @route("PATCH", "/customers/{customer_id}")
-    def _put(self, request: Request, customer_id: str) -> Response:
-        return answer(self._update(number(customer_id), decoded(request)))
-
-    @route("DELETE", "/customers/{customer_id}")
-    def _remove(self, request: Request, customer_id: str) -> Response:
-        return answer(self._delete(number(customer_id), forced=bool(Query(request.query).flag("force"))))
-
-    @route("POST", "/customers/batch")
-    def _batch(self, request: Request) -> Response:
-        return batched(
-            request,
-            create=self._create,
-            update=self._update,
-            delete=lambda customer_id: self._delete(customer_id, forced=True),
-        )
-
-    def _create(self, body: Body) -> Body:
+    def create(self, body: Body, **_parents: int) -> Body:
+        """Make a customer."""
         given = self._written(body)
         if "email" not in given:
             raise refused("rest_missing_callback_param", "Missing parameter(s): email", 400, params=["email"])
-        customer_id = self._shop.customers.add(**given)
-        write_meta_data(self._shop, self._shop.customers.get(customer_id).meta, body)
-        return self._shown(self._shop.customers.get(customer_id))
-
-    def _update(self, customer_id: int, body: Body) -> Body:
-        customer = self._find(customer_id)
-        given = self._written(body, customer)
+        customer = self._shop.customers.get(self._shop.customers.add(**given))
         write_meta_data(self._shop, customer.meta, body)
-        self._shop.customers.update(customer_id, **given)
-        return self._shown(customer)
+        return self.shown(customer)
 
-    def _delete(self, customer_id: int, *, forced: bool) -> Body:
-        customer = self._find(customer_id)
-        if not forced:
-            raise refused("woocommerce_rest_trash_not_supported", "Customers do not support trashing.", 501)
-        before = self._shown(customer)
-        self._shop.customers.delete(customer_id)
-        return before
+    def update(self, item: Customer, body: Body) -> Body:
+        """Change a customer."""
+        given = self._written(body, item)
+        write_meta_data(self._shop, item.meta, body)
+        self._shop.customers.update(item.id, **given)
+        return self.shown(item)
+
+    def remove(self, item: Customer) -> None:
+        """Delete a customer."""
+        self._shop.customers.delete(item.id)
 
     def _written(self, body: Body, customer: Customer | None = None) -> dict[str, Any]:
         given = typed(body, _WRITTEN)
@@ -124,11 +90,21 @@ class Customers:
             raise refused("registration-error-email-exists", words, 400)
         return given
 
-    def _find(self, customer_id: int) -> Customer:
-        customer = self._shop.customers.people.get(customer_id)
-        if customer is None:
-            raise refused("wc_user_invalid_id", "Invalid user ID.", 404)
-        return customer
-
-    def _shown(self, customer: Customer) -> dict[str, Any]:
-        return customer_shape(self._shop, customer, paying=self._shop.orders.paying(customer.id))
+    def shown(self, item: Customer, _query: Query | None = None) -> Body:
+        """Return a customer, with the first of the roles only."""
+        home, avatar = self._shop.home, hashlib.sha256(item.email.lower().encode()).hexdigest()
+        return {
+            "id": item.id,
+            **dates(self._shop, item.created, item.modified),
+            "email": item.email,
+            "first_name": item.first_name,
+            "last_name": item.last_name,
+            "role": next(iter(item.roles), ""),
+            "username": item.username,
+            "billing": {name: item.billing.get(name, "") for name in (*BILLING, "email", "phone")},
+            "shipping": {name: item.shipping.get(name, "") for name in (*BILLING, "phone")},
+            "is_paying_customer": self._shop.orders.paying(item.id),
+            "avatar_url": f"https://secure.gravatar.com/avatar/{avatar}?s=96&d=mm&r=g",
+            "meta_data": meta_rows(item.meta),
+            **item_links(home, f"customers/{item.id}"),
+        }

@@ -3,6 +3,8 @@
 While one for the same webhook and id waits, no second is queued. A failed one is gone; the seventh failure in a row
 switches the webhook off (woocommerce.md, Webhooks 5; recordings, disable_trail). A delivery id is a hash of webhook
 and second, so it is not unique. Tests may also send by hand what a stranger would.
+
+Bodies are built when they are delivered: whole objects, an error object, or an id alone (recorded).
 """
 
 import base64
@@ -11,26 +13,26 @@ import hmac
 import ipaddress
 from collections import deque
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import msgspec
 import trio
 from attrs import evolve, frozen
 
-from daemon.sandbox.post import Poster, Unanswered
-from daemon.sandbox.woocommerce.chronicle import Event
+from daemon.sandbox.message import Refused
+from daemon.sandbox.post import REMEMBERED, Sender
+from daemon.sandbox.woocommerce.answers import php_json, problem
 from daemon.sandbox.woocommerce.hooks import Hooks
 from daemon.sandbox.woocommerce.keys import Keys
-from daemon.sandbox.woocommerce.payloads import payload
-from daemon.sandbox.woocommerce.problems import php_json
-from daemon.sandbox.woocommerce.records import Webhook
+from daemon.sandbox.woocommerce.records import Event, Webhook
+from daemon.sandbox.woocommerce.resource import Resource
 from daemon.sandbox.woocommerce.shop import Shop
 
+FORBIDDEN = problem("woocommerce_rest_cannot_view", "Sorry, you cannot view this resource.", 403)
 TIMEOUT_SECONDS = 60.0
 MOST_FAILURES = 5
 """With more failures than this behind it, the next one switches a webhook off: the seventh in a row."""
-REMEMBERED = 1000
-"""Number of deliveries that are kept for inspection."""
 SAFE_PORTS = (80, 443, 8080)
 
 AGENT = {
@@ -39,18 +41,6 @@ AGENT = {
     "accept-encoding": "deflate, gzip, br, zstd",
     "connection": "close",
 }
-
-
-class Sender(Protocol):
-    """The way that deliveries take: `Poster`, or a test's own."""
-
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
-        """Post and return the status. Raises Unanswered."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close what is open."""
-        ...
 
 
 Signature = Literal["valid", "forged", "none"]
@@ -72,7 +62,7 @@ class Delivery:
         return self.status is not None and 200 <= self.status <= 302  # noqa: PLR2004  as measured
 
 
-class Webhooks:
+class Webhooks(Sender):
     """The sender. `attempts` has the last deliveries, oldest first; `outstanding` counts those queued or under way.
 
     `cron_delay` is the seconds between an edit and its delivery; None is WP-Cron switched off: only `run_queue` sends.
@@ -83,13 +73,16 @@ class Webhooks:
         self,
         shop: Shop,
         keys: Keys,
+        resources: Mapping[str, Resource[Any]],
         *,
         cron_delay: float | None,
         needs_visits: bool,
         safe_urls_only: bool,
         nursery: trio.Nursery,
     ) -> None:
+        super().__init__()
         self.hooks = Hooks(shop, self._ping)
+        self._resources = resources
         self.attempts: deque[Delivery] = deque(maxlen=REMEMBERED)
         self.pings: deque[tuple[int, int | None]] = deque(maxlen=REMEMBERED)
         """Each ping's webhook id and the status that answered it."""
@@ -98,19 +91,17 @@ class Webhooks:
         self.dropped = 0
         self.cron_delay, self.needs_visits, self.safe_urls_only = cron_delay, needs_visits, safe_urls_only
         self._shop, self._keys, self._nursery = shop, keys, nursery
-        self.poster: Sender = Poster()
         self._queue: deque[tuple[float, Webhook, Event]] = deque()
         self._waiting: set[tuple[int, int]] = set()
-        self._pinging = self._sending = 0
+        self._under_way = 0
         self._running = False
         self._visit = trio.Event()
-        self._settled = trio.lowlevel.ParkingLot()
         shop.listen(self.announce)
 
     @property
-    def outstanding(self) -> int:
+    def outstanding(self) -> int:  # type: ignore[override]
         """Number of deliveries and pings that are queued or under way."""
-        return len(self._queue) + self._sending + self._pinging
+        return len(self._queue) + self._under_way
 
     def announce(self, event: Event) -> None:
         """Queue the event for each webhook that hears it and has none for the same id waiting."""
@@ -128,10 +119,24 @@ class Webhooks:
 
     def prepare(self, hook: Webhook, event: Event) -> Delivery:
         """Write a delivery with the object's present state."""
-        body = php_json(payload(self._shop, event, forbidden=self._keys.role_lost))
+        body = php_json(self._payload(event))
         name = f"{hook.id}{int(self._shop.clock())}".encode()
         fingerprint = hashlib.md5(name, usedforsecurity=False).hexdigest()
         return Delivery(hook=hook, event=event, delivery_id=fingerprint, body=body)
+
+    def _payload(self, event: Event) -> Any:
+        """Return the body of an event's webhook: an error object where its owner may see nothing any more."""
+        resource, _, name = event.topic.partition(".")
+        if resource == "action":
+            return {"action": name, "arg": []}
+        if name == "deleted":
+            return {"id": event.id}
+        if self._keys.role_lost:
+            return FORBIDDEN
+        try:
+            return self._resources[resource].shown(self._resources[resource].find(event.id))
+        except Refused as refusal:
+            return msgspec.json.decode(refusal.response.body)
 
     async def send(
         self, delivery: Delivery, *, signature: Signature = "valid", headers: Mapping[str, str] | None = None
@@ -156,7 +161,7 @@ class Webhooks:
         }
         if signature == "none":
             del own["x-wc-webhook-signature"]
-        status = await self._post(hook.delivery_url, own | dict(headers or {}), delivery.body)
+        status = await self._post(hook.delivery_url, own | dict(headers or {}), delivery.body, TIMEOUT_SECONDS)
         sent = evolve(delivery, status=status)
         self.attempts.append(sent)
         return sent
@@ -165,15 +170,6 @@ class Webhooks:
         """Deliver all that waits, however long it shall wait yet: an admin opens a page."""
         while self._queue:
             await self._deliver_next()
-
-    async def settled(self) -> None:
-        """Wait until nothing is queued or under way. Without WP-Cron only `run_queue` brings that about."""
-        while self.outstanding:
-            await self._settled.park()
-
-    async def aclose(self) -> None:
-        """Close the connections to the receivers."""
-        await self.poster.aclose()
 
     def _start(self) -> None:
         if self._queue and self.cron_delay is not None and not self._running:
@@ -199,19 +195,17 @@ class Webhooks:
     async def _deliver_next(self) -> None:
         _, hook, event = self._queue.popleft()
         self._waiting.discard((hook.id, event.id))
-        self._sending += 1
+        self._under_way += 1
         try:
             if hook.status == "active" and hook.id in self.hooks.registered:
                 await self._deliver(hook, event)
         finally:
-            self._sending -= 1
-            self._wake()
+            self._end()
 
     async def _deliver(self, hook: Webhook, event: Event) -> None:
         if self.dropping:
             self.dropped += 1
-            return
-        if (await self.send(self.prepare(hook, event))).accepted:
+        elif (await self.send(self.prepare(hook, event))).accepted:
             hook.failure_count = 0
         elif hook.failure_count > MOST_FAILURES:
             hook.status = "disabled"
@@ -219,32 +213,24 @@ class Webhooks:
             hook.failure_count += 1
 
     def _ping(self, hook: Webhook) -> None:
-        self._pinging += 1
+        self._under_way += 1
         self._nursery.start_soon(self._send_ping, hook)
 
     async def _send_ping(self, hook: Webhook) -> None:
         """Post a registration ping: unsigned, of another type, and of no consequence."""
         headers = AGENT | {"content-type": "application/x-www-form-urlencoded"}
         try:
-            status = await self._post(hook.delivery_url, headers, f"webhook_id={hook.id}".encode())
+            status = await self._post(hook.delivery_url, headers, f"webhook_id={hook.id}".encode(), TIMEOUT_SECONDS)
             self.pings.append((hook.id, status))
         finally:
-            self._pinging -= 1
-            self._wake()
+            self._end()
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> int | None:
-        if self.safe_urls_only and not _safe(url):
-            return None
-        with trio.move_on_after(TIMEOUT_SECONDS):
-            try:
-                return await self.poster.post(url, headers, body)
-            except Unanswered:
-                return None
-        return None
+    def _end(self) -> None:
+        self._under_way -= 1
+        self._wake()
 
-    def _wake(self) -> None:
-        if not self.outstanding:
-            self._settled.unpark_all()
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes, seconds: float) -> int | None:
+        return None if self.safe_urls_only and not _safe(url) else await super()._post(url, headers, body, seconds)
 
 
 def _safe(url: str) -> bool:

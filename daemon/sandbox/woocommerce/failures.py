@@ -9,10 +9,11 @@ With `Accept: application/json` the maintenance page and an early fatal error ar
 from collections.abc import Callable, Mapping
 
 import trio
+from attrs import evolve
 
-from daemon.sandbox.faults import BY_NAME, Act, Faults
+from daemon.sandbox.faults import BY_NAME, Act, Faults, at_once
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.woocommerce.problems import answer, page, problem
+from daemon.sandbox.woocommerce.answers import answer, page, problem
 
 CRITICAL = "There has been a critical error on this website."
 BRIEFLY = "Briefly unavailable for scheduled maintenance. Check back in a minute."
@@ -32,71 +33,59 @@ class SlowFaults(Faults):
         return await super().before(request)
 
 
-def _by_accept(html: Callable[[], Response], json: Callable[[], Response]) -> Act:
-    async def act(request: Request, _response: Response | None) -> Response:
-        return json() if "application/json" in request.headers.get("accept", "") else html()
-
-    return act
+def _by_accept(html: Response, json: Response) -> Act:
+    return at_once(lambda request, _: json if "application/json" in request.headers.get("accept", "") else html)
 
 
-def _always(made: Callable[[], Response]) -> Act:
-    return _by_accept(made, made)
+def _page(title: str, words: str, status: int, headers: Mapping[str, str] | None = None) -> Act:
+    return at_once(lambda _request, _response: page(title, words, status, headers))
 
 
 def maintenance() -> Act:
     """Answer as a site that updates itself."""
     later = {"retry-after": "600"}
     wp_die = problem("wp_die", BRIEFLY, 503) | {"additional_errors": []}
-    return _by_accept(lambda: page("Maintenance", BRIEFLY, 503, later), lambda: answer(wp_die, 503, later))
+    return _by_accept(page("Maintenance", BRIEFLY, 503, later), answer(wp_die, 503, later))
 
 
 def fatal(*, in_handler: bool = False) -> Act:
     """Answer as a site whose plugin has a fatal error: early, or within the handler, where it is always HTML."""
-
-    def html() -> Response:
-        return page("WordPress &rsaquo; Error", f"<p>{CRITICAL}</p>", 500)
-
+    html = page("WordPress &rsaquo; Error", f"<p>{CRITICAL}</p>", 500)
     error = {"type": 1, "message": "Uncaught Error: Call to undefined function", "file": "plugin.php", "line": 1}
     body = problem("internal_server_error", f"<p>{CRITICAL}</p>", 500, error=error) | {"additional_errors": []}
-    return _always(html) if in_handler else _by_accept(html, lambda: answer(body, 500))
+    return _by_accept(html, html if in_handler else answer(body, 500))
 
 
 def database_down() -> Act:
     """Answer as a site that cannot reach its database."""
-    return _always(lambda: page("Database Error", "<h1>Error establishing a database connection</h1>", 500))
+    return _page("Database Error", "<h1>Error establishing a database connection</h1>", 500)
 
 
 def php_down() -> Act:
     """Answer as the web server whose PHP is down."""
-    return _always(lambda: page("502 Bad Gateway", "<center><h1>502 Bad Gateway</h1></center>", 502))
+    return _page("502 Bad Gateway", "<center><h1>502 Bad Gateway</h1></center>", 502)
 
 
 def challenge() -> Act:
     """Answer as a firewall that wants to see a browser."""
     words = "Checking your browser before accessing this site."
-    return _always(lambda: page("Just a moment...", words, 403, {"server": "cloudflare"}))
+    return _page("Just a moment...", words, 403, {"server": "cloudflare"})
 
 
 def login() -> Act:
     """Answer as a site that shows its login page to everyone."""
-    return _always(lambda: page("Log In", '<form name="loginform" action="wp-login.php"></form>', 200))
+    return _page("Log In", '<form name="loginform" action="wp-login.php"></form>', 200)
 
 
 def moved(address: str) -> Act:
     """Redirect to another address."""
-    return _always(lambda: Response(status=301, headers={"location": address}))
+    return at_once(lambda _request, _response: Response(status=301, headers={"location": address}))
 
 
 def php_warning() -> Act:
     """Put a plugin's warning before the JSON: 200, application/json, and unreadable. Stands after the effect."""
     warning = b"<br />\n<b>Warning</b>:  Undefined variable $x in <b>plugin.php</b> on line <b>1</b><br />\n"
-
-    async def act(_request: Request, response: Response | None) -> Response | None:
-        if response is None:
-            return None
-        return Response(status=response.status, headers=response.headers, body=warning + response.body)
-
-    return act
+    return at_once(lambda _request, response: response and evolve(response, body=warning + response.body))
 
 
 ACTS: Mapping[str, Callable[..., Act]] = dict(BY_NAME) | {

@@ -5,18 +5,13 @@ revives one that was switched off and keeps its failure count (woocommerce.md, W
 """
 
 import secrets
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import route
-from daemon.sandbox.woocommerce.bodies import Body, batched, decoded, number, typed
-from daemon.sandbox.woocommerce.links import item_links
-from daemon.sandbox.woocommerce.listing import fields, listed
-from daemon.sandbox.woocommerce.problems import INVALID_ID, answer, invalid, refused
+from daemon.sandbox.woocommerce.answers import INVALID_ID, invalid, item_links, refused
 from daemon.sandbox.woocommerce.product_shapes import dated
 from daemon.sandbox.woocommerce.query import Query
 from daemon.sandbox.woocommerce.records import Webhook
+from daemon.sandbox.woocommerce.resource import Body, Keys, Resource, typed
 from daemon.sandbox.woocommerce.shop import Shop
 
 EVENTS = {
@@ -29,72 +24,41 @@ EVENTS = {
 STATUSES = ("active", "paused", "disabled")
 _WRITTEN = {"name": "string", "status": "string", "topic": "string", "secret": "string", "delivery_url": "string"}
 
-Ping = Callable[[Webhook], None]
 
-
-class Hooks:
+class Hooks(Resource[Webhook]):
     """The registered webhooks, by id; `ping` is called with each new active one."""
 
-    def __init__(self, shop: Shop, ping: Ping) -> None:
-        self._shop, self._ping = shop, ping
+    collection, plural = "/webhooks", "Webhooks"
+    missing = ("woocommerce_rest_shop_webhook_invalid_id", INVALID_ID)
+
+    def __init__(self, shop: Shop, ping: Callable[[Webhook], None]) -> None:
+        super().__init__(shop)
+        self._ping = ping
         self.registered: dict[int, Webhook] = {}
 
     def hearing(self, topic: str) -> list[Webhook]:
         """Return the active webhooks of a topic."""
         return [hook for hook in self.registered.values() if hook.topic == topic and hook.status == "active"]
 
-    @route("GET", "/webhooks")
-    @route("HEAD", "/webhooks")
-    def _list(self, request: Request) -> Response:
-        query = Query(request.query)
+    def rows(self, **_parents: int) -> Mapping[int, Webhook]:
+        """Return the webhooks by id."""
+        return self.registered
+
+    def chosen(self, query: Query, **_parents: int) -> Sequence[Webhook]:
+        """Return the webhooks of a status."""
         status = query.choice("status", ("all", *STATUSES), "all")
-        included = set(query.ids("include"))
-        rows = [
-            hook
-            for hook in self.registered.values()
-            if status in {"all", hook.status} and (not included or hook.id in included)
-        ]
-        return listed(
-            request,
-            rows,
-            self._shown,
-            home=self._shop.home,
-            orderby={
-                "date": lambda hook: (hook.created.gmt, hook.id),
-                "id": lambda hook: hook.id,
-                "title": lambda hook: (hook.name, hook.id),
-            },
-            default=("date", "desc"),
-        )
+        return [hook for hook in self.registered.values() if status in {"all", hook.status}]
 
-    @route("GET", "/webhooks/{hook_id}")
-    def _get(self, request: Request, hook_id: str) -> Response:
-        return answer(fields(Query(request.query), self._shown(self._find(number(hook_id)))))
+    def orderby(self, _query: Query) -> Keys:
+        """Return the words of `orderby`."""
+        return {
+            "date": lambda hook: (hook.created.gmt, hook.id),
+            "id": lambda hook: hook.id,
+            "title": lambda hook: (hook.name, hook.id),
+        }
 
-    @route("POST", "/webhooks")
-    def _post(self, request: Request) -> Response:
-        return answer(self._create(decoded(request)), 201)
-
-    @route("PUT", "/webhooks/{hook_id}")
-    @route("POST", "/webhooks/{hook_id}")
-    @route("PATCH", "/webhooks/{hook_id}")
-    def _put(self, request: Request, hook_id: str) -> Response:
-        return answer(self._update(number(hook_id), decoded(request)))
-
-    @route("DELETE", "/webhooks/{hook_id}")
-    def _remove(self, request: Request, hook_id: str) -> Response:
-        return answer(self._delete(number(hook_id), forced=bool(Query(request.query).flag("force"))))
-
-    @route("POST", "/webhooks/batch")
-    def _batch(self, request: Request) -> Response:
-        return batched(
-            request,
-            create=self._create,
-            update=self._update,
-            delete=lambda hook_id: self._delete(hook_id, forced=True),
-        )
-
-    def _create(self, body: Body) -> Body:
+    def create(self, body: Body, **_parents: int) -> Body:
+        """Register a webhook."""
         given = _checked(body)
         if not _known(given.get("topic", "")):
             raise _bad_topic()
@@ -112,46 +76,39 @@ class Hooks:
         self.registered[hook.id] = hook
         if hook.status == "active":
             self._ping(hook)
-        return self._shown(hook)
+        return self.shown(hook)
 
-    def _update(self, hook_id: int, body: Body) -> Body:
-        hook, given = self._find(hook_id), _checked(body)
+    def update(self, item: Webhook, body: Body) -> Body:
+        """Change a webhook."""
+        given = _checked(body)
         if "topic" in given and not _known(given["topic"]):
             raise _bad_topic()
-        _check_url(given.get("delivery_url", hook.delivery_url))
+        _check_url(given.get("delivery_url", item.delivery_url))
         for name, value in given.items():
-            setattr(hook, name, value)
-        hook.modified = self._shop.moment()
-        return self._shown(hook)
+            setattr(item, name, value)
+        item.modified = self._shop.moment()
+        return self.shown(item)
 
-    def _delete(self, hook_id: int, *, forced: bool) -> Body:
-        hook = self._find(hook_id)
-        if not forced:
-            raise refused("woocommerce_rest_trash_not_supported", "Webhooks do not support trashing.", 501)
-        del self.registered[hook_id]
-        return self._shown(hook)
+    def remove(self, item: Webhook) -> None:
+        """Delete a webhook."""
+        del self.registered[item.id]
 
-    def _find(self, hook_id: int) -> Webhook:
-        hook = self.registered.get(hook_id)
-        if hook is None:
-            raise refused("woocommerce_rest_shop_webhook_invalid_id", INVALID_ID, 404)
-        return hook
-
-    def _shown(self, hook: Webhook) -> dict[str, Any]:
-        resource, _, event = hook.topic.partition(".")
+    def shown(self, item: Webhook, _query: Query | None = None) -> Body:
+        """Return a webhook."""
+        resource, _, event = item.topic.partition(".")
         return {
-            "id": hook.id,
-            "name": hook.name,
-            "status": hook.status,
-            "topic": hook.topic,
+            "id": item.id,
+            "name": item.name,
+            "status": item.status,
+            "topic": item.topic,
             "resource": resource,
             "event": event,
             # Which PHP hooks stand behind a topic is recorded for actions only.
             "hooks": [event] if resource == "action" else [],
-            "delivery_url": hook.delivery_url,
-            **dated(self._shop, "date_created", hook.created.gmt),
-            **dated(self._shop, "date_modified", hook.modified.gmt if hook.modified else None),
-            **item_links(self._shop.home, f"webhooks/{hook.id}"),
+            "delivery_url": item.delivery_url,
+            **dated(self._shop, "date_created", item.created.gmt),
+            **dated(self._shop, "date_modified", item.modified.gmt if item.modified else None),
+            **item_links(self._shop.home, f"webhooks/{item.id}"),
         }
 
 

@@ -2,6 +2,9 @@
 
 OAuth 1.0a is not spoken, as SparkLayer requires https: its signatures are never right here, and each of its recorded
 refusals is given.
+
+The page `/wc-auth/v1/authorize` gives an application keys: the merchant's approval makes a key and posts it to the
+callback, unsigned; only an answer of 200 lets it live (woocommerce-more.md, Keys).
 """
 
 import base64
@@ -9,12 +12,16 @@ import binascii
 import hmac
 import secrets
 from collections.abc import Mapping
-from urllib.parse import parse_qs
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from attrs import define, field
 
-from daemon.sandbox.message import Request
-from daemon.sandbox.woocommerce.problems import cannot_view, unauthenticated
+from daemon.sandbox.message import Request, Response
+from daemon.sandbox.post import Poster, Unanswered
+from daemon.sandbox.router import route
+from daemon.sandbox.woocommerce.answers import cannot_view, page, php_json, unauthenticated
+from daemon.sandbox.woocommerce.shop import Shop
 
 READS = ("GET", "HEAD")
 OAUTH_WINDOW = 15 * 60
@@ -106,3 +113,67 @@ def _basic(header: str) -> tuple[str, str] | None:
 
 def _in_query(query: Mapping[str, list[str]]) -> tuple[str, str]:
     return query.get("consumer_key", [""])[0], query.get("consumer_secret", [""])[0]
+
+
+PAGE_PATH = "/wc-auth/v1/authorize"
+NEEDED = ("app_name", "scope", "user_id", "return_url", "callback_url")
+SCOPES = ("read", "write", "read_write")
+DELIVERED = 200
+
+
+class Authorization:
+    """The authorization page of one shop."""
+
+    def __init__(self, shop: Shop, keys: Keys, *, plain_callbacks: bool) -> None:
+        self._shop, self._keys = shop, keys
+        self._plain = plain_callbacks
+        """True: a callback by http is accepted, which a real shop refuses; loopback receivers have no https."""
+        self.poster = Poster()
+
+    @route("GET", PAGE_PATH)
+    def _page(self, request: Request) -> Response:
+        try:
+            asked = self._asked(request.query)
+        except ValueError as error:
+            return page("Error", str(error), 401)
+        return page(f"{asked['app_name']} would like to connect", "Approve or deny", 200)
+
+    async def approve(self, url: str) -> str:
+        """Approve the request of the page at `url`, as the merchant; return the browser's next address.
+
+        Raises ValueError for a page that a shop refuses, and PermissionError where the merchant sees "Access denied":
+        the callback was not answered 200, and the key is gone.
+        """
+        asked = self._asked(urlsplit(url).query)
+        key = self._keys.add(asked["scope"])
+        body = {
+            "key_id": len(self._keys.known),
+            "user_id": asked["user_id"],
+            "consumer_key": key.consumer_key,
+            "consumer_secret": key.consumer_secret,
+            "key_permissions": key.permissions,
+        }
+        headers = {"user-agent": f"WordPress/7.1; {self._shop.home}", "connection": "close"}
+        try:
+            status = await self.poster.post(asked["callback_url"], headers, php_json(body))
+        except Unanswered:
+            status = 0
+        if status != DELIVERED:
+            self._keys.revoke(key.consumer_key)
+            raise PermissionError("Access denied")
+        joint = "&" if urlsplit(asked["return_url"]).query else "?"
+        return f"{asked['return_url']}{joint}{urlencode({'success': 1, 'user_id': asked['user_id']})}"
+
+    async def aclose(self) -> None:
+        """Close the connections to callbacks."""
+        await self.poster.aclose()
+
+    def _asked(self, query: str) -> dict[str, Any]:
+        given = {name: values[0] for name, values in parse_qs(query).items()}
+        if missing := [name for name in NEEDED if not given.get(name)]:
+            raise ValueError(f"Missing parameter {missing[0]}")
+        if given["scope"] not in SCOPES:
+            raise ValueError(f"Invalid scope {given['scope']}")
+        if not self._plain and not given["callback_url"].startswith("https://"):
+            raise ValueError("The callback_url needs to be over SSL")
+        return given

@@ -10,9 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.sandbox.woocommerce.catalogue import Catalogue
-from daemon.sandbox.woocommerce.chronicle import Event
 from daemon.sandbox.woocommerce.customer_book import CustomerBook
-from daemon.sandbox.woocommerce.records import TRASH, Customer, Order, OrderLine, Refund
+from daemon.sandbox.woocommerce.records import TRASH, Customer, Event, Order, OrderLine, Refund
 
 STATUSES = ("pending", "processing", "on-hold", "completed", "cancelled", "refunded", "failed", "checkout-draft")
 """Statuses of orders that are not in the trash (recordings, index)."""
@@ -191,7 +190,7 @@ class OrderBook:
         order.refunds.append(refund)
         order.status = "refunded" if refund.kind == "full" else order.status
         self._touch(order, silent=silent)
-        return refund.id
+        return int(refund.id)
 
     def delete_refund(self, order_id: int, refund_id: int) -> None:
         """Delete a refund: moves no date and announces nothing, with HPOS and without."""
@@ -262,7 +261,7 @@ class OrderBook:
             order.fees.append(line)
         else:
             order.lines[line.id] = line
-        return line.id
+        return int(line.id)
 
     def _split(self, entered: float | str | Decimal, order: Order) -> tuple[Decimal, Decimal]:
         """Return an entered amount as net and tax."""
@@ -304,7 +303,7 @@ class OrderBook:
 
 def _refunded(order: Order, line_id: int) -> int:
     lines = (line for refund in order.refunds for line in refund.lines)
-    return -sum(line.quantity for line in lines if line.refunded_item == line_id)
+    return sum(-int(line.quantity) for line in lines if line.refunded_item == line_id)
 
 
 def _exact(amount: Decimal) -> Decimal:

@@ -11,9 +11,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from daemon.sandbox.woocommerce.answers import NAMESPACE, fixed, item_links, number, symbol
 from daemon.sandbox.woocommerce.catalogue import Catalogue
-from daemon.sandbox.woocommerce.links import NAMESPACE, item_links
-from daemon.sandbox.woocommerce.money import fixed, number, symbol
 from daemon.sandbox.woocommerce.product_shapes import dated, dates, meta_rows, own
 from daemon.sandbox.woocommerce.records import BILLING, Order, OrderLine, Refund
 

@@ -8,11 +8,9 @@ one has.
 from datetime import datetime
 from typing import Any
 
+from daemon.sandbox.woocommerce.answers import item_links, symbol
 from daemon.sandbox.woocommerce.catalogue import Catalogue
-from daemon.sandbox.woocommerce.chronicle import Moment
-from daemon.sandbox.woocommerce.links import item_links
-from daemon.sandbox.woocommerce.money import symbol
-from daemon.sandbox.woocommerce.records import TRASH, Meta, Product
+from daemon.sandbox.woocommerce.records import TRASH, Meta, Moment, Product
 
 UNCATEGORIZED = 15
 _NO_SALE = dict.fromkeys(

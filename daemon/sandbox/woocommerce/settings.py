@@ -5,12 +5,9 @@ from typing import Any
 
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.router import route
-from daemon.sandbox.woocommerce.bodies import Body, decoded
-from daemon.sandbox.woocommerce.links import NAMESPACE
-from daemon.sandbox.woocommerce.listing import fields
-from daemon.sandbox.woocommerce.money import SYMBOLS, symbol
-from daemon.sandbox.woocommerce.problems import answer, refused
+from daemon.sandbox.woocommerce.answers import NAMESPACE, SYMBOLS, answer, refused, symbol
 from daemon.sandbox.woocommerce.query import Query
+from daemon.sandbox.woocommerce.resource import Body, decoded, fields
 from daemon.sandbox.woocommerce.shop import Shop
 
 GROUPS = {"general": "General", "products": "Products", "tax": "Tax"}

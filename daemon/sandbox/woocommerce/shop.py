@@ -11,10 +11,9 @@ from typing import Any
 from attrs import Factory, define, field
 
 from daemon.sandbox.woocommerce.catalogue import Catalogue
-from daemon.sandbox.woocommerce.chronicle import Event
 from daemon.sandbox.woocommerce.customer_book import CustomerBook
 from daemon.sandbox.woocommerce.order_book import OrderBook
-from daemon.sandbox.woocommerce.records import STATUSES, TRASH, Attribute, Product
+from daemon.sandbox.woocommerce.records import STATUSES, TRASH, Attribute, Event, Product
 
 TRASHED = (("_wp_trash_meta_status", "publish"), ("_wp_trash_meta_time", "0"), ("_wp_desired_post_slug", ""))
 
@@ -102,7 +101,7 @@ class Shop(Catalogue):
         )
         self.put(variation)
         self.touch(variation, *self._creation(variation), silent=silent)
-        return variation.id
+        return int(variation.id)
 
     def update(self, product_id: int, *, silent: bool = False, **fields: Any) -> None:
         """Change fields of a product or variation as the API and the admin page do; also none, which counts as well."""

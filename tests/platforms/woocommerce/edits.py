@@ -69,24 +69,24 @@ def trading_shop() -> Shop:
 
 
 def _customer(shop: Shop, name: str) -> int:
-    return shop.customers.by_email(f"{name}@example.com").id
+    return int(shop.customers.by_email(f"{name}@example.com").id)
 
 
 def order_of(shop: Shop, name: str) -> int:
     """Return the id of an order, by the name of its cart."""
     return next(
-        order.id
+        int(order.id)
         for order in shop.orders.orders.values()
         if any(row.value == cart(name) for row in order.meta if row.key == "sparklayer_cart_id")
     )
 
 
 def _line(shop: Shop, order_id: int) -> int:
-    return next(iter(shop.orders.get(order_id).lines))
+    return int(next(iter(shop.orders.get(order_id).lines)))
 
 
 def _id(shop: Shop, sku: str) -> int:
-    return shop.by_sku(sku).id
+    return int(shop.by_sku(sku).id)
 
 
 def _delete_refund(shop: Shop) -> None:

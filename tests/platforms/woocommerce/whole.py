@@ -37,9 +37,11 @@ from daemon.observability.metrics import Metrics
 from daemon.platforms import load_platforms
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
 from daemon.sandbox import Shop, SparkLayer, SparkLayerOptions, WooCommerce, WooCommerceOptions
+from daemon.sandbox.control import StandIn
 from daemon.sandbox.expectation import all_differences
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.server import Api, answered
+from daemon.sandbox.post import Poster
+from daemon.sandbox.server import answered
 from daemon.sandbox.transport import Exchange
 from daemon.storage.database import Database
 from daemon.storage.group_commit import C, Operation, R
@@ -82,7 +84,7 @@ class Traffic:
     open: int = 0
     most_open: int = 0
 
-    async def carry(self, api: Api, request: Request) -> Response:
+    async def carry(self, api: StandIn, request: Request) -> Response:
         """Carry a call to the shop."""
         self.calls.append((request.method, request.path.partition("/wc/v3")[2], request.query))
         self.open += 1
@@ -100,7 +102,7 @@ class Traffic:
 
 
 @define
-class Postman:
+class Postman(Poster):
     """Brings the shop's webhooks to the daemon. `answer` may answer instead of it."""
 
     routes: Callable[[], Routes]

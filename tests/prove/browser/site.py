@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 import msgspec
 import trio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from benchmarks.neighbours import Bench, open_neighbours
 from daemon.admin.issue_links import DAY, IssueLinks
@@ -32,7 +33,7 @@ from daemon.engine.pipeline import MOST_ATTEMPTS
 from daemon.model import Secret
 from daemon.sandbox import Sandbox, answer, samples
 from daemon.sandbox.bigcommerce import Store
-from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
+from daemon.sandbox.bigcommerce.customer_book import NO_GROUP
 from daemon.sandbox.bigcommerce.founding import found
 from daemon.sandbox.faults import Faults, Held
 from daemon.sandbox.message import Request, Response
@@ -134,10 +135,10 @@ def _store(name: str) -> Store:
         return found(samples.synthetic(2, 1))
     company = samples.excerpt()
     if name == "kitchen":
-        company = evolve(
+        company = replace(
             company,
-            products=[evolve(product, title=HOSTILE) for product in company.products],
-            customers=[evolve(customer, company=HOSTILE) for customer in company.customers],
+            products=[replace(product, title=HOSTILE) for product in company.products],
+            customers=[replace(customer, company=HOSTILE) for customer in company.customers],
         )
     return found(company)
 

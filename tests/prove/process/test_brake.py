@@ -5,7 +5,7 @@ import json
 import pytest
 
 from daemon.sandbox import synthetic
-from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
+from daemon.sandbox.bigcommerce.customer_book import NO_GROUP
 from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import SITE
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon.sandbox import adventureworks, answer, synthetic
-from daemon.sandbox.bigcommerce.customer_records import NO_GROUP
+from daemon.sandbox.bigcommerce.customer_book import NO_GROUP
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Response, encode
 from tests.e2e.harness import OpenHarness, ProcessHarness

@@ -6,39 +6,29 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import trio
-from attrs import define, field
 from standardwebhooks import Webhook
 
-from daemon.sandbox.faults import Faults
+from daemon.sandbox.control import StandIn
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import Match
 from daemon.sandbox.server import listening, serve
-from daemon.sandbox.statistics import Statistics
 from tests.e2e.harness import OpenHarness
 from tests.e2e.process import SITE, TIMEOUT
 
 SIGNING = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
 
 
-@define(eq=False)
-class Receivers:
+class Receivers(StandIn):
     """An API that takes everything."""
 
-    faults: Faults = field(factory=Faults)
-    statistics: Statistics = field(factory=Statistics)
-    taken: list[Request] = field(factory=list)
-    _lot: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[Request] = []
+        self._lot = trio.lowlevel.ParkingLot()
 
-    def find(self, _request: Request) -> Match | None:
-        return None
-
-    def answer(self, request: Request, _match: Match | None) -> Response:
+    def unknown(self, request: Request) -> Response:
         self.taken.append(request)
         self._lot.unpark_all()
         return Response(status=204)
-
-    def control(self, _request: Request) -> Response:
-        raise NotImplementedError
 
     async def told(self, kind: str, **wanted: str) -> dict[str, Any]:
         """Wait for a webhook of a type with some data; verify it with the specification's library; return its data."""

@@ -11,7 +11,7 @@ import trio
 from attrs import define, field
 
 from daemon.listener.http.messages import Request
-from daemon.sandbox.post import Unanswered
+from daemon.sandbox.post import Poster, Unanswered
 from tests.prove.simulation.life import Life
 from tests.prove.simulation.trace import Trace
 
@@ -21,7 +21,7 @@ REFUSED = 503
 
 
 @define(eq=False, kw_only=True)
-class WebhookDelivery:
+class WebhookDelivery(Poster):
     """See the module. `accepted` is told of each webhook that was answered 2xx, and when it was handed in."""
 
     life: Callable[[], Life | None]

@@ -17,8 +17,8 @@ from attrs import define, frozen
 
 from daemon.model import Kind
 from daemon.sandbox import SparkLayer
+from daemon.sandbox.control import StandIn
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.server import Api
 from daemon.sandbox.transport import Exchange
 from daemon.sparklayer.empty_refusals import NOBODY
 from tests.prove.simulation.faults import SHOP, SITE, Fault, FaultPlan
@@ -74,7 +74,7 @@ class Network:
     def __init__(
         self,
         store: StoreType,
-        shop: Api,
+        shop: StandIn,
         site: SparkLayer,
         faults_planned: FaultPlan,
         witnesses: list[Observer],
@@ -83,7 +83,7 @@ class Network:
         clock: Clock,
     ) -> None:
         self._store, self._clock = store, clock
-        self._apis: dict[str, Api] = {SHOP: shop, SITE: site}
+        self._apis: dict[str, StandIn] = {SHOP: shop, SITE: site}
         self._tokens = site.tokens
         self._faults_planned, self._witnesses, self._trace, self._chance = faults_planned, witnesses, trace, chance
         self._numbers = 0

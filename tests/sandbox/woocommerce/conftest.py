@@ -17,7 +17,7 @@ import pytest
 import trio
 from attrs import define, field
 
-from daemon.sandbox.post import Unanswered
+from daemon.sandbox.post import Poster, Unanswered
 from daemon.sandbox.transport import InProcess
 from daemon.sandbox.woocommerce import Shop, WooCommerce, WooCommerceOptions
 from tests.sandbox.woocommerce.small import small_shop
@@ -37,7 +37,7 @@ def recordings() -> Callable[[str], Any]:
 
 
 @define
-class Inbox:
+class Inbox(Poster):
     """Takes webhooks instead of a network. Answers with the statuses of `script`, the last for ever; None is none."""
 
     script: list[int | None] = field(factory=lambda: [200])

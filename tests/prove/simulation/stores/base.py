@@ -16,8 +16,8 @@ from attrs import field, frozen
 
 from daemon.model import Kind
 from daemon.platforms.base import WebhookReader
+from daemon.sandbox.control import StandIn
 from daemon.sandbox.faults import Act
-from daemon.sandbox.server import Api
 from daemon.sandbox.sparklayer.state import State
 
 Key = tuple[str, str]
@@ -184,7 +184,7 @@ class Premises(Protocol):
     """One store with its server, in one run."""
 
     @property
-    def api(self) -> Api:
+    def api(self) -> StandIn:
         """The stand-in's server."""
         ...
 
@@ -288,7 +288,7 @@ class StoreType:
     small_scale: Callable[[], AbstractContextManager[object]]
     furnished: Callable[[], Any]
     """Makes a store with products, customers and orders."""
-    stand_in: Callable[[Any, str, trio.Nursery], Api]
+    stand_in: Callable[[Any, str, trio.Nursery], StandIn]
     """Makes the server of a store at an address."""
     enter: Callable[[Any, Any, random.Random], Premises]
     """Enters a store with its server."""

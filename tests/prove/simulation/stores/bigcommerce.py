@@ -188,7 +188,7 @@ class BigCommercePremises:
         return cls(store, BigCommerce(store, options, SHOP_URL, nursery))
 
     def deliver_by(self, poster: Any) -> None:
-        self.api.webhooks._poster = poster
+        self.api.webhooks.poster = poster
 
     @property
     def outstanding(self) -> int:

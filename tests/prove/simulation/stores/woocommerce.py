@@ -23,7 +23,7 @@ from daemon.platforms.woocommerce.products import reader as products
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
 from daemon.platforms.woocommerce.webhooks import TOPICS, WooCommerceWebhooks
 from daemon.sandbox import Shop, WooCommerce, WooCommerceOptions
-from daemon.sandbox.expectation import woocommerce
+from daemon.sandbox.expectation import customer_differences, differences, order_differences
 from daemon.sandbox.sparklayer.state import State
 from daemon.sandbox.woocommerce import B2B_ROLE, failures, synthetic
 from daemon.sandbox.woocommerce.records import TRASH
@@ -126,11 +126,11 @@ class WooCommercePremises:
     def differences(self, state: State, customers: Mapping[str, Any], *, whole: bool) -> list[str]:
         passed = self._nameless() | (set() if whole else self._outdated())
         return [
-            *woocommerce.product_differences(self.store, state),
-            *woocommerce.customer_differences(self.store, customers),
+            *differences(self.store, state),
+            *customer_differences(self.store, customers),
             *(
                 line
-                for line in woocommerce.order_differences(self.store, state.comparable()["purchases"])
+                for line in order_differences(self.store, state.comparable()["purchases"])
                 if line.removeprefix("purchase ")[:36] not in passed
             ),
         ]

@@ -1,7 +1,11 @@
-"""WooCommerce's refusals: {"code", "message", "data": {"status"}}, and the pages that are no JSON (recorded)."""
+"""WooCommerce's refusals: {"code", "message", "data": {"status"}}, and the pages that are no JSON (recorded).
+
+Objects have the `_links` that the REST API adds in answers and webhooks; amounts are written as WooCommerce does.
+"""
 
 import json as plain
 from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from daemon.sandbox.message import Refused, Response
@@ -66,3 +70,38 @@ def page(title: str, words: str, status: int, headers: Mapping[str, str] | None 
         f"<!DOCTYPE html>\n<html lang='en-US'>\n<head>\n\t<title>{title}</title>\n</head>\n<body>{words}</body></html>"
     )
     return Response(status=status, headers={"content-type": HTML, **(headers or {})}, body=body.encode())
+
+
+NAMESPACE = "/wp-json/wc/v3"
+ITEM = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def item_links(home: str, path: str, *, up: str | bool = "", allow: tuple[str, ...] = ITEM) -> dict[str, Any]:
+    """Return `_links` of the object at `path`: itself, its collection and, with `up`, its parent."""
+    collection, _, _ = path.rpartition("/")
+    base = f"{home}{NAMESPACE}/"
+    links: dict[str, Any] = {
+        "self": [{"href": base + path, "targetHints": {"allow": list(allow)}}],
+        "collection": [{"href": base + collection}],
+    }
+    return {"_links": links | ({"up": [{"href": f"{base}{up}"}]} if up else {})}
+
+
+SYMBOLS = {"USD": ("United States (US) dollar", "$", "&#36;"), "GBP": ("Pound sterling", "£", "&pound;")}
+SYMBOLS |= {"EUR": ("Euro", "€", "&euro;"), "AUD": ("Australian dollar", "$", "&#36;")}
+"""Name, symbol, and the symbol as HTML writes it."""
+
+
+def symbol(currency: str) -> tuple[str, str, str]:
+    """Return name, symbol and HTML of a currency; the code itself where it is not known here."""
+    return SYMBOLS.get(currency, (currency, currency, currency))
+
+
+def number(value: float) -> float:
+    """Return a number as PHP writes it: whole ones without a fraction."""
+    return int(value) if value == int(value) else value
+
+
+def fixed(amount: Decimal, decimals: int) -> str:
+    """Return an amount with a fixed number of decimals, halves away from zero as PHP rounds."""
+    return str(amount.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))

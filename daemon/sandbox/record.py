@@ -1,4 +1,4 @@
-"""Records as BigCommerce's JSON has them: a table of fields with their defaults instead of code for each.
+"""Records of the shops: a table of fields with their defaults instead of code for each.
 
     @record("id label", option_id=0)
     class OptionValue(Record):

@@ -261,7 +261,8 @@ class Pipeline:
                 done[claim] = outcome
                 if issue := self._issue(batch.mapped.get(external_id), outcome):
                     issues[external_id] = issue
-                context.metrics.pushed(site, self.kind, batch.lane, age_if_known(claim.first_queued_at, now))
+                waited, lane = age_if_known(claim.first_queued_at, now), batch.lane.name.lower()
+                context.metrics.observe("push_seconds", waited, str(site), self.kind, lane)
             results[external_id] = result
             unasked = batch.lane is Lane.BACKFILL and claim.run is None
             context.note_result(self.kind, external_id, result, unasked=unasked)

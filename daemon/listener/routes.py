@@ -169,12 +169,12 @@ class Routes:
                 response = await handler(request, **words)
             except Exception as error:  # noqa: BLE001  the edge: answered, logged and counted
                 response = _failed(error, place.pattern)
-        self._metrics.http_request(place.pattern, response.status)
+        self._metrics.count("http_requests_total", place.pattern, str(response.status))
         return response
 
     def refuse(self, fault: Fault) -> Response:
         """Answer a request that reaches no handler, and count it under no route."""
-        self._metrics.http_request("", fault.status)
+        self._metrics.count("http_requests_total", "", str(fault.status))
         for uploads, words in self._uploads(fault.path):
             uploads.lost(fault.status, **words)
         return problem(

@@ -42,7 +42,7 @@ class AdminHarness:
     async def refresh(self) -> None:
         if self.trouble:
             raise StorageTrouble("disk full", reason="disk_full")
-        self.metrics.issues(Site("live", "jones"), Kind.PRODUCTS, 3)
+        self.metrics.show("issues_open", 3, "live/jones", Kind.PRODUCTS)
 
     async def status(self, parameters: dict[str, Any], _operator: Operator) -> Any:
         return {"site": Site("live", "jones"), "asked": parameters}

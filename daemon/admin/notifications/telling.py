@@ -110,7 +110,8 @@ class Telling:
             if not await self._tell(due):
                 break
         failing = [attempts.first_at for attempts in self._attempts.values() if attempts.failed]
-        self.metrics.notifications_late(self.receiver.name, trio.current_time() - min(failing) if failing else 0.0)
+        late = trio.current_time() - min(failing) if failing else 0.0
+        self.metrics.show("notifications_late_seconds", late, self.receiver.name)
 
     def _wait(self) -> float:
         """Return the seconds until the next repetition; infinite when only the next look brings anything."""
@@ -135,7 +136,7 @@ class Telling:
             log.warning("notification not sent", reason=error.reason, **fields)
             return False
         self._attempts.pop(due.key, None)
-        self.metrics.notification(self.receiver.name, "sent")
+        self.metrics.count("notifications_total", self.receiver.name, "sent")
         log.info("notification sent", standing=due.notification.standing, **fields)
         await store(notifications.store, taken_by(due.notification, self.watch.now()))
         return True
@@ -147,7 +148,7 @@ class Telling:
         self._attempts[due.key] = evolve(before, failed=before.failed + 1, not_before=at + wait)
         if asked:
             self._closed_until = at + wait
-        self.metrics.notification(self.receiver.name, "failed")
+        self.metrics.count("notifications_total", self.receiver.name, "failed")
 
     async def _all_due(self) -> list[Due]:
         every = []

@@ -253,7 +253,7 @@ class AdminService:
         self.intake.wake(stored.id, self.lifecycle.factory.kinds(stored.platform))
         return {"allowed": allowed}
 
-    async def history(self, params: Params) -> Params:
+    async def history(self, params: Params) -> shapes.HistoryAnswer:
         """Return what happened: {"site", "kind"?, "id"?} -> {"full_syncs", "settlements"}.
 
         With `kind` and `id` it has the settlements of that entity, and no full syncs.

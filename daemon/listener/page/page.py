@@ -133,7 +133,7 @@ class OperatorsPage:
 
         async def sent(session: Session, request: Request, **words: str) -> Response:
             form = fields(request)
-            if cookies.is_cross_site(request) or not is_same(session, value(form, "csrf")):
+            if cookies.is_cross_site(request) or not is_same(session.csrf, value(form, "csrf")):
                 return self._failed(session, 403, "This form was not sent from this page. Open the page again.")
             return await handler(session, request, form, **words)
 

@@ -8,12 +8,12 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
-from daemon.errors import NotAllowed, StorageTrouble
+from daemon.errors import Invalid, NotAllowed, StorageTrouble
 from daemon.listener import access
 from daemon.listener.access import Entrance, TooManyGuesses
 from daemon.listener.admin import Admin
 from daemon.listener.http.messages import Request, Response
-from daemon.listener.routes import Refused, Routes
+from daemon.listener.routes import Routes
 from daemon.model import Kind, Secret, Site
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.observability.metrics import CONTENT_TYPE, Metrics
@@ -51,7 +51,7 @@ class AdminHarness:
         if operator.role is not Role.ACT:
             raise NotAllowed(f"the token {operator.name} may read but not act")
         if "kind" not in parameters:
-            raise Refused(400, "Say which kind.")
+            raise Invalid("Say which kind.")
         return {"started": parameters["kind"]}
 
     async def ask(self, method: str, path: str, body: bytes = b"", **headers: bytes) -> Response:

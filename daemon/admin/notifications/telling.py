@@ -7,7 +7,7 @@ owner of the connection: so a node that has lost its lease tells nothing, and th
 
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from itertools import groupby
 from math import inf
 from operator import attrgetter
@@ -24,7 +24,6 @@ from daemon.admin.notifications.receiver import Receiver
 from daemon.admin.notifications.watch import Observed, Watch
 from daemon.engine.context import ConnectionContext
 from daemon.errors import Failure, Retry, StorageTrouble
-from daemon.model import ConnectionId, Kind
 from daemon.observability.logging import log_storage_trouble
 from daemon.observability.metrics import Metrics
 from daemon.storage import issues, notifications
@@ -39,8 +38,6 @@ LONGEST_WAIT = 300.0
 SHORTEST_WAIT = 1.0
 """Seconds between two attempts at one receiver, however many messages have failed."""
 
-Key = tuple[ConnectionId, Event, Kind | None]
-
 log = structlog.get_logger()
 
 
@@ -51,14 +48,12 @@ class Due:
     context: ConnectionContext
     message: Message
     notification: Notification
-    stored: bool
-    """True if it is in the database already: an earlier attempt was to send it."""
 
     @property
-    def key(self) -> tuple[Key, NotificationState]:
+    def key(self) -> Hashable:
         """The identity of what is told."""
-        condition = self.message.condition
-        return (self.context.connection.id, condition.event, condition.kind), self.notification.standing
+        told = self.notification
+        return told.connection_id, told.event, told.kind, told.standing
 
 
 @frozen(kw_only=True)
@@ -81,7 +76,7 @@ class Telling:
     pace: Pace
     page: str | None
     runbook: str
-    _attempts: dict[tuple[Key, NotificationState], Attempts] = field(init=False, factory=dict)
+    _attempts: dict[Hashable, Attempts] = field(init=False, factory=dict)
     _closed_until: float = field(init=False, default=0.0)
     """The time until which the receiver wants nothing."""
 
@@ -125,7 +120,7 @@ class Telling:
         fields = {"receiver": self.receiver.name, "site": due.message.site, "condition": due.message.condition.event}
         store = due.context.storage.write
         try:
-            if not due.stored and not await store(notifications.store, due.notification):
+            if not await store(notifications.store, due.notification):
                 return True  # the connection has left
             await self.receiver.take(due.message, self.watch.now())
         except StorageTrouble as error:
@@ -166,7 +161,8 @@ class Telling:
     async def _due(self, observed: Observed, before: Notification | None) -> Due | None:
         condition = observed.condition
         if condition.event is not Event.ISSUES or not condition.holds:
-            standing = to_tell(condition, before, observed.lasted, self.pace)
+            lasted, cause_lasted = observed.at - observed.since, observed.at - observed.cause_since
+            standing = to_tell(condition, before, lasted, cause_lasted, self.pace)
             return None if standing is None else self._composed(observed, before, standing)
         id_ = observed.context.connection.id
         for after, until in digest_times(before, self.watch.now(), self.pace):
@@ -204,9 +200,9 @@ class Telling:
             resolved=standing is NotificationState.RESOLVING,
             site=str(context.connection.site),
             platform=context.connection.platform,
-            since=observed.since,
+            since=self.watch.now() - (trio.current_time() - observed.cause_since),
             new=new,
             page=self.page and f"{self.page}/{context.connection.site}",
             runbook=self.runbook,
         )
-        return Due(context=context, message=message, notification=notification, stored=notification == before)
+        return Due(context=context, message=message, notification=notification)

@@ -18,7 +18,7 @@ from daemon.listener.page.live import MOST_STREAMS, Live
 from daemon.listener.page.login import NO_DATABASE, Login, to_login
 from daemon.listener.page.search import SearchAnswers, all_sites, one_site
 from daemon.listener.page.session import Session, Sessions, is_same
-from daemon.listener.page.views import MOST_SHOWN, PLACES, card, in_order, is_running, rates, spots
+from daemon.listener.page.views import LEVELS, MOST_SHOWN, PLACES, is_running, rates, spots
 from daemon.listener.routes import STATUSES, Route
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
@@ -163,8 +163,9 @@ class OperatorsPage:
         return connection
 
     async def _overview(self, session: Session, _request: Request) -> Response:
-        status, now = {each["site"]: each for each in await self._status(session)}, self.now()
-        rows = [(shown, spots(status[shown.site], now)) for shown in in_order([card(each) for each in status.values()])]
+        now = self.now()
+        rows = [(connection, spots(connection, now)) for connection in await self._status(session)]
+        rows.sort(key=lambda row: (LEVELS.index(row[1]["level"]), row[0]["site"]))
         return rendering.page("overview.html", {**_shared(session), "rows": rows})
 
     async def _connection(self, session: Session, request: Request, env: str, site_id: str) -> Response:
@@ -191,7 +192,6 @@ class OperatorsPage:
             "narrowed": narrowed(lists["issues"], *only),
             "connection": connection,
             "live": spots(connection, self.now()),
-            "card": card(connection),
             "kinds": [
                 {"name": name, "running": is_running(kind["full_sync"]), **kind}
                 for name, kind in connection["kinds"].items()

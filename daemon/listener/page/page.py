@@ -119,6 +119,8 @@ class OperatorsPage:
             session = self._sessions.find(cookies.read(request, cookies.SESSION))
             if session is None:
                 return to_login(request)
+            if "site_id" in words:
+                words["site"] = f"{words.pop('env')}/{words.pop('site_id')}"
             try:
                 return await handler(session, request, **words)
             except CallerError as error:
@@ -168,10 +170,10 @@ class OperatorsPage:
         rows.sort(key=lambda row: (LEVELS.index(row[1]["level"]), row[0]["site"]))
         return rendering.page("overview.html", {**_shared(session), "rows": rows})
 
-    async def _connection(self, session: Session, request: Request, env: str, site_id: str) -> Response:
+    async def _connection(self, session: Session, request: Request, site: str) -> Response:
         done = ACTIONS.get(request.query.get("done", ""))
         only = (request.query.get("kind", ""), request.query.get("code", ""))
-        return await self._show_connection(session, f"{env}/{site_id}", 200, done[2] if done else "", only)
+        return await self._show_connection(session, site, 200, done[2] if done else "", only)
 
     async def _show_connection(
         self, session: Session, site: str, status: int, message: str, only: tuple[str, str] = ("", ""), link: Any = None
@@ -203,8 +205,8 @@ class OperatorsPage:
         }
         return rendering.page("connection.html", {**_shared(session), **values, **lists}, status)
 
-    async def _issues_file(self, session: Session, request: Request, env: str, site_id: str) -> Response:
-        site, query = f"{env}/{site_id}", request.query
+    async def _issues_file(self, session: Session, request: Request, site: str) -> Response:
+        query = request.query
         await self._present(session, site)
         answer = await self.operations["GET", "/admin/issues"]({"site": site}, session.operator)
         chosen = narrowed(answer["issues"], query.get("kind", ""), query.get("code", ""))
@@ -234,16 +236,15 @@ class OperatorsPage:
             return problem(503, "Too many pages are open; this one is not live.", RETRY_LATER)
         return rendering.growing(self._live.counted(self._live.events(request.query.get("site", ""))), rendering.EVENTS)
 
-    async def _history(self, session: Session, request: Request, env: str, site_id: str) -> Response:
-        site, kind, id_ = f"{env}/{site_id}", request.query.get("kind", ""), request.query.get("id", "").strip()
+    async def _history(self, session: Session, request: Request, site: str) -> Response:
+        kind, id_ = request.query.get("kind", ""), request.query.get("id", "").strip()
         asked = {"site": site} | ({"kind": kind, "id": id_} if id_ else {})
         connection = await self._present(session, site)
         answer = await self.operations["GET", "/admin/history"](asked, session.operator)
         values = {"site": site, "kind": kind, "id": id_, "kinds": list(connection["kinds"]), **answer}
         return rendering.page("history.html", {**_shared(session), **values})
 
-    async def _show_dry_run(self, session: Session, _request: Request, env: str, site_id: str) -> Response:
-        site = f"{env}/{site_id}"
+    async def _show_dry_run(self, session: Session, _request: Request, site: str) -> Response:
         values = {**_shared(session), "site": site, "kinds": list((await self._present(session, site))["kinds"])}
         try:
             verified = await self.operations["GET", "/admin/verify"]({"site": site}, session.operator)
@@ -251,11 +252,11 @@ class OperatorsPage:
             verified = None
         return rendering.finished(dry_run.page({**values, "running": verified and verified["running"]}, verified))
 
-    async def _dry_run(self, session: Session, _request: Request, form: Form, env: str, site_id: str) -> Response:
+    async def _dry_run(self, session: Session, _request: Request, form: Form, site: str) -> Response:
         """Start a dry run, or join the one that is running on this node, and follow it to its end."""
         if self._live.streams >= MOST_STREAMS:
             return self._failed(session, 503, "Too many pages are open. Close some, then try again.")
-        site, kind, joined = f"{env}/{site_id}", value(form, "kind"), False
+        kind, joined = value(form, "kind"), False
         asked: dict[str, Any] = {"site": site, "names": MOST_SHOWN} | ({"kind": kind} if kind else {})
 
         async def ask() -> Any:
@@ -325,22 +326,18 @@ class OperatorsPage:
 
     # Acting
 
-    async def _leave_action(
-        self, _session: Session, _request: Request, env: str, site_id: str, action: str
-    ) -> Response:
+    async def _leave_action(self, _session: Session, _request: Request, site: str, action: str) -> Response:
         """Lead from the address of an action, which a browser shows with a refusal, to the page of the connection."""
         if action not in ACTIONS and action != "link":
             raise NotFound("There is no such action.")
-        return rendering.redirect(rendering.site_path(f"{env}/{site_id}"))
+        return rendering.redirect(rendering.site_path(site))
 
-    async def _act(
-        self, session: Session, _request: Request, form: Form, env: str, site_id: str, action: str
-    ) -> Response:
+    async def _act(self, session: Session, _request: Request, form: Form, site: str, action: str) -> Response:
         if action == "link":
-            return await self._link(session, f"{env}/{site_id}")
+            return await self._link(session, site)
         if action not in ACTIONS:
             raise NotFound("There is no such action.")
-        site, (path, fixed, _) = f"{env}/{site_id}", ACTIONS[action]
+        path, fixed, _ = ACTIONS[action]
         params: dict[str, Any] = {"site": site, **fixed}
         params |= {"kind": kind} if (kind := value(form, "kind")) else {}
         # A person allows what the page has shown by name, not what was held meanwhile.

@@ -7,7 +7,7 @@ everyone can tell the colours apart.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from daemon.listener.page.rendering import counts, duration, moment, waiting
+from daemon.listener.page.rendering import duration, moment, waiting
 
 MOST_SHOWN = 200
 """Rows of one list on the page; the commands have them all."""
@@ -37,13 +37,11 @@ def spots(connection: Mapping[str, Any], now: float) -> dict[str, str]:
     epoch. No text says seconds that pass: it would be news at every look.
     """
     kinds, webhook = connection["kinds"], connection["last_webhook"]
-    blocked = any(each["blocked"] for each in (connection, *kinds.values()))
-    running = "" if blocked else ", ".join(_running(kinds))
     level, word, causes, since = _state(connection)
     waits = [kind["outbox"]["oldest_seconds"] for kind in kinds.values()]
     texts = {
         "level": level,
-        "word": "full sync" if running and word == "working" else word,
+        "word": word,
         "since": "" if since is None else f"since {moment(since)} ({waiting(now - since)})",
         "causes": "; ".join(causes),
         "late": waiting(max((seconds for seconds in waits if seconds is not None), default=None)),
@@ -55,18 +53,21 @@ def spots(connection: Mapping[str, Any], now: float) -> dict[str, str]:
         "issues": str(sum(kind["issues"] for kind in kinds.values())),
         "parked": str(sum(kind["outbox"]["parked"] for kind in kinds.values())),
         "held": str(sum(kind["held_removals"] for kind in kinds.values())),
-        "running": running,
+        "running": "",
     }
-    for name, kind in kinds.items():
-        texts |= {f"{name} {lane}": str(kind["outbox"][lane]) for lane in ("live", "backfill", "parked")}
-        texts[f"{name} ledger"] = str(kind["ledger"])
-        texts |= {f"{name} {place}": text for place, text in _of_run(kind, now).items()}
+    running, shape = [], [connection["state"], texts["issues"], texts["parked"], texts["held"]]
     # The rates of an API are left out: they differ at every look, so the page says that they are of its loading.
-    shape = [connection["state"], texts["issues"], texts["parked"], texts["held"]]
     shape += [throttle["api"] for throttle in connection["throttles"]]
     for name, kind in kinds.items():
-        shape += [f"{name} runs"] if is_running(kind["full_sync"]) else []
+        run = _of_run(kind, now)
+        texts |= {f"{name} {lane}": str(kind["outbox"][lane]) for lane in ("live", "backfill", "parked")}
+        texts |= {f"{name} ledger": str(kind["ledger"]), **{f"{name} {place}": text for place, text in run.items()}}
+        if is_running(kind["full_sync"]):
+            running.append(f"full sync of {name} ({run['part']})" if run["part"] else f"full sync of {name}")
+            shape.append(f"{name} runs")
         shape += [f"{name} {kind['blocked']}"] if kind["blocked"] else []
+    if running and not any(each["blocked"] for each in (connection, *kinds.values())):
+        texts |= {"running": ", ".join(running), "word": "full sync" if word == "working" else word}
     return texts | {"shape": "; ".join(shape)}
 
 
@@ -94,14 +95,6 @@ def is_running(run: Mapping[str, Any] | None) -> bool:
     return run is not None and run["finished_at"] is None
 
 
-def progress(run: Mapping[str, Any] | None) -> int | None:
-    """Return the part of a full sync that is done, in percent; None while there is none, or its size is unknown."""
-    if run is None or not is_running(run) or not run["total_hint"]:
-        return None
-    done: int = 100 * (run["done"] + run["failed"]) // run["total_hint"]
-    return min(100, done)
-
-
 def rates(throttles: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
     """Yield (API, what was learnt of its limits, what goes on there) of each throttle."""
     for throttle in throttles:
@@ -114,13 +107,6 @@ def rates(throttles: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, st
         now += [f"breaker {throttle['breaker']}"] if throttle["breaker"] != "closed" else []
         now += [f"paused for {throttle['pause']:.0f} s"] if throttle.get("pause") else []
         yield throttle["api"], ", ".join(learnt) or "nothing yet", ", ".join(now)
-
-
-def _running(kinds: Mapping[str, Any]) -> Iterator[str]:
-    for name, kind in kinds.items():
-        if is_running(kind["full_sync"]):
-            percent = progress(kind["full_sync"])
-            yield f"full sync of {name}{'' if percent is None else f' ({percent} %)'}"
 
 
 def _webhooks(registration: Mapping[str, Any] | None) -> str:
@@ -147,14 +133,17 @@ def _of_run(kind: Mapping[str, Any], now: float) -> dict[str, str]:
     if run is None:
         return {"latest": "none", **nothing}
     title, began, ended = f"No. {run['id']} ({run['mode']}):", run["started_at"], run["finished_at"]
-    texts = nothing | {"latest": f"{title} {run['state']}", "run": counts(run)}
+    texts = nothing | {
+        "latest": f"{title} {run['state']}",
+        "run": f"{run['seen']} seen, {run['done']} done, {run['failed']} failed",
+    }
     if not is_running(run):
         state = "succeeded" if run["succeeded"] else "did not succeed"
         return texts | {"latest": f"{title} {state}", "took": f"{moment(ended)}, took {duration(ended - began)}"}
-    percent, refused = progress(run), kind.get("refused")
-    if percent is not None:
+    if run["total_hint"]:
+        percent = min(100, 100 * (run["done"] + run["failed"]) // run["total_hint"])
         texts |= {"percent": str(percent), "part": f"{percent} %"}
-    if refused:
+    if refused := kind.get("refused"):
         why = f"{waiting(refused['seconds'])}: {refused['reason']}"
         texts["refused"] = f"the store has refused its next page for {why}"
     if run["held_up"]:

@@ -24,7 +24,6 @@ from daemon.errors import Blocked, Failure, Forbidden, Retry
 from daemon.issues import bounded, shortened
 from daemon.model import ExternalId, Lane, VariantId
 from daemon.model.outcome import IssueRow, Outcome, Result
-from daemon.observability.tracing import Attempt
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
@@ -307,21 +306,19 @@ class Pipeline:
         for external_id, result in results.items():
             claim = batch.claims[external_id]
             tracing.attempted(
-                Attempt(
-                    site=self._context.connection.site,
-                    kind=self.kind,
-                    lane=batch.lane,
-                    external_id=external_id,
-                    queued_at=claim.first_queued_at,
-                    number=claim.attempts + 1,
-                    outcome=result,
-                    failed=batch.outcomes[external_id].failure is not None,
-                    reason=_reason(batch, external_id),
-                    claimed_at=batch.claimed_at,
-                    push_at=batch.push_at.get(external_id),
-                    settle_at=settle_at,
-                    settled_at=settled_at,
-                )
+                site=self._context.connection.site,
+                kind=self.kind,
+                lane=batch.lane,
+                external_id=external_id,
+                queued_at=claim.first_queued_at,
+                number=claim.attempts + 1,
+                outcome=result,
+                failed=batch.outcomes[external_id].failure is not None,
+                reason=_reason(batch, external_id),
+                claimed_at=batch.claimed_at,
+                push_at=batch.push_at.get(external_id),
+                settle_at=settle_at,
+                settled_at=settled_at,
             )
 
     def _retry_later(self, claim: Claim, outcome: Outcome, now: float) -> RetryLater:

@@ -82,7 +82,7 @@ class Admin:
             Route(
                 "GET",
                 "/metrics",
-                self.show_metrics if self.metrics_open else self._guarded(self._metrics_for),
+                self.show_metrics if self.metrics_open else self._guarded(self.show_metrics),
                 about=evolve(METRICS, access="none") if self.metrics_open else METRICS,
             ),
             Route("GET", "/openapi.json", self._guarded(self._show_document), about=DOCUMENT),
@@ -97,14 +97,11 @@ class Admin:
         reasons = await self.why_not_ready()
         return problem(503, "; ".join(reasons)) if reasons else OK
 
-    async def show_metrics(self, _request: Request) -> Response:
+    async def show_metrics(self, *_asked: object) -> Response:
         """Answer the metrics. While the database cannot be read, the gauges keep their values."""
         with contextlib.suppress(StorageTrouble):  # the counters of this answer show it, and /readyz
             await self.refresh()
         return Response(200, self.metrics.render(), CONTENT_TYPE.encode())
-
-    async def _metrics_for(self, _operator: Operator, request: Request) -> Response:
-        return await self.show_metrics(request)
 
     async def _show_document(self, _operator: Operator, _request: Request) -> Response:
         return json_response(self.document())

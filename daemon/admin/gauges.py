@@ -65,10 +65,9 @@ class Gauges:
         show = self.metrics.show
         show("storage_waiting", self.storage.waiting)
         blocked = sum(any(context.blocked(kind) for kind in context.kind_states) for context in contexts)
-        show("connections", len(contexts) - blocked, "active")
-        show("connections", blocked, "blocked")
-        show("connections", self._counts.paused, "paused")
-        show("connections", self._counts.leaving, "leaving")
+        states = {"active": len(contexts) - blocked, "blocked": blocked}
+        for state, number in (states | {"paused": self._counts.paused, "leaving": self._counts.leaving}).items():
+            show("connections", number, state)
         self.metrics.clear("outbox_depth", "outbox_oldest_seconds")  # parts that are not counted are empty
         for connection in present:
             show("paused", connection.paused, connection.site)
@@ -103,16 +102,18 @@ class Gauges:
             part = (*labels, depth.lane.name.lower(), depth.state)
             show("outbox_depth", depth.rows, *part)
             show("outbox_oldest_seconds", age_if_known(depth.oldest, now), *part)
-        show("issues_open", counted.issues.get(place, 0), *labels)
-        show("removals_held", counted.held.get(place, 0), *labels)
-        show("gaps_open", place in counted.gaps, *labels)
         untold = counted.untold.get(place, 0)
-        show("sync_log_waiting", untold + counted.synced.get(place, 0), *labels)
-        show("sync_log_untold", untold, *labels)
-        if place in counted.census_seconds:
-            show("census_seconds", counted.census_seconds[place], *labels)
-        if place in counted.succeeded_at:
-            show("full_sync_succeeded_timestamp_seconds", counted.succeeded_at[place], *labels)
+        numbers: dict[str, float | None] = {
+            "issues_open": counted.issues.get(place, 0),
+            "removals_held": counted.held.get(place, 0),
+            "gaps_open": place in counted.gaps,
+            "sync_log_waiting": untold + counted.synced.get(place, 0),
+            "sync_log_untold": untold,
+            "census_seconds": counted.census_seconds.get(place),
+            "full_sync_succeeded_timestamp_seconds": counted.succeeded_at.get(place),
+        }
+        for name, number in numbers.items():
+            show(name, number, *labels)
         if run := counted.runs.get(place):
             for stage, entities in (("seen", run.seen), ("done", run.done), ("failed", run.failed)):
                 show("full_sync_progress_entities", entities, *labels, stage)
@@ -143,10 +144,18 @@ class Gauges:
         for lane, waiting in now.waiting.items():
             show("throttle_waiting", waiting, *labels, lane.name.lower())
             show("throttle_oldest_seconds", now.oldest[lane], *labels, lane.name.lower())
-        show("throttle_in_flight", now.in_flight, *labels)
-        show("throttle_pause_seconds", now.numbers.pause or 0.0, *labels)
-        show("throttle_held_back", now.held_back, *labels)
-        show("breaker_open", now.breaker != "closed", *labels)
-        total(now.granted, "throttle_turns_total", *labels)
-        total(now.refused, "throttle_refused_total", *labels)
-        total(now.waited, "throttle_waited_seconds_total", *labels)
+        gauges = {
+            "throttle_in_flight": now.in_flight,
+            "throttle_pause_seconds": now.numbers.pause or 0.0,
+            "throttle_held_back": now.held_back,
+            "breaker_open": now.breaker != "closed",
+        }
+        for name, number in gauges.items():
+            show(name, number, *labels)
+        totals = {
+            "throttle_turns_total": now.granted,
+            "throttle_refused_total": now.refused,
+            "throttle_waited_seconds_total": now.waited,
+        }
+        for name, number in totals.items():
+            total(number, name, *labels)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from daemon.errors import StorageTrouble
 from daemon.listener.access import Entrance, TooManyGuesses
@@ -68,11 +68,9 @@ class Admin:
     """Both by method and path."""
     document: Callable[[], Mapping[str, Any]] = dict
     """Returns the OpenAPI document of all routes."""
-    _entrance: Entrance = field(init=False)
-
-    @_entrance.default
-    def _make_entrance(self) -> Entrance:
-        return Entrance(self.tokens, "admin")
+    _entrance: Entrance = field(
+        init=False, default=Factory(lambda self: Entrance(self.tokens, "admin"), takes_self=True)
+    )
 
     def routes(self) -> list[Route]:
         """Return the routes: the probes, the metrics, and the operations behind the token."""

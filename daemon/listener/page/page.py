@@ -6,7 +6,7 @@ The operations decide what a role may do, and keep the audit log; a refusal of t
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from daemon.errors import CallerError, Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.access import Entrance
@@ -68,21 +68,17 @@ class OperatorsPage:
     shared: Callable[[str], Awaitable[Any]]
     """Returns what a merchant's link shows. Raises NotFound."""
     now: Callable[[], float]
-    _sessions: Sessions = field(init=False)
-    _login: Login = field(init=False)
-    _live: Live = field(init=False)
-
-    @_live.default
-    def _make_live(self) -> Live:
-        return Live(self._spots)
-
-    @_sessions.default
-    def _make_sessions(self) -> Sessions:
-        return Sessions(self.secret_keys, self.tokens, self.now)
-
-    @_login.default
-    def _make_login(self) -> Login:
-        return Login(sessions=self._sessions, entrance=Entrance(self.tokens, "page"), entered=self.entered)
+    _sessions: Sessions = field(
+        init=False, default=Factory(lambda self: Sessions(self.secret_keys, self.tokens, self.now), takes_self=True)
+    )
+    _login: Login = field(
+        init=False,
+        default=Factory(
+            lambda self: Login(sessions=self._sessions, entrance=Entrance(self.tokens, "page"), entered=self.entered),
+            takes_self=True,
+        ),
+    )
+    _live: Live = field(init=False, default=Factory(lambda self: Live(self._spots), takes_self=True))
 
     def routes(self) -> list[Route]:
         """Return the routes; none without a token, so that the page is 404."""

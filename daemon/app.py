@@ -38,7 +38,6 @@ from daemon.connections.tenure import Alone, Tenure
 from daemon.connections.wakeups import NodeWakeups, NoWakeups, Wakeups
 from daemon.connections.work import ConnectionWork
 from daemon.errors import ConfigError, StorageTrouble, first_inside, raise_config_error
-from daemon.listener.access_log import AccessLog
 from daemon.listener.http.server import Server
 from daemon.listener.routes import Routes
 from daemon.model import Secret
@@ -152,9 +151,8 @@ async def serve(
         if len(settings.security.secret_keys) > 1:
             await renew_encryption(database, registry.vault)
         await daemon.lifecycle.open_all()
-        routes = Routes.of(build_routes(daemon, settings), metrics)
-        served = AccessLog(routes) if settings.logging.level == "debug" else routes
-        server = Server(served.answer, served.refuse, largest=routes.largest, overrun=daemon.intake.overrun)
+        routes = Routes.of(build_routes(daemon, settings), metrics, logged=settings.logging.level == "debug")
+        server = Server(routes.answer, routes.refuse, largest=routes.largest, overrun=daemon.intake.overrun)
         routes_of, apps_of = partial(build_routes, daemon), partial(build_apps, platforms=registry.platforms)
         reloading = Reloading(lifecycle=daemon.lifecycle, routes=routes, routes_of=routes_of, apps_of=apps_of)
         notifier = build_notifier(

@@ -332,15 +332,12 @@ def bounded(issues: Sequence[Issue]) -> tuple[Issue, ...]:
         for places in of_code.values():
             if rank < len(places) and (room := room - len(issues[places[rank]].message)) >= 0:
                 listed.add(places[rank])
-    more = {code: len(places) - len(listed.intersection(places)) for code, places in of_code.items()}
-    return (
-        *(issues[place] for place in sorted(listed)),
-        *(Issue(code=code, message=_and_more(code, number)) for code, number in more.items() if number),
-    )
-
-
-def _and_more(code: str, number: int) -> str:
-    return f"{number} more {'problem' if number == 1 else 'problems'} of this kind: {title(code)}."
+    shown = [issues[place] for place in sorted(listed)]
+    for code, places in of_code.items():
+        if more := len(places) - len(listed.intersection(places)):
+            problems = "problem" if more == 1 else "problems"
+            shown.append(Issue(code=code, message=f"{more} more {problems} of this kind: {title(code)}."))
+    return tuple(shown)
 
 
 def title(code: str) -> str:

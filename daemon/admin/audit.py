@@ -50,19 +50,12 @@ class AuditLog:
     now: Callable[[], float]
 
     async def perform(
-        self, action: str, operation: Callable[[Params], Awaitable[Any]], params: Params, operator: Operator
+        self, action: str, operation: Callable[[Params], Awaitable[Any]] | None, params: Params, operator: Operator
     ) -> Any:
-        """Perform an operation for an operator. Raises NotAllowed if the role does not allow it."""
+        """Perform an operation for an operator. Raises NotAllowed if the role does not allow it.
 
-        async def allowed(given: Params) -> Any:
-            _check(operator)
-            return await operation(given)
-
-        return await self._keep(action, allowed, params, operator)
-
-    async def _keep(
-        self, action: str, operation: Callable[[Params], Awaitable[Any]], params: Params, operator: Operator
-    ) -> Any:
+        Without an operation, something is only kept that has happened, which every role may do.
+        """
         kept = {name: params[name] for name in KEPT_PARAMETERS if name in params}
         if isinstance(kept.get("ids"), list):
             kept["ids"] = kept["ids"][:MOST_IDS]
@@ -77,10 +70,14 @@ class AuditLog:
         )
         number = await self.storage.write(audit.begin, started)
         told: dict[str, Any] = {"error": "the daemon stopped, or failed"}
-        outcome = AuditOutcome.FAILED
+        outcome, answer = AuditOutcome.FAILED, None
         try:
-            answer = await operation(params)
-            outcome, told = AuditOutcome.DONE, {"answer": _kept_answer(answer)}
+            if operation is not None:
+                _check(operator)
+                answer = await operation(params)
+            outcome, told = AuditOutcome.DONE, {"answer": None}
+            if isinstance(answer, dict):
+                told = {"answer": {name: answer[name] for name in KEPT_ANSWER if name in answer}}
         except CallerError as error:
             outcome, told = AuditOutcome.REFUSED, {"error": str(error)}
             raise
@@ -102,11 +99,7 @@ class AuditLog:
 
     async def note(self, operator: Operator, action: str) -> None:
         """Keep a login or a logout."""
-
-        async def done(_params: Params) -> None:
-            """Do nothing more."""
-
-        await self._keep(action, done, {}, operator)
+        await self.perform(action, None, {}, operator)
 
     async def listed(self, params: Params) -> AuditAnswer:
         """Return the latest actions: {"site"?, "operator"?, "before"?: id} -> {"audit", "more"}.
@@ -150,10 +143,6 @@ def _id(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
         raise Invalid("before: must be the id of an action, as the audit log shows it")
     return int(text)
-
-
-def _kept_answer(answer: Any) -> Any:
-    return {name: answer[name] for name in KEPT_ANSWER if name in answer} if isinstance(answer, dict) else None
 
 
 def _logged(started: OperatorAction, params: Params, answer: Params | None) -> dict[str, Any]:

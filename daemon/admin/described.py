@@ -5,7 +5,6 @@ from typing import Any
 
 from daemon.admin import shapes
 from daemon.admin.status_shapes import StatusAnswer
-from daemon.admin.verify_shapes import VerifyAnswer, VerifyCancelled, VerifyOrder
 from daemon.listener.openapi import NO_OPERATOR, AnswerDescription, RouteDescription, problems
 
 NO_SITE = problems(s404="No such connection.")
@@ -33,8 +32,8 @@ DESCRIBED: Mapping[tuple[str, str], RouteDescription] = {
     ("GET", "/admin/audit"): _read("Actions of operators", shapes.AuditAnswer, shapes.AuditOrder),
     ("GET", "/admin/history"): _read("Recent full syncs and settlements", shapes.HistoryAnswer, shapes.HistoryOrder),
     ("POST", "/admin/issues/link"): _action("Create a link for a merchant", shapes.LinkOrder, shapes.LinkAnswer),
-    ("POST", "/admin/pause"): _action("Stop all calls for a connection", shapes.DisconnectOrder, shapes.PauseAnswer),
-    ("POST", "/admin/resume"): _action("Resume the calls for a connection", shapes.DisconnectOrder, shapes.PauseAnswer),
+    ("POST", "/admin/pause"): _action("Stop all calls for a connection", shapes.OneSite, shapes.PauseAnswer),
+    ("POST", "/admin/resume"): _action("Resume the calls for a connection", shapes.OneSite, shapes.PauseAnswer),
     ("POST", "/admin/explain"): RouteDescription(
         summary="Explain an entity; nothing is changed",
         access="admin",
@@ -44,28 +43,28 @@ DESCRIBED: Mapping[tuple[str, str], RouteDescription] = {
     ("POST", "/admin/verify"): RouteDescription(
         summary="Start a dry run; nothing is written",
         access="admin",
-        body=VerifyOrder,
+        body=shapes.VerifyOrder,
         answers={
-            200: AnswerDescription("Started.", VerifyAnswer),
+            200: AnswerDescription("Started.", shapes.VerifyAnswer),
             **NO_OPERATOR,
             **INVALID,
             **NO_SITE,
             **problems(s409="A dry run of the site is already running."),
         },
     ),
-    ("GET", "/admin/verify"): _read("The findings of the latest dry run", VerifyAnswer, shapes.OfSite),
+    ("GET", "/admin/verify"): _read("The findings of the latest dry run", shapes.VerifyAnswer, shapes.OfSite),
     ("POST", "/admin/verify/cancel"): RouteDescription(
         summary="End a dry run, and forget it",
         access="admin",
-        body=shapes.DisconnectOrder,
-        answers={200: AnswerDescription("Ended.", VerifyCancelled), **NO_OPERATOR, **INVALID, **NO_SITE},
+        body=shapes.OneSite,
+        answers={200: AnswerDescription("Ended.", shapes.VerifyCancelled), **NO_OPERATOR, **INVALID, **NO_SITE},
     ),
     ("POST", "/admin/sync"): _action(
         "Start a full sync", shapes.SyncOrder, shapes.RunAnswer, s409="A full sync of that kind is already running."
     ),
     ("POST", "/admin/sync/cancel"): _action(
         "End a full sync as failed",
-        shapes.CancelOrder,
+        shapes.OneKind,
         shapes.RunAnswer,
         s409="No full sync of that kind is running.",
     ),
@@ -76,7 +75,7 @@ DESCRIBED: Mapping[tuple[str, str], RouteDescription] = {
     ),
     ("POST", "/admin/disconnect"): _action(
         "Disconnect a site",
-        shapes.DisconnectOrder,
+        shapes.OneSite,
         shapes.DisconnectAnswer,
         s409="The settings name this site.",
     ),

@@ -5,10 +5,10 @@ It has ids and fixed words, no customer data. Old rows are forgotten in the back
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 import trio
 
+from daemon.admin.shapes import HistoryAnswer, PastRunShown, RunShown, SettlementShown
 from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId, ExternalId, Kind
 from daemon.storage import full_syncs, history
@@ -24,16 +24,24 @@ FORGET_EVERY = 3600.0
 """Seconds between two times that old rows are forgotten. Lists leave them out at once."""
 
 
-async def of_site(storage: Storage, stored: Stored, now: float) -> dict[str, Any]:
+async def of_site(storage: Storage, stored: Stored, now: float) -> HistoryAnswer:
     """Return the latest full syncs and settlements of a connection, the latest first."""
     runs = await storage.read(full_syncs.history, stored.id, MOST_RUNS)
     rows = await storage.read(history.latest, stored.id, now - KEPT, MOST_SETTLEMENTS)
-    return {"full_syncs": [_run(run, now) for run in runs], "settlements": [_settlement(row) for row in rows]}
+    past: list[PastRunShown] = [
+        {
+            **run_shown(run),
+            "kind": run.kind,
+            "seconds": round(max(0.0, (run.finished_at or now) - run.started_at), 1),
+        }
+        for run in runs
+    ]
+    return {"full_syncs": past, "settlements": [_settlement(row) for row in rows]}
 
 
 async def of_entity(
     storage: Storage, connection_id: ConnectionId, kind: Kind, external_id: ExternalId, now: float
-) -> list[dict[str, Any]]:
+) -> list[SettlementShown]:
     """Return the latest settlements of an entity, the latest first."""
     rows = await storage.read(history.of_entity, connection_id, kind, external_id, now - KEPT)
     return [_settlement(row) for row in rows]
@@ -49,15 +57,14 @@ async def forget_old(storage: Storage, now: Callable[[], float]) -> None:
         await trio.sleep(FORGET_EVERY)
 
 
-def _run(run: Run, now: float) -> dict[str, Any]:
+def run_shown(run: Run) -> RunShown:
+    """Return a full sync."""
     return {
         "id": run.id,
-        "kind": run.kind.value,
         "mode": run.mode,
         "state": run.state,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
-        "seconds": round(max(0.0, (run.finished_at or now) - run.started_at), 1),
         "succeeded": run.succeeded,
         "seen": run.seen,
         "done": run.done,
@@ -66,9 +73,9 @@ def _run(run: Run, now: float) -> dict[str, Any]:
     }
 
 
-def _settlement(row: HistoryRow) -> dict[str, Any]:
+def _settlement(row: HistoryRow) -> SettlementShown:
     return {
-        "kind": row.kind.value,
+        "kind": row.kind,
         "id": row.external_id,
         "at": row.at,
         "result": row.result.value,

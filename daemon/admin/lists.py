@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from daemon.admin.shapes import IssueShown, ParkedShown, ProblemText, RemovalShown, kind_name
+from daemon.admin.shapes import IssueShown, ParkedShown, ProblemText, RemovalShown
 from daemon.engine.writers.products.parts import ProductParts
 from daemon.model import ExternalId, Kind
 from daemon.storage import issues, ledger, parked, removals
@@ -37,7 +37,7 @@ async def open_issues(
                 items.append(
                     {
                         "site": str(stored.site),
-                        "kind": kind_name(kind),
+                        "kind": kind,
                         "id": external_id,
                         "name": content["name"],
                         "url": content["url"],
@@ -53,7 +53,7 @@ async def parked_changes(storage: Storage, vault: Vault, chosen: Iterable[Stored
     return [
         {
             "site": str(stored.site),
-            "kind": kind_name(change.kind),
+            "kind": change.kind,
             "id": change.external_id,
             "attempts": change.attempts,
             "since": change.since,
@@ -79,7 +79,7 @@ async def held_removals(
             items += [
                 {
                     "site": str(stored.site),
-                    "kind": kind_name(kind),
+                    "kind": kind,
                     "id": removal.external_id,
                     "variant": removal.variant or None,
                     "name": str(vault.decrypt(removal.encrypted))

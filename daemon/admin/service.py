@@ -253,7 +253,7 @@ class AdminService:
         self.intake.wake(stored.id, self.lifecycle.factory.kinds(stored.platform))
         return {"allowed": allowed}
 
-    async def history(self, params: Params) -> Params:
+    async def history(self, params: Params) -> shapes.HistoryAnswer:
         """Return what happened: {"site", "kind"?, "id"?} -> {"full_syncs", "settlements"}.
 
         With `kind` and `id` it has the settlements of that entity, and no full syncs.
@@ -336,10 +336,11 @@ class AdminService:
         """Bring the gauges up to date. Raises StorageTrouble."""
         metrics = self.lifecycle.factory.metrics
         await self.gauges.refresh(self.lifecycle.now())
-        if self.lifecycle.wakeups.way is not None:
-            metrics.wakeups(self.lifecycle.wakeups.way, Way)
-        if self.lifecycle.tenure.beat_age is not None:
-            metrics.beat_age(self.lifecycle.tenure.beat_age)
+        if (present := self.lifecycle.wakeups.way) is not None:
+            for way in Way:
+                metrics.show("wakeups", way is present, way)
+        if (seconds := self.lifecycle.tenure.beat_age) is not None:
+            metrics.show("beat_age_seconds", seconds)
 
     async def _chosen(self, params: Params) -> list[Stored]:
         """Return the active connection of {"site"}, or all of them."""

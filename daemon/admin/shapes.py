@@ -1,19 +1,11 @@
 """The parameters and answers of the admin operations, as JSON values. /openapi.json has their schemas.
 
-Times are seconds since the epoch. `site` is written live/ID or test/ID.
+Times are seconds since the epoch. `site` is written live/ID or test/ID. The status is in `status_shapes`.
 """
 
 from typing import Any, Literal, NotRequired, TypedDict
 
 from daemon.model import Kind
-
-KindName = Literal["store", "products", "customers", "orders"]
-
-
-def kind_name(kind: Kind) -> KindName:
-    """Return the name of a kind."""
-    name: KindName = kind.value
-    return name
 
 
 class OfSite(TypedDict):
@@ -25,38 +17,89 @@ class OfSite(TypedDict):
 class OfKind(OfSite):
     """Parameters that may choose a site and a kind."""
 
-    kind: NotRequired[KindName]
+    kind: NotRequired[Kind]
 
 
-class SyncOrder(TypedDict):
-    """A full sync to start."""
+class OneSite(TypedDict):
+    """A site."""
 
     site: str
-    kind: KindName
+
+
+class OneKind(OneSite):
+    """A kind of a site."""
+
+    kind: Kind
+
+
+class SyncOrder(OneKind):
+    """A full sync to start."""
+
     refresh: NotRequired[bool]
     allow_removals: NotRequired[bool]
 
 
-class CancelOrder(TypedDict):
-    """A full sync to end."""
+class ConnectOrder(OneSite):
+    """A site to connect."""
 
-    site: str
-    kind: KindName
+    store_id: NotRequired[str]
+    client_id: str
+    client_secret: str
+
+
+class ParkedOrder(OneSite):
+    """Parked changes to retry or drop; without ids, all."""
+
+    action: Literal["retry", "drop"]
+    kind: NotRequired[Kind]
+    ids: NotRequired[list[str]]
+
+
+class AllowOrder(OneKind):
+    """Held removals to allow."""
+
+    ids: list[str]
+
+
+class AuditOrder(OfSite):
+    """Parameters that may choose actions: of a site, of an operator, and before the one with an id."""
+
+    operator: NotRequired[str]
+    before: NotRequired[str]
+
+
+class ExplainOrder(OneKind):
+    """An entity to explain: by its id, or by a text that names it."""
+
+    id: NotRequired[str]
+    text: NotRequired[str]
+
+
+class HistoryOrder(OneSite):
+    """A connection, or one of its entities."""
+
+    kind: NotRequired[Kind]
+    id: NotRequired[str]
+
+
+class LinkOrder(OneSite):
+    """A link to a site's issues that works for some days."""
+
+    days: NotRequired[int]
+
+
+class VerifyOrder(OneSite):
+    """A dry run of all kinds, or of one; with the names of `all` entities, or of the first `names` of each list."""
+
+    kind: NotRequired[Kind]
+    names: NotRequired[int]
+    all: NotRequired[bool]
 
 
 class RunAnswer(TypedDict):
     """The id of a full sync."""
 
     run: int
-
-
-class ConnectOrder(TypedDict):
-    """A site to connect."""
-
-    site: str
-    store_id: NotRequired[str]
-    client_id: str
-    client_secret: str
 
 
 class ConnectAnswer(TypedDict):
@@ -66,16 +109,43 @@ class ConnectAnswer(TypedDict):
     redirect_url: NotRequired[str]
 
 
-class DisconnectOrder(TypedDict):
-    """A site to disconnect."""
-
-    site: str
-
-
 class DisconnectAnswer(TypedDict):
     """The state of a connection that is being removed."""
 
     state: str
+
+
+class ChangedAnswer(TypedDict):
+    """The number of changes that were retried or dropped."""
+
+    changed: int
+
+
+class AllowedAnswer(TypedDict):
+    """The number of entities whose removal was allowed."""
+
+    allowed: int
+
+
+class PauseAnswer(TypedDict):
+    """`changed` is False if the connection was in that state already."""
+
+    changed: bool
+
+
+class LinkAnswer(TypedDict):
+    """A link; `url` is null without `listener.public_url`."""
+
+    path: str
+    url: str | None
+    until: float
+
+
+class EntityShown(OneKind):
+    """An entity, and since when something has been so."""
+
+    id: str
+    since: float
 
 
 class ProblemText(TypedDict):
@@ -85,15 +155,11 @@ class ProblemText(TypedDict):
     message: str
 
 
-class IssueShown(TypedDict):
+class IssueShown(EntityShown):
     """An issue: all that a merchant must fix at one entity."""
 
-    site: str
-    kind: KindName
-    id: str
     name: str
     url: str | None
-    since: float
     problems: list[ProblemText]
 
 
@@ -103,14 +169,10 @@ class IssuesAnswer(TypedDict):
     issues: list[IssueShown]
 
 
-class ParkedShown(TypedDict):
+class ParkedShown(EntityShown):
     """A change that used up its retries."""
 
-    site: str
-    kind: KindName
-    id: str
     attempts: int
-    since: float
     error: str
 
 
@@ -120,51 +182,18 @@ class ParkedAnswer(TypedDict):
     parked: list[ParkedShown]
 
 
-class ParkedOrder(TypedDict):
-    """Parked changes to retry or drop; without ids, all."""
-
-    action: Literal["retry", "drop"]
-    site: str
-    kind: NotRequired[KindName]
-    ids: NotRequired[list[str]]
-
-
-class ChangedAnswer(TypedDict):
-    """The number of changes that were retried or dropped."""
-
-    changed: int
-
-
-class RemovalShown(TypedDict):
+class RemovalShown(EntityShown):
     """A removal that waits for a person."""
 
-    site: str
-    kind: KindName
-    id: str
     variant: str | None
     name: str
     cause: str
-    since: float
 
 
 class RemovalsAnswer(TypedDict):
     """Held removals."""
 
     removals: list[RemovalShown]
-
-
-class AllowOrder(TypedDict):
-    """Held removals to allow."""
-
-    site: str
-    kind: KindName
-    ids: list[str]
-
-
-class AllowedAnswer(TypedDict):
-    """The number of entities whose removal was allowed."""
-
-    allowed: int
 
 
 class AuditShown(TypedDict):
@@ -183,13 +212,6 @@ class AuditShown(TypedDict):
     request_id: str | None
 
 
-class AuditOrder(OfSite):
-    """Parameters that may choose actions: of a site, of an operator, and before the one with an id."""
-
-    operator: NotRequired[str]
-    before: NotRequired[str]
-
-
 class AuditAnswer(TypedDict):
     """The latest of the chosen actions, at most 500, the latest first, and whether there are older ones."""
 
@@ -197,25 +219,61 @@ class AuditAnswer(TypedDict):
     more: bool
 
 
-class ExplainOrder(TypedDict):
-    """An entity to explain: by its id, or by a text that names it."""
+class SettlementShown(TypedDict):
+    """An outcome of an entity."""
 
-    site: str
-    kind: KindName
-    id: NotRequired[str]
-    text: NotRequired[str]
+    kind: Kind
+    id: str
+    at: float
+    result: str
+    reason: str | None
+    run: int | None
 
 
-class MatchShown(TypedDict):
-    """An entity that a text may name, and the field that matched."""
+class RunShown(TypedDict):
+    """A full sync."""
+
+    id: int
+    mode: str
+    state: str
+    started_at: float
+    finished_at: float | None
+    succeeded: bool | None
+    seen: int
+    done: int
+    failed: int
+    held_removals: int
+
+
+class PastRunShown(RunShown):
+    """A full sync in the history."""
+
+    kind: Kind
+    seconds: float
+
+
+class HistoryAnswer(TypedDict):
+    """The latest full syncs and settlements of a connection, the latest first."""
+
+    full_syncs: list[PastRunShown]
+    settlements: list[SettlementShown]
+
+
+class EntityNamed(TypedDict):
+    """An entity with its name; empty if it has none."""
 
     id: str
-    by: str
     name: str
 
 
+class MatchShown(EntityNamed):
+    """An entity that a text may name, and the field that matched."""
+
+    by: str
+
+
 class ReasonShown(TypedDict):
-    """A reason why an entity is, or is not, in SparkLayer."""
+    """A reason why an entity is, or is not, in SparkLayer. `code` is fixed, for machines; `text` is for people."""
 
     code: str
     text: str
@@ -237,75 +295,9 @@ class StoreSide(TypedDict):
     problems: list[ProblemText]
 
 
-class SettlementShown(TypedDict):
-    """An outcome of an entity."""
-
-    kind: KindName
-    id: str
-    at: float
-    result: str
-    reason: str | None
-    run: int | None
-
-
-class PastRunShown(TypedDict):
-    """A full sync."""
-
-    id: int
-    kind: KindName
-    mode: str
-    state: str
-    started_at: float
-    finished_at: float | None
-    seconds: float
-    succeeded: bool | None
-    seen: int
-    done: int
-    failed: int
-    held_removals: int
-
-
-class HistoryAnswer(TypedDict):
-    """The latest full syncs and settlements of a connection, the latest first."""
-
-    full_syncs: list[PastRunShown]
-    settlements: list[SettlementShown]
-
-
-class HistoryOrder(TypedDict):
-    """A connection, or one of its entities."""
-
-    site: str
-    kind: NotRequired[KindName]
-    id: NotRequired[str]
-
-
-class PauseAnswer(TypedDict):
-    """`changed` is False if the connection was in that state already."""
-
-    changed: bool
-
-
-class LinkOrder(TypedDict):
-    """A link to a site's issues that works for some days."""
-
-    site: str
-    days: NotRequired[int]
-
-
-class LinkAnswer(TypedDict):
-    """A link; `url` is null without `listener.public_url`."""
-
-    path: str
-    url: str | None
-    until: float
-
-
-class ExplainAnswer(TypedDict):
+class ExplainAnswer(OneKind):
     """An explanation. A text that several entities match has only `matches`."""
 
-    site: str
-    kind: KindName
     trouble: str | None
     text: NotRequired[str]
     matches: NotRequired[list[MatchShown]]
@@ -317,3 +309,43 @@ class ExplainAnswer(TypedDict):
     sure: NotRequired[bool]
     would_send: NotRequired[list[StepShown]]
     settlements: NotRequired[list[SettlementShown]]
+
+
+class EntityFailing(TypedDict):
+    """An entity that could not be read or compared."""
+
+    id: str
+    error: str
+
+
+class KindVerified(TypedDict):
+    """The findings of a dry run on one kind: counts, then names."""
+
+    over: bool
+    seen: int
+    counts: dict[str, int]
+    create: list[EntityNamed]
+    change: list[EntityNamed]
+    remove: list[EntityNamed]
+    held: list[RemovalShown]
+    issues: list[IssueShown]
+    failing: list[EntityFailing]
+    leftovers: str | None
+
+
+class VerifyCancelled(OneSite):
+    """The end of a dry run."""
+
+    running: bool
+
+
+class VerifyAnswer(VerifyCancelled):
+    """The findings so far. `unknown` is what no read of SparkLayer tells, `ended_ago` in seconds."""
+
+    ended_ago: float | None
+    trouble: str | None
+    kinds: dict[Kind, KindVerified]
+    set_up: list[str]
+    writes: dict[str, int]
+    unknown: list[str]
+    nothing_to_do: bool

@@ -12,12 +12,11 @@ import trio
 from attrs import asdict
 
 from daemon.admin.attention import attention, late_kinds, remedy
+from daemon.admin.history import run_shown
 from daemon.admin.status_shapes import (
-    CensusStatus,
     ConnectionStatus,
     KindStatus,
     RefusalStatus,
-    RetryingEntity,
     RunStatus,
     WebhooksStatus,
 )
@@ -26,7 +25,6 @@ from daemon.engine.pause import Pause
 from daemon.model import Lane
 from daemon.storage import registrations
 from daemon.storage.age import age_if_known
-from daemon.storage.censuses import PastCensus
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Run
@@ -95,7 +93,9 @@ def owner_view(context: ConnectionContext) -> dict[str, Any]:
         "kinds": {kind.value: _cause(state.pause) for kind, state in context.kind_states.items()},
         "kinds_since": {kind.value: state.pause.began_at for kind, state in context.kind_states.items()},
         "refused": {kind.value: _refusal(state) for kind, state in context.kind_states.items()},
-        "throttles": [_shown(throttle) for throttle in _throttles(context)],
+        "throttles": [
+            _shown(limiter.statistics()) for limiter in (context.platform.limiter, context.sparklayer.limiter)
+        ],
     }
 
 
@@ -136,24 +136,22 @@ def _refusal(state: KindState) -> RefusalStatus | None:
 
 
 def _kind(kind: KindOverview, now: float, vault: Vault) -> KindStatus:
-    waiting = {
-        lane: sum(d.rows for d in kind.depths if d.lane is lane and d.state is RowState.PENDING) for lane in Lane
-    }
-    pending = [depth for depth in kind.depths if depth.state is RowState.PENDING]
+    pending, census = [depth for depth in kind.depths if depth.state is RowState.PENDING], kind.census
+    live = [depth for depth in pending if depth.lane is Lane.LIVE]
     return {
         "outbox": {
-            "live": waiting[Lane.LIVE],
-            "backfill": waiting[Lane.BACKFILL],
+            "live": sum(depth.rows for depth in live),
+            "backfill": sum(depth.rows for depth in pending if depth.lane is Lane.BACKFILL),
             "parked": sum(depth.rows for depth in kind.depths if depth.state is RowState.PARKED),
             "oldest_seconds": _oldest(pending, now),
-            "oldest_live_seconds": _oldest([depth for depth in pending if depth.lane is Lane.LIVE], now),
+            "oldest_live_seconds": _oldest(live, now),
         },
         "full_sync": _run(kind.run, kind, vault) if kind.run else None,
         "issues": kind.issues,
         "ledger": kind.ledger,
         "held_removals": kind.held,
-        "census": _census(kind.census) if kind.census else None,
-        "gap": None if kind.gap is None else {"due_at": kind.gap.due_at},
+        "census": {"began_at": census.began_at, "seconds": round(census.seconds, 1)} if census else None,
+        "gap": {"due_at": kind.gap.due_at} if kind.gap else None,
     }
 
 
@@ -162,39 +160,21 @@ def _oldest(depths: Sequence[Depth], now: float) -> float | None:
     return None if oldest is None else round(age_if_known(oldest, now), 1)
 
 
-def _census(last: PastCensus) -> CensusStatus:
-    return {"began_at": last.began_at, "seconds": round(last.seconds, 1)}
-
-
 def _run(run: Run, kind: KindOverview, vault: Vault) -> RunStatus:
     """Return a run, and the entities that it waits for: their number, and some of them with their last error."""
-    named: list[RetryingEntity] = [
-        {
-            "id": retrying.external_id,
-            "attempts": retrying.attempts,
-            "error": str(vault.decrypt(retrying.encrypted)) if retrying.encrypted else "",
-        }
-        for retrying in kind.retrying
-    ]
     return {
-        "id": run.id,
-        "mode": run.mode,
-        "state": run.state,
-        "seen": run.seen,
-        "done": run.done,
-        "failed": run.failed,
-        "held_removals": run.held_removals,
+        **run_shown(run),
         "total_hint": run.seen if run.enumerated_at else max(kind.ledger, run.seen) or None,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "succeeded": run.succeeded,
         "held_up": kind.held_up,
-        "held_up_by": named,
+        "held_up_by": [
+            {
+                "id": retrying.external_id,
+                "attempts": retrying.attempts,
+                "error": str(vault.decrypt(retrying.encrypted)) if retrying.encrypted else "",
+            }
+            for retrying in kind.retrying
+        ],
     }
-
-
-def _throttles(context: ConnectionContext) -> list[LimiterStatistics]:
-    return [limiter.statistics() for limiter in (context.platform.limiter, context.sparklayer.limiter)]
 
 
 def _shown(now: LimiterStatistics) -> dict[str, Any]:

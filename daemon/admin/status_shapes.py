@@ -2,6 +2,8 @@
 
 from typing import Any, NotRequired, TypedDict
 
+from daemon.admin.shapes import EntityFailing, RunShown
+
 
 class MissingWebhook(TypedDict):
     """A webhook that is not registered, and the platform's reason."""
@@ -36,28 +38,16 @@ class OutboxStatus(TypedDict):
     oldest_live_seconds: float | None
 
 
-class RetryingEntity(TypedDict):
+class RetryingEntity(EntityFailing):
     """An entity that a full sync waits for."""
 
-    id: str
     attempts: int
-    error: str
 
 
-class RunStatus(TypedDict):
-    """The latest full sync of a kind."""
+class RunStatus(RunShown):
+    """The latest full sync of a kind, and some of the entities that it waits for."""
 
-    id: int
-    mode: str
-    state: str
-    seen: int
-    done: int
-    failed: int
-    held_removals: int
     total_hint: int | None
-    started_at: float
-    finished_at: float | None
-    succeeded: bool | None
     held_up: int
     held_up_by: list[RetryingEntity]
 

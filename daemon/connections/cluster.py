@@ -150,7 +150,7 @@ class Cluster:
         if asked - self._last_beat > GAP_SECONDS:
             self._steady_since = asked
             if math.isfinite(self._last_beat):
-                self.metrics.beat_late()
+                self.metrics.count("beats_late_total")
         self._last_beat, self._sure_until, self._offset = asked, asked + SURE_SECONDS, pulse.offset
         if self._draining:
             await self.storage.apart(leases.drain, node_id)
@@ -175,7 +175,9 @@ class Cluster:
         if seen.failed_over:
             log.warning("the server has failed over, and may have lost commits; all is read once", now=seen.timeline)
         self._timeline = seen.timeline or self._timeline
-        self.metrics.node(leases=len(self._owned), differing=len(seen.differing), clock_offset=self._offset)
+        self.metrics.show("leases", len(self._owned))
+        self.metrics.show("nodes_differing", len(seen.differing))
+        self.metrics.show("clock_offset_seconds", self._offset)
 
     async def _enter(self) -> None:
         node = Node(id=secrets.token_hex(8), name=self.name, release=__version__, config=self.config)
@@ -219,7 +221,7 @@ class Cluster:
             on_crash=self._crashed,
         )
         self._owned[owned.id] = owned
-        self.metrics.lease_changed("given" if taken.given else "taken_over")
+        self.metrics.count("lease_changes_total", "given" if taken.given else "taken_over")
         log.info("lease taken", site=str(owned.stored.site), number=taken.lease.token, given=taken.given)
 
     def _is_sure(self) -> bool:
@@ -279,7 +281,7 @@ class Cluster:
     def _lose(self, owned: OwnedConnection, why: str) -> None:
         """End the work on a connection at once: another node may have it."""
         if self._cancel(owned):
-            self.metrics.lease_changed("lost")
+            self.metrics.count("lease_changes_total", "lost")
             log.info("lease lost", site=str(owned.stored.site), why=why)
             self._nursery.start_soon(self._release, owned, None)
 
@@ -324,12 +326,12 @@ class Cluster:
 
     async def _give(self, owned: OwnedConnection) -> None:
         await self.storage.write(leases.give, owned.lease)
-        self.metrics.lease_changed("handed_over")
+        self.metrics.count("lease_changes_total", "handed_over")
         log.info("lease given back", site=str(owned.stored.site))
 
     async def _quarantine(self, owned: OwnedConnection) -> None:
         seconds = await self.storage.apart(leases.quarantine, owned.lease, self.now())
-        self.metrics.lease_changed("rested")
+        self.metrics.count("lease_changes_total", "rested")
         log.error("the connection rests because its work crashed", site=str(owned.stored.site), seconds=seconds)
 
     async def _leave(self) -> None:

@@ -184,4 +184,6 @@ class ConnectionFactory:
         )
 
     def _count_call(self, site: Site, call: ApiCall) -> None:
-        self.metrics.api_request(site, call.api, call.status, call.seconds)
+        status_class = f"{call.status // 100}xx" if call.status else "error"
+        self.metrics.count("api_requests_total", str(site), call.api, status_class)
+        self.metrics.observe("api_seconds", call.seconds, call.api)

@@ -157,7 +157,9 @@ class ConnectionContext:
             if kind in self.platform_type.kinds  # not every platform shows all kinds
         }
         self.deliveries = Deliveries(
-            self._gapped, self.platform_type, partial(self.metrics.webhook_missed, self.connection.site)
+            self._gapped,
+            self.platform_type,
+            partial(self.metrics.count, "webhooks_missed_total", str(self.connection.site)),
         )
         # Actors sleep on the outbox's signals, not on a pause, so the pauses wake them.
         self.pause.changed = self._pause_changed
@@ -231,7 +233,7 @@ class ConnectionContext:
     def note_result(self, kind: Kind, external_id: ExternalId, result: Result, *, unasked: bool) -> None:
         """Count the result of an entity. `unasked`: neither a webhook nor a full sync has asked for it."""
         site, swept = self.connection.site, self.kind_states[kind].swept
-        self.metrics.entity(site, kind, result)
+        self.metrics.count("entities_total", str(site), kind, result)
         if result in {Result.RETRIED, Result.BROKEN} or external_id not in swept:
             return
         swept.discard(external_id)
@@ -241,7 +243,7 @@ class ConnectionContext:
     def full_sync_ended(self, kind: Kind, *, succeeded: bool) -> None:
         """Log and count the end of a run."""
         site = self.connection.site
-        self.metrics.full_sync_ended(site, kind, "succeeded" if succeeded else "failed")
+        self.metrics.count("full_syncs_total", str(site), kind, "succeeded" if succeeded else "failed")
         log.info("full sync ended", site=str(site), kind=kind.value, succeeded=succeeded)
 
     def removals_held(self, kind: Kind, number: int) -> None:

@@ -24,7 +24,6 @@ from daemon.errors import Blocked, Failure, Forbidden, Retry
 from daemon.issues import bounded, shortened
 from daemon.model import ExternalId, Lane, VariantId
 from daemon.model.outcome import IssueRow, Outcome, Result
-from daemon.observability.tracing import Attempt
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
@@ -261,7 +260,8 @@ class Pipeline:
                 done[claim] = outcome
                 if issue := self._issue(batch.mapped.get(external_id), outcome):
                     issues[external_id] = issue
-                context.metrics.pushed(site, self.kind, batch.lane, age_if_known(claim.first_queued_at, now))
+                waited, lane = age_if_known(claim.first_queued_at, now), batch.lane.name.lower()
+                context.metrics.observe("push_seconds", waited, str(site), self.kind, lane)
             results[external_id] = result
             unasked = batch.lane is Lane.BACKFILL and claim.run is None
             context.note_result(self.kind, external_id, result, unasked=unasked)
@@ -306,21 +306,19 @@ class Pipeline:
         for external_id, result in results.items():
             claim = batch.claims[external_id]
             tracing.attempted(
-                Attempt(
-                    site=self._context.connection.site,
-                    kind=self.kind,
-                    lane=batch.lane,
-                    external_id=external_id,
-                    queued_at=claim.first_queued_at,
-                    number=claim.attempts + 1,
-                    outcome=result,
-                    failed=batch.outcomes[external_id].failure is not None,
-                    reason=_reason(batch, external_id),
-                    claimed_at=batch.claimed_at,
-                    push_at=batch.push_at.get(external_id),
-                    settle_at=settle_at,
-                    settled_at=settled_at,
-                )
+                site=self._context.connection.site,
+                kind=self.kind,
+                lane=batch.lane,
+                external_id=external_id,
+                queued_at=claim.first_queued_at,
+                number=claim.attempts + 1,
+                outcome=result,
+                failed=batch.outcomes[external_id].failure is not None,
+                reason=_reason(batch, external_id),
+                claimed_at=batch.claimed_at,
+                push_at=batch.push_at.get(external_id),
+                settle_at=settle_at,
+                settled_at=settled_at,
             )
 
     def _retry_later(self, claim: Claim, outcome: Outcome, now: float) -> RetryLater:

@@ -121,7 +121,8 @@ class WebhookRegistration:
         findings: Any = context.vault.decrypt(earlier.encrypted) if earlier else {}
         findings |= {"missing": dict(found.missing), "trouble": None, "destination": destination}
         if not found.fresh and (found.mended or found.switched_off):
-            context.metrics.webhooks_mended(site, mended=found.mended, switched_off=len(found.switched_off))
+            context.metrics.count("webhooks_mended_total", str(site), more=found.mended)
+            context.metrics.count("webhooks_switched_off_total", str(site), more=len(found.switched_off))
             lists = {"made": sorted(found.made), "switched_off": sorted(found.switched_off)}
             findings["mended"] = {"at": now, "changes": found.mended, **lists}
         if not (found.missing or found.failure):

@@ -116,7 +116,7 @@ class ConnectionRunner:
                     raise
                 crashes.append(now)
                 log.exception("task crashed, to be restarted", kind=kind.value)
-                self.context.metrics.actor_restarted(self.context.connection.site, kind)
+                self.context.metrics.count("actor_restarts_total", str(self.context.connection.site), kind)
             self.resting.add(kind)
             # Slow enough not to fill the log, and quick enough for five crashes within the window.
             await trio.sleep(CRASH_PAUSE * (1 + len(crashes)))

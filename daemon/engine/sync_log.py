@@ -106,7 +106,8 @@ class SyncLogWriter:
                 )
             outcome = "accepted"
         finally:
-            self._context.metrics.sync_log_call(self._context.connection.site, self._kind.value, method, outcome)
+            site = str(self._context.connection.site)
+            self._context.metrics.count("sync_log_calls_total", site, self._kind, method, outcome)
 
     async def _confirm(self, report: Report) -> None:
         context = self._context

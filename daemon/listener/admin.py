@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from daemon.errors import StorageTrouble
 from daemon.listener.access import Entrance, TooManyGuesses
@@ -68,11 +68,9 @@ class Admin:
     """Both by method and path."""
     document: Callable[[], Mapping[str, Any]] = dict
     """Returns the OpenAPI document of all routes."""
-    _entrance: Entrance = field(init=False)
-
-    @_entrance.default
-    def _make_entrance(self) -> Entrance:
-        return Entrance(self.tokens, "admin")
+    _entrance: Entrance = field(
+        init=False, default=Factory(lambda self: Entrance(self.tokens, "admin"), takes_self=True)
+    )
 
     def routes(self) -> list[Route]:
         """Return the routes: the probes, the metrics, and the operations behind the token."""
@@ -82,7 +80,7 @@ class Admin:
             Route(
                 "GET",
                 "/metrics",
-                self.show_metrics if self.metrics_open else self._guarded(self._metrics_for),
+                self.show_metrics if self.metrics_open else self._guarded(self.show_metrics),
                 about=evolve(METRICS, access="none") if self.metrics_open else METRICS,
             ),
             Route("GET", "/openapi.json", self._guarded(self._show_document), about=DOCUMENT),
@@ -97,14 +95,11 @@ class Admin:
         reasons = await self.why_not_ready()
         return problem(503, "; ".join(reasons)) if reasons else OK
 
-    async def show_metrics(self, _request: Request) -> Response:
+    async def show_metrics(self, *_asked: object) -> Response:
         """Answer the metrics. While the database cannot be read, the gauges keep their values."""
         with contextlib.suppress(StorageTrouble):  # the counters of this answer show it, and /readyz
             await self.refresh()
         return Response(200, self.metrics.render(), CONTENT_TYPE.encode())
-
-    async def _metrics_for(self, _operator: Operator, request: Request) -> Response:
-        return await self.show_metrics(request)
 
     async def _show_document(self, _operator: Operator, _request: Request) -> Response:
         return json_response(self.document())

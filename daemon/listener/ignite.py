@@ -23,11 +23,11 @@ import msgspec
 from attrs import frozen
 
 from daemon.entities import PulledPage
-from daemon.errors import Failure, Invalid, Rejected, Retry, StorageTrouble
+from daemon.errors import Failure, Invalid, NotFound, Rejected, Retry, StorageTrouble
 from daemon.listener.admin import CHALLENGE, bears
 from daemon.listener.http.messages import RETRY_LATER, Request, Response, json_response, problem
 from daemon.listener.openapi import AnswerDescription, RouteDescription, problems
-from daemon.listener.routes import Handler, Refused, Route, json_object
+from daemon.listener.routes import Handler, Route, json_object
 from daemon.model import ApiKey, Kind, Secret, Site
 from daemon.model.identifiers import credential_fault, segment_fault, trimmed
 from daemon.sparklayer.inferred import PULLED_ENTITIES
@@ -158,7 +158,7 @@ class Ignite:
                 return Response(401, headers=CHALLENGE)
             site = site_named(env, site_id)
             if site is None:
-                raise Refused(404, "There can be no such site.")
+                raise NotFound("There can be no such site.")
             return await handler(request, site, **words)
 
         return guarded
@@ -176,7 +176,7 @@ class Ignite:
 
     async def _trigger(self, _request: Request, site: Site, data_type: str) -> Response:
         if data_type not in TRIGGERED:
-            raise Refused(404, f"There is no such type; known are: {', '.join(TRIGGERED)}.")
+            raise NotFound(f"There is no such type; known are: {', '.join(TRIGGERED)}.")
         await self.trigger(site, TRIGGERED[data_type])
         return Response(201)
 
@@ -188,7 +188,7 @@ class Ignite:
 
     async def _fetch(self, _request: Request, site: Site, data_type: str, entity_id: str) -> Response:
         if not entity_id:
-            raise Refused(404, "The id is missing.")
+            raise NotFound("The id is missing.")
         return json_response(msgspec.Raw(await self.fetch(site, data_type, entity_id)))
 
 
@@ -201,7 +201,7 @@ def _reading(handler: Handler) -> Handler:
         except StorageTrouble:
             raise
         except Rejected as error:
-            raise Refused(400, f"The store refuses this ({error.reason}).") from error
+            raise Invalid(f"The store refuses this ({error.reason}).") from error
         except Failure as error:
             after = error.after if isinstance(error, Retry) else None
             headers = ((b"retry-after", b"%d" % max(1, round(after))),) if after else RETRY_LATER
@@ -216,13 +216,13 @@ def site_named(env: str, site_id: str) -> Site | None:
 
 
 def _extra_config(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the fields of `extra_config`. Raises Refused if it is no object."""
+    """Return the fields of `extra_config`. Raises Invalid if it is no object."""
     value = given.get("extra_config")
     # PHP writes an empty object as an empty list.
     if value is None or value in ("", []):
         return {}
     if not isinstance(value, dict):
-        raise Refused(400, "extra_config: must be an object")
+        raise Invalid("extra_config: must be an object")
     return value
 
 

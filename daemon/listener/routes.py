@@ -6,7 +6,8 @@ with 503 so that a platform sends again, and our own bug with 500, logged and co
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -16,7 +17,7 @@ import structlog
 from attrs import define, field, frozen
 
 from daemon import __version__
-from daemon.errors import Conflict, Invalid, NotAllowed, NotFound, StorageTrouble
+from daemon.errors import CallerError, Conflict, Invalid, NotAllowed, NotFound, StorageTrouble
 from daemon.listener.http.messages import RETRY_LATER, Fault, Request, Response, problem
 from daemon.listener.openapi import RouteDescription, document
 from daemon.model.byte_order_mark import without_mark
@@ -34,29 +35,24 @@ Handler = Callable[..., Awaitable[Response]]
 """`async (request, **words of the pattern) -> Response`"""
 
 
-STATUSES = {NotFound: 404, Invalid: 400, Conflict: 409, NotAllowed: 403}
-"""Statuses of the callers' errors."""
+class NotJson(Invalid):
+    """The body is not declared as JSON."""
 
 
-class Refused(Exception):
-    """A handler refuses the request: `status` is 400, 404, 409 or 415, `detail` one line for the sender."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
+STATUSES = {NotFound: 404, Conflict: 409, NotAllowed: 403, NotJson: 415}
+"""Statuses of the callers' errors that are not 400."""
 
 
 def json_object(request: Request) -> dict[str, Any]:
-    """Return the body of a request as a JSON object; a missing body is an empty one. Raises Refused."""
+    """Return the body of a request as a JSON object; a missing body is an empty one. Raises Invalid."""
     if request.body and not request.is_json:
-        raise Refused(415, "The body must be application/json.")
+        raise NotJson("The body must be application/json.")
     try:
         return msgspec.json.decode(without_mark(request.body) or b"{}", type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(400, f"The body must be a JSON object: {error}") from error
+        raise Invalid(f"The body must be a JSON object: {error}") from error
     except RecursionError:
-        raise Refused(400, "The body must be a JSON object that is not nested so deeply.") from None
+        raise Invalid("The body must be a JSON object that is not nested so deeply.") from None
 
 
 @frozen
@@ -86,32 +82,24 @@ class Uploads:
     lost: Callable[..., None]
 
 
-@frozen
+@define
 class _PatternPlace:
-    """A pattern's words, with its handlers by method."""
+    """A pattern with its words, and its handlers by method."""
 
     pattern: str
-    words: tuple[str, ...]
-    fixed: tuple[tuple[int, str], ...]
-    """The words without braces, with their places."""
-    named: tuple[tuple[int, str], ...]
-    """The names in braces, with their places."""
-    handlers: dict[str, Handler] = field(factory=dict, eq=False)
-    uploads: list[Uploads] = field(factory=list, eq=False)
+    words: list[str]
+    handlers: dict[str, Handler] = field(factory=dict)
+    uploads: Uploads | None = None
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
         """Return the values of the words in braces; None when the path is another one. Raises UnicodeDecodeError.
 
         There are as many segments as words.
         """
-        for number, word in self.fixed:
-            if segments[number] != word:
-                return None
-        values = {}
-        for number, name in self.named:
-            segment = segments[number]
-            values[name] = unquote(segment, errors="strict") if "%" in segment else segment
-        return values
+        pairs = list(zip(self.words, segments, strict=True))
+        if any(word != segment and word[:1] != "{" for word, segment in pairs):
+            return None
+        return {word[1:-1]: unquote(segment, errors="strict") for word, segment in pairs if word[:1] == "{"}
 
     def allow(self) -> bytes:
         methods = {*self.handlers, *(["HEAD"] if "GET" in self.handlers else [])}
@@ -119,102 +107,107 @@ class _PatternPlace:
 
 
 _Found = tuple[_PatternPlace | None, Mapping[str, str]]
+_NOWHERE: _Found = (None, {})
 
 
 @define
 class Routes:
-    """Answers every request; raises nothing except Cancelled."""
+    """Answers every request; raises nothing except Cancelled.
+
+    `logged`: each answer has a line in the log, at the level debug. It has the method, the pattern, the status, and the
+    seconds that the handler took. The path itself, its query and the caller's address are left out: they may name a
+    person or hold a secret.
+    """
 
     _metrics: Metrics
+    _logged: bool = False
     _places: dict[int, list[_PatternPlace]] = field(init=False, factory=dict)
     """Places by their number of segments, so that few are compared."""
     _known: dict[str, _Found] = field(init=False, factory=dict)
     _replaced: list[Callable[[], None]] = field(init=False, factory=list)
 
     @classmethod
-    def of(cls, routes: Iterable[Route], metrics: Metrics) -> "Routes":
+    def of(cls, routes: Iterable[Route], metrics: Metrics, *, logged: bool = False) -> "Routes":
         """Build the table."""
-        table = cls(metrics)
+        table = cls(metrics, logged)
         table.replace(routes)
         return table
 
     def replace(self, routes: Iterable[Route]) -> None:
         """Serve these routes from now on; running requests keep their handlers."""
-        table: dict[int, list[_PatternPlace]] = {}
-        served = list(routes)
+        served, places = list(routes), dict[str, _PatternPlace]()
         for route in served:
-            place = _place(table, route.pattern)
+            place = places.setdefault(route.pattern, _PatternPlace(route.pattern, route.pattern.split("/")))
             place.handlers[route.method] = route.handler
-            place.uploads.extend([route.uploads] if route.uploads else [])
+            place.uploads = place.uploads or route.uploads
             self._metrics.route(route.pattern)
         self._metrics.route("")
         former, self._replaced = self._replaced, [route.replaced for route in served if route.replaced]
-        self._places, self._known = table, {}
+        self._places, self._known = {}, {}
+        for place in places.values():
+            self._places.setdefault(len(place.words), []).append(place)
         for replaced in former:
             replaced()
 
     async def answer(self, request: Request) -> Response:
         """Answer a request, and count it by its pattern."""
+        began, (place, words) = time.perf_counter(), _NOWHERE
         try:
             place, words = self._find(request.path)
         except UnicodeDecodeError:
-            return self.refuse(Fault(400, "The path is not UTF-8."))
-        if place is None:
-            return self.refuse(Fault(404, "There is nothing here."))
-        handler = place.handlers.get("GET" if request.method == "HEAD" else request.method)
-        if handler is None:
-            response = problem(405, "This method is not served here.", ((b"allow", place.allow()),))
+            response = problem(400, "The path is not UTF-8.")
         else:
-            try:
-                response = await handler(request, **words)
-            except Exception as error:  # noqa: BLE001  the edge: answered, logged and counted
-                response = _failed(error, place.pattern)
-        self._metrics.http_request(place.pattern, response.status)
+            if place is None:
+                response = problem(404, "There is nothing here.")
+            elif handler := place.handlers.get("GET" if request.method == "HEAD" else request.method):
+                try:
+                    response = await handler(request, **words)
+                except Exception as error:  # noqa: BLE001  the edge: answered, logged and counted
+                    response = _failed(error, place.pattern)
+            else:
+                response = problem(405, "This method is not served here.", ((b"allow", place.allow()),))
+        pattern, status = place.pattern if place else "", response.status
+        self._metrics.count("http_requests_total", pattern, str(status))
+        if self._logged:
+            seconds = round(time.perf_counter() - began, 6)
+            log.debug("request answered", method=request.method, route=pattern, status=status, seconds=seconds)
         return response
 
     def refuse(self, fault: Fault) -> Response:
         """Answer a request that reaches no handler, and count it under no route."""
-        self._metrics.http_request("", fault.status)
-        for uploads, words in self._uploads(fault.path):
-            uploads.lost(fault.status, **words)
+        self._metrics.count("http_requests_total", "", str(fault.status))
+        place, words = self._served(fault.path)
+        if place and place.uploads:
+            place.uploads.lost(fault.status, **words)
+        if self._logged:
+            log.debug("request refused", route=place.pattern if place else "", status=fault.status)
         return problem(
             fault.status, fault.detail, RETRY_LATER if fault.status == HTTPStatus.SERVICE_UNAVAILABLE else ()
         )
 
     def largest(self, path: str) -> int:
         """Return the size of the largest body that a path allows beyond the server's limit; 0 for most paths."""
-        return max((uploads.largest(**words) for uploads, words in self._uploads(path)), default=0)
+        place, words = self._served(path)
+        return place.uploads.largest(**words) if place and place.uploads else 0
 
-    def pattern(self, path: str) -> str:
-        """Return the pattern that serves a path; empty if none does."""
+    def _served(self, path: str) -> _Found:
+        """Return the place of a path with its words; None if there is none."""
         with contextlib.suppress(UnicodeDecodeError):
-            place, _ = self._find(path)
-            return place.pattern if place else ""
-        return ""
-
-    def _uploads(self, path: str) -> Iterator[tuple[Uploads, Mapping[str, str]]]:
-        with contextlib.suppress(UnicodeDecodeError):
-            place, words = self._find(path)
-            for uploads in place.uploads if place else ():
-                yield uploads, words
+            return self._find(path)
+        return _NOWHERE
 
     def _find(self, path: str) -> _Found:
-        """Return the place of a path with its words; None if there is none. Raises UnicodeDecodeError."""
+        """Return the same. Raises UnicodeDecodeError."""
         found = self._known.get(path)
         if found is None:
-            found = self._look_for(path)
+            segments = path.split("/")
+            matches = ((place, place.match(segments)) for place in self._places.get(len(segments), ()))
+            found = next(((place, words) for place, words in matches if words is not None), _NOWHERE)
             if found[0] is not None and len(path) <= LONGEST_KNOWN:  # not each path that is tried
                 if len(self._known) >= MOST_KNOWN:
                     self._known.clear()
                 self._known[path] = found
         return found
-
-    def _look_for(self, path: str) -> _Found:
-        segments = path.split("/")
-        for place in self._places.get(len(segments), ()):
-            if (words := place.match(segments)) is not None:
-                return place, words
-        return None, {}
 
 
 def described(routes: Iterable[Route]) -> dict[str, Any]:
@@ -222,25 +215,10 @@ def described(routes: Iterable[Route]) -> dict[str, Any]:
     return document(((route.method, route.pattern, route.about) for route in routes if route.about), __version__)
 
 
-def _place(table: dict[int, list[_PatternPlace]], pattern: str) -> _PatternPlace:
-    words = tuple(pattern.split("/"))
-    places = table.setdefault(len(words), [])
-    for place in places:
-        if place.words == words:
-            return place
-    fixed = tuple((number, word) for number, word in enumerate(words) if word[:1] != "{")
-    named = tuple((number, word[1:-1]) for number, word in enumerate(words) if word[:1] == "{")
-    places.append(_PatternPlace(pattern, words, fixed, named))
-    return places[-1]
-
-
 def _failed(error: Exception, pattern: str) -> Response:
     """Answer for a handler that raised an error."""
-    if isinstance(error, Refused):
-        return problem(error.status, error.detail)
-    for kind, status in STATUSES.items():
-        if isinstance(error, kind):
-            return problem(status, str(error))
+    if isinstance(error, CallerError):
+        return problem(STATUSES.get(type(error), 400), str(error))
     if isinstance(error, StorageTrouble):
         log.warning("storage trouble", route=pattern, reason=error.reason)
         return problem(503, "The database cannot be written now; send again.", RETRY_LATER)

@@ -155,7 +155,7 @@ class Webhooks:
 
     async def _take(self, site: Site, endpoint: Endpoint, delivery: Delivery) -> Response:
         if delivery.stale:
-            self._metrics.webhook_stale()
+            self._metrics.count("webhooks_stale_total")
         if delivery.registration_broken:
             self._metrics.webhook("broken", site)
             self._intake.lost(endpoint, for_good=True)

@@ -31,8 +31,17 @@ DRY_RUN = "dry_run"
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
     """Set up logging of the whole process; `level` is debug, info, warning or error. May be called again."""
     stream = sys.stderr if stream is None else stream
-    shared = _processors()
-    rendered = _renderer(readable=stream.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        show_request_id,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        show_exception,
+        mask,
+    ]
+    rendered: structlog.typing.Processor = structlog.processors.JSONRenderer(sort_keys=False)
+    if stream.isatty():
+        rendered = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[*shared, without_dry_runs, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -79,28 +88,11 @@ class _Lossy:
             self._stream.flush()
 
 
-def _processors() -> list[structlog.typing.Processor]:
-    return [
-        structlog.contextvars.merge_contextvars,
-        show_request_id,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        show_exception,
-        mask,
-    ]
-
-
 def without_dry_runs(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Drop what the engine says of a full sync that is only rehearsed, except bugs; a processor of structlog."""
     if DRY_RUN in event and event["level"] != "error":
         raise structlog.DropEvent
     return event
-
-
-def _renderer(*, readable: bool) -> structlog.typing.Processor:
-    if readable:
-        return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    return structlog.processors.JSONRenderer(sort_keys=False)
 
 
 def show_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

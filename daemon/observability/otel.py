@@ -1,24 +1,21 @@
-"""The traces of `tracing`, made with the SDK of OpenTelemetry. Imported only if they are on.
+"""The spans of `tracing`, made with the SDK of OpenTelemetry. Imported only if they are on.
 
 Spans go to a queue, from which a thread of the SDK sends them. What does not fit is dropped: nothing waits for a
 collector. All settings are the SDK's own variables.
 """
 
-import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.trace import INVALID_TRACE_ID, Span, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import INVALID_TRACE_ID, SpanKind, Status, StatusCode, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
 from daemon import __version__
-from daemon.model import Change, ExternalId, Kind, Lane, Site
-from daemon.observability.tracing import Attempt
 
 NAME = "ignite-sync"
 NANOSECONDS = 1_000_000_000
@@ -34,7 +31,7 @@ class _TraceIds(RandomIdGenerator):
 
 
 class OpenTelemetry:
-    """See `daemon.observability.tracing.Tracing`."""
+    """The SDK's exporter."""
 
     def __init__(self) -> None:
         self._ids = _TraceIds()
@@ -44,59 +41,34 @@ class OpenTelemetry:
         # A failed attempt to reach the collector is not worth a line; lost spans are.
         logging.getLogger("opentelemetry").setLevel(logging.ERROR)
 
-    def recorded(self, site: Site, changes: Sequence[Change], began: float, ended: float) -> None:
-        """Note a delivery whose changes were put into the outbox at `began` and were on disk at `ended`."""
-        for change in changes:
-            entity = _entity(site, change.kind, Lane.LIVE, change.external_id)
-            self._ids.next = trace_id(site, change.kind, change.external_id, began)
-            span = self._root(f"webhook {change.kind.value}", SpanKind.SERVER, began, entity)
-            span.end(_nanoseconds(ended))
-
-    def attempted(self, attempt: Attempt) -> None:
-        """Note an attempt that is settled."""
-        entity = _entity(attempt.site, attempt.kind, attempt.lane, attempt.external_id)
-        self._ids.next = trace_id(attempt.site, attempt.kind, attempt.external_id, attempt.queued_at)
-        span = self._root(f"sync {attempt.kind.value}", SpanKind.INTERNAL, attempt.claimed_at, entity)
-        if span.is_recording():
-            span.set_attribute("ignite_sync.attempt", attempt.number)
-            span.set_attribute("ignite_sync.outcome", attempt.outcome)
-            span.set_attribute("ignite_sync.waited_seconds", max(attempt.claimed_at - attempt.queued_at, 0.0))
-            if attempt.reason is not None:
-                span.set_attribute("ignite_sync.reason", attempt.reason)
-            if attempt.failed:
-                span.set_status(Status(StatusCode.ERROR, attempt.reason))
-            self._part(span, "read", attempt.claimed_at, attempt.push_at or attempt.settle_at)
-            if attempt.push_at is not None:
-                self._part(span, "push", attempt.push_at, attempt.settle_at)
-            self._part(span, "settle", attempt.settle_at, attempt.settled_at)
-        span.end(_nanoseconds(attempt.settled_at))
+    def span(
+        self,
+        name: str,
+        trace_id: int,
+        began: float,
+        ended: float,
+        attributes: Mapping[str, AttributeValue],
+        parts: Sequence[tuple[str, float, float]] = (),
+        *,
+        is_server: bool = False,
+        failed: bool = False,
+    ) -> None:
+        """Export a span, with its `parts` inside: the name, beginning and end of each."""
+        self._ids.next = trace_id
+        kind = SpanKind.SERVER if is_server else SpanKind.INTERNAL
+        span = self._tracer.start_span(name, None, kind, attributes, start_time=_nanoseconds(began))
+        if failed:
+            span.set_status(Status(StatusCode.ERROR, str(attributes.get("ignite_sync.reason", "")) or None))
+        for part, part_began, part_ended in parts if span.is_recording() else ():
+            of_part = SpanKind.INTERNAL if part == "settle" else SpanKind.CLIENT
+            inside = set_span_in_context(span)
+            inner = self._tracer.start_span(part, inside, of_part, start_time=_nanoseconds(part_began))
+            inner.end(_nanoseconds(part_ended))
+        span.end(_nanoseconds(ended))
 
     def close(self) -> None:
         """Send what is left. Blocks."""
         self._provider.shutdown()
-
-    def _root(self, name: str, kind: SpanKind, began: float, attributes: dict[str, AttributeValue]) -> Span:
-        return self._tracer.start_span(name, None, kind, attributes, start_time=_nanoseconds(began))
-
-    def _part(self, parent: Span, name: str, began: float, ended: float) -> None:
-        kind = SpanKind.INTERNAL if name == "settle" else SpanKind.CLIENT
-        part = self._tracer.start_span(name, set_span_in_context(parent), kind, start_time=_nanoseconds(began))
-        part.end(_nanoseconds(ended))
-
-
-def trace_id(site: Site, kind: Kind, external_id: ExternalId, queued_at: float) -> int:
-    """Return the trace id of an outbox row: the same at every attempt, and on every node."""
-    row = f"{site} {kind.value} {external_id} {queued_at!r}"
-    return int.from_bytes(hashlib.blake2b(row.encode(), digest_size=16).digest())
-
-
-def _entity(site: Site, kind: Kind, lane: Lane, external_id: ExternalId) -> dict[str, AttributeValue]:
-    return {
-        "ignite_sync.site": str(site),
-        "ignite_sync.kind": kind.value,
-        "ignite_sync.external_id": external_id,
-        "ignite_sync.lane": lane.name.lower(),
-    }
 
 
 def _resource() -> Resource:

@@ -11,6 +11,8 @@ from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import Any
 
+from attrs import define
+
 HEADER = b"x-request-id"
 
 LONGEST = 100
@@ -21,14 +23,12 @@ _process = secrets.token_hex(6)
 _numbers = itertools.count(1)
 
 
+@define(eq=False)
 class RequestId:
-    """The id of one request. Not frozen: `over` turns True when the request is answered."""
+    """The id of one request. `over` turns True when the request is answered."""
 
-    __slots__ = ("over", "text")
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.over = False
+    text: str
+    over: bool = False
 
 
 _current: ContextVar[RequestId | None] = ContextVar("request_id", default=None)

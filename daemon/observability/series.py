@@ -27,8 +27,6 @@ WebhookOutcome = Literal[
     "unavailable",
 ]
 
-LeaseChange = Literal["given", "taken_over", "lost", "handed_over", "rested"]
-
 CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Buckets for single calls."""
 
@@ -73,7 +71,7 @@ VALUES: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "notifications_total": {"receiver": ("webhook", "slack"), "outcome": ("sent", "failed")},
     "storage_commits_total": {"outcome": ("committed", "failed")},
-    "lease_changes_total": {"change": get_args(LeaseChange)},
+    "lease_changes_total": {"change": ("given", "taken_over", "lost", "handed_over", "rested")},
 }
 """Known values of labels, by counter: all labels except sites, kinds, APIs and routes."""
 

@@ -15,11 +15,11 @@ import trio
 from attrs import define, field, frozen
 from trio.testing import memory_stream_pair
 
-from daemon.errors import StorageTrouble
+from daemon.errors import Conflict, StorageTrouble
 from daemon.listener.http.limits import Limits
 from daemon.listener.http.messages import Request, Response, json_response
 from daemon.listener.http.server import Server
-from daemon.listener.routes import Refused, Route, Routes
+from daemon.listener.routes import Route, Routes
 from daemon.observability.metrics import Metrics
 
 
@@ -138,7 +138,7 @@ class ListenerHarness:
         raise StorageTrouble("database or disk is full", reason="disk_full")
 
     async def refused(self, _request: Request) -> Response:
-        raise Refused(409, "One runs already.")
+        raise Conflict("One runs already.")
 
     async def nothing(self, _request: Request) -> Response:
         return Response(204)

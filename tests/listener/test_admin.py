@@ -8,12 +8,12 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
-from daemon.errors import NotAllowed, StorageTrouble
+from daemon.errors import Invalid, NotAllowed, StorageTrouble
 from daemon.listener import access
 from daemon.listener.access import Entrance, TooManyGuesses
 from daemon.listener.admin import Admin
 from daemon.listener.http.messages import Request, Response
-from daemon.listener.routes import Refused, Routes
+from daemon.listener.routes import Routes
 from daemon.model import Kind, Secret, Site
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.observability.metrics import CONTENT_TYPE, Metrics
@@ -42,7 +42,7 @@ class AdminHarness:
     async def refresh(self) -> None:
         if self.trouble:
             raise StorageTrouble("disk full", reason="disk_full")
-        self.metrics.issues(Site("live", "jones"), Kind.PRODUCTS, 3)
+        self.metrics.show("issues_open", 3, "live/jones", Kind.PRODUCTS)
 
     async def status(self, parameters: dict[str, Any], _operator: Operator) -> Any:
         return {"site": Site("live", "jones"), "asked": parameters}
@@ -51,7 +51,7 @@ class AdminHarness:
         if operator.role is not Role.ACT:
             raise NotAllowed(f"the token {operator.name} may read but not act")
         if "kind" not in parameters:
-            raise Refused(400, "Say which kind.")
+            raise Invalid("Say which kind.")
         return {"started": parameters["kind"]}
 
     async def ask(self, method: str, path: str, body: bytes = b"", **headers: bytes) -> Response:

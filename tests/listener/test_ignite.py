@@ -11,10 +11,10 @@ import yaml
 from attrs import define, field
 
 from daemon.entities import PulledPage
-from daemon.errors import Blocked, Rejected, Retry, Side, StorageTrouble
+from daemon.errors import Blocked, Invalid, NotFound, Rejected, Retry, Side, StorageTrouble
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.ignite import TRIGGERED, Ignite
-from daemon.listener.routes import Refused, Routes
+from daemon.listener.routes import Routes
 from daemon.model import ApiKey, Kind, Secret, Site
 from daemon.observability.metrics import Metrics
 
@@ -61,7 +61,7 @@ class IgniteHarness:
     async def trigger(self, site: Site, kind: Kind) -> None:
         self._note(site, kind)
         if self.running:
-            raise Refused(400, "A full sync is in progress already.")
+            raise Invalid("A full sync is in progress already.")
 
     async def pull(self, site: Site, data_type: str, page: str | None) -> PulledPage:
         self._note(site, data_type, page)
@@ -191,7 +191,7 @@ async def test_an_id_may_have_any_characters_but_must_be_there() -> None:
         (Blocked("no", reason="credentials", side=Side.PLATFORM), 503, b"5"),
         (StorageTrouble("full", reason="storage"), 503, b"5"),
         (Rejected("no", reason="http_400"), 400, None),
-        (Refused(404, "no connection"), 404, None),
+        (NotFound("no connection"), 404, None),
     ],
 )
 @pytest.mark.parametrize(("method", "rest"), [("GET", ""), ("POST", "/7")])

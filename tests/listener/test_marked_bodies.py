@@ -4,8 +4,9 @@ import codecs
 
 import pytest
 
+from daemon.errors import Invalid
 from daemon.listener.http.messages import Request
-from daemon.listener.routes import Refused, json_object
+from daemon.listener.routes import json_object
 from daemon.model import Change, ExternalId, Kind, Secret
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
@@ -35,7 +36,7 @@ def test_a_body_is_read_with_its_mark(what: str) -> None:
 @pytest.mark.holds("E22")
 @pytest.mark.parametrize("body", [codecs.BOM_UTF16_LE + b"{", codecs.BOM_UTF8 * 2 + b"{}", b"\xff\xff"])
 def test_a_mark_that_is_none_is_refused(body: bytes) -> None:
-    with pytest.raises(Refused, match="must be a JSON object"):
+    with pytest.raises(Invalid, match="must be a JSON object"):
         json_object(sent(body))
 
 

@@ -8,7 +8,6 @@ import structlog
 import trio
 import trio.testing
 
-from daemon.listener.access_log import AccessLog
 from daemon.listener.http.messages import Request, Response
 from daemon.listener.routes import Route, Routes
 from daemon.observability import request_ids
@@ -80,7 +79,7 @@ async def test_the_access_log_names_the_pattern_and_nothing_of_the_request() -> 
     async def hello(_request: Request, **_words: str) -> Response:
         return Response(204)
 
-    logged = AccessLog(Routes.of([Route("GET", "/hello/{name}", hello)], Metrics()))
+    logged = Routes.of([Route("GET", "/hello/{name}", hello)], Metrics(), logged=True)
     with structlog.testing.capture_logs() as lines:
         for path in ("/hello/jane@example.com", "/nothing", "/%ff/%ff"):
             await logged.answer(Request("GET", path, "token=hidden", {}, b"hidden", keep_alive=True))

@@ -7,8 +7,7 @@ import pytest
 import structlog
 
 from daemon.model import ExternalId, Kind, Site
-from daemon.observability.otel import trace_id
-from daemon.observability.tracing import open_tracing
+from daemon.observability.tracing import open_tracing, trace_id
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 ON = {ENDPOINT: "http://127.0.0.1:9"}

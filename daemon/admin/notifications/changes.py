@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from attrs import evolve, frozen
 
-from daemon.admin.notifications.conditions import Condition, Lasted
+from daemon.admin.notifications.conditions import Condition
 from daemon.storage.age import age
 from daemon.storage.notifications import Notification
 from daemon.storage.states import NotificationState
@@ -49,17 +49,22 @@ class Pace:
     digest: float
 
 
-def to_tell(condition: Condition, known: Notification | None, lasted: Lasted, pace: Pace) -> NotificationState | None:
-    """Return what the receiver has to be told of a condition that has held, or not, for some time."""
+def to_tell(
+    condition: Condition, known: Notification | None, lasted: float, cause_lasted: float, pace: Pace
+) -> NotificationState | None:
+    """Return what the receiver has to be told of a condition.
+
+    It has held, or not, for `lasted` seconds, and `cause_lasted` of them with its present cause.
+    """
     if condition.holds is None:
         return None
     if known and known.standing is NotificationState.OPEN and condition.holds:
         # A row of an older release has no cause.
-        is_other = known.cause not in {None, condition.cause} and lasted.cause >= pace.after
+        is_other = known.cause not in {None, condition.cause} and cause_lasted >= pace.after
         return NotificationState.OPENING if is_other else None
     standing = known.standing if known else None
     following = NEXT.get((standing, condition.holds))
-    return following if following is standing or lasted.state >= pace.after else None
+    return following if following is standing or lasted >= pace.after else None
 
 
 def digest_times(known: Notification | None, now: float, pace: Pace) -> Iterator[tuple[float, float]]:

@@ -41,14 +41,6 @@ class Condition:
     cause: str | None = None
 
 
-@frozen(kw_only=True)
-class Lasted:
-    """For how many seconds a condition has held or has not, and for how many of them it has had its present cause."""
-
-    state: float
-    cause: float
-
-
 def conditions(status: Mapping[str, Any]) -> Iterator[Condition]:
     """Yield every condition of a connection, whether it holds or not, from a status as `connection_status` returns."""
     yield _blocked(None, status["blocked"])
@@ -57,8 +49,9 @@ def conditions(status: Mapping[str, Any]) -> Iterator[Condition]:
     for name, counted in kinds.items():
         kind = Kind(name)
         yield _blocked(kind, counted["blocked"])
-        yield _number(Event.REMOVALS_HELD, kind, counted["held_removals"])
-        yield _number(Event.PARKED, kind, counted["outbox"]["parked"])
+        numbers = {Event.REMOVALS_HELD: counted["held_removals"], Event.PARKED: counted["outbox"]["parked"]}
+        for event, number in numbers.items():
+            yield Condition(event=event, kind=kind, holds=number > 0, counts={"entities": number})
         yield _full_sync(kind, counted["full_sync"])
     issues = {name: counted["issues"] for name, counted in kinds.items() if counted["issues"]}
     yield Condition(event=Event.ISSUES, holds=bool(issues), counts=issues)
@@ -76,10 +69,6 @@ def _webhooks(registration: Mapping[str, Any] | None) -> Condition:
     missing, unchecked = webhooks_missing(registration), webhooks_unchecked(registration)
     cause = UNCHECKED if unchecked and not missing else None
     return Condition(event=Event.WEBHOOKS_MISSING, holds=missing or unchecked, counts=counts, cause=cause)
-
-
-def _number(event: Event, kind: Kind, number: int) -> Condition:
-    return Condition(event=event, kind=kind, holds=number > 0, counts={"entities": number})
 
 
 def _full_sync(kind: Kind, run: Mapping[str, Any] | None) -> Condition:

@@ -7,7 +7,8 @@ at each attempt, so a receiver can drop what it has. The signature is HMAC-SHA25
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -70,8 +71,8 @@ class Message:
     @property
     def text(self) -> str:
         """One sentence for people, without links."""
-        words = RESOLVED if self.resolved else OPENED
-        return f"{self.site}: {words[self.condition.event](self)}"
+        opened, resolved = _words(self)[self.condition.event]
+        return f"{self.site}: {resolved if self.resolved else opened}"
 
 
 def json_body(message: Message) -> bytes:
@@ -117,71 +118,35 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _kind(message: Message) -> str:
-    return NAMES[message.condition.kind]
-
-
-def _blocked(message: Message) -> str:
-    cause = message.condition.cause
-    if message.condition.kind:
-        return f"{_kind(message)} are blocked ({cause}), so they are not synced."
-    return f"the connection is blocked ({cause}), so nothing is synced."
-
-
-def _unblocked(message: Message) -> str:
-    return f"{_kind(message)} are synced again." if message.condition.kind else "the connection works again."
-
-
-def _held(message: Message) -> str:
-    number = message.condition.counts["entities"]
-    if number == 1:
-        return f"the removal of 1 entity of {_kind(message)} is held until a person allows it."
-    return f"removals of {number} {_kind(message)} are held until a person allows them."
-
-
-def _parked(message: Message) -> str:
-    number = message.condition.counts["entities"]
-    if number == 1:
-        return f"1 change of {_kind(message)} has used up its retries and is parked."
-    return f"{number} changes of {_kind(message)} have used up their retries and are parked."
-
-
-def _failed(message: Message) -> str:
-    counts = message.condition.counts
-    numbers = f"{counts['done']} done, {counts['failed']} failed, {counts['held_removals']} removals held"
-    return f"the full sync of {_kind(message)} did not succeed: {numbers}."
-
-
-def _missing(message: Message) -> str:
-    counts = message.condition.counts
-    if message.condition.cause == UNCHECKED:
-        return f"the webhooks cannot be checked; {counts['registered']} were registered at the last check."
-    return f"not all webhooks are registered: {counts['registered']} registered, {counts['missing']} missing."
-
-
-def _issues(message: Message) -> str:
+def _words(message: Message) -> Mapping[Event, tuple[str, str]]:
+    """Return what is said of each event that begins, and of its end."""
+    condition, kind = message.condition, NAMES[message.condition.kind]
+    counts, cause = Counter(condition.counts), condition.cause  # 0 for the numbers of other events
+    number, registered = counts["entities"], counts["registered"]
+    blocked = f"{kind} are blocked ({cause}), so they are not synced."
+    all_blocked = f"the connection is blocked ({cause}), so nothing is synced."
+    held = f"removals of {number} {kind} are held until a person allows them."
+    one_held = f"the removal of 1 entity of {kind} is held until a person allows it."
+    parked = f"{number} changes of {kind} have used up their retries and are parked."
+    one_parked = f"1 change of {kind} has used up its retries and is parked."
+    ended = f"{counts['done']} done, {counts['failed']} failed, {counts['held_removals']} removals held"
+    missing = f"not all webhooks are registered: {registered} registered, {counts['missing']} missing."
+    unchecked = f"the webhooks cannot be checked; {registered} were registered at the last check."
     new = ", ".join(f"{number} for {NAMES[Kind(name)]}" for name, number in message.new.items())
-    total = sum(message.condition.counts.values())
-    return f"new issues that the merchant must fix: {new}; {total} open in all."
-
-
-OPENED: Mapping[Event, Callable[[Message], str]] = MappingProxyType(
-    {
-        Event.BLOCKED: _blocked,
-        Event.REMOVALS_HELD: _held,
-        Event.PARKED: _parked,
-        Event.FULL_SYNC_FAILED: _failed,
-        Event.WEBHOOKS_MISSING: _missing,
-        Event.ISSUES: _issues,
+    return {
+        Event.BLOCKED: (
+            blocked if kind else all_blocked,
+            f"{kind} are synced again." if kind else "the connection works again.",
+        ),
+        Event.REMOVALS_HELD: (one_held if number == 1 else held, f"removals of {kind} are no longer held."),
+        Event.PARKED: (one_parked if number == 1 else parked, f"changes of {kind} are no longer parked."),
+        Event.FULL_SYNC_FAILED: (
+            f"the full sync of {kind} did not succeed: {ended}.",
+            f"the latest full sync of {kind} did not fail.",
+        ),
+        Event.WEBHOOKS_MISSING: (unchecked if cause == UNCHECKED else missing, "all webhooks are registered."),
+        Event.ISSUES: (
+            f"new issues that the merchant must fix: {new}; {counts.total()} open in all.",
+            "no issues are open.",
+        ),
     }
-)
-RESOLVED: Mapping[Event, Callable[[Message], str]] = MappingProxyType(
-    {
-        Event.BLOCKED: _unblocked,
-        Event.REMOVALS_HELD: lambda message: f"removals of {_kind(message)} are no longer held.",
-        Event.PARKED: lambda message: f"changes of {_kind(message)} are no longer parked.",
-        Event.FULL_SYNC_FAILED: lambda message: f"the latest full sync of {_kind(message)} did not fail.",
-        Event.WEBHOOKS_MISSING: lambda _: "all webhooks are registered.",
-        Event.ISSUES: lambda _: "no issues are open.",
-    }
-)

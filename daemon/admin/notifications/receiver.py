@@ -1,7 +1,6 @@
 """A receiver of notifications: one address, and the form in which it takes a message."""
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -19,24 +18,22 @@ ANSWER_SECONDS = 15.0
 LARGEST_ANSWER = 64 * 1024
 """Bytes of an answer: only its status is looked at."""
 
-Name = Literal["webhook", "slack"]
-Headers = Callable[[str, float, bytes], Mapping[str, str]]
-
 
 @frozen(kw_only=True)
 class Receiver:
-    """One receiver. `body` words a message for it, `headers` signs it."""
+    """One receiver: it takes webhooks that are signed with its `secret`; without one, what Slack takes."""
 
-    name: Name
+    name: Literal["webhook", "slack"]
     api: Api
     path: str
-    body: Callable[[Message], bytes]
-    headers: Headers
+    secret: Secret | None
 
     async def take(self, message: Message, now: float) -> None:
         """Send a message, signed at `now` in seconds since the epoch. Raises Retry and Rejected unless it was taken."""
-        body = self.body(message)
-        headers = self.headers(message.id, now, body)
+        body, headers = slack_body(message), dict[str, str]()
+        if self.secret is not None:
+            body = json_body(message)
+            headers = signature_headers(self.secret, message.id, now, body)
         answer = await self.api.send("POST", self.path, body=body, headers=headers)
         if not answer.ok:
             # A redirect too: it may lead to an address that no setting allows.
@@ -46,14 +43,13 @@ class Receiver:
 def receivers(settings: NotificationSettings, transport: Transport | None = None) -> Iterator[Receiver]:
     """Yield the configured receivers. Tests bring a `transport`."""
     if settings.webhook_url is not None and settings.webhook_secret is not None:
-        sign = partial(signature_headers, settings.webhook_secret)
-        yield _receiver("webhook", settings.webhook_url, json_body, sign, transport)
+        yield _receiver("webhook", settings.webhook_url, settings.webhook_secret, transport)
     if settings.slack_url is not None:
-        yield _receiver("slack", settings.slack_url, slack_body, _unsigned, transport)
+        yield _receiver("slack", settings.slack_url, None, transport)
 
 
 def _receiver(
-    name: Name, url: Secret, body: Callable[[Message], bytes], headers: Headers, transport: Transport | None
+    name: Literal["webhook", "slack"], url: Secret, secret: Secret | None, transport: Transport | None
 ) -> Receiver:
     parts = urlsplit(url.reveal())
     api = Api(
@@ -65,8 +61,4 @@ def _receiver(
         transport=transport,
     )
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-    return Receiver(name=name, api=api, path=path, body=body, headers=headers)
-
-
-def _unsigned(_message_id: str, _now: float, _body: bytes) -> Mapping[str, str]:
-    return {}
+    return Receiver(name=name, api=api, path=path, secret=secret)

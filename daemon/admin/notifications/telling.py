@@ -7,7 +7,7 @@ owner of the connection: so a node that has lost its lease tells nothing, and th
 
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from itertools import groupby
 from math import inf
 from operator import attrgetter
@@ -24,7 +24,6 @@ from daemon.admin.notifications.receiver import Receiver
 from daemon.admin.notifications.watch import Observed, Watch
 from daemon.engine.context import ConnectionContext
 from daemon.errors import Failure, Retry, StorageTrouble
-from daemon.model import ConnectionId, Kind
 from daemon.observability.logging import log_storage_trouble
 from daemon.observability.metrics import Metrics
 from daemon.storage import issues, notifications
@@ -39,8 +38,6 @@ LONGEST_WAIT = 300.0
 SHORTEST_WAIT = 1.0
 """Seconds between two attempts at one receiver, however many messages have failed."""
 
-Key = tuple[ConnectionId, Event, Kind | None]
-
 log = structlog.get_logger()
 
 
@@ -51,14 +48,12 @@ class Due:
     context: ConnectionContext
     message: Message
     notification: Notification
-    stored: bool
-    """True if it is in the database already: an earlier attempt was to send it."""
 
     @property
-    def key(self) -> tuple[Key, NotificationState]:
+    def key(self) -> Hashable:
         """The identity of what is told."""
-        condition = self.message.condition
-        return (self.context.connection.id, condition.event, condition.kind), self.notification.standing
+        told = self.notification
+        return told.connection_id, told.event, told.kind, told.standing
 
 
 @frozen(kw_only=True)
@@ -81,7 +76,7 @@ class Telling:
     pace: Pace
     page: str | None
     runbook: str
-    _attempts: dict[tuple[Key, NotificationState], Attempts] = field(init=False, factory=dict)
+    _attempts: dict[Hashable, Attempts] = field(init=False, factory=dict)
     _closed_until: float = field(init=False, default=0.0)
     """The time until which the receiver wants nothing."""
 
@@ -110,7 +105,8 @@ class Telling:
             if not await self._tell(due):
                 break
         failing = [attempts.first_at for attempts in self._attempts.values() if attempts.failed]
-        self.metrics.notifications_late(self.receiver.name, trio.current_time() - min(failing) if failing else 0.0)
+        late = trio.current_time() - min(failing) if failing else 0.0
+        self.metrics.show("notifications_late_seconds", late, self.receiver.name)
 
     def _wait(self) -> float:
         """Return the seconds until the next repetition; infinite when only the next look brings anything."""
@@ -124,7 +120,7 @@ class Telling:
         fields = {"receiver": self.receiver.name, "site": due.message.site, "condition": due.message.condition.event}
         store = due.context.storage.write
         try:
-            if not due.stored and not await store(notifications.store, due.notification):
+            if not await store(notifications.store, due.notification):
                 return True  # the connection has left
             await self.receiver.take(due.message, self.watch.now())
         except StorageTrouble as error:
@@ -135,7 +131,7 @@ class Telling:
             log.warning("notification not sent", reason=error.reason, **fields)
             return False
         self._attempts.pop(due.key, None)
-        self.metrics.notification(self.receiver.name, "sent")
+        self.metrics.count("notifications_total", self.receiver.name, "sent")
         log.info("notification sent", standing=due.notification.standing, **fields)
         await store(notifications.store, taken_by(due.notification, self.watch.now()))
         return True
@@ -147,7 +143,7 @@ class Telling:
         self._attempts[due.key] = evolve(before, failed=before.failed + 1, not_before=at + wait)
         if asked:
             self._closed_until = at + wait
-        self.metrics.notification(self.receiver.name, "failed")
+        self.metrics.count("notifications_total", self.receiver.name, "failed")
 
     async def _all_due(self) -> list[Due]:
         every = []
@@ -165,7 +161,8 @@ class Telling:
     async def _due(self, observed: Observed, before: Notification | None) -> Due | None:
         condition = observed.condition
         if condition.event is not Event.ISSUES or not condition.holds:
-            standing = to_tell(condition, before, observed.lasted, self.pace)
+            lasted, cause_lasted = observed.at - observed.since, observed.at - observed.cause_since
+            standing = to_tell(condition, before, lasted, cause_lasted, self.pace)
             return None if standing is None else self._composed(observed, before, standing)
         id_ = observed.context.connection.id
         for after, until in digest_times(before, self.watch.now(), self.pace):
@@ -203,9 +200,9 @@ class Telling:
             resolved=standing is NotificationState.RESOLVING,
             site=str(context.connection.site),
             platform=context.connection.platform,
-            since=observed.since,
+            since=self.watch.now() - (trio.current_time() - observed.cause_since),
             new=new,
             page=self.page and f"{self.page}/{context.connection.site}",
             runbook=self.runbook,
         )
-        return Due(context=context, message=message, notification=notification, stored=notification == before)
+        return Due(context=context, message=message, notification=notification)

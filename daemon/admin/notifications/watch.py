@@ -6,7 +6,7 @@ import structlog
 import trio
 from attrs import define, field, frozen
 
-from daemon.admin.notifications.conditions import Condition, Event, Lasted, conditions
+from daemon.admin.notifications.conditions import Condition, Event, conditions
 from daemon.admin.status import connection_status
 from daemon.engine.context import ConnectionContext
 from daemon.engine.signal import Signal
@@ -29,19 +29,11 @@ log = structlog.get_logger()
 
 @frozen(kw_only=True)
 class Observed:
-    """A condition of a connection, for how long it has lasted, and the clock's time at which its cause began."""
+    """A condition at a look, and since when it and its cause have been so. Times are trio's."""
 
     context: ConnectionContext
     condition: Condition
-    lasted: Lasted
-    since: float
-
-
-@frozen
-class _SeenCondition:
-    """A condition at the last look, and since when it and its cause have been so (trio's clock)."""
-
-    condition: Condition
+    at: float
     since: float
     cause_since: float
 
@@ -58,7 +50,7 @@ class Watch:
     observed: Sequence[Observed] = field(init=False, default=())
     """All conditions of the last look about which anything is known."""
     looked: Signal = field(init=False, factory=Signal)
-    _seen: dict[tuple[ConnectionContext, Event, Kind | None], _SeenCondition] = field(init=False, factory=dict)
+    _seen: dict[tuple[ConnectionContext, Event, Kind | None], Observed] = field(init=False, factory=dict)
     _began: dict[ConnectionContext, float] = field(init=False, factory=dict)
     """The times at which the work on connections was first seen."""
 
@@ -97,11 +89,10 @@ class Watch:
         if condition.holds is None or (finding and not condition.holds):
             return None
         key = (context, condition.event, condition.kind)
-        before = self._seen.get(key)
-        since = cause_since = at
+        before, since, cause_since = self._seen.get(key), at, at
         if before is not None and before.condition.holds is condition.holds:
             since = before.since
             cause_since = before.cause_since if before.condition.cause == condition.cause else at
-        self._seen[key] = _SeenCondition(condition, since, cause_since)
-        lasted = Lasted(state=at - since, cause=at - cause_since)
-        return Observed(context=context, condition=condition, lasted=lasted, since=self.now() - lasted.cause)
+        observed = Observed(context=context, condition=condition, at=at, since=since, cause_since=cause_since)
+        self._seen[key] = observed
+        return observed

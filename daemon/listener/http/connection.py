@@ -22,7 +22,6 @@ import contextlib
 import enum
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from math import inf
-from typing import BinaryIO
 
 import trio
 from attrs import define, evolve, field
@@ -117,17 +116,13 @@ class HttpConnection:
         fault = self._parser.fault
         if self._gives_way:
             if self.phase is Phase.READING:
-                await self._part(self._full(), linger=0)
+                await self.part(evolve(FULL, path=self._parser.path), linger=0)
             return
         if self._scope.cancel_called and self.phase is Phase.READING:
             words = f"A request may take {self._limits.request_seconds:g} seconds to arrive."
             fault = Fault(408, words, self._parser.path)
         if answered or fault:
-            await self._part(None if answered else fault, linger=self._limits.linger_seconds)
-
-    async def turn_away(self, fault: Fault) -> None:
-        """Send `fault` and close, without serving any request."""
-        await self._part(fault, linger=self._limits.linger_seconds)
+            await self.part(None if answered else fault, linger=self._limits.linger_seconds)
 
     async def _converse(self) -> bool:
         """Answer requests; return True if the last answer announced the end of the connection."""
@@ -137,7 +132,7 @@ class HttpConnection:
                 return False
             parser.feed(data)
             if (parser.mid_request or self.held) and not self._weigh(self, parser.held):
-                parser.fault = self._full()
+                parser.fault = evolve(FULL, path=parser.path)
                 return False
             for number, request in enumerate(parser.requests, 1):
                 if not await self._serve(request):
@@ -154,9 +149,6 @@ class HttpConnection:
                 await self._stream.send_all(CONTINUE)
             self._await_more()
         return False
-
-    def _full(self) -> Fault:
-        return evolve(FULL, path=self._parser.path)
 
     def _await_more(self) -> None:
         """Wait for more bytes. Bytes that trickle in do not extend a phase."""
@@ -182,7 +174,9 @@ class HttpConnection:
         await self._stream.send_all(encode(response, close=not keep, head_only=head_only, request_id=request_id.text))
         if response.file is not None:
             with response.file as file:
-                await self._send_file(file, head_only=head_only)
+                while not head_only and (piece := await trio.to_thread.run_sync(file.read, PIECE)):
+                    self._enter(Phase.WRITING, self._limits.send_seconds)
+                    await self._stream.send_all(piece)
         if response.stream is not None and not head_only and not self._closing:
             await self._send_stream(response.stream)
         return keep
@@ -208,13 +202,7 @@ class HttpConnection:
                 pass
         scope.cancel()
 
-    async def _send_file(self, file: BinaryIO, *, head_only: bool) -> None:
-        if not head_only:
-            while piece := await trio.to_thread.run_sync(file.read, PIECE):
-                self._enter(Phase.WRITING, self._limits.send_seconds)
-                await self._stream.send_all(piece)
-
-    async def _part(self, fault: Fault | None, *, linger: float) -> None:
+    async def part(self, fault: Fault | None, *, linger: float) -> None:
         """Send `fault`, if any, and wait until the client has read it, or for `linger` seconds."""
         self._enter(Phase.LINGERING, inf)
         with trio.move_on_after(linger) as self._scope:

@@ -97,7 +97,10 @@ class Server:
         )
         try:
             if self._make_room():
-                await self._admit(connection)
+                self._connections.add(connection)
+                if self._stopping:
+                    connection.stop()
+                await connection.run()
             else:
                 await self._turn_away(connection)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -106,6 +109,7 @@ class Server:
             log.exception("connection failed")
             self._refuse(BROKEN)  # only to count it: part of another answer may have been sent
         finally:
+            self._forget(connection)
             await trio.aclose_forcefully(stream)
 
     def _make_room(self) -> bool:
@@ -157,15 +161,6 @@ class Server:
             log.warning("connections limited by open files", files=files, connections=most)
             self._limits = evolve(self._limits, connections=most)
 
-    async def _admit(self, connection: HttpConnection) -> None:
-        self._connections.add(connection)
-        if self._stopping:
-            connection.stop()
-        try:
-            await connection.run()
-        finally:
-            self._forget(connection)
-
     async def _turn_away(self, connection: HttpConnection) -> None:
         """Answer 503, to at most a tenth of the limit at a time; beyond that a flood gets no answer at all."""
         self._was_full = True
@@ -173,6 +168,6 @@ class Server:
             return
         self._turned_away += 1
         try:
-            await connection.turn_away(FULL)
+            await connection.part(FULL, linger=self._limits.linger_seconds)
         finally:
             self._turned_away -= 1

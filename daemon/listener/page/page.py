@@ -6,7 +6,7 @@ The operations decide what a role may do, and keep the audit log; a refusal of t
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from daemon.errors import CallerError, Conflict, Invalid, NotFound, StorageTrouble
 from daemon.listener.access import Entrance
@@ -18,7 +18,7 @@ from daemon.listener.page.live import MOST_STREAMS, Live
 from daemon.listener.page.login import NO_DATABASE, Login, to_login
 from daemon.listener.page.search import SearchAnswers, all_sites, one_site
 from daemon.listener.page.session import Session, Sessions, is_same
-from daemon.listener.page.views import MOST_SHOWN, PLACES, card, in_order, is_running, rates, spots
+from daemon.listener.page.views import LEVELS, MOST_SHOWN, PLACES, is_running, rates, spots
 from daemon.listener.routes import STATUSES, Route
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
@@ -68,21 +68,17 @@ class OperatorsPage:
     shared: Callable[[str], Awaitable[Any]]
     """Returns what a merchant's link shows. Raises NotFound."""
     now: Callable[[], float]
-    _sessions: Sessions = field(init=False)
-    _login: Login = field(init=False)
-    _live: Live = field(init=False)
-
-    @_live.default
-    def _make_live(self) -> Live:
-        return Live(self._spots)
-
-    @_sessions.default
-    def _make_sessions(self) -> Sessions:
-        return Sessions(self.secret_keys, self.tokens, self.now)
-
-    @_login.default
-    def _make_login(self) -> Login:
-        return Login(sessions=self._sessions, entrance=Entrance(self.tokens, "page"), entered=self.entered)
+    _sessions: Sessions = field(
+        init=False, default=Factory(lambda self: Sessions(self.secret_keys, self.tokens, self.now), takes_self=True)
+    )
+    _login: Login = field(
+        init=False,
+        default=Factory(
+            lambda self: Login(sessions=self._sessions, entrance=Entrance(self.tokens, "page"), entered=self.entered),
+            takes_self=True,
+        ),
+    )
+    _live: Live = field(init=False, default=Factory(lambda self: Live(self._spots), takes_self=True))
 
     def routes(self) -> list[Route]:
         """Return the routes; none without a token, so that the page is 404."""
@@ -119,6 +115,8 @@ class OperatorsPage:
             session = self._sessions.find(cookies.read(request, cookies.SESSION))
             if session is None:
                 return to_login(request)
+            if "site_id" in words:
+                words["site"] = f"{words.pop('env')}/{words.pop('site_id')}"
             try:
                 return await handler(session, request, **words)
             except CallerError as error:
@@ -133,7 +131,7 @@ class OperatorsPage:
 
         async def sent(session: Session, request: Request, **words: str) -> Response:
             form = fields(request)
-            if cookies.is_cross_site(request) or not is_same(session, value(form, "csrf")):
+            if cookies.is_cross_site(request) or not is_same(session.csrf, value(form, "csrf")):
                 return self._failed(session, 403, "This form was not sent from this page. Open the page again.")
             return await handler(session, request, form, **words)
 
@@ -163,14 +161,15 @@ class OperatorsPage:
         return connection
 
     async def _overview(self, session: Session, _request: Request) -> Response:
-        status, now = {each["site"]: each for each in await self._status(session)}, self.now()
-        rows = [(shown, spots(status[shown.site], now)) for shown in in_order([card(each) for each in status.values()])]
+        now = self.now()
+        rows = [(connection, spots(connection, now)) for connection in await self._status(session)]
+        rows.sort(key=lambda row: (LEVELS.index(row[1]["level"]), row[0]["site"]))
         return rendering.page("overview.html", {**_shared(session), "rows": rows})
 
-    async def _connection(self, session: Session, request: Request, env: str, site_id: str) -> Response:
+    async def _connection(self, session: Session, request: Request, site: str) -> Response:
         done = ACTIONS.get(request.query.get("done", ""))
         only = (request.query.get("kind", ""), request.query.get("code", ""))
-        return await self._show_connection(session, f"{env}/{site_id}", 200, done[2] if done else "", only)
+        return await self._show_connection(session, site, 200, done[2] if done else "", only)
 
     async def _show_connection(
         self, session: Session, site: str, status: int, message: str, only: tuple[str, str] = ("", ""), link: Any = None
@@ -191,7 +190,6 @@ class OperatorsPage:
             "narrowed": narrowed(lists["issues"], *only),
             "connection": connection,
             "live": spots(connection, self.now()),
-            "card": card(connection),
             "kinds": [
                 {"name": name, "running": is_running(kind["full_sync"]), **kind}
                 for name, kind in connection["kinds"].items()
@@ -203,8 +201,8 @@ class OperatorsPage:
         }
         return rendering.page("connection.html", {**_shared(session), **values, **lists}, status)
 
-    async def _issues_file(self, session: Session, request: Request, env: str, site_id: str) -> Response:
-        site, query = f"{env}/{site_id}", request.query
+    async def _issues_file(self, session: Session, request: Request, site: str) -> Response:
+        query = request.query
         await self._present(session, site)
         answer = await self.operations["GET", "/admin/issues"]({"site": site}, session.operator)
         chosen = narrowed(answer["issues"], query.get("kind", ""), query.get("code", ""))
@@ -234,16 +232,15 @@ class OperatorsPage:
             return problem(503, "Too many pages are open; this one is not live.", RETRY_LATER)
         return rendering.growing(self._live.counted(self._live.events(request.query.get("site", ""))), rendering.EVENTS)
 
-    async def _history(self, session: Session, request: Request, env: str, site_id: str) -> Response:
-        site, kind, id_ = f"{env}/{site_id}", request.query.get("kind", ""), request.query.get("id", "").strip()
+    async def _history(self, session: Session, request: Request, site: str) -> Response:
+        kind, id_ = request.query.get("kind", ""), request.query.get("id", "").strip()
         asked = {"site": site} | ({"kind": kind, "id": id_} if id_ else {})
         connection = await self._present(session, site)
         answer = await self.operations["GET", "/admin/history"](asked, session.operator)
         values = {"site": site, "kind": kind, "id": id_, "kinds": list(connection["kinds"]), **answer}
         return rendering.page("history.html", {**_shared(session), **values})
 
-    async def _show_dry_run(self, session: Session, _request: Request, env: str, site_id: str) -> Response:
-        site = f"{env}/{site_id}"
+    async def _show_dry_run(self, session: Session, _request: Request, site: str) -> Response:
         values = {**_shared(session), "site": site, "kinds": list((await self._present(session, site))["kinds"])}
         try:
             verified = await self.operations["GET", "/admin/verify"]({"site": site}, session.operator)
@@ -251,11 +248,11 @@ class OperatorsPage:
             verified = None
         return rendering.finished(dry_run.page({**values, "running": verified and verified["running"]}, verified))
 
-    async def _dry_run(self, session: Session, _request: Request, form: Form, env: str, site_id: str) -> Response:
+    async def _dry_run(self, session: Session, _request: Request, form: Form, site: str) -> Response:
         """Start a dry run, or join the one that is running on this node, and follow it to its end."""
         if self._live.streams >= MOST_STREAMS:
             return self._failed(session, 503, "Too many pages are open. Close some, then try again.")
-        site, kind, joined = f"{env}/{site_id}", value(form, "kind"), False
+        kind, joined = value(form, "kind"), False
         asked: dict[str, Any] = {"site": site, "names": MOST_SHOWN} | ({"kind": kind} if kind else {})
 
         async def ask() -> Any:
@@ -325,22 +322,18 @@ class OperatorsPage:
 
     # Acting
 
-    async def _leave_action(
-        self, _session: Session, _request: Request, env: str, site_id: str, action: str
-    ) -> Response:
+    async def _leave_action(self, _session: Session, _request: Request, site: str, action: str) -> Response:
         """Lead from the address of an action, which a browser shows with a refusal, to the page of the connection."""
         if action not in ACTIONS and action != "link":
             raise NotFound("There is no such action.")
-        return rendering.redirect(rendering.site_path(f"{env}/{site_id}"))
+        return rendering.redirect(rendering.site_path(site))
 
-    async def _act(
-        self, session: Session, _request: Request, form: Form, env: str, site_id: str, action: str
-    ) -> Response:
+    async def _act(self, session: Session, _request: Request, form: Form, site: str, action: str) -> Response:
         if action == "link":
-            return await self._link(session, f"{env}/{site_id}")
+            return await self._link(session, site)
         if action not in ACTIONS:
             raise NotFound("There is no such action.")
-        site, (path, fixed, _) = f"{env}/{site_id}", ACTIONS[action]
+        path, fixed, _ = ACTIONS[action]
         params: dict[str, Any] = {"site": site, **fixed}
         params |= {"kind": kind} if (kind := value(form, "kind")) else {}
         # A person allows what the page has shown by name, not what was held meanwhile.

@@ -116,11 +116,6 @@ def waiting(seconds: float | None) -> str:
     return "under a minute" if seconds < MINUTE else duration(seconds)
 
 
-def counts(run: Mapping[str, Any]) -> str:
-    """Return the counts of a full sync in words."""
-    return f"{run['seen']} seen, {run['done']} done, {run['failed']} failed"
-
-
 def noun(kind: str) -> str:
     """Return the word for one entity of a kind."""
     return kind.removesuffix("s")

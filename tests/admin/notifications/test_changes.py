@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.admin.notifications.changes import NEXT, TOLD, Pace, digest_times, taken_by, to_store, to_tell
-from daemon.admin.notifications.conditions import Condition, Event, Lasted
+from daemon.admin.notifications.conditions import Condition, Event
 from daemon.model import ConnectionId
 from daemon.storage.notifications import Notification
 from daemon.storage.states import NotificationState
@@ -24,10 +24,6 @@ KNOWN = Notification(
 
 def condition(*, holds: bool | None, cause: str | None = None) -> Condition:
     return Condition(event=Event.PARKED, holds=holds, cause=cause)
-
-
-def lasted(state: float, cause: float | None = None) -> Lasted:
-    return Lasted(state=state, cause=state if cause is None else cause)
 
 
 def test_the_table_has_every_state_from_which_something_is_told() -> None:
@@ -54,7 +50,7 @@ def test_a_receiver_that_answers_in_the_end_knows_what_holds(
     arrived: list[tuple[str, NotificationState]] = []
     every = [*steps, (last, 60.0, True, True), (last, 60.0, True, True)]
     for number, (holds, seconds, arrives, answered) in enumerate(every):
-        standing = to_tell(condition(holds=holds), known, lasted(seconds), PACE)
+        standing = to_tell(condition(holds=holds), known, seconds, seconds, PACE)
         if standing is None:
             continue
         known = to_store(evolve(KNOWN, standing=standing, message_id=f"msg_{number}"), known)
@@ -74,7 +70,7 @@ def test_a_receiver_that_answers_in_the_end_knows_what_holds(
 def test_nothing_new_is_told_before_it_has_lasted(standing: NotificationState | None, seconds: float) -> None:
     known = evolve(KNOWN, standing=standing) if standing else None
     for holds in (True, False, None):
-        told = to_tell(condition(holds=holds), known, lasted(seconds), PACE)
+        told = to_tell(condition(holds=holds), known, seconds, seconds, PACE)
         under_way = standing if standing in TOLD and holds is (standing is NotificationState.OPENING) else None
         assert told is under_way, "only what was under way is sent again, and that at once"
 
@@ -82,10 +78,10 @@ def test_nothing_new_is_told_before_it_has_lasted(standing: NotificationState | 
 def test_another_cause_is_told_once_it_has_lasted_and_with_another_id() -> None:
     known = evolve(KNOWN, cause="platform: credentials")
     other = condition(holds=True, cause="sparklayer: credentials")
-    assert to_tell(other, known, lasted(900.0, 59.9), PACE) is None
-    assert to_tell(other, known, lasted(900.0, 60.0), PACE) is NotificationState.OPENING
-    assert to_tell(condition(holds=True, cause=known.cause), known, lasted(900.0), PACE) is None
-    assert to_tell(other, evolve(known, cause=None), lasted(900.0), PACE) is None, "stored by an older release"
+    assert to_tell(other, known, 900.0, 59.9, PACE) is None
+    assert to_tell(other, known, 900.0, 60.0, PACE) is NotificationState.OPENING
+    assert to_tell(condition(holds=True, cause=known.cause), known, 900.0, 900.0, PACE) is None
+    assert to_tell(other, evolve(known, cause=None), 900.0, 900.0, PACE) is None, "stored by an older release"
     fresh = evolve(KNOWN, standing=NotificationState.OPENING, message_id="msg_1", cause=other.cause)
     # Of the first message, which may have arrived, only the same words are sent again under its id.
     for standing in (NotificationState.OPENING, NotificationState.OPEN):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from daemon.admin.attention import LATE, attention, late_kinds, remedy
-from daemon.listener.page.views import card, spots
+from daemon.listener.page.views import spots
 
 NOW = 1_000_000.0
 RUN: dict[str, Any] = {"id": 3, "mode": "normal", "state": "enumerating", "started_at": 5.0, "finished_at": None}
@@ -100,13 +100,12 @@ NO_RIGHT = "SparkLayer refuses this. The site may be suspended, or its credentia
 def test_a_connection_has_a_word_for_its_state_and_the_causes(
     status: dict[str, Any], level: str, word: str, causes: list[str]
 ) -> None:
-    shown = card(status)
-    assert (shown.level, shown.word, shown.causes) == (level, word, causes)
-    assert spots(status, NOW)["causes"] == "; ".join(causes)
+    shown = spots(status, NOW)
+    assert (shown["level"], shown["word"], shown["causes"]) == (level, word, "; ".join(causes))
 
 
 def test_what_blocks_it_is_since_the_earliest_and_full_syncs_are_left_out_meanwhile() -> None:
     late = kind(blocked="platform: scope_missing", blocked_since=7.0, full_sync=RUN)
-    blocked = card(connection(blocked="platform: credentials", blocked_since=9.0, products=late))
-    assert (blocked.since, blocked.running) == (7.0, "")
-    assert card(connection(products=kind(full_sync=RUN))).running == "full sync of products (25 %)"
+    blocked = spots(connection(blocked="platform: credentials", blocked_since=9.0, products=late), NOW)
+    assert (blocked["since"], blocked["running"]) == ("since 1970-01-01 00:00:07 UTC (12 d)", "")
+    assert spots(connection(products=kind(full_sync=RUN)), NOW)["running"] == "full sync of products (25 %)"

@@ -33,6 +33,14 @@ class InlineDatabase:
         # Lending one for each transaction takes a tenth of the CPU of a test. A server's engine has only this one.
         self._kept = engine.connect() if engine.dialect.name == "sqlite" else None
 
+    @property
+    def file(self) -> sqlite3.Connection:
+        """SQLite's own connection, to copy the whole database."""
+        assert self._kept is not None, "only SQLite has one"
+        connection: Any = self._kept.connection.driver_connection
+        assert isinstance(connection, sqlite3.Connection)
+        return connection
+
     async def write(self, fn: Operation[C, R], call: C) -> R:
         """Commit `call`; see `Storage`."""
         await trio.lowlevel.checkpoint()

@@ -43,27 +43,20 @@ def retired() -> frozenset[str]:
     return frozenset(name for row in rows for name in re.findall(r"`(\w+)`", row)) - EXCEPTIONS.keys()
 
 
-def names(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Yield the names of classes, functions and parameters, and the fields of log calls."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                yield name, node.lineno
-            case ast.arg(arg=name):
-                yield name, node.lineno
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="log")), keywords=keywords):
-                yield from ((keyword.arg, node.lineno) for keyword in keywords if keyword.arg)
-
-
 def breaches(path: Path) -> Iterator[str]:
-    """Yield the retired names of a file, and its docstrings that begin with a question word."""
+    """Yield a file's retired names, also of parameters and log fields, and docstrings that begin as questions do."""
     words = retired() - (set() if path.is_relative_to(ROOT / "tests") else ONLY_IN_TESTS)
     if path.stem in words:
         yield f"{path.stem} names a file"
-    tree = ast.parse(path.read_text("utf-8"))
-    yield from (f"{name} in line {number}" for name, number in names(tree) if name.lstrip("_") in words)
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef() if node.name.lstrip("_") in words:
+                yield f"{node.name} in line {node.lineno}"
+            case ast.arg(arg=name) if name.lstrip("_") in words:
+                yield f"{name} in line {node.lineno}"
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="log")), keywords=keywords):
+                fields = [keyword.arg for keyword in keywords if keyword.arg and keyword.arg.lstrip("_") in words]
+                yield from (f"{name} in line {node.lineno}" for name in fields)
             case ast.Expr(value=ast.Constant(value=str(text))) if QUESTION.match(text):
                 yield f"{text} in line {node.lineno}"
 

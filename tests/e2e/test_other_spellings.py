@@ -1,4 +1,4 @@
-"""The real process with input in other spellings: closed streams, a cluster's variables, links, byte order marks.
+"""The real process with input in other spellings: a cluster's variables, byte order marks, odd ids.
 
 Which spellings there are is tested beside the part that reads them; here it is that the process uses those parts.
 """
@@ -16,37 +16,12 @@ from tests.e2e.harness import OpenHarness
 from tests.e2e.process import ADMIN_TOKEN, SITE, WEBHOOK_SECRET, Process, free_port
 
 KEY = "e2e-secret-key-of-32-characters!"
-MARKS = {"UTF-8": (codecs.BOM_UTF8, "utf-8"), "UTF-16": (codecs.BOM_UTF16_LE, "utf-16-le")}
 
 
 def alone(port: int, database: str) -> str:
     """Write the settings of a daemon without a connection, which starts quickly."""
     listener = f'[listener]\nport = {port}\nadmin_token = "{ADMIN_TOKEN}"\n'
     return f'{listener}[database]\nurl = "sqlite:///{database}"\n[security]\nsecret_keys = ["{KEY}"]\n'
-
-
-@pytest.fixture
-def process(tmp_path: Path) -> Process:
-    port = free_port()
-    return Process(tmp_path, alone(port, str(tmp_path / "ignite-sync.db")), port)
-
-
-def redirected(how: str) -> list[str]:
-    """Return what runs a command with its streams as a shell redirects them."""
-    return ["bash", "-c", f'exec "$@" {how}', "bash"]
-
-
-@pytest.mark.holds("E21")
-async def test_without_any_stream_it_runs_and_ends_as_ever(process: Process) -> None:
-    """Every combination, and every command, is tried in tests/prove/process/test_streams.py."""
-    async with process:
-        process.wrapper = redirected("<&- >&- 2>&-")
-        await process.start()
-        assert await process.command("status") == (0, "", "")
-        assert await process.terminate() == 0
-        assert b'"event"' not in process.database.read_bytes(), "nothing was logged into the database"
-        process.config.write_text("[listener]\nport =\n", "utf-8")
-        assert (await process.command("run"))[0] == 2
 
 
 @pytest.mark.holds("E06")
@@ -64,46 +39,9 @@ async def test_a_clusters_variables_are_named_and_stop_nothing(tmp_path: Path) -
         assert json.loads(warning)["variables"] == sorted(foreign)
 
 
-@pytest.mark.holds("E06")
-async def test_a_misspelt_variable_ends_it_with_2_and_names_the_nearest(tmp_path: Path) -> None:
-    port = free_port()
-    misspelt = {"IGNITE_SYNC_LISTENR_ADMIN_TOKEN": "hidden"}
-    async with Process(tmp_path, alone(port, str(tmp_path / "a.db")), port, environment=misspelt) as process:
-        words = "names no setting; did you mean IGNITE_SYNC_LISTENER_ADMIN_TOKEN?"
-        line = f"environment: IGNITE_SYNC_LISTENR_ADMIN_TOKEN: {words}"
-        for command in ("run", "status"):
-            assert await process.command(command) == (2, "", f"ignite-sync: {line}\n")
-        code, output, errors = await process.command("check")
-        assert (code, errors) == (2, "")
-        assert [one for one in output.splitlines() if one.startswith("FAILED")] == [f"FAILED  {line}"]
-
-
-@pytest.mark.holds("E07")
-async def test_a_second_daemon_on_one_database_is_refused_by_any_name(tmp_path: Path) -> None:
-    shared, names = tmp_path / "shared.db", [tmp_path / "one" / "release.db", tmp_path / "two" / "release.db"]
-    shared.touch()
-    daemons = []
-    for name in names:
-        name.parent.mkdir()
-        name.symlink_to(shared)
-        port = free_port()
-        daemons.append(Process(name.parent, alone(port, str(name)), port))
-    first, second = daemons
-    async with first, second:
-        await first.start()
-        code, output, errors = await second.command("run")
-        assert (code, len((output + errors).splitlines())) == (1, 1), "it may pass, so a supervisor tries again"
-        assert f'{names[1]}", "reason": "another daemon or command is using it; stop that one first' in output + errors
-        code, _, _ = await second.command("check")
-        assert code == 0
-        await first.kill()
-        await second.start()
-
-
 @pytest.mark.holds("E22")
-@pytest.mark.parametrize("mark", MARKS)
-async def test_marked_settings_secrets_and_bodies_are_read(harness: OpenHarness, tmp_path: Path, mark: str) -> None:
-    first, encoding = MARKS[mark]
+async def test_marked_settings_secrets_and_bodies_are_read(harness: OpenHarness, tmp_path: Path) -> None:
+    first, encoding = codecs.BOM_UTF16_LE, "utf-16-le"
     (tmp_path / "key").write_bytes(first + f"{KEY}\r\n".encode(encoding))
     async with harness(sync={"debounce_seconds": 60.0, "debounce_max_seconds": 60.0}, start=False) as h:
         text = h.process.config.read_text("utf-8").replace(f'secret_keys = ["{KEY}"]', 'secret_keys_file = "key"')

@@ -95,7 +95,7 @@ async def test_renewed_credentials_of_either_side_heal_without_a_restart(harness
         assert await _runs(h) == runs, "credentials change nothing that is read"
 
 
-async def test_tokens_of_the_listener_change_also_on_open_connections(harness: OpenHarness) -> None:
+async def test_tokens_change_also_on_open_connections_and_an_app_comes_and_goes(harness: OpenHarness) -> None:
     async with harness() as h:
         await h.process.ready()
         _rewrite(h, (f'admin_token = "{ADMIN_TOKEN}"', 'admin_token = "renewed-token"\nignite_token = "of-ignite"'))
@@ -108,14 +108,10 @@ async def test_tokens_of_the_listener_change_also_on_open_connections(harness: O
         answer = await h.process.request("POST", "/v1/test/none/status/products", headers=ignite)
         assert answer.status_code == httpx.codes.NOT_FOUND, "it is let in, and there is no such site"
 
-
-async def test_an_app_comes_and_goes(harness: OpenHarness) -> None:
-    async with harness() as h:
-        await h.process.ready()
         without = h.process.config.read_text("utf-8")
-        section = f'[bigcommerce_app]\nclient_id = "{h.shop.login.client_id}"\nclient_secret = "of-the-app"\n'
+        app = f'[bigcommerce_app]\nclient_id = "{h.shop.login.client_id}"\nclient_secret = "of-the-app"\n'
         answers = []
-        for text in (section + without, without):
+        for text in (app + without, without):
             h.process.config.write_text(text, "utf-8")
             await h.process.hang_up()
             answers.append((await h.process.request("GET", "/bigcommerce/load")).status_code)

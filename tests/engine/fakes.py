@@ -12,7 +12,9 @@ The time is trio's, so use `autojump_clock`; the bench's wall clock begins at `E
 """
 
 import contextlib
+import copy
 import random
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
@@ -20,7 +22,7 @@ from functools import partial
 from typing import Any
 
 import trio
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from daemon import sparklayer
 from daemon.connections.factory import known_id
@@ -47,6 +49,7 @@ from daemon.platforms.base import (
     tell_nobody,
 )
 from daemon.sandbox.message import Request, Response
+from daemon.sandbox.sparklayer import products
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sandbox.transport import InProcess
 from daemon.storage import outbox, removals
@@ -303,17 +306,18 @@ class Bench:
         """Return SparkLayer's live SKUs with their products."""
         return {
             variant["sku"]: external_id
-            for external_id, held in self.site.state.comparable()["products"].items()
+            for external_id, held in products.comparable(self.site.state.products.products).items()
             for variant in held["variants"].values()
             if variant["status"] != Status.DISCONTINUED
         }
 
     def stock(self) -> dict[str, int]:
-        return {sku: level for sku, at in self.site.state.comparable()["stock"].items() for level in at.values()}
+        levels = self.site.state.stock.levels
+        return {sku: level.stock_level for sku, at in levels.items() for level in at.values()}
 
     def prices(self) -> dict[str, float]:
-        rows = self.site.state.comparable()["prices"].get(PRICE_LIST, {})
-        return {sku: float(price[0][1]) for sku, price in rows.items() if price}
+        prices = self.site.state.prices.prices.get(PRICE_LIST, {})
+        return {sku: float(rows[0]["price"]) for sku, rows in prices.items() if rows}
 
     def sync_calls(self, method: str) -> list[dict[str, Any]]:
         """Return the bodies of the sync-log calls that were accepted."""
@@ -328,6 +332,35 @@ class Bench:
         return found
 
 
+@frozen
+class Warm:
+    """A bench at rest that other benches begin as, to spare them its work. In SQLite only."""
+
+    entities: Mapping[str, Any]
+    site: SparkLayer
+    database: sqlite3.Connection
+    time: float
+
+    @classmethod
+    def of(cls, bench: Bench) -> "Warm":
+        """Return the present state of a bench, which may go on."""
+        storage, database = bench.harness.storage, sqlite3.connect(":memory:", check_same_thread=False)
+        assert isinstance(storage, WatchedDatabase)
+        storage.file.backup(database)
+        return cls(dict(bench.shop.products), _copied(bench.site), database, trio.current_time())
+
+    async def poured(self, shop: Shop, storage: WatchedDatabase) -> SparkLayer:
+        """Put its entities into a shop and its rows into a database; return its site, at a time after them."""
+        shop.products = dict(self.entities)
+        self.database.backup(storage.file)
+        await trio.sleep_until(self.time)
+        return _copied(self.site)
+
+
+def _copied(site: SparkLayer) -> SparkLayer:
+    return copy.deepcopy(site, {id(CONTRACT): CONTRACT})
+
+
 def _held_to_contract(options: SparkLayerOptions | None) -> SparkLayerOptions:
     return evolve(options or SparkLayerOptions(), contract=CONTRACT)
 
@@ -338,14 +371,18 @@ async def open_bench(
     kind: Kind = Kind.PRODUCTS,
     kinds: frozenset[Kind] | None = None,
     platform: Mapping[str, Any] | None = None,
+    warm: Warm | None = None,
     **tuning: Any,
 ) -> AsyncIterator[Bench]:
     """Build a bench for one kind, with a store that has these `kinds`.
 
-    `platform` holds more of the platform's type, `tuning` the context's options.
+    `platform` holds more of the platform's type, `tuning` the context's options; `warm` is what it begins as.
     """
-    storage, vault = new_database(), Vault([Secret("a key of the tests")])
-    shop, site = Shop(), SparkLayer(_held_to_contract(options), "http://site.test")
+    storage, vault, shop = new_database(), Vault([Secret("a key of the tests")]), Shop()
+    if warm is None:
+        site = SparkLayer(_held_to_contract(options), "http://site.test")
+    else:
+        site = await warm.poured(shop, storage)
     harness = await StorageHarness.build(storage)
     key = ApiKey(client_id=site.client_id, client_secret=Secret(site.client_secret))
     refused: list[str] = []

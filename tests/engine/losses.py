@@ -14,7 +14,7 @@ from daemon.model import Kind, Lane
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from daemon.storage import connections
 from daemon.storage.states import RunMode
-from tests.engine.fakes import Bench, open_bench, product
+from tests.engine.fakes import Bench, Warm, open_bench, product
 from tests.engine.writers.customers.people import customer
 from tests.engine.writers.test_orders import order
 
@@ -64,6 +64,7 @@ REMOVING = {
 CASES = [(kind, cause) for kind in MAKE for cause in CAUSES if cause != "variant" or kind is Kind.PRODUCTS]
 WAYS = ["live", "sweep", "normal", "refresh", "daily"]
 RUNS = WAYS[2:]
+KINDS_AND_VARIANTS = [(kind, "excluded") for kind in MAKE] + [(Kind.PRODUCTS, "variant")]
 LARGE = [
     (kind, cause, way) for kind, cause in CASES for way in WAYS if way in {"live", "normal"} or cause == "excluded"
 ]
@@ -87,22 +88,40 @@ def left(bench: Bench, cause: str, ids: Sequence[str], number: int = MANY) -> se
     return whole | ({f"{key}-T" for key in rest} if bench.kind is Kind.PRODUCTS else set())
 
 
+_warm: dict[tuple[Kind, int, SparkLayerOptions | None], Warm] = {}
+
+
 @contextlib.asynccontextmanager
 async def filled(
     kind: Kind, number: int = MANY, options: SparkLayerOptions | None = None
 ) -> AsyncIterator[tuple[Bench, FullSyncs]]:
     """Open a working bench, with the first `number` entities in SparkLayer."""
-    async with open_bench(options, kind=kind, full_sync_on_start=False) as bench, trio.open_nursery() as nursery:
+    if (kind, number, options) not in _warm:
+        async with at_work(kind, options) as (bench, syncs):
+            bench.shop.put(*(MAKE[kind](key) for key in IDS[:number]))
+            if kind is Kind.ORDERS:
+                for key in IDS[:number]:  # in the storefront, as every cart is; a missing one would be asked for twice
+                    bench.site.state.purchases.place(cart(key))
+            await go(bench, syncs, RunMode.NORMAL)
+            assert len(there(bench)) == number * (2 if kind is Kind.PRODUCTS else 1)
+            _warm[kind, number, options] = Warm.of(bench)
+    async with at_work(kind, options, _warm[kind, number, options]) as opened:
+        yield opened
+
+
+@contextlib.asynccontextmanager
+async def at_work(
+    kind: Kind, options: SparkLayerOptions | None = None, warm: Warm | None = None
+) -> AsyncIterator[tuple[Bench, FullSyncs]]:
+    """Open a bench with an actor and full syncs, none of which begins by itself."""
+    async with (
+        open_bench(options, kind=kind, warm=warm, full_sync_on_start=False) as bench,
+        trio.open_nursery() as nursery,
+    ):
         bench.shop.page_size = 250
         syncs = FullSyncs(bench.context, kind)
-        bench.shop.put(*(MAKE[kind](key) for key in IDS[:number]))
-        if kind is Kind.ORDERS:
-            for key in IDS[:number]:  # in the storefront, as every cart is; a missing one would be asked for twice
-                bench.site.state.purchases.place(cart(key))
         nursery.start_soon(syncs.run)
         nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-        await go(bench, syncs, RunMode.NORMAL)
-        assert len(there(bench)) == number * (2 if kind is Kind.PRODUCTS else 1)
         yield bench, syncs
         nursery.cancel_scope.cancel()
 

@@ -9,17 +9,30 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from daemon.admin.status import connection_status
-from daemon.engine.actor import Actor
 from daemon.engine.explanation import HELD, Step
-from daemon.engine.full_sync import FullSyncs
 from daemon.entities import Issue
 from daemon.model import ExternalId, Kind
 from daemon.sandbox.faults import answer
 from daemon.storage import connections
 from daemon.storage.states import RunMode
 from tests.engine import losses
-from tests.engine.fakes import Bench, open_bench
-from tests.engine.losses import CASES, CAUSES, GOING, HOUR, IDS, LARGE, LIMIT, LOST, MAKE, MANY, REMOVING, RUNS, WAYS
+from tests.engine.fakes import Bench
+from tests.engine.losses import (
+    CASES,
+    CAUSES,
+    GOING,
+    HOUR,
+    IDS,
+    KINDS_AND_VARIANTS,
+    LARGE,
+    LIMIT,
+    LOST,
+    MAKE,
+    MANY,
+    REMOVING,
+    RUNS,
+    WAYS,
+)
 
 
 @pytest.mark.holds("B1", "B3")
@@ -88,8 +101,7 @@ async def test_a_permission_lasts_until_the_removal_is_done(autojump_clock: Mock
 
 
 @pytest.mark.holds("B1")
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("kind", "cause"), CASES)
+@pytest.mark.parametrize(("kind", "cause", "way"), LARGE)
 async def test_few_go_by_themselves(autojump_clock: MockClock, kind: Kind, cause: str, way: str) -> None:
     few = IDS[:5]
     async with losses.filled(kind, 12) as (bench, syncs):
@@ -103,7 +115,7 @@ async def test_few_go_by_themselves(autojump_clock: MockClock, kind: Kind, cause
 
 
 @pytest.mark.holds("B3")
-@pytest.mark.parametrize(("kind", "cause"), CASES)
+@pytest.mark.parametrize(("kind", "cause"), KINDS_AND_VARIANTS)
 async def test_a_run_that_allows_removals_releases_what_was_held(
     autojump_clock: MockClock, kind: Kind, cause: str
 ) -> None:
@@ -123,12 +135,7 @@ async def test_a_run_that_allows_removals_releases_what_was_held(
 async def test_a_run_that_saw_nothing_removes_nothing_of_a_small_store_either(
     autojump_clock: MockClock, kind: Kind, mode: str
 ) -> None:
-    async with open_bench(kind=kind, full_sync_on_start=False) as bench, trio.open_nursery() as nursery:
-        syncs = FullSyncs(bench.context, kind)
-        nursery.start_soon(syncs.run)
-        nursery.start_soon(Actor(bench.context, bench.pipeline).run)
-        bench.shop.put(*(MAKE[kind](key) for key in IDS[:3]))
-        await losses.go(bench, syncs, RunMode.NORMAL)
+    async with losses.filled(kind, 3) as (bench, syncs):
         before, bench.shop.products = bench.shop.products, {}
         await losses.go(bench, syncs, mode)
         assert [(one["id"], one["cause"]) for one in await losses.held(bench)] == [(key, "absent") for key in IDS[:3]]
@@ -136,7 +143,6 @@ async def test_a_run_that_saw_nothing_removes_nothing_of_a_small_store_either(
         bench.shop.products = before
         await losses.go(bench, syncs, mode)
         assert await losses.held(bench) == []
-        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.holds("B1")
@@ -153,7 +159,7 @@ async def test_causes_are_counted_together(autojump_clock: MockClock, kind: Kind
 
 
 @pytest.mark.holds("B1")
-@pytest.mark.parametrize(("kind", "cause"), CASES)
+@pytest.mark.parametrize(("kind", "cause"), KINDS_AND_VARIANTS)
 async def test_of_live_removals_the_first_beyond_the_limit_and_all_after_it_are_held(
     autojump_clock: MockClock, kind: Kind, cause: str
 ) -> None:

@@ -12,9 +12,14 @@ FIRST, REST = IDS[:LIMIT], IDS[LIMIT:LOST]
 
 
 @pytest.mark.holds("B1")
-@pytest.mark.parametrize("kind", MAKE)
 @pytest.mark.parametrize(
-    ("first", "then"), [("live", "normal"), ("normal", "live"), ("normal", "refresh"), ("daily", "sweep")]
+    ("kind", "first", "then"),
+    [
+        *((kind, "live", "normal") for kind in MAKE),
+        (Kind.PRODUCTS, "normal", "live"),
+        (Kind.CUSTOMERS, "normal", "refresh"),
+        (Kind.ORDERS, "daily", "sweep"),
+    ],
 )
 async def test_what_went_in_one_way_counts_against_another(
     autojump_clock: MockClock, kind: Kind, first: str, then: str
@@ -28,8 +33,7 @@ async def test_what_went_in_one_way_counts_against_another(
 
 
 @pytest.mark.holds("B3")
-@pytest.mark.parametrize("kind", MAKE)
-@pytest.mark.parametrize("then", ["live", "normal"])
+@pytest.mark.parametrize(("kind", "then"), [*((kind, "live") for kind in MAKE), (Kind.PRODUCTS, "normal")])
 async def test_what_a_person_has_allowed_in_a_run_counts_against_nothing(
     autojump_clock: MockClock, kind: Kind, then: str
 ) -> None:

@@ -15,8 +15,9 @@ from tests.engine.losses import GOING, WAYS
 
 
 @pytest.mark.holds("B1")
-@pytest.mark.parametrize("mode", ["merge", "replace"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("way", "mode"), [*((way, "merge") for way in WAYS), ("live", "replace"), ("normal", "replace")]
+)
 async def test_all_but_the_vanished_variants_of_a_held_product_is_pushed(
     autojump_clock: MockClock, way: str, mode: Any
 ) -> None:

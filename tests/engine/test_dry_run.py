@@ -32,7 +32,7 @@ from tests.engine.writers.test_orders import order
 
 JSON = {"content-type": "application/json"}
 CART = "00000000-0000-4000-8000-"
-SEEDS = range(5)
+SEEDS = range(3)
 
 
 async def test_a_dry_run_writes_nothing_and_marks_nothing(autojump_clock: MockClock, bench: Bench) -> None:

@@ -17,6 +17,7 @@ from daemon.listener.routes import Routes
 from daemon.model import Kind, Secret, Site
 from daemon.model.operators import NamedToken, Operator, Role
 from daemon.observability.metrics import CONTENT_TYPE, Metrics
+from tests.each import each
 
 TOKEN = "an admin's token"
 TOKENS = [
@@ -96,6 +97,31 @@ async def test_without_the_token_every_caller_is_refused_loopback_too(method: st
     response = await AdminHarness().ask(method, path, authorization=given)
     assert response.status == 401
     assert dict(response.headers)[b"www-authenticate"] == b"Bearer"
+
+
+NO_CREDENTIALS: Sequence[dict[str, bytes]] = (
+    {"x_forwarded_for": b"127.0.0.1"},
+    {"x_real_ip": b"127.0.0.1", "client_ip": b"127.0.0.1", "true_client_ip": b"::1"},
+    {"forwarded": b"for=127.0.0.1;host=localhost;proto=https"},
+    {"host": b"127.0.0.1", "x_forwarded_host": b"localhost", "x_forwarded_proto": b"https"},
+    {"x_original_url": b"/healthz", "x_rewrite_url": b"/healthz"},
+    {"x_http_method_override": b"GET", "authorization": b"Bearer"},
+    {"origin": b"http://127.0.0.1", "cookie": b"admin_token=" + TOKEN.encode()},
+    {"authorization": b"Bearer guessed", "proxy_authorization": b"Bearer " + TOKEN.encode()},
+    {"x_authorization": b"Bearer " + TOKEN.encode()},
+)
+"""Claims about the caller, and tokens in the wrong place."""
+
+
+@each("said", NO_CREDENTIALS)
+async def test_nothing_that_is_said_of_a_caller_is_a_credential(said: dict[str, bytes]) -> None:
+    for path in ("/admin/status", "/metrics", f"/admin/status?token={TOKEN}&admin_token={TOKEN}"):
+        assert (await AdminHarness().ask("GET", path, **said)).status == 401
+
+
+@each("path", ["//admin/status", "/./admin/status", "/x/../admin/status", "/%61dmin/status", "/ADMIN/status"])
+async def test_no_other_spelling_of_a_path_leads_past_the_token(path: str) -> None:
+    assert (await AdminHarness().ask("GET", path)).status in {401, 404}
 
 
 @pytest.mark.parametrize("given", [b"", b"Bearer ", b"Bearer None"])

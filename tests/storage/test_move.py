@@ -1,6 +1,7 @@
 """Moving a database: every row of every table arrives, or the target is as it was; both ways, on real engines."""
 
 import contextlib
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -50,11 +51,11 @@ def value(column: Column[Any], number: int) -> Any:
     return made[column.type.python_type]
 
 
-def fill(conn: Connection) -> None:
-    """Put rows into every table, into the outbox more than one part has."""
+def fill(conn: Connection, many: int) -> None:
+    """Put a few rows into every table, and `many` into the outbox."""
     for table in metadata.sorted_tables:
         conn.execute(table.delete())
-        numbers = range(1, 1 + (MANY if table.name == "outbox" else FEW))
+        numbers = range(1, 1 + (many if table.name == "outbox" else FEW))
         rows = [{column.name: value(column, number) for column in table.columns} for number in numbers]
         for row in rows:
             row.update({"state": "active"} if table.name == "connections" else {})
@@ -82,17 +83,26 @@ def tables(url: Secret) -> list[str]:
         return list(inspect(conn).get_table_names())
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """Make a database file with rows in every table."""
-    path = tmp_path / "ignite-sync.db"
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("move") / "template.db"
     with engine(path) as made, made.begin() as conn:
         upgrade(conn)
-        fill(conn)
+        fill(conn, FEW)
+    return path
+
+
+@pytest.fixture
+def file(template: Path, tmp_path: Path) -> Path:
+    """Lend a database file with rows in every table."""
+    path = tmp_path / "ignite-sync.db"
+    shutil.copy(template, path)
     return path
 
 
 def test_every_row_of_every_table_arrives_and_comes_back(file: Path, postgres_url: Secret, tmp_path: Path) -> None:
+    with engine(file) as made, made.begin() as conn:
+        fill(conn, MANY)
     before, progress = content(file), list[tuple[int, int, str]]()
     assert all(before.values()), "a table without rows shows nothing"
     moved = move(file, postgres_url, lambda *now: progress.append(now))

@@ -219,7 +219,7 @@ async def test_an_order_refused_its_new_cart_keeps_the_former_one(autojump_clock
     assert await bench.issues() == {}
 
 
-@pytest.mark.parametrize("_round", range(8))
+@pytest.mark.parametrize("_round", range(4))
 async def test_each_order_has_its_cart_or_an_issue_in_any_history(
     autojump_clock: MockClock, bench: Bench, _round: int
 ) -> None:

@@ -90,21 +90,22 @@ async def push(allows: Allows, requests: int, after: str | None = "1") -> tuple[
 
 
 async def test_an_api_without_a_limit_is_not_held_back(autojump_clock: trio.testing.MockClock) -> None:
-    seconds, refused = await push(lambda _now: True, 20_000)
-    bound = 20_000 * LATENCY / 6
+    seconds, refused = await push(lambda _now: True, 10_000)
+    bound = 10_000 * LATENCY / 6
     assert refused == 0
     assert seconds < bound + 1.0
 
 
-@pytest.mark.parametrize("after", ["1", None, "0"])
 @pytest.mark.parametrize(
-    ("api", "most"),
+    ("api", "most", "after"),
     [
-        (lambda: token_bucket(20, 20), 1.1),
-        (lambda: fixed_window(20, 1), 1.15),
-        (lambda: sliding_window(20, 1), 1.25),
+        (lambda: token_bucket(20, 20), 1.1, "1"),
+        (lambda: token_bucket(20, 20), 1.1, None),
+        (lambda: token_bucket(20, 20), 1.1, "0"),
+        (lambda: fixed_window(20, 1), 1.15, None),
+        (lambda: sliding_window(20, 1), 1.25, "0"),
     ],
-    ids=["token bucket", "fixed window", "sliding window"],
+    ids=["token bucket", "token bucket that names no wait", "token bucket that names none", "fixed", "sliding"],
 )
 async def test_a_hidden_limit_is_found_and_used(
     autojump_clock: trio.testing.MockClock, api: Callable[[], Allows], most: float, after: str | None

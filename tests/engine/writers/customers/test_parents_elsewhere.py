@@ -74,9 +74,15 @@ async def _synced(bench: Bench, start: Awaitable[RunId | None]) -> None:
 
 
 @pytest.mark.holds("F4")
-@pytest.mark.parametrize("moment", ["at once", RESTART])
-@pytest.mark.parametrize("mode", [RunMode.NORMAL, RunMode.DAILY])
-@pytest.mark.parametrize("parents", [1, CHILDREN])
+@pytest.mark.parametrize(
+    ("parents", "mode", "moment"),
+    [
+        (1, RunMode.NORMAL, "at once"),
+        (1, RunMode.DAILY, RESTART),
+        (CHILDREN, RunMode.DAILY, "at once"),
+        (CHILDREN, RunMode.NORMAL, RESTART),
+    ],
+)
 async def test_sixty_children_of_parents_outside_the_groups_cost_two_calls_at_most(
     autojump_clock: MockClock, parents: int, mode: RunMode, moment: str
 ) -> None:

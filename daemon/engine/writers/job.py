@@ -1,8 +1,8 @@
-"""The values that a writer's loop works on, the same for every kind. Pure.
+"""The values that a writer's loop works on, the same for every kind.
 
 A `Job` is an entity that must be written: its value and what SparkLayer was last told. A `BatchPlan` is what is done
-about a batch of jobs. The ledger keeps, beside a fingerprint, the ids needed to write an entity again and to remove
-it: its *parts*, a small class of the kind's own.
+about a batch of jobs, and how far that has come. The ledger keeps, beside a fingerprint, the ids needed to write an
+entity again and to remove it: its *parts*, a small class of the kind's own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,9 +10,10 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE
+from daemon.engine.signal import Signal
 from daemon.model import ExternalId, Key
 from daemon.model.outcome import Row
 
@@ -67,20 +68,29 @@ class Job(Generic[V, P]):
         return Row(self.external_id, self.fingerprint if sure else None, encoded(parts))
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class BatchPlan(Generic[T]):
     """Tasks of a batch, and the stages in which they are sent, one after the other.
 
     A task may be in two stages: the first write then makes room for others, and only the last one has its value.
-    `claims` and `given_up` are the ledger's, see `daemon.storage.ledger.Mark`. Entities in `lost` want keys of others
-    and are not written.
+    `rows` are the ledger's for the time of sending: all that SparkLayer may hold. `claims` has the entity that owns
+    each key after the batch, `owners` the present one. Entities in `lost` want keys of others and are not written.
     """
 
     tasks: Mapping[ExternalId, T]
     stages: Sequence[Sequence[T]]
+    rows: Sequence[Row]
     claims: Mapping[Any, ExternalId] = field(factory=dict)
-    given_up: Mapping[Any, ExternalId] = field(factory=dict)
+    owners: Mapping[Any, ExternalId] = field(factory=dict)
     lost: Mapping[ExternalId, AbstractSet[Key]] = field(factory=dict)
+    errors: dict[ExternalId, Exception] = field(factory=dict, init=False)
+    """Why entities were not written. Outcomes have only the words of a refusal; a writer's `finish` needs its class."""
+    late: set[ExternalId] = field(factory=set, init=False)
+    """Entities whose writes go on in the background."""
+    apart: set[ExternalId] = field(factory=set, init=False)
+    """Entities that `finish` goes on with in the background, and whose outcomes it notes later."""
+    came_in: Signal = field(factory=Signal, init=False)
+    """Set when the write of a late entity ends."""
 
 
 def by_id(tasks: Iterable[T]) -> dict[ExternalId, T]:

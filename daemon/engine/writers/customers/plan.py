@@ -5,16 +5,17 @@ to another one is first written with a placeholder, before any claim is made. Pa
 children, wave by wave. A child whose parent cannot be written is written without one.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Literal, TypeVar
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from daemon.engine.unique_keys import decide_owners
 from daemon.engine.writers.job import BatchPlan, Job, by_id
 from daemon.entities import Customer
 from daemon.model import AddressId, EmailKey, ExternalId
+from daemon.model.outcome import Row
 
 T = TypeVar("T")
 
@@ -68,7 +69,7 @@ class CustomerJob(Job[Customer, CustomerParts]):
     link: Link | None = None
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class CustomerPlan(BatchPlan[CustomerJob]):
     """First removals, then placeholders, then waves. `orphans` are written without the parent that they name."""
 
@@ -76,15 +77,21 @@ class CustomerPlan(BatchPlan[CustomerJob]):
 
 
 def plan_customers(
-    jobs: Sequence[CustomerJob], owners: Mapping[EmailKey, ExternalId], known: AbstractSet[ExternalId]
+    jobs: Sequence[CustomerJob],
+    owners: Mapping[EmailKey, ExternalId],
+    known: AbstractSet[ExternalId],
+    marked: Callable[[CustomerJob], Row],
 ) -> CustomerPlan:
-    """Return what to do. `owners` has the owner of each e-mail key, `known` the parents that SparkLayer has."""
+    """Return what to do. `owners` has the owner of each e-mail key, `known` the parents that SparkLayer has.
+
+    `marked` makes a job's row for the time of sending.
+    """
     wanted = {job.external_id: {job.email} for job in jobs if job.email is not None}
-    ownership = decide_owners(wanted, owners, {job.external_id for job in jobs}, all_or_nothing=True)
-    tasks = by_id(job for job in jobs if job.external_id not in ownership.lost)
+    claims, lost = decide_owners(wanted, owners, {job.external_id for job in jobs}, all_or_nothing=True)
+    tasks = by_id(job for job in jobs if job.external_id not in lost)
     members = {key: job.value for key, job in tasks.items() if job.value is not None}
     depths = {key: _depth(key, members) for key in members}
-    giving = {owner for email, owner in ownership.given_up.items() if ownership.claims[email] != owner}
+    giving = {owners[email] for email, claimant in claims.items() if owners.get(email, claimant) != claimant}
     return CustomerPlan(
         tasks=tasks,
         stages=[
@@ -93,9 +100,10 @@ def plan_customers(
             [tasks[key] for key in sorted(giving & members.keys())],
             *([tasks[key] for key in members if depths[key] == depth] for depth in sorted(set(depths.values()))),
         ],
-        claims=ownership.claims,
-        given_up=ownership.given_up,
-        lost=ownership.lost,
+        rows=[marked(job) for job in tasks.values()],
+        claims=claims,
+        owners=owners,
+        lost=lost,
         orphans={key for key, value in members.items() if value.parent and value.parent not in members.keys() | known},
     )
 

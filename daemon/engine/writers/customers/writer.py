@@ -20,7 +20,8 @@ from daemon.engine.explanation import Step
 from daemon.engine.writers.customers.exchange import REPLACED, SALES_AGENT, UNREAD, EmailTaken, Exchange
 from daemon.engine.writers.customers.parents import Family, find_links
 from daemon.engine.writers.customers.plan import CustomerJob, CustomerParts, CustomerPlan, Link, plan_customers
-from daemon.engine.writers.writer import Sending, Writer
+from daemon.engine.writers.job import BatchPlan
+from daemon.engine.writers.writer import Writer
 from daemon.entities import Customer, Issue
 from daemon.errors import Duplicate, Rejected, Retry
 from daemon.issues import IssueType, refused
@@ -122,22 +123,22 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             rows = await context.storage.read(ledger.look_up, context.connection.id, self.kind, list(parents))
             # A parent that this batch removes is gone before its children are written.
             known = rows.keys() - {job.external_id for job in jobs if job.value is None}
-        return plan_customers(jobs, owners, known)
+        return plan_customers(jobs, owners, known, self._marked)
 
-    def marked(self, task: CustomerJob) -> Row:
+    def _marked(self, job: CustomerJob) -> Row:
         """Return a row with all that SparkLayer may hold of the former and the present state."""
-        before = task.before or CustomerParts()
-        after = self._parts(task.value, before) if task.value else CustomerParts()
-        return task.row(before.joined(after), sure=False)
+        before = job.before or CustomerParts()
+        after = self._parts(job.value, before) if job.value else CustomerParts()
+        return job.row(before.joined(after), sure=False)
 
-    async def send(self, sending: Sending[CustomerJob], task: CustomerJob, *, last: bool) -> Outcome:
+    async def send(self, batch: Batch, plan: BatchPlan[CustomerJob], task: CustomerJob, *, last: bool) -> Outcome:
         """Remove a customer, have it give up its e-mail address, or write it."""
         if task.value is None:
-            return await self._remove(task, sending.batch.lane)
+            return await self._remove(task, batch.lane)
         if not last:
-            await self._send(task, sending, email=placeholder(task.external_id))
+            await self._send(task, batch, plan, email=placeholder(task.external_id))
             return Outcome(result=Result.WRITTEN)
-        return await self._write(task, task.value, sending)
+        return await self._write(task, task.value, batch, plan)
 
     async def _links(self, batch: Batch) -> dict[ExternalId, Link]:
         """Return what is done about the parents that customers of a batch name."""
@@ -217,17 +218,17 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
                 raise
             return False
 
-    async def _write(self, job: CustomerJob, customer: Customer, sending: Sending[CustomerJob]) -> Outcome:
+    async def _write(self, job: CustomerJob, customer: Customer, batch: Batch, plan: BatchPlan[CustomerJob]) -> Outcome:
         email = self._email_key(customer.email)
-        holder = sending.plan.given_up.get(email, job.external_id)
-        if customer.parent is not None and _waits_for(sending, customer.parent):
+        holder = plan.owners.get(email, job.external_id)
+        if customer.parent is not None and _waits_for(batch, plan, customer.parent):
             return _waiting(customer.parent, job.attempts)
-        if holder != job.external_id and (holder in sending.late or sending.batch.failed(holder)):
+        if holder != job.external_id and (holder in plan.late or batch.failed(holder)):
             raise Retry("its e-mail address is not free yet", reason="email_first")
         try:
-            job, customer = await self._send(job, sending, email=customer.email)
+            job, customer = await self._send(job, batch, plan, email=customer.email)
         except Duplicate as taken:
-            await self._give_way_or_retry(job, customer, sending, taken)
+            await self._give_way_or_retry(job, customer, batch, plan, taken)
             # A former owner may have yet to give the address up: then this customer is looked at again.
             return Outcome(result=Result.REJECTED, issues=(_issue(taken, customer),), waits_for=frozenset({email}))
         except Rejected as refusal:
@@ -243,13 +244,13 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         return outcome if job.link is None or customer.parent is not None else _with_parent_issue(outcome, job.link)
 
     async def _give_way_or_retry(
-        self, job: CustomerJob, customer: Customer, sending: Sending[CustomerJob], taken: Duplicate
+        self, job: CustomerJob, customer: Customer, batch: Batch, plan: BatchPlan[CustomerJob], taken: Duplicate
     ) -> None:
         """Raise Retry while the owner of the e-mail address may be one of ours that is about to give it up."""
         asked = await self._is_asked_to_give_way(job, customer, taken)
         if asked:  # by the ledger another customer is to have this one's former address
             # Each may have the other's address: an attempt failed before one could let go, or the ledger was lost.
-            await self._send(job, sending, email=placeholder(job.external_id))
+            await self._send(job, batch, plan, email=placeholder(job.external_id))
         if job.attempts < PARENT_RETRIES and (asked or job.before is None or job.attempts):
             raise Retry("its e-mail address is not free yet", reason="email_first")
 
@@ -263,16 +264,16 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         return any(owner != job.external_id for owner in owners.values())
 
     async def _send(
-        self, job: CustomerJob, sending: Sending[CustomerJob], *, email: str
+        self, job: CustomerJob, batch: Batch, plan: BatchPlan[CustomerJob], *, email: str
     ) -> tuple[CustomerJob, Customer]:
         """Send a customer, without its parent if SparkLayer lacks that; return what was sent.
 
         Raises Retry when SparkLayer lacks a parent that the ledger is sure of: the parent is then written again.
         """
-        customer, before, batch = job.value, job.before or CustomerParts(), sending.batch
+        customer, before = job.value, job.before or CustomerParts()
         assert customer is not None  # a customer that is gone is removed
-        if customer.parent is not None and _lacks_parent(sending, job.external_id, customer.parent):
-            return await self._send(self._alone(job, customer), sending, email=email)
+        if customer.parent is not None and _lacks_parent(batch, plan, job.external_id, customer.parent):
+            return await self._send(self._alone(job, customer), batch, plan, email=email)
         # Where the platform names a parent, one that SparkLayer has is not carried over.
         named = {PARENT} if job.link is not None else set[str]()
         write = CustomerWrite(
@@ -289,7 +290,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             if customer.parent is None or not await self._is_refused_for_parent(customer.parent, refusal, batch.lane):
                 raise
             if not await self._is_sure_of(customer.parent):
-                return await self._send(self._alone(job, customer), sending, email=email)
+                return await self._send(self._alone(job, customer), batch, plan, email=email)
             # The ledger is wrong about the parent, perhaps after a deletion by hand.
             batch.missing.add(customer.parent)
             raise Retry("waits for its parent customer", reason="parent_first") from refusal
@@ -329,19 +330,19 @@ def _steps(job: CustomerJob) -> Iterator[Step]:
             yield Step(f"leave out its address {address}", "the customer no longer has it")
 
 
-def _waits_for(sending: Sending[CustomerJob], parent: ExternalId) -> bool:
+def _waits_for(batch: Batch, plan: BatchPlan[CustomerJob], parent: ExternalId) -> bool:
     """Return True if a parent in the batch is yet to be written, or will be retried."""
-    outcome, job = sending.batch.outcomes.get(parent), sending.plan.tasks.get(parent)
+    outcome, job = batch.outcomes.get(parent), plan.tasks.get(parent)
     retried = outcome is not None and outcome.failure is not None
-    return parent in sending.late or (retried and job is not None and not job.confirmed)
+    return parent in plan.late or (retried and job is not None and not job.confirmed)
 
 
-def _lacks_parent(sending: Sending[CustomerJob], external_id: ExternalId, parent: ExternalId) -> bool:
+def _lacks_parent(batch: Batch, plan: BatchPlan[CustomerJob], external_id: ExternalId, parent: ExternalId) -> bool:
     """Return True if SparkLayer lacks a customer's parent, and will not have it by this batch."""
-    assert isinstance(sending.plan, CustomerPlan)  # it is planned here
-    job, outcome = sending.plan.tasks.get(parent), sending.batch.outcomes.get(parent)
+    assert isinstance(plan, CustomerPlan)  # it is planned here
+    job, outcome = plan.tasks.get(parent), batch.outcomes.get(parent)
     refused_parent = outcome is not None and outcome.failure is None and outcome.result is Result.REJECTED
-    return external_id in sending.plan.orphans or (refused_parent and job is not None and job.before is None)
+    return external_id in plan.orphans or (refused_parent and job is not None and job.before is None)
 
 
 def _issue(refusal: Rejected, customer: Customer) -> Issue:

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 
 from attrs import evolve, frozen
 
-from daemon.engine.unique_keys import KeyOwnership, by_age, decide_owners
+from daemon.engine.unique_keys import by_age, decide_owners
 from daemon.engine.writers.job import BatchPlan, Job
 from daemon.engine.writers.products.parts import Fingerprints, ProductParts
 from daemon.entities import Issue, Product
@@ -53,6 +53,7 @@ class ProductPlan:
     and the second round. SKUs in `removed_*` lose their row, those in `stock` and `prices` get one.
     """
 
+    external_id: ExternalId
     job: ProductJob
     product: Product | None
     issues: tuple[Issue, ...]
@@ -67,11 +68,6 @@ class ProductPlan:
     claims: frozenset[Sku]
     released: frozenset[Sku]
     waits_for: frozenset[Sku] = frozenset()
-
-    @property
-    def external_id(self) -> ExternalId:
-        """The product's id."""
-        return self.job.external_id
 
     @property
     def writes_product(self) -> bool:
@@ -104,24 +100,30 @@ def plan_batch(jobs: Sequence[ProductJob], owners: Mapping[Sku, ExternalId]) -> 
     """Return the plans of a batch. `owners` has the present owner of every SKU that `jobs` mention."""
     # Sorted, so that the same batch always leads to the same calls.
     ordered = sorted(jobs, key=lambda job: by_age(job.external_id))
-    ids = {job.external_id for job in ordered}
-    ownership = decide_owners({job.external_id: job.wanted_skus for job in ordered}, owners, ids)
-    moving = _moving(ordered, ownership)
+    wanted = {job.external_id: job.wanted_skus for job in ordered}
+    claims, lost = decide_owners(wanted, owners, wanted.keys())
+    owners_after = {**owners, **claims}
+    moving = _moving(ordered, owners_after)
     entries = {job.external_id: job.before for job in ordered}
-    plans = {job.external_id: _plan(job, ownership, moving, entries) for job in ordered}
+    plans = {}
+    for job in ordered:
+        refused = lost.get(job.external_id, frozenset())
+        product = without(job.value, refused) if job.value is not None and refused else job.value
+        before = _with_inherited(job, product, owners, entries)
+        plans[job.external_id] = _plan(job, product, before, refused, owners_after, moving)
     busy = [plan for plan in plans.values() if not plan.idle]
-    # An idle product sends nothing, so it takes nothing from the ledger's owners either.
-    claims = {sku: plan.external_id for plan in busy for sku in plan.claims}
     return BatchPlan(
         tasks=plans,
         stages=[[plan for plan in busy if plan.rounds[number] is not None] for number in (0, 1)],
-        claims=claims,
-        given_up=evolve(ownership, claims=claims).given_up,
+        rows=[plan.job.row(plan.marked, sure=False) for plan in busy],
+        # An idle product sends nothing, so it takes nothing from the ledger's owners either.
+        claims={sku: plan.external_id for plan in busy for sku in plan.claims},
+        owners=owners,
     )
 
 
-def _moving(jobs: Sequence[ProductJob], ownership: KeyOwnership[Sku]) -> set[Sku]:
-    """Return the claimed SKUs that SparkLayer may hold at another variant of the batch."""
+def _moving(jobs: Sequence[ProductJob], owners: Mapping[Sku, ExternalId]) -> set[Sku]:
+    """Return the claimed SKUs that SparkLayer may hold at another variant of the batch; `owners` are those after it."""
     holders: dict[Sku, set[tuple[ExternalId, VariantId]]] = {}
     for job in jobs:
         for variant_id, held in job.before.variants.items() if job.before else ():
@@ -131,22 +133,20 @@ def _moving(jobs: Sequence[ProductJob], ownership: KeyOwnership[Sku]) -> set[Sku
         variant.sku
         for job in jobs
         for variant in (job.value.variants if job.value else ())
-        if ownership.claims.get(variant.sku) == job.external_id
+        if owners.get(variant.sku) == job.external_id
         and holders.get(variant.sku, set()) - {(job.external_id, variant.external_id)}
     }
 
 
 def _plan(
     job: ProductJob,
-    ownership: KeyOwnership[Sku],
+    product: Product | None,
+    before: ProductParts,
+    lost: AbstractSet[Sku],
+    owners: Mapping[Sku, ExternalId],
     moving: AbstractSet[Sku],
-    entries: Mapping[ExternalId, ProductParts | None],
 ) -> ProductPlan:
-    product, lost = job.value, ownership.lost.get(job.external_id, frozenset())
-    if product is not None and lost:
-        product = without(product, lost)
-    # The former owner's rows of a SKU are still there: they are set again, or removed.
-    before = _with_inherited(job, product, ownership, entries)
+    """Return what is sent for `product`, without its `lost` SKUs; `owners` are those after the batch."""
     after = job.fingerprints.parts(product, job.kept) if product is not None else ProductParts()
     if product is not None and job.kept and job.before is not None:
         after = _with_kept(after, job.before, job)
@@ -158,7 +158,7 @@ def _plan(
     if vanished:
         after = evolve(after, variants={**after.variants, **dict.fromkeys(vanished, ())})
     # Only the owner removes the rows of a SKU: another one may have set them by now.
-    own = {sku for sku in before.skus if ownership.owner_after(sku, job.external_id) == job.external_id}
+    own = {sku for sku in before.skus if owners.get(sku, job.external_id) == job.external_id}
     # Rows of kept variants, and prices that cannot be read, are left alone, also by a refresh run.
     stock = _differing(before.stock, after.stock) - job.kept_skus
     prices = _differing(before.prices, after.prices) - job.kept_skus - unreadable
@@ -168,16 +168,23 @@ def _plan(
     known = not job.leftover and (job.before is not None or bool(product and product.variants))
     needed = known and (before.product is None or before.product != after.product)
     # A variant that is kept may be listed with SKUs that it has lost to others by now.
-    claims = {sku for held in after.variants.values() for sku in held if ownership.claims.get(sku) == job.external_id}
+    claims = {sku for held in after.variants.values() for sku in held if owners.get(sku) == job.external_id}
     if job.leftover:
         claims |= removed_stock | removed_prices  # so that no product takes the SKU while it is removed
     refused = [sku for variant in (job.value.variants if job.value else ()) if (sku := variant.sku) in lost]
     return ProductPlan(
+        external_id=job.external_id,
         job=job,
         product=product,
         issues=tuple(IssueType.SKU_USED_TWICE.issue(sku=sku) for sku in refused),
         after=after,
-        marked=_marked(before, after, stock, prices, writes=needed),
+        # All that is sent is unsure, and all that may exist is listed: SparkLayer may hold either state of a variant
+        # until the write is confirmed.
+        marked=evolve(
+            before.joined(after) if needed else before,
+            stock={**before.stock, **dict.fromkeys(stock)},
+            prices={**before.prices, **dict.fromkeys(prices)},
+        ),
         rounds=_rounds(job, product or _nothing(job), moving) if needed else (None, None),
         vanished=vanished,
         stock=stock & after.stock.keys(),
@@ -221,15 +228,18 @@ def without(product: Product, gone: AbstractSet[Sku]) -> Product:
 def _with_inherited(
     job: ProductJob,
     product: Product | None,
-    ownership: KeyOwnership[Sku],
+    owners: Mapping[Sku, ExternalId],
     entries: Mapping[ExternalId, ProductParts | None],
 ) -> ProductParts:
-    """Return what SparkLayer holds for the product, with the rows of the SKUs that it takes over, unsure."""
+    """Return what SparkLayer holds for the product, with the rows of the SKUs that it takes over, unsure.
+
+    The former owner's rows of a SKU are still there: they are set again, or removed.
+    """
     before = job.before or ProductParts(ours=False)
     taken = {
         variant.sku: former
         for variant in (product.variants if product else ())
-        if (former := entries.get(ownership.owners.get(variant.sku, job.external_id))) and former is not job.before
+        if (former := entries.get(owners.get(variant.sku, job.external_id))) and former is not job.before
     }
     if not taken:
         return before
@@ -247,18 +257,6 @@ def _differing(before: Mapping[Sku, bytes | None], after: Mapping[Sku, bytes | N
 def _nothing(job: ProductJob) -> Product:
     """Return a product that is gone: written only to say that its variants are discontinued."""
     return Product(external_id=job.external_id, title="", slug="", variants=(), stock={}, prices={})
-
-
-def _marked(
-    before: ProductParts, after: ProductParts, stock: frozenset[Sku], prices: frozenset[Sku], *, writes: bool
-) -> ProductParts:
-    """Return the parts for the time of sending: all that is sent is unsure, all that may exist is listed."""
-    return evolve(
-        # SparkLayer may hold either state of a variant until the write is confirmed.
-        before.joined(after) if writes else before,
-        stock={**before.stock, **dict.fromkeys(stock)},
-        prices={**before.prices, **dict.fromkeys(prices)},
-    )
 
 
 def _rounds(job: ProductJob, product: Product, moving: AbstractSet[Sku]) -> tuple[Product | None, Product | None]:

@@ -15,7 +15,7 @@ from daemon.engine.writers.products.parts import Fingerprints, ProductParts
 from daemon.engine.writers.products.push import Pusher, allowed
 from daemon.engine.writers.products.steps import steps_of
 from daemon.engine.writers.products.terms import SiteTerms
-from daemon.engine.writers.writer import Sending, Writer
+from daemon.engine.writers.writer import Writer
 from daemon.entities import Mapped, Product
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Key, Kind, Sku, VariantId
@@ -108,10 +108,6 @@ class ProductWriter(Writer[ProductJob, ProductPlan]):
         """Return the plans."""
         return plan_batch(jobs, owners)
 
-    def marked(self, task: ProductPlan) -> Row | None:
-        """Return a row with all that SparkLayer may hold, unless nothing is sent."""
-        return None if task.idle else task.job.row(task.marked, sure=False)
-
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Return which of the product, its stock and its prices would be written."""
         context = self._context
@@ -119,21 +115,21 @@ class ProductWriter(Writer[ProductJob, ProductPlan]):
         owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, self.keys(jobs))
         return [step for plan in plan_batch(jobs, owners).tasks.values() for step in steps_of(plan)]
 
-    async def send(self, sending: Sending[ProductPlan], task: ProductPlan, *, last: bool) -> Outcome:
+    async def send(self, batch: Batch, plan: BatchPlan[ProductPlan], task: ProductPlan, *, last: bool) -> Outcome:
         """Write the product of one round, unless a SKU that it claims was not given up."""
         for sku in task.claims:
-            owner = sending.plan.given_up.get(sku, task.external_id)
-            if owner in sending.late:
+            owner = plan.owners.get(sku, task.external_id)
+            if owner in plan.late:
                 raise Retry("a SKU of it is not free yet", reason="sku_first")
             # A refused owner may have freed the SKU earlier: then the claim succeeds.
-            error = sending.errors.get(owner)
+            error = plan.errors.get(owner)
             if error is not None and not isinstance(error, Rejected):
                 raise error
         first, second = task.rounds
         product = second if last and second is not None else first
         assert product is not None  # it is in a stage
         try:
-            await self._pusher.write(task, product, sending.batch.lane)
+            await self._pusher.write(task, product, batch.lane)
         except Duplicate as taken:
             # After an exchange that failed halfway, two products may each have the SKU that the other one claims, and
             # be tried in different batches ever since.
@@ -141,38 +137,40 @@ class ProductWriter(Writer[ProductJob, ProductPlan]):
             asked = context.connection.id, self.kind, task.given_up, task.external_id
             if isinstance(taken, Unmanaged) or not await context.storage.read(dependencies.are_awaited, *asked):
                 raise
-            raise GaveWay(taken, await self._pusher.give_way(task, product, sending.batch.lane)) from None
+            raise GaveWay(taken, await self._pusher.give_way(task, product, batch.lane)) from None
         return Outcome(result=Result.WRITTEN)
 
-    async def finish(self, sending: Sending[ProductPlan], tasks: Collection[ProductPlan]) -> Sequence[ProductJob]:
+    async def finish(
+        self, batch: Batch, plan: BatchPlan[ProductPlan], tasks: Collection[ProductPlan], /
+    ) -> Sequence[ProductJob]:
         """Send stock and prices, and judge. Return products that SparkLayer had unknown to us: they are adopted."""
         if not tasks:
             return ()
-        batch, errors = sending.batch, sending.errors
-        ready = [plan for task in tasks if task.rows and (plan := allowed(task, errors.get(task.external_id)))]
-        for plan in [plan for plan in ready if self._pusher.is_slow(plan.external_id)]:
-            ready.remove(plan)
+        errors = plan.errors
+        ready = [rows for task in tasks if task.rows and (rows := allowed(task, errors.get(task.external_id)))]
+        for slow in [rows for rows in ready if self._pusher.is_slow(rows.external_id)]:
+            ready.remove(slow)
             # Before the next await, so that no outcome of it is settled yet.
-            sending.apart.add(plan.external_id)
-            batch.late.add(plan.external_id)
-            batch.nursery.start_soon(self._finish_apart, sending, plan)
+            plan.apart.add(slow.external_id)
+            batch.late.add(slow.external_id)
+            batch.nursery.start_soon(self._finish_apart, batch, plan, slow)
         bulk = await self._push_rows(batch, ready) if ready else BulkResult()
         adopted = []
-        for plan in tasks:
-            if plan.external_id in sending.apart:
+        for task in tasks:
+            if task.external_id in plan.apart:
                 continue
-            error = errors.get(plan.external_id)
-            batch.outcomes[plan.external_id] = judge(plan, error, bulk)
+            error = errors.get(task.external_id)
+            batch.outcomes[task.external_id] = judge(task, error, bulk)
             # Once only: a product that is unmanaged again would go round for ever.
-            if isinstance(error, Unmanaged) and not plan.job.adopted:
-                adopted.append(evolve(plan.job, before=_joined(error.held, plan.marked), adopted=True))
+            if isinstance(error, Unmanaged) and not task.job.adopted:
+                adopted.append(evolve(task.job, before=_joined(error.held, task.marked), adopted=True))
         return adopted
 
-    async def _finish_apart(self, sending: Sending[ProductPlan], plan: ProductPlan) -> None:
+    async def _finish_apart(self, batch: Batch, plan: BatchPlan[ProductPlan], rows: ProductPlan) -> None:
         """Send stock and prices of one product that would delay others, and judge."""
-        batch, external_id = sending.batch, plan.external_id
-        bulk = await self._push_rows(batch, [plan], alone=True)
-        batch.outcomes[external_id] = judge(sending.plan.tasks[external_id], sending.errors.get(external_id), bulk)
+        external_id = rows.external_id
+        bulk = await self._push_rows(batch, [rows], alone=True)
+        batch.outcomes[external_id] = judge(plan.tasks[external_id], plan.errors.get(external_id), bulk)
         batch.come_in(external_id)
 
     async def _push_rows(self, batch: Batch, plans: Sequence[ProductPlan], *, alone: bool = False) -> BulkResult:

@@ -126,7 +126,7 @@ def test_a_swap_goes_through_placeholders() -> None:
     assert skus(first.rounds[1]) == ["C", "B"]
     assert (skus(second.rounds[0]), skus(second.rounds[1])) == ([freed_sku(VariantId("21"))], ["A"])
     assert batch.claims == {"A": "2", "B": "1", "C": "1"}
-    assert batch.given_up == {"A": "1", "B": "1", "C": "2"}
+    assert batch.owners == {"A": "1", "B": "1", "C": "2"}
 
 
 def test_a_swap_within_a_product() -> None:

@@ -72,6 +72,7 @@ class SparkLayer:
         self.purchases = Purchases(client)
         self.settings = SiteSettings(client)
         self.sync_log = sync_log
+        self.expect = client.expect
         self._client = client
         self._tokens = tokens
         self._throttled_api = throttled_api

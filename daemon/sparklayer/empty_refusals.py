@@ -76,16 +76,9 @@ EMPTY_SITE = Control("/api/v2/price-lists", one_with("pagination"))
 """The read for sites without a known id."""
 
 
-@frozen(kw_only=True)
-class Call:
-    """The identity of a request, for recognising a repeated refusal.
-
-    `body` is None if the path alone identifies the entity.
-    """
-
-    operation: str
-    path: str
-    body: bytes | None = None
+Call = tuple[str, str, bytes | None]
+"""The identity of a request, for recognising a repeated refusal: the operation, the path, and the body unless the path
+alone identifies the entity."""
 
 
 @define
@@ -116,7 +109,7 @@ class EmptyRefusals:
     def note_success(self, call: Call, control: Control, now: float, *, bulk: bool) -> None:
         """Record a success. It voids earlier refusals of the same call, except for a `bulk` call."""
         self._succeeded_at = now
-        identifier = control.id_in(call.path)
+        identifier = control.id_in(call[1])
         if identifier is not None:
             self.expect(control, [identifier])
         if not bulk:
@@ -178,13 +171,13 @@ class EmptyRefusals:
         """Record a success as documented: the API does not answer in two ways, so any other is a proxy's."""
         self._documented_at[operation] = now
         self._undocumented.discard(operation)
-        self._trials.pop(Call(operation=operation, path=""), None)
+        self._trials.pop((operation, "", None), None)
 
     def believes_undocumented(self, operation: str, now: float) -> bool:
         """Count an undocumented success; return True if it is believed by now."""
         if now - self._documented_at.get(operation, -math.inf) < DOCUMENTED_SECONDS:
             return False
-        if self.believes(Call(operation=operation, path=""), HTTPStatus.OK, now):
+        if self.believes((operation, "", None), HTTPStatus.OK, now):
             self._undocumented.add(operation)
         return operation in self._undocumented
 

@@ -90,20 +90,16 @@ def failure_of(operation: Operation, answer: Answer) -> Failure | None:
     passing = temporary(answer) or foreign(operation.name, operation.answers, answer, by_line=operation.by_line)
     if passing is not None or answer.ok:
         return passing
-    return _refusal(operation, answer)
-
-
-def _refusal(operation: Operation, answer: Answer) -> Failure:
     words = words_of(answer)
     if answer.status in SUSPENDED and not (operation.forbidding and answer.status == HTTPStatus.FORBIDDEN):
         return Blocked(words, reason="forbidden", side=Side.SPARKLAYER)  # it concerns every request of the connection
     if answer.status == HTTPStatus.NOT_FOUND:
         return Missing(words, reason="missing") if operation.may_miss else Retry(words, reason="missing")
-    if operation.keyed and answer.status in DUPLICATE_STATUSES and DUPLICATE_WORDS.search(words):
+    is_conflict = answer.status == HTTPStatus.CONFLICT
+    is_taken = operation.keyed and answer.status in DUPLICATE_STATUSES and DUPLICATE_WORDS.search(words)
+    if is_taken or (operation.conflicting and is_conflict):
         return Duplicate(words, reason="duplicate")
-    if operation.conflicting and answer.status == HTTPStatus.CONFLICT:
-        return Duplicate(words, reason="duplicate")
-    if operation.concurrent and answer.status == HTTPStatus.CONFLICT:
+    if operation.concurrent and is_conflict:
         return Retry(words, reason="conflict")
     return Rejected(words, reason=f"http_{answer.status}", lines=lines_of(answer), properties=properties_of(answer))
 
@@ -111,7 +107,14 @@ def _refusal(operation: Operation, answer: Answer) -> Failure:
 def words_of(answer: Answer) -> str:
     """Return SparkLayer's own words in one line, or the status if it sent no readable text."""
     content = content_of(answer)
-    texts = _list_words(content) if isinstance(content, list) else _problem_words(content)
+    texts: list[str] = []
+    if isinstance(content, dict):
+        said = content.get("detail") or content.get("title")
+        texts = [said] if isinstance(said, str) else []
+        content = content.get("errors")
+    for row in content if isinstance(content, list) else ():
+        if isinstance(row, dict) and (text := _one_line(row, "property" if "property" in row else "field")):
+            texts.append(text)
     line = " ".join("; ".join(texts).split()) or f"HTTP status {answer.status}"
     return line if len(line) <= LONGEST_WORDS else line[: LONGEST_WORDS - 1] + "…"
 
@@ -133,20 +136,6 @@ def lines_of(answer: Answer) -> dict[int, str]:
         if isinstance(line, int) and not isinstance(line, bool):
             found[line - FIRST_LINE] = _one_line(row, "field")[:LONGEST_WORDS]
     return found
-
-
-def _problem_words(content: Any) -> list[str]:
-    if not isinstance(content, dict):
-        return []
-    errors = content.get("errors")
-    said = content.get("detail") or content.get("title")
-    details = _list_words(errors) if isinstance(errors, list) else []
-    return [said, *details] if isinstance(said, str) else details
-
-
-def _list_words(rows: list[Any]) -> list[str]:
-    texts = [_one_line(row, "property" if "property" in row else "field") for row in rows if isinstance(row, dict)]
-    return [text for text in texts if text]
 
 
 def _one_line(row: dict[str, Any], name: str) -> str:

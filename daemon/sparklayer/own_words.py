@@ -90,7 +90,7 @@ def is_doubtful(answer: Answer) -> bool:
     if not HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return False
     content = content_of(answer)
-    return _is_empty(answer) or (isinstance(content, dict) and not content.keys() <= MEMBERS)
+    return not answer.body.strip() or (isinstance(content, dict) and not content.keys() <= MEMBERS)
 
 
 def is_undocumented(shape: AnswerShape, answer: Answer) -> bool:
@@ -100,7 +100,7 @@ def is_undocumented(shape: AnswerShape, answer: Answer) -> bool:
     """
     if not shape.empty:
         return False
-    return not _is_empty(answer) or not (shape.any_status or answer.status == HTTPStatus.NO_CONTENT)
+    return bool(answer.body.strip()) or not (shape.any_status or answer.status == HTTPStatus.NO_CONTENT)
 
 
 def content_of(answer: Answer) -> Any:
@@ -111,32 +111,25 @@ def content_of(answer: Answer) -> Any:
         return None
 
 
-def _is_empty(answer: Answer) -> bool:
-    return not answer.body.strip()
-
-
 def _succeeds(shape: AnswerShape, answer: Answer) -> bool:
-    if _is_empty(answer):
+    if not answer.body.strip():
         return shape.empty
     content = content_of(answer)
-    if isinstance(content, list):
-        return shape.many and all(_has(row, shape.names) for row in content)
-    return shape.one and _has(content, shape.names)
-
-
-def _has(content: Any, names: frozenset[str]) -> bool:
-    return isinstance(content, dict) and (not names or not names.isdisjoint(content))
+    rows = content if isinstance(content, list) else [content]
+    return (shape.many if isinstance(content, list) else shape.one) and all(
+        isinstance(row, dict) and (not shape.names or not shape.names.isdisjoint(row)) for row in rows
+    )
 
 
 def _refuses(answer: Answer, *, by_line: bool) -> bool:
     if answer.status < HTTPStatus.BAD_REQUEST:
         return False  # no redirect is documented
-    if _is_empty(answer):
+    if not answer.body.strip():
         return True
     content = content_of(answer)
-    if isinstance(content, list):
-        return by_line and answer.status == HTTPStatus.BAD_REQUEST and bool(content) and all(map(_is_line, content))
-    return isinstance(content, dict) and _is_problem(content, answer.status)
+    if not isinstance(content, list):
+        return isinstance(content, dict) and _is_problem(content, answer.status)
+    return by_line and answer.status == HTTPStatus.BAD_REQUEST and bool(content) and all(map(_is_line, content))
 
 
 def _is_problem(content: dict[str, Any], status: int) -> bool:

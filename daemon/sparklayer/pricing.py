@@ -100,13 +100,11 @@ class Pricing:
         Raises Missing if there is no such list. Raises Rejected; its `lines` are indexes into `rows` if SparkLayer
         names the refused lines.
         """
-        path = f"{_path(slug)}/pricing"
-        await self._client.call(SET, path, lane, encode_json([_entry(row) for row in rows]))
-
-
-def _entry(row: SkuPrice) -> dict[str, Any]:
-    prices = CLEARED if row.price is None else [{"quantity": 1, "price": row.price}]
-    return {"sku": row.sku, "pricing": prices}
+        body = [
+            {"sku": row.sku, "pricing": CLEARED if row.price is None else [{"quantity": 1, "price": row.price}]}
+            for row in rows
+        ]
+        await self._client.call(SET, f"{_path(slug)}/pricing", lane, encode_json(body))
 
 
 def _path(slug: str) -> str:

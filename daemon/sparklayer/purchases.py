@@ -5,7 +5,7 @@ with the platform's fields replaced: the order's numbers, dates, money, addresse
 representative, the reference and all other fields are written back, inside packages too. `calculated_*` is never sent.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -50,10 +50,6 @@ class Purchases:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def expect(self, ids: Iterable[CartId]) -> None:
-        """Remember carts whose purchases SparkLayer should have, for control questions after an empty 404."""
-        self._client.expect(CONTROL, ids)
-
     async def read(self, cart: CartId, lane: Lane) -> Body | None:
         """Return a purchase, or None if there is none.
 
@@ -75,7 +71,7 @@ class Purchases:
 
         Raises Rejected, also if another purchase has its platform id.
         """
-        await self._client.answer(PUT, _path(cart), lane, encode_json(body), before)
+        await self._client.call(PUT, _path(cart), lane, encode_json(body), before)
 
 
 def merged(order: Order, held: Mapping[str, Any] | None) -> Body:

@@ -91,7 +91,7 @@ class Stock:
 
         async def write(held: dict[Sku, dict[str, Any]], before: float) -> None:
             body = encode_json([{**held.get(row.sku, {}), **entry(row, location_id)} for row in rows])
-            await self._client.answer(SET, SET_PATH, lane, body, before)
+            await self._client.call(SET, SET_PATH, lane, body, before)
 
         names = {row.sku: row.stock.unreadable for row in rows if row.stock.unreadable}
         if names:

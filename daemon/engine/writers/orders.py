@@ -22,6 +22,7 @@ from daemon.errors import Retry
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Key, Kind, Lane
 from daemon.model.outcome import Outcome, Result, Row
+from daemon.sparklayer.empty_refusals import PURCHASE
 from daemon.sparklayer.packages import Body
 from daemon.sparklayer.purchases import cancelled, detached, is_of, merged
 from daemon.sparklayer.replacement import replaced
@@ -71,7 +72,7 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
     async def find_jobs(self, batch: Batch) -> list[OrderJob]:
         """Return the orders that differ, in more than the time of their last change."""
         jobs = self.changed(batch, lambda order: self._context.fingerprint(evolve(order, updated=order.placed)))
-        self._context.sparklayer.purchases.expect(job.before.cart for job in jobs if job.before and job.confirmed)
+        self._context.sparklayer.expect(PURCHASE, (job.before.cart for job in jobs if job.before and job.confirmed))
         return jobs
 
     def keys(self, jobs: Sequence[OrderJob]) -> Collection[Key]:

@@ -28,6 +28,7 @@ from daemon.issues import IssueType, refused
 from daemon.model import EmailKey, ExternalId, Key, Kind, Lane
 from daemon.model.outcome import Outcome, Result, Row
 from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, left_out, still_sent
+from daemon.sparklayer.empty_refusals import CUSTOMER
 from daemon.storage import families, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds
 
@@ -104,7 +105,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             # Settling resolves the issues that an outcome does not repeat.
             if link.standing != "told" and outcome is not None and outcome.result is Result.UNCHANGED:
                 batch.outcomes[external_id] = _with_parent_issue(outcome, link)
-        self._context.sparklayer.customers.expect(job.external_id for job in jobs if job.confirmed)
+        self._context.sparklayer.expect(CUSTOMER, (job.external_id for job in jobs if job.confirmed))
         return [
             evolve(job, email=self._email_key(job.value.email) if job.value else None, link=links.get(job.external_id))
             for job in jobs

@@ -20,6 +20,7 @@ from daemon.entities import Mapped, Product
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Key, Kind, Sku, VariantId
 from daemon.model.outcome import Outcome, Result, Row
+from daemon.sparklayer.empty_refusals import PRODUCT
 from daemon.storage import dependencies, ledger
 from daemon.storage.leftovers import sku_of
 
@@ -97,7 +98,7 @@ class ProductWriter(Writer[ProductJob, ProductPlan]):
                 )
                 for job in jobs
             ]
-        self._context.sparklayer.products.expect(job.external_id for job in jobs if job.confirmed)
+        self._context.sparklayer.expect(PRODUCT, (job.external_id for job in jobs if job.confirmed))
         return jobs
 
     def keys(self, jobs: Sequence[ProductJob]) -> Collection[Key]:

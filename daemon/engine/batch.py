@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from daemon.engine.signal import Signal
 from daemon.entities import Mapped
@@ -58,19 +58,6 @@ class Batch:
         self.late.difference_update(ids)
         self.came_in.set()
 
-    def take_over(self, part: "Batch") -> None:
-        """Add the results of a part of this batch."""
-        self.mapped.update(part.mapped)
-        self.outcomes.update(part.outcomes)
-        self.rows = {**self.rows, **part.rows}
-        self.leftovers |= part.leftovers
-        self.gone |= part.gone
-        self.kept |= part.kept  # a part shares no entity with the rest
-        self.removing |= part.removing
-        self.wanted |= part.wanted
-        self.missing |= part.missing
-        self.push_at |= part.push_at
-
     def ready(self) -> dict[ExternalId, Outcome]:
         """Return the outcomes that are final and not settled yet."""
         passed = self.settled | self.late
@@ -91,11 +78,3 @@ class Batch:
         if external_id in self.leftovers:
             return False
         return external_id in self.rows or (mapped is not None and mapped.value is not None)
-
-
-@frozen
-class Variants:
-    """The variants that an entity has, and those that vanished from it but not from SparkLayer, with their SKUs."""
-
-    there: frozenset[VariantId] = frozenset()
-    vanished: Mapping[VariantId, str] = field(factory=dict)

@@ -17,14 +17,14 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
-from daemon.engine.batch import Batch, Variants
+from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.stragglers import work_off
 from daemon.engine.writers.job import BatchPlan, Job, T, encoded
 from daemon.errors import Rejected, Retry
 from daemon.issues import IssueType, refused
-from daemon.model import ExternalId, Key, Kind, Sku
+from daemon.model import ExternalId, Key, Kind, Sku, VariantId
 from daemon.model.outcome import Outcome, Result, Row
 from daemon.platforms.base import Page
 from daemon.storage import ledger
@@ -99,9 +99,9 @@ class Writer(ABC, Generic[J, T]):
         """Return the keys that SparkLayer holds, of a kind that `lists_keys`. Raises its failures."""
         return ()
 
-    def variants(self, _value: Any, _row: Row, /) -> Variants:
-        """Return the variants of a value, and those that SparkLayer has besides, by the ledger's row."""
-        return Variants()
+    def variants(self, _value: Any, _row: Row, /) -> tuple[Collection[VariantId], Mapping[VariantId, str]]:
+        """Return the variants of a value; and the SKUs of those that SparkLayer has besides, by the ledger's row."""
+        return (), {}
 
     def own(self, value: Any, lost: AbstractSet[Key], *, known: bool) -> Any:
         """Return the part of a value that is its entity's own, for SparkLayer to pull; None: nothing.

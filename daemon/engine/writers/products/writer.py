@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 
 from attrs import evolve
 
-from daemon.engine.batch import Batch, Variants
+from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.writers.job import BatchPlan
@@ -49,13 +49,12 @@ class ProductWriter(Writer[ProductJob, ProductPlan]):
             self._terms.forget()
         await self._context.refresh_facts(since)
 
-    def variants(self, product: Product | None, row: Row, /) -> Variants:
+    def variants(self, product: Product | None, row: Row, /) -> tuple[Collection[VariantId], Mapping[VariantId, str]]:
         """Return the variants of a product, and those in SparkLayer whose SKU the product no longer has."""
-        there = frozenset(variant.external_id for variant in product.variants) if product else frozenset[VariantId]()
+        there = {variant.external_id for variant in product.variants} if product else set[VariantId]()
         skus = {variant.sku for variant in product.variants} if product else set()
         known = self._decoder.decode(row.parts).variants.items()
-        vanished = {key: held[0] for key, held in known if held and key not in there and skus.isdisjoint(held)}
-        return Variants(there=there, vanished=vanished)
+        return there, {key: held[0] for key, held in known if held and key not in there and skus.isdisjoint(held)}
 
     async def take_leftovers(self, batch: Batch) -> None:
         """Map the SKUs of a lost ledger to nothing: the store does not have them, unless a product has by now."""

@@ -39,20 +39,13 @@ def find_links(family: Family) -> dict[ExternalId, Link]:
     """Return the link of each customer that names a parent."""
     links = {child: _link(family, child, parent) for child, parent in family.named.items()}
     # A grandchild waits as well, and so on down.
-    while waiting := [child for child, link in links.items() if _waits_below(family, link, links)]:
+    while True:
+        # Their parents in the batch wait themselves, and SparkLayer does not have these yet.
+        coming = {child for child, link in links.items() if link.standing == "coming"} - family.relations.rows.keys()
+        waiting = {child for child, link in links.items() if link.standing == "told" and link.parent in coming}
+        if not waiting:
+            return links
         links |= {child: evolve(links[child], standing="coming") for child in waiting}
-    return links
-
-
-def _waits_below(family: Family, link: Link, links: Mapping[ExternalId, Link]) -> bool:
-    """Return True if a parent in the batch waits itself, and SparkLayer does not have it yet."""
-    above = links.get(link.parent)
-    return (
-        link.standing == "told"
-        and above is not None
-        and above.standing == "coming"
-        and link.parent not in family.relations.rows
-    )
 
 
 def _link(family: Family, child: ExternalId, parent: ExternalId) -> Link:

@@ -163,16 +163,16 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             members=members.keys(),
             going=going,
             decided=going | {key for key, outcome in batch.outcomes.items() if outcome.failure is None},
-            alone={key for key in named if self._is_alone_in_sparklayer(batch, members[key])},
+            alone={
+                key
+                for key in named
+                if (row := batch.rows.get(key)) is not None
+                and row.fingerprint == self._context.fingerprint(evolve(members[key], parent=None))
+            },
             early={key for key, run in runs.items() if run in relations.unread},
             relations=relations,
         )
         return find_links(family)
-
-    def _is_alone_in_sparklayer(self, batch: Batch, customer: Customer) -> bool:
-        """Return True if SparkLayer has the customer as it is, but without a parent."""
-        row = batch.rows.get(customer.external_id)
-        return row is not None and row.fingerprint == self._context.fingerprint(evolve(customer, parent=None))
 
     def _email_key(self, email: str) -> EmailKey:
         return EmailKey(self._context.fingerprint(email.lower()).hex())
@@ -191,33 +191,25 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         # A 404 may be the path's own. Believing it would leave the customer its access.
         is_gone = held is None and await self._exchange.shows_another(job.external_id, lane, began)
         if not is_gone:
-            if await self._deletes(job, lane):
-                # Its 204 may be a proxy's: forgetting the customer takes a second answer.
-                await self._expect_gone(job, lane)
-            else:
-                await agreed(None, partial(api.read, job.external_id, lane))
+            try:
+                is_gone = not await finds(partial(api.delete, job.external_id, lane))
+            except Retry as refusal:
+                # A site without customers has none whose deletion could show that its empty 404s are its own.
+                if refusal.reason != EMPTY_REFUSAL or job.attempts < EMPTY_REFUSALS:
+                    raise
+                is_gone = True
+            ask = partial(api.read, job.external_id, lane)
+            if is_gone:
+                await agreed(None, ask)
+            # The 204 may be a proxy's: forgetting the customer takes a second answer.
+            elif await confirmed(ask, lambda held: held is None) is not None:
+                self._still_shown[job.external_id] += 1
+                if self._still_shown[job.external_id] <= MOST_SHOWN:
+                    words = "SparkLayer still has the customer after its deletion"
+                    raise Retry(words, reason="not_deleted", after=SHOWN_AGAIN)
+        self._still_shown.pop(job.external_id, None)
         self._exchange.take_replaced(job.external_id)
         return Outcome(result=Result.REMOVED, released=_emails(job) | NOTED)
-
-    async def _expect_gone(self, job: CustomerJob, lane: Lane) -> None:
-        """Raise Retry if SparkLayer still has a customer that it says it has deleted."""
-        ask = partial(self._context.sparklayer.customers.read, job.external_id, lane)
-        if await confirmed(ask, lambda held: held is None) is not None:
-            self._still_shown[job.external_id] += 1
-            if self._still_shown[job.external_id] <= MOST_SHOWN:
-                words = "SparkLayer still has the customer after its deletion"
-                raise Retry(words, reason="not_deleted", after=SHOWN_AGAIN)
-        self._still_shown.pop(job.external_id, None)
-
-    async def _deletes(self, job: CustomerJob, lane: Lane) -> bool:
-        """Delete a customer; False if SparkLayer does not have it."""
-        try:
-            return await finds(partial(self._context.sparklayer.customers.delete, job.external_id, lane))
-        except Retry as refusal:
-            # A site without customers has none whose deletion could show that its empty 404s are its own.
-            if refusal.reason != EMPTY_REFUSAL or job.attempts < EMPTY_REFUSALS:
-                raise
-            return False
 
     async def _write(self, job: CustomerJob, customer: Customer, batch: Batch, plan: BatchPlan[CustomerJob]) -> Outcome:
         email = self._email_key(customer.email)
@@ -248,21 +240,18 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         self, job: CustomerJob, customer: Customer, batch: Batch, plan: BatchPlan[CustomerJob], taken: Duplicate
     ) -> None:
         """Raise Retry while the owner of the e-mail address may be one of ours that is about to give it up."""
-        asked = await self._is_asked_to_give_way(job, customer, taken)
-        if asked:  # by the ledger another customer is to have this one's former address
-            # Each may have the other's address: an attempt failed before one could let go, or the ledger was lost.
-            await self._send(job, batch, plan, email=placeholder(job.external_id))
-        if job.attempts < PARENT_RETRIES and (asked or job.before is None or job.attempts):
-            raise Retry("its e-mail address is not free yet", reason="email_first")
-
-    async def _is_asked_to_give_way(self, job: CustomerJob, customer: Customer, taken: Duplicate) -> bool:
-        """Return True if SparkLayer may hold an e-mail address for the customer that another one owns by now."""
+        # SparkLayer may hold these addresses for the customer.
         former = set(job.before.emails if job.before else ())
         if isinstance(taken, EmailTaken) and taken.present:
             former.add(self._email_key(taken.present))
         former.discard(self._email_key(customer.email))
         owners = await self._context.storage.read(ledger.owners, self._context.connection.id, self.kind, former)
-        return any(owner != job.external_id for owner in owners.values())
+        is_asked = any(owner != job.external_id for owner in owners.values())
+        if is_asked:  # by the ledger another customer is to have one of them
+            # Each may have the other's address: an attempt failed before one could let go, or the ledger was lost.
+            await self._send(job, batch, plan, email=placeholder(job.external_id))
+        if job.attempts < PARENT_RETRIES and (is_asked or job.before is None or job.attempts):
+            raise Retry("its e-mail address is not free yet", reason="email_first")
 
     async def _send(
         self, job: CustomerJob, batch: Batch, plan: BatchPlan[CustomerJob], *, email: str
@@ -288,12 +277,14 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         except Duplicate:  # a conflict is never about the parent
             raise
         except Rejected as refusal:
-            if customer.parent is None or not await self._is_refused_for_parent(customer.parent, refusal, batch.lane):
+            context, parent = self._context, customer.parent
+            if parent is None or not await self._is_refused_for_parent(parent, refusal, batch.lane):
                 raise
-            if not await self._is_sure_of(customer.parent):
+            row = (await context.storage.read(ledger.look_up, context.connection.id, self.kind, [parent])).get(parent)
+            if row is None or row.fingerprint is None:
                 return await self._send(self._alone(job, customer), batch, plan, email=email)
             # The ledger is wrong about the parent, perhaps after a deletion by hand.
-            batch.missing.add(customer.parent)
+            batch.missing.add(parent)
             raise Retry("waits for its parent customer", reason="parent_first") from refusal
         return job, customer
 
@@ -301,12 +292,6 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         """Return the job of writing a customer without its parent."""
         value = evolve(customer, parent=None)
         return evolve(job, value=value, fingerprint=self._context.fingerprint(value))
-
-    async def _is_sure_of(self, parent: ExternalId) -> bool:
-        """Return True if the ledger is sure that SparkLayer has a customer."""
-        context = self._context
-        row = (await context.storage.read(ledger.look_up, context.connection.id, self.kind, [parent])).get(parent)
-        return row is not None and row.fingerprint is not None
 
     async def _is_refused_for_parent(self, parent: ExternalId, refusal: Rejected, lane: Lane) -> bool:
         """Return True if SparkLayer refused because it lacks the parent; a refusal without a field proves nothing."""

@@ -2,11 +2,10 @@
 
 | module | contents |
 |---|---|
-| `entry` | the ledger's parts of a product (pure) |
+| `parts` | the ledger's parts of a product (pure) |
 | `diff` | what is sent for a batch (pure) |
 | `terms` | the price list and the stock location of the site |
 | `push` | single product writes, bulk calls for stock and prices |
 | `outcome` | the outcome of one product (pure) |
-| `steps` | a plan, described to a person (pure) |
 | `writer` | the writer, which joins these |
 """

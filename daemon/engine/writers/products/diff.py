@@ -84,12 +84,6 @@ class ProductPlan:
         """True if there is nothing to send."""
         return not (self.writes_product or self.rows)
 
-    @property
-    def given_up(self) -> frozenset[Sku]:
-        """The SKUs that its variants may still have in SparkLayer, and lose."""
-        before = self.job.before or ProductParts()
-        return self.released.intersection(sku for skus in before.variants.values() for sku in skus)
-
 
 def freed_sku(variant: VariantId) -> Sku:
     """Return the placeholder SKU of a variant that has none: unique, since variant ids are."""
@@ -164,6 +158,8 @@ def _plan(
     prices = _differing(before.prices, after.prices) - job.kept_skus - unreadable
     removed_stock = frozenset(before.stock.keys() - after.stock.keys()) & own
     removed_prices = frozenset(before.prices.keys() - after.prices.keys()) & own
+    # Written only to say that the variants of a product that is gone are discontinued.
+    gone = Product(external_id=job.external_id, title="", slug="", variants=(), stock={}, prices={})
     # A product that SparkLayer never had, and that has nothing to sell, is not created.
     known = not job.leftover and (job.before is not None or bool(product and product.variants))
     needed = known and (before.product is None or before.product != after.product)
@@ -185,7 +181,7 @@ def _plan(
             stock={**before.stock, **dict.fromkeys(stock)},
             prices={**before.prices, **dict.fromkeys(prices)},
         ),
-        rounds=_rounds(job, product or _nothing(job), moving) if needed else (None, None),
+        rounds=_rounds(job, product or gone, moving) if needed else (None, None),
         vanished=vanished,
         stock=stock & after.stock.keys(),
         prices=prices & after.prices.keys(),
@@ -252,11 +248,6 @@ def _with_inherited(
 
 def _differing(before: Mapping[Sku, bytes | None], after: Mapping[Sku, bytes | None]) -> frozenset[Sku]:
     return frozenset(sku for sku in {*before, *after} if before.get(sku) is None or before[sku] != after.get(sku))
-
-
-def _nothing(job: ProductJob) -> Product:
-    """Return a product that is gone: written only to say that its variants are discontinued."""
-    return Product(external_id=job.external_id, title="", slug="", variants=(), stock={}, prices={})
 
 
 def _rounds(job: ProductJob, product: Product, moving: AbstractSet[Sku]) -> tuple[Product | None, Product | None]:

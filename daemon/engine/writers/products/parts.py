@@ -6,12 +6,13 @@ is never kept. Until SparkLayer has heard of the product from the keeper of this
 is listed.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from attrs import evolve, field, frozen
 
 from daemon.entities import Product
 from daemon.model import Sku, VariantId
+from daemon.sparklayer.products import EXTRAS
 
 
 @frozen(kw_only=True)
@@ -33,14 +34,8 @@ class ProductParts:
         """All SKUs that SparkLayer may hold for this product, as a variant's, in stock or with a price."""
         return {sku for held in self.variants.values() for sku in held} | self.stock.keys() | self.prices.keys()
 
-    def forgotten(self) -> "ProductParts":
-        """Return these parts with everything unsure, as a refresh run sees them."""
-        return evolve(self, product=None, stock=dict.fromkeys(self.stock), prices=dict.fromkeys(self.prices))
-
-    @property
-    def keys(self) -> Collection[Sku]:
-        """The unique keys among the parts."""
-        return self.skus
+    keys = skus
+    """The unique keys among the parts."""
 
     def joined(self, other: "ProductParts") -> "ProductParts":
         """Return the parts that are in either, all unsure."""
@@ -88,14 +83,10 @@ class Fingerprints:
             variants={variant.external_id: (variant.sku,) for variant in product.variants},
             stock={sku: self._fingerprint((sku, stock, place)) for sku, stock in product.stock.items()},
             prices={sku: self._fingerprint((sku, price, price_list)) for sku, price in product.prices.items()},
-            extras=tuple(sorted(_extras(product))),
+            # Most stores never use these, so writes clear them only where they were used.
+            extras=tuple(
+                name
+                for name in sorted(EXTRAS)
+                if any(getattr(variant, name) or name in variant.unreadable for variant in product.variants)
+            ),
         )
-
-
-def _extras(product: Product) -> set[str]:
-    """Return the used ones of the fields that most stores never use (`daemon.sparklayer.products.EXTRAS`)."""
-    # Most stores never use these, so writes clear them only where they were used.
-    used = {"rrp": any(variant.rrp for variant in product.variants)}
-    used["settings"] = any(variant.settings for variant in product.variants)
-    unreadable = {name for variant in product.variants for name in variant.unreadable}
-    return {name for name, is_used in used.items() if is_used or name in unreadable}

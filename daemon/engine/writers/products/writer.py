@@ -1,19 +1,18 @@
 """Writes products with their variants: product by product, then stock and prices of many in bulk."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from attrs import evolve
 
 from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
-from daemon.engine.explanation import Step
-from daemon.engine.writers.job import BatchPlan
+from daemon.engine.explanation import DIFFERS, NEVER_TOLD, UNSURE, Step
+from daemon.engine.writers.job import BatchPlan, by_id
 from daemon.engine.writers.products.diff import ProductJob, ProductPlan, plan_batch, without
 from daemon.engine.writers.products.outcome import BulkResult, GaveWay, Unmanaged, judge
 from daemon.engine.writers.products.parts import Fingerprints, ProductParts
 from daemon.engine.writers.products.push import Pusher, allowed
-from daemon.engine.writers.products.steps import steps_of
 from daemon.engine.writers.products.terms import SiteTerms
 from daemon.engine.writers.writer import Writer
 from daemon.entities import Mapped, Product
@@ -91,11 +90,12 @@ class ProductWriter(Writer[ProductJob, ProductPlan]):
             jobs = [
                 evolve(
                     job,
-                    before=job.before.forgotten() if job.before and job.external_id in batch.refreshing else job.before,
-                    kept=frozenset(batch.kept.get(job.external_id, ())),
-                    leftover=job.external_id in batch.leftovers,
+                    # Joined with itself, all of it is unsure.
+                    before=job.before.joined(job.before) if job.before and key in batch.refreshing else job.before,
+                    kept=frozenset(batch.kept.get(key, ())),
+                    leftover=key in batch.leftovers,
                 )
-                for job in jobs
+                for key, job in by_id(jobs).items()
             ]
         self._context.sparklayer.expect(PRODUCT, (job.external_id for job in jobs if job.confirmed))
         return jobs
@@ -113,7 +113,7 @@ class ProductWriter(Writer[ProductJob, ProductPlan]):
         context = self._context
         jobs = await self.find_jobs(batch)
         owners = await context.storage.read(ledger.owners, context.connection.id, self.kind, self.keys(jobs))
-        return [step for plan in plan_batch(jobs, owners).tasks.values() for step in steps_of(plan)]
+        return [step for plan in plan_batch(jobs, owners).tasks.values() for step in _steps(plan)]
 
     async def send(self, batch: Batch, plan: BatchPlan[ProductPlan], task: ProductPlan, *, last: bool) -> Outcome:
         """Write the product of one round, unless a SKU that it claims was not given up."""
@@ -134,7 +134,10 @@ class ProductWriter(Writer[ProductJob, ProductPlan]):
             # After an exchange that failed halfway, two products may each have the SKU that the other one claims, and
             # be tried in different batches ever since.
             context = self._context
-            asked = context.connection.id, self.kind, task.given_up, task.external_id
+            before = task.job.before or ProductParts()
+            # The SKUs that its variants may still have in SparkLayer, and lose.
+            given_up = task.released.intersection(sku for skus in before.variants.values() for sku in skus)
+            asked = context.connection.id, self.kind, given_up, task.external_id
             if isinstance(taken, Unmanaged) or not await context.storage.read(dependencies.are_awaited, *asked):
                 raise
             raise GaveWay(taken, await self._pusher.give_way(task, product, batch.lane)) from None
@@ -185,3 +188,26 @@ class ProductWriter(Writer[ProductJob, ProductPlan]):
 def _joined(held: ProductParts, marked: ProductParts) -> ProductParts:
     """Return what SparkLayer holds of a product, with the rows that it may have besides."""
     return evolve(held, stock={**marked.stock, **held.stock}, prices={**marked.prices, **held.prices})
+
+
+def _steps(plan: ProductPlan) -> Iterator[Step]:
+    """Yield what would be sent for one product, and why."""
+    before = plan.job.before
+    if plan.writes_product:
+        what = "PATCH the product" if before and before.ours else "POST the product"
+        twice = ", twice, since it gives a SKU up" if None not in plan.rounds else ""
+        why = plan.job.why
+        if plan.job.value is not None and before is not None:
+            why = UNSURE if before.product is None else DIFFERS
+        yield Step(what + twice, why)
+    for variant in plan.vanished:
+        yield Step(f"discontinue its variant {variant}", "the product no longer has it")
+    for what, skus, held in (
+        ("stock", plan.stock, before.stock if before else {}),
+        ("price", plan.prices, before.prices if before else {}),
+    ):
+        for sku in sorted(skus):
+            why = NEVER_TOLD if sku not in held else UNSURE if held[sku] is None else DIFFERS
+            yield Step(f"set the {what} of {sku}", why)
+    yield from (Step(f"remove the stock of {sku}", "its stock is untracked") for sku in sorted(plan.removed_stock))
+    yield from (Step(f"remove the price of {sku}", "it no longer has a price") for sku in sorted(plan.removed_prices))

@@ -18,11 +18,16 @@ from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import HELD, Explanation, Step
 from daemon.engine.reading import BatchReader
+from daemon.engine.writers.customers.writer import CustomerWriter
+from daemon.engine.writers.orders import OrderWriter
+from daemon.engine.writers.products.terms import SiteTerms
+from daemon.engine.writers.products.writer import ProductWriter
+from daemon.engine.writers.store import StoreWriter
 from daemon.engine.writers.writer import Writer
 from daemon.entities import Mapped
 from daemon.errors import Blocked, Failure, Forbidden, Retry
 from daemon.issues import bounded, shortened
-from daemon.model import ExternalId, Lane, VariantId
+from daemon.model import ExternalId, Kind, Lane, VariantId
 from daemon.model.outcome import IssueRow, Outcome, Result
 from daemon.observability.tracing import Attempt
 from daemon.platforms.base import Entity
@@ -51,7 +56,7 @@ class Pipeline:
 
     def __init__(self, context: ConnectionContext, writer: Writer[Any, Any]) -> None:
         self._context = context
-        self._writer = writer
+        self.writer = writer
         self.kind = writer.kind
         self._kind_state = context.kind_states[writer.kind]
         self._reader = BatchReader(context, writer, self._carry)
@@ -89,7 +94,7 @@ class Pipeline:
         try:
             # Nothing can be mapped or written without these, so nothing is read before.
             facts = await self._context.facts()
-            await self._writer.prepare()
+            await self.writer.prepare()
         except Failure as error:
             for external_id in batch.claims:
                 batch.fail(external_id, error)
@@ -98,7 +103,7 @@ class Pipeline:
             await self._restore(batch)
             batch.push_at = dict.fromkeys(batch.claims, self._context.now())
             await self._brake(batch)
-            await self._writer.write(batch)
+            await self.writer.write(batch)
         await self._settle(batch)
         # The last ones may come in while others are being settled.
         while batch.late or batch.ready():
@@ -121,7 +126,7 @@ class Pipeline:
         batch = Batch({external_id: claim}, Lane.LIVE, context.now())
         facts = await context.facts()
         await self._reader.read(batch, {}, facts)
-        if self._writer.partial and external_id in batch.mapped and batch.mapped[external_id].value is None:
+        if self.writer.partial and external_id in batch.mapped and batch.mapped[external_id].value is None:
             # A list may have left it out as none of SparkLayer's, without having looked for it.
             entity = await context.platform.read_one(self.kind, external_id, Lane.LIVE)
             await self._reader.map(batch, external_id, entity, facts)
@@ -132,10 +137,10 @@ class Pipeline:
             listed = await context.storage.read(removals.listed, context.connection.id, self.kind)
             held = {removal.variant for removal in listed if removal.external_id == external_id}
             if value is not None and row is not None:
-                _, vanished = self._writer.variants(value, row)
+                _, vanished = self.writer.variants(value, row)
                 batch.kept[external_id] = held & vanished.keys()  # removals that wait for a person
             whole_held = value is None and WHOLE in held
-            steps = [Step("remove nothing", HELD)] if whole_held else await self._writer.explain(batch)
+            steps = [Step("remove nothing", HELD)] if whole_held else await self.writer.explain(batch)
         outcome = batch.outcomes.get(external_id)
         return Explanation(
             mapped=batch.mapped.get(external_id),
@@ -154,7 +159,7 @@ class Pipeline:
             return
         rows = await context.storage.read(ledger.look_up, *where, list(doubted))
         restored = {
-            claim: self._writer.with_stale(key, rows.get(key), unpacked(claim.stale_parts))
+            claim: self.writer.with_stale(key, rows.get(key), unpacked(claim.stale_parts))
             for key, claim in doubted.items()
         }
         call = Restore(
@@ -175,7 +180,7 @@ class Pipeline:
         # Without a row in the ledger there is nothing in SparkLayer to lose.
         for external_id in [key for key in batch.rows if key not in batch.outcomes]:
             claim, entity = batch.claims[external_id], mapped[external_id]
-            there[external_id], vanished = self._writer.variants(entity.value, batch.rows[external_id])
+            there[external_id], vanished = self.writer.variants(entity.value, batch.rows[external_id])
             cause = RemovalCause.DELETED if external_id in batch.gone else RemovalCause.EXCLUDED
             lost: Mapping[VariantId, str] = {WHOLE: entity.name}
             if entity.value is not None:
@@ -337,6 +342,22 @@ class Pipeline:
         listed = [[issue.code, issue.message] for issue in bounded(issues)]
         issue = {"name": shortened(mapped.name), "url": mapped.url, "problems": listed}
         return IssueRow(self._context.fingerprint(issue), self._context.vault.encrypt(issue))
+
+
+def build_pipelines(context: ConnectionContext) -> dict[Kind, Pipeline]:
+    """Return the pipelines of the kinds that are synced, and give each writer to its kind's state, for the hooks."""
+    # The price list is the products', and keeps the currency that the store's settings name.
+    terms = SiteTerms(context)
+    writers: tuple[Writer[Any, Any], ...] = (
+        StoreWriter(context, terms),
+        ProductWriter(context, terms),
+        CustomerWriter(context),
+        OrderWriter(context),
+    )
+    pipelines = {writer.kind: Pipeline(context, writer) for writer in writers if writer.kind in context.kind_states}
+    for kind, pipeline in pipelines.items():
+        context.kind_states[kind].writer = pipeline.writer
+    return pipelines
 
 
 def _reason(batch: Batch, external_id: ExternalId) -> str | None:

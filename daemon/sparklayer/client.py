@@ -17,20 +17,25 @@ import trio
 
 from daemon.errors import Blocked, Failure, Retry, Side
 from daemon.model import Lane
-from daemon.sparklayer.empty_refusals import EMPTY_SITE, Call, Control, EmptyRefusals
-from daemon.sparklayer.failures import Operation, entities_of, failure_of, words_of
-from daemon.sparklayer.own_words import is_doubtful, is_undocumented
+from daemon.sparklayer.empty_refusals import Call, EmptyRefusals
+from daemon.sparklayer.failures import failure_of, is_doubtful, is_undocumented, words_of
+from daemon.sparklayer.operation import EMPTY_SITE, Control, Operation, entities_of
 from daemon.sparklayer.token import Tokens
 from daemon.transport.client import ThrottledApi
 from daemon.transport.http import Answer, shortly
 from daemon.transport.throttle import Scopes
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 ATTEMPTS = 3
 CONCURRENT_ATTEMPTS = 5
 LONGEST_SECONDS = 600.0
 """Includes the waits for turns, so it only ends calls that hang."""
+
+FRESH_SECONDS = 2.0
+"""Longest time in seconds from a read to its PUT. The throttle's slowest pace is one request a second, so a PUT that is
+next gets its turn in this time at every pace."""
 
 BULK_ROWS = 250
 """Rows in one bulk call: no maximum is published (sparklayer.md sections 3 and 4), but a long call delays others."""
@@ -72,7 +77,7 @@ class Client:
     ) -> Answer:
         """Call an operation; return its successful answer. `path` is quoted.
 
-        A call that must be sent `before` a time of trio's clock is sent once at most (see `replacement`).
+        A call that must be sent `before` a time of trio's clock is sent once at most (see `replaced`).
 
         Raises Retry, Rejected (also Missing, Duplicate) and Blocked, as `failures` decides.
         """
@@ -191,6 +196,24 @@ class Client:
             if is_renewed:
                 raise Blocked(words_of(answer), reason="credentials", side=Side.SPARKLAYER)
             token, is_renewed = await self._tokens.instead_of(token, lane), True
+
+
+async def replaced(read: Callable[[], Awaitable[T]], put: Callable[[T, float], Awaitable[R]]) -> R:
+    """Read, and `put` what follows from the read, before the time of trio's clock that `put` gets.
+
+    So an edit by hand in between is seldom lost. A PUT carries over fields from the read before it, so each attempt of
+    the PUT has a read of its own, however the one before it failed. The PUT is next at the throttle, and is not sent at
+    all once its read has become old. Raises what they raise.
+    """
+    # It has been repeated already if it failed, so it is not part of the first attempt.
+    held = [await read()]
+
+    async def attempt() -> R:
+        latest = held.pop() if held else await read()
+        return await put(latest, trio.current_time() + FRESH_SECONDS)
+
+    # A 429's time is waited out before the next read, not between the read and the PUT.
+    return await shortly(attempt, within=LONGEST_SECONDS, held_back=False)
 
 
 def _form(operation: Operation, answer: Answer) -> str:

@@ -1,7 +1,7 @@
 """Customers with their addresses (sparklayer.md section 5).
 
 A PUT replaces the whole customer: it clears omitted fields and deletes omitted addresses. So a customer is read
-directly before it (`replacement`), and everything that the platform does not own is written back unchanged: a price
+directly before it (`replaced`), and everything that the platform does not own is written back unchanged: a price
 list, a group, a credit limit or an address that was entered by hand. SparkLayer's own ids and times are never written
 back, nor is the balance of a payment on account, which changes with every order.
 
@@ -20,10 +20,9 @@ from daemon.entities import Credit, Customer
 from daemon.errors import Missing
 from daemon.model import AddressId, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json, without_none
-from daemon.sparklayer.empty_refusals import CUSTOMER as CONTROL
-from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import NET_TERMS
-from daemon.sparklayer.own_words import NOTHING
+from daemon.sparklayer.operation import CUSTOMER as CONTROL
+from daemon.sparklayer.operation import NOTHING, About, Operation
 
 Body = dict[str, Any]
 

@@ -21,9 +21,8 @@ from daemon.errors import Duplicate, Missing
 from daemon.model import ExternalId, Kind, Lane
 from daemon.sparklayer import customers, pricing, products, purchases, settings, stock, sync_log
 from daemon.sparklayer.client import Client, encode_json
-from daemon.sparklayer.empty_refusals import Control
-from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import PRODUCT_BY_EXTERNAL_ID
+from daemon.sparklayer.operation import Control, Operation
 from daemon.transport.http import Answer
 
 Body = Any

@@ -15,9 +15,8 @@ from attrs import frozen
 from daemon.errors import Missing
 from daemon.model import Lane, Sku
 from daemon.sparklayer.client import Client, encode_json
-from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CLEARED
-from daemon.sparklayer.own_words import OF_OLD_PAGES, many_with, one_with
+from daemon.sparklayer.operation import OF_OLD_PAGES, About, Operation, many_with, one_with
 
 PRICE_LISTS = "/api/v1/price-lists"
 

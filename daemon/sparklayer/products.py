@@ -17,11 +17,10 @@ from attrs import asdict, frozen
 from daemon.entities import Status, Variant
 from daemon.errors import Missing, Retry
 from daemon.model import ExternalId, Lane, Sku, VariantId
-from daemon.sparklayer.client import Client, encode_json, without_none
-from daemon.sparklayer.empty_refusals import PRODUCT as CONTROL
-from daemon.sparklayer.failures import About, Operation
+from daemon.sparklayer.client import Client, encode_json, replaced, without_none
 from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
-from daemon.sparklayer.replacement import replaced
+from daemon.sparklayer.operation import PRODUCT as CONTROL
+from daemon.sparklayer.operation import About, Operation
 from daemon.transport.second_answer import confirmed
 
 PRODUCT = CONTROL.answers
@@ -94,7 +93,7 @@ class Products:
         await self._client.call(CREATE, PATH, lane, encode(write, clearing=False))
 
     async def update(self, write: ProductWrite, lane: Lane) -> None:
-        """PATCH a product by its external id; parts that are sent back are read directly before (`replacement`).
+        """PATCH a product by its external id; parts that are sent back are read directly before (`replaced`).
 
         Raises Missing if there is no such product, Duplicate if a SKU is taken.
         """

@@ -1,6 +1,6 @@
 """Purchases: the orders that customers see under My Account (sparklayer.md section 6).
 
-A PUT replaces everything. So a write reads the purchase directly before (`replacement`), and sends it as it is there,
+A PUT replaces everything. So a write reads the purchase directly before (`replaced`), and sends it as it is there,
 with the platform's fields replaced: the order's numbers, dates, money, addresses and packages. The customer, the sales
 representative, the reference and all other fields are written back, inside packages too. `calculated_*` is never sent.
 """
@@ -14,9 +14,9 @@ from daemon.entities import Order, PackageType
 from daemon.errors import Missing
 from daemon.model import CartId, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
-from daemon.sparklayer.empty_refusals import PURCHASE as CONTROL
-from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CUSTOMER_OF_PLATFORM
+from daemon.sparklayer.operation import PURCHASE as CONTROL
+from daemon.sparklayer.operation import About, Operation
 from daemon.sparklayer.packages import (
     Body,
     HeldPurchase,

@@ -20,11 +20,9 @@ from attrs import frozen
 
 from daemon.entities import StockLevel
 from daemon.model import Lane, Sku
-from daemon.sparklayer.client import Client, encode_json, without_none
-from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
-from daemon.sparklayer.failures import About, Operation
-from daemon.sparklayer.own_words import NOTHING, OF_OLD_PAGES, many_with, one_with
-from daemon.sparklayer.replacement import replaced
+from daemon.sparklayer.client import Client, encode_json, replaced, without_none
+from daemon.sparklayer.operation import NOTHING, OF_OLD_PAGES, About, Operation, many_with, one_with
+from daemon.sparklayer.operation import STOCK_LOCATION as CONTROL
 from daemon.transport.second_answer import SECOND_AFTER, confirmed
 
 SET = Operation(name="updateBatchStock", method="POST", answers=OF_OLD_PAGES, bulk=True, about=About.BODY)

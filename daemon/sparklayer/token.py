@@ -13,9 +13,9 @@ from msgspec import Meta
 
 from daemon.errors import Blocked, Failure, KeyRefused, Retry, Side
 from daemon.model import ApiKey, Lane, Secret
-from daemon.sparklayer.failures import Operation, words_of
+from daemon.sparklayer.failures import content_of, foreign, is_doubtful, words_of
 from daemon.sparklayer.inferred import KEY_ERROR, KEY_ERRORS, REFUSED_KEY, TOKEN_SECONDS
-from daemon.sparklayer.own_words import content_of, foreign, is_doubtful, one_with
+from daemon.sparklayer.operation import Operation, one_with
 from daemon.transport.client import ThrottledApi
 from daemon.transport.http import Answer, temporary
 

@@ -12,8 +12,8 @@ from trio.testing import MockClock
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.client import Client
-from daemon.sparklayer.empty_refusals import BELIEVED_SECONDS, DOCUMENTED_SECONDS, NOBODY
-from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.empty_refusals import BELIEVED_SECONDS, DOCUMENTED_SECONDS
+from daemon.sparklayer.operation import NOBODY, Operation
 from daemon.sparklayer.token import TOKEN, Tokens
 from daemon.transport.client import ThrottledApi, ignore
 from daemon.transport.http import Api

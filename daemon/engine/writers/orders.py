@@ -11,21 +11,20 @@ from functools import partial
 
 from attrs import evolve, frozen
 
-from daemon.engine.batch import Batch
+from daemon.engine.batch import Batch, BatchPlan, Job, by_id
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.unique_keys import decide_owners
-from daemon.engine.writers.job import BatchPlan, Job, by_id
 from daemon.engine.writers.writer import Writer
 from daemon.entities import Order
 from daemon.errors import Retry
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Key, Kind, Lane
 from daemon.model.outcome import Outcome, Result, Row
-from daemon.sparklayer.empty_refusals import PURCHASE
+from daemon.sparklayer.client import replaced
+from daemon.sparklayer.operation import PURCHASE
 from daemon.sparklayer.packages import Body
 from daemon.sparklayer.purchases import cancelled, detached, is_of, merged
-from daemon.sparklayer.replacement import replaced
 from daemon.transport.second_answer import confirmed
 
 

@@ -25,7 +25,7 @@ from daemon.engine.writers.products import diff
 from daemon.engine.writers.products.push import Pusher
 from daemon.model import ExternalId, RunId
 from daemon.model.outcome import Outcome, Result, Row
-from daemon.sparklayer import customers, failures, own_words
+from daemon.sparklayer import customers, failures
 from daemon.sparklayer.token import Token, Tokens
 from daemon.storage import full_syncs, ledger, outbox, removals
 from daemon.storage.states import RemovalState
@@ -260,7 +260,7 @@ def _brake_by_absence_only() -> Patch:
 
 def _foreign_404_believed() -> Patch:
     """Take whatever answers 404 for the API."""
-    foreign = own_words.foreign
+    foreign = failures.foreign
 
     def gullible(name: str, shape: Any, answer: Any, *, by_line: bool = False) -> Any:
         return None if answer.status == HTTPStatus.NOT_FOUND else foreign(name, shape, answer, by_line=by_line)

@@ -17,8 +17,8 @@ import trio
 from daemon.engine.context import ConnectionContext
 from daemon.errors import Blocked, Duplicate, Rejected, Retry, Side
 from daemon.model import EmailKey, ExternalId, Kind, Lane
+from daemon.sparklayer.client import replaced
 from daemon.sparklayer.customers import Body, CustomerWrite, is_agent, merged
-from daemon.sparklayer.replacement import replaced
 from daemon.storage import ledger
 from daemon.transport.second_answer import agreed
 

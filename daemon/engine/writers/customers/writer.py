@@ -14,13 +14,19 @@ from typing import TypeVar
 import trio
 from attrs import evolve
 
-from daemon.engine.batch import Batch
+from daemon.engine.batch import Batch, BatchPlan
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.writers.customers.exchange import REPLACED, SALES_AGENT, UNREAD, EmailTaken, Exchange
-from daemon.engine.writers.customers.parents import Family, find_links
-from daemon.engine.writers.customers.plan import CustomerJob, CustomerParts, CustomerPlan, Link, plan_customers
-from daemon.engine.writers.job import BatchPlan
+from daemon.engine.writers.customers.plan import (
+    CustomerJob,
+    CustomerParts,
+    CustomerPlan,
+    Family,
+    Link,
+    find_links,
+    plan_customers,
+)
 from daemon.engine.writers.writer import Writer
 from daemon.entities import Customer, Issue
 from daemon.errors import Duplicate, Rejected, Retry
@@ -28,7 +34,7 @@ from daemon.issues import IssueType, refused
 from daemon.model import EmailKey, ExternalId, Key, Kind, Lane
 from daemon.model.outcome import Outcome, Result, Row
 from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, left_out, still_sent
-from daemon.sparklayer.empty_refusals import CUSTOMER
+from daemon.sparklayer.operation import CUSTOMER
 from daemon.storage import families, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds
 

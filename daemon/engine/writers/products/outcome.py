@@ -9,8 +9,7 @@ from collections.abc import Set as AbstractSet
 
 from attrs import define, evolve, field
 
-from daemon.engine.writers.products.diff import ProductPlan
-from daemon.engine.writers.products.parts import ProductParts
+from daemon.engine.writers.products.diff import ProductParts, ProductPlan
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.issues import refused
 from daemon.model import Sku, VariantId

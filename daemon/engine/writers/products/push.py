@@ -11,9 +11,8 @@ import trio
 from attrs import evolve, field, frozen
 
 from daemon.engine.writers.products.bulk_calls import BulkCalls, R, RowList
-from daemon.engine.writers.products.diff import ProductPlan, freed_sku
+from daemon.engine.writers.products.diff import ProductParts, ProductPlan, Terms, freed_sku
 from daemon.engine.writers.products.outcome import BulkResult, Unmanaged
-from daemon.engine.writers.products.parts import ProductParts, Terms
 from daemon.entities import Product, StockLevel
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Sku, VariantId

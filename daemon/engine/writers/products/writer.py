@@ -5,13 +5,11 @@ from collections.abc import Set as AbstractSet
 
 from attrs import evolve
 
-from daemon.engine.batch import Batch
+from daemon.engine.batch import Batch, BatchPlan, by_id
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import DIFFERS, NEVER_TOLD, UNSURE, Step
-from daemon.engine.writers.job import BatchPlan, by_id
-from daemon.engine.writers.products.diff import ProductJob, ProductPlan, plan_batch, without
+from daemon.engine.writers.products.diff import Fingerprints, ProductJob, ProductParts, ProductPlan, plan_batch, without
 from daemon.engine.writers.products.outcome import BulkResult, GaveWay, Unmanaged, judge
-from daemon.engine.writers.products.parts import Fingerprints, ProductParts
 from daemon.engine.writers.products.push import Pusher, allowed
 from daemon.engine.writers.products.terms import SiteTerms
 from daemon.engine.writers.writer import Writer
@@ -19,7 +17,7 @@ from daemon.entities import Mapped, Product
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Key, Kind, Sku, VariantId
 from daemon.model.outcome import Outcome, Result, Row
-from daemon.sparklayer.empty_refusals import PRODUCT
+from daemon.sparklayer.operation import PRODUCT
 from daemon.storage import dependencies, ledger
 from daemon.storage.leftovers import sku_of
 

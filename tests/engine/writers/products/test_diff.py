@@ -9,9 +9,16 @@ import msgspec
 import pytest
 from attrs import evolve
 
-from daemon.engine.writers.job import BatchPlan, encoded
-from daemon.engine.writers.products.diff import ProductJob, ProductPlan, freed_sku, plan_batch
-from daemon.engine.writers.products.parts import Fingerprints, ProductParts, Terms
+from daemon.engine.batch import BatchPlan, encoded
+from daemon.engine.writers.products.diff import (
+    Fingerprints,
+    ProductJob,
+    ProductParts,
+    ProductPlan,
+    Terms,
+    freed_sku,
+    plan_batch,
+)
 from daemon.entities import Product, StockLevel
 from daemon.model import ExternalId, Sku, VariantId
 from daemon.storage.vault import Fingerprint

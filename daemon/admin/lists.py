@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from daemon.admin.shapes import IssueShown, ParkedShown, ProblemText, RemovalShown
-from daemon.engine.writers.products.parts import ProductParts
+from daemon.engine.writers.products.diff import ProductParts
 from daemon.model import ExternalId, Kind
 from daemon.storage import issues, ledger, parked, removals
 from daemon.storage.connections import Stored

@@ -26,7 +26,7 @@ from daemon.observability.tracing import Tracing
 from daemon.platforms.adapter_state import AdapterState, MemoryAdapterState
 from daemon.platforms.base import Platform
 from daemon.sparklayer import SparkLayer
-from daemon.sparklayer.empty_refusals import CUSTOMER, PRODUCT, PURCHASE, Control
+from daemon.sparklayer.operation import CUSTOMER, PRODUCT, PURCHASE, Control
 from daemon.storage import ledger
 from daemon.storage.adapter_state import StoredAdapterState
 from daemon.storage.database import Storage

@@ -45,7 +45,7 @@ class Actor:
         self._kind_state = context.kind_states[pipeline.kind]
         self._in_flight: dict[ExternalId, trio.Event] = {}
         """Entities in flight, with the event of their batch that lets the lane go on beside it."""
-        pipeline.settled, pipeline.lags = self._settled, self._lags
+        pipeline.settled, pipeline.lags = self._settled, self._let_lane_go_on
         self._finishing = False
 
     async def run(self) -> None:
@@ -63,11 +63,9 @@ class Actor:
         async with trio.open_nursery() as batches:
             while not self._finishing:
                 now, moved_on = self._context.now(), trio.Event()
+                is_free = len(batches.child_tasks) < MOST_BATCHES and self._context.blocked(self._pipeline.kind) is None
                 try:
-                    free = (
-                        len(batches.child_tasks) < MOST_BATCHES and self._context.blocked(self._pipeline.kind) is None
-                    )
-                    if free and (claims := await self._claim(lane, now, moved_on)):
+                    if is_free and (claims := await self._claim(lane, now, moved_on)):
                         batches.start_soon(self._work_on, claims, lane, moved_on)
                         # A backfill batch takes its time; a live one that does has an entity that hangs.
                         with trio.move_on_after(LATE if lane is Lane.LIVE else math.inf):
@@ -75,12 +73,9 @@ class Actor:
                     else:
                         await self._nap(lane, now)
                 except StorageTrouble as error:
-                    await self._await_storage(error)
-
-    async def _await_storage(self, error: StorageTrouble) -> None:
-        # The rows are still there, so the work is only delayed.
-        log_storage_trouble(error)
-        await trio.sleep(STORAGE_PAUSE)
+                    # The rows are still there, so the work is only delayed.
+                    log_storage_trouble(error)
+                    await trio.sleep(STORAGE_PAUSE)
 
     async def _claim(self, lane: Lane, now: float, moved_on: trio.Event) -> list[Claim]:
         context, kind = self._context, self._pipeline.kind
@@ -114,7 +109,8 @@ class Actor:
             with noticing(stand_aside):
                 await self._work(claims, lane, moved_on)
         except StorageTrouble as error:
-            await self._await_storage(error)
+            log_storage_trouble(error)
+            await trio.sleep(STORAGE_PAUSE)
         finally:
             # Rows that were not settled are still in the outbox: without this they would never be claimed again.
             self._settled([claim.external_id for claim in self._left(claims, moved_on)])
@@ -141,7 +137,7 @@ class Actor:
         for external_id in ids:
             self._in_flight.pop(external_id, None)
 
-    def _lags(self, ids: Collection[ExternalId]) -> None:
+    def _let_lane_go_on(self, ids: Collection[ExternalId]) -> None:
         for external_id in ids:
             if external_id in self._in_flight:
                 self._in_flight[external_id].set()

@@ -24,9 +24,8 @@ from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import REFUSALS, SECOND_LOOK, FullSyncs
 from daemon.engine.leftovers import LOOK_AGAIN
 from daemon.engine.pause import Pause
-from daemon.engine.pipeline import Pipeline
+from daemon.engine.pipeline import build_pipelines
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.engine.writers.kinds import build_writers
 from daemon.errors import Blocked, Failure, Retry, StorageTrouble
 from daemon.model import LOGGED_KINDS, ExternalId, Kind
 from daemon.model.outcome import Outcome, Result
@@ -193,7 +192,7 @@ class DryRun:
         self._named = named
         self._scope = trio.CancelScope()
         context.stop = context.storage.stop = self._stop
-        self._pipelines = {kind: Pipeline(context, writer) for kind, writer in build_writers(context).items()}
+        self._pipelines = build_pipelines(context)
         for kind, pipeline in self._pipelines.items():
             pipeline.settling = partial(self._note, kind)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import structlog
 
+from daemon.engine.batch import encoded
 from daemon.engine.context import ConnectionContext
-from daemon.engine.writers.job import encoded
-from daemon.engine.writers.products.parts import ProductParts
+from daemon.engine.writers.products.diff import ProductParts
 from daemon.errors import Blocked, Rejected, Retry
 from daemon.issues import UNREAD
 from daemon.model import Kind, Sku

@@ -14,15 +14,20 @@ from typing import Any
 import structlog
 import trio
 
-from daemon.engine.batch import Batch, Variants
+from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import HELD, Explanation, Step
 from daemon.engine.reading import BatchReader
+from daemon.engine.writers.customers.writer import CustomerWriter
+from daemon.engine.writers.orders import OrderWriter
+from daemon.engine.writers.products.terms import SiteTerms
+from daemon.engine.writers.products.writer import ProductWriter
+from daemon.engine.writers.store import StoreWriter
 from daemon.engine.writers.writer import Writer
-from daemon.entities import Mapped, StoreFacts
+from daemon.entities import Mapped
 from daemon.errors import Blocked, Failure, Forbidden, Retry
 from daemon.issues import bounded, shortened
-from daemon.model import ExternalId, Lane, VariantId
+from daemon.model import ExternalId, Kind, Lane, VariantId
 from daemon.model.outcome import IssueRow, Outcome, Result
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
@@ -30,7 +35,7 @@ from daemon.storage.age import age_if_known
 from daemon.storage.history import IN_HISTORY, HistoryEntry
 from daemon.storage.last_word import Restore, restore, unpacked
 from daemon.storage.outbox import Claim
-from daemon.storage.removals import SECOND_LOOK, WHOLE, Decided, Key, Removal
+from daemon.storage.removals import SECOND_LOOK, WHOLE, Decided, Removal
 from daemon.storage.settle import RetryLater, Settlement, settle
 from daemon.storage.states import RemovalCause
 
@@ -50,10 +55,10 @@ class Pipeline:
 
     def __init__(self, context: ConnectionContext, writer: Writer[Any, Any]) -> None:
         self._context = context
-        self._writer = writer
+        self.writer = writer
         self.kind = writer.kind
         self._kind_state = context.kind_states[writer.kind]
-        self._reader = BatchReader(context, writer, self._follow)
+        self._reader = BatchReader(context, writer, self._carry)
         # In memory only: a row's attempts count all failures, and would park a bug that follows an outage at once.
         self._bugs: Counter[ExternalId] = Counter()
         """Bugs in a row by entity. A restart, perhaps with the bug fixed, starts counting again."""
@@ -74,23 +79,21 @@ class Pipeline:
         async with trio.open_nursery() as nursery:
             by_id = {claim.external_id: claim for claim in claims}
             batch = Batch(by_id, lane, self._context.now(), nursery, refreshing)
+            cached = self._kind_state.page_cache
             try:
-                await self._carry(batch)
+                await self._carry(batch, {key: entity for key in by_id if (entity := cached.take(by_id[key]))})
             except Exception as error:  # noqa: BLE001  raised again below, as itself and not in a group
                 errors.append(error)
                 nursery.cancel_scope.cancel()
         if errors:
             raise errors[0]
 
-    async def _carry(self, batch: Batch) -> None:
-        """Take a batch through its stations. Late entities are settled as they come in."""
-        contents: dict[ExternalId, Entity | None] = {
-            key: entity for key, claim in batch.claims.items() if (entity := self._kind_state.page_cache.take(claim))
-        }
+    async def _carry(self, batch: Batch, contents: dict[ExternalId, Entity | None]) -> None:
+        """Take a batch through its stations; `contents` need not be read. Late entities are settled as they come in."""
         try:
             # Nothing can be mapped or written without these, so nothing is read before.
             facts = await self._context.facts()
-            await self._writer.prepare()
+            await self.writer.prepare()
         except Failure as error:
             for external_id in batch.claims:
                 batch.fail(external_id, error)
@@ -99,7 +102,7 @@ class Pipeline:
             await self._restore(batch)
             batch.push_at = dict.fromkeys(batch.claims, self._context.now())
             await self._brake(batch)
-            await self._writer.write(batch)
+            await self.writer.write(batch)
         await self._settle(batch)
         # The last ones may come in while others are being settled.
         while batch.late or batch.ready():
@@ -122,12 +125,21 @@ class Pipeline:
         batch = Batch({external_id: claim}, Lane.LIVE, context.now())
         facts = await context.facts()
         await self._reader.read(batch, {}, facts)
-        if self._writer.partial and external_id in batch.mapped and batch.mapped[external_id].value is None:
+        if self.writer.partial and external_id in batch.mapped and batch.mapped[external_id].value is None:
             # A list may have left it out as none of SparkLayer's, without having looked for it.
             entity = await context.platform.read_one(self.kind, external_id, Lane.LIVE)
             await self._reader.map(batch, external_id, entity, facts)
         batch.rows = await context.storage.read(ledger.look_up, context.connection.id, self.kind, [external_id])
-        steps = () if external_id in batch.outcomes else await self._steps(batch, external_id)
+        steps: Sequence[Step] = ()
+        if external_id not in batch.outcomes:
+            row, value = batch.rows.get(external_id), batch.mapped[external_id].value
+            listed = await context.storage.read(removals.listed, context.connection.id, self.kind)
+            held = {removal.variant for removal in listed if removal.external_id == external_id}
+            if value is not None and row is not None:
+                _, vanished = self.writer.variants(value, row)
+                batch.kept[external_id] = held & vanished.keys()  # removals that wait for a person
+            whole_held = value is None and WHOLE in held
+            steps = [Step("remove nothing", HELD)] if whole_held else await self.writer.explain(batch)
         outcome = batch.outcomes.get(external_id)
         return Explanation(
             mapped=batch.mapped.get(external_id),
@@ -138,30 +150,6 @@ class Pipeline:
             gone=external_id in batch.gone,
         )
 
-    async def _steps(self, batch: Batch, external_id: ExternalId) -> Sequence[Step]:
-        """Return what would be sent for an entity, without removals that wait for a person."""
-        row, value = batch.rows.get(external_id), batch.mapped[external_id].value
-        listed = await self._context.storage.read(removals.listed, self._context.connection.id, self.kind)
-        held = {removal.variant for removal in listed if removal.external_id == external_id}
-        if value is None and WHOLE in held:
-            return [Step("remove nothing", HELD)]
-        if value is not None and row is not None:
-            batch.kept[external_id] = held & self._writer.variants(value, row).vanished.keys()
-        return await self._writer.explain(batch)
-
-    async def _follow(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
-        """Go on with an entity whose read was late: the batch has gone on without it."""
-        claims = {external_id: batch.claims[external_id]}
-        alone = Batch(claims, batch.lane, batch.claimed_at, batch.nursery, batch.refreshing & claims.keys())
-        await self._reader.map(alone, external_id, entity, facts)
-        await self._restore(alone)
-        alone.push_at[external_id] = self._context.now()
-        await self._brake(alone)
-        await self._writer.write(alone)
-        while alone.late:
-            await alone.came_in.wait()
-        batch.take_over(alone)
-
     async def _restore(self, batch: Batch) -> None:
         """List in the ledger again what an earlier owner's late writes may have brought back."""
         context, where = self._context, (self._context.connection.id, self.kind)
@@ -170,7 +158,7 @@ class Pipeline:
             return
         rows = await context.storage.read(ledger.look_up, *where, list(doubted))
         restored = {
-            claim: self._writer.with_stale(key, rows.get(key), unpacked(claim.stale_parts))
+            claim: self.writer.with_stale(key, rows.get(key), unpacked(claim.stale_parts))
             for key, claim in doubted.items()
         }
         call = Restore(
@@ -186,20 +174,36 @@ class Pipeline:
         """Look up the ledger's rows of a batch, and hold removals that must not happen now."""
         context, mapped = self._context, batch.mapped
         batch.rows, noted = await context.storage.read(removals.look_up, context.connection.id, self.kind, list(mapped))
-        variants = {key: self._writer.variants(mapped[key].value, row) for key, row in batch.rows.items()}
+        decided: list[Removal] = []
+        there: dict[ExternalId, Collection[VariantId]] = {}
         # Without a row in the ledger there is nothing in SparkLayer to lose.
-        todo = [key for key in batch.rows if key not in batch.outcomes]
-        decided = [removal for key in todo for removal in self._removals(batch, key, variants[key])]
+        for external_id in [key for key in batch.rows if key not in batch.outcomes]:
+            claim, entity = batch.claims[external_id], mapped[external_id]
+            there[external_id], vanished = self.writer.variants(entity.value, batch.rows[external_id])
+            cause = RemovalCause.DELETED if external_id in batch.gone else RemovalCause.EXCLUDED
+            lost: Mapping[VariantId, str] = {WHOLE: entity.name}
+            if entity.value is not None:
+                cause, lost = RemovalCause.VARIANT, {key: f"{entity.name}, {sku}" for key, sku in vanished.items()}
+            decided += [
+                Removal(
+                    external_id=external_id,
+                    variant=variant,
+                    cause=cause,
+                    # A live change does not wait for the run that has tagged its row besides.
+                    run=claim.run if batch.lane is Lane.BACKFILL else None,
+                    encrypted=context.vault.encrypt(name) if name else None,
+                )
+                for variant, name in lost.items()
+            ]
         if not decided and not noted:
             return
-        none: frozenset[VariantId] = frozenset()
         call = Decided(
             connection_id=context.connection.id,
             kind=self.kind,
             now=context.now(),
             removals=decided,
             looked_at={
-                key: none if entity.value is None else {WHOLE, *(variants[key].there if key in variants else none)}
+                key: frozenset[VariantId]() if entity.value is None else {WHOLE, *there.get(key, ())}
                 for key, entity in mapped.items()
                 if key not in batch.outcomes  # an odd value proves neither that it is back nor that it is gone
             },
@@ -215,26 +219,6 @@ class Pipeline:
         for external_id in held.again:
             batch.fail(external_id, Retry("a second look decides on its removal", reason="removal", after=SECOND_LOOK))
         batch.removing = {removal.external_id for removal in decided if removal.key not in held.keys}
-
-    def _removals(self, batch: Batch, external_id: ExternalId, variants: Variants) -> list[Removal]:
-        """Return the parts of an entity that SparkLayer has and the store no longer has."""
-        mapped, claim = batch.mapped[external_id], batch.claims[external_id]
-        cause = RemovalCause.DELETED if external_id in batch.gone else RemovalCause.EXCLUDED
-        lost: Mapping[VariantId, str] = {WHOLE: mapped.name}
-        if mapped.value is not None:
-            cause, lost = RemovalCause.VARIANT, {key: f"{mapped.name}, {sku}" for key, sku in variants.vanished.items()}
-        # A live change does not wait for the run that has tagged its row besides.
-        run = claim.run if batch.lane is Lane.BACKFILL else None
-        return [
-            Removal(
-                external_id=external_id,
-                variant=variant,
-                cause=cause,
-                run=run,
-                encrypted=self._context.vault.encrypt(name) if name else None,
-            )
-            for variant, name in lost.items()
-        ]
 
     async def _settle(self, batch: Batch) -> None:
         """Settle all final outcomes in one transaction, then wake the tasks that wait for that."""
@@ -283,7 +267,9 @@ class Pipeline:
             missing=sorted(batch.missing),
             # SparkLayer may have refused a removal.
             removed=[key for key in batch.removing & ready.keys() if not batch.failed(key)],
-            held=_held(batch, ready),
+            held={(key, WHOLE) for key, outcome in ready.items() if outcome.result is Result.HELD}.union(
+                (key, variant) for key in ready for variant in batch.kept.get(key, ())
+            ),
             later={key: seconds for key, one in ready.items() if (seconds := one.again_after) is not None},
             history=entries,
         )
@@ -356,10 +342,20 @@ class Pipeline:
         return IssueRow(self._context.fingerprint(issue), self._context.vault.encrypt(issue))
 
 
-def _held(batch: Batch, ready: Mapping[ExternalId, Outcome]) -> set[Key]:
-    """Return the removals of these entities that were held."""
-    whole = {(key, WHOLE) for key, outcome in ready.items() if outcome.result is Result.HELD}
-    return whole.union((key, variant) for key in ready for variant in batch.kept.get(key, ()))
+def build_pipelines(context: ConnectionContext) -> dict[Kind, Pipeline]:
+    """Return the pipelines of the kinds that are synced, and give each writer to its kind's state, for the hooks."""
+    # The price list is the products', and keeps the currency that the store's settings name.
+    terms = SiteTerms(context)
+    writers: tuple[Writer[Any, Any], ...] = (
+        StoreWriter(context, terms),
+        ProductWriter(context, terms),
+        CustomerWriter(context),
+        OrderWriter(context),
+    )
+    pipelines = {writer.kind: Pipeline(context, writer) for writer in writers if writer.kind in context.kind_states}
+    for kind, pipeline in pipelines.items():
+        context.kind_states[kind].writer = pipeline.writer
+    return pipelines
 
 
 def _reason(batch: Batch, external_id: ExternalId) -> str | None:

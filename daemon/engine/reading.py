@@ -26,25 +26,26 @@ SLOW_READ = 3.0
 """Seconds after which live changes that are read together are read in parts, and a part one by one."""
 
 MOST_PARTS = 16
-Follow = Callable[[Batch, ExternalId, Entity | None, StoreFacts], Awaitable[None]]
-"""Goes on with an entity that was read after its batch had gone on."""
+
+Carry = Callable[[Batch, dict[ExternalId, Entity | None]], Awaitable[None]]
+"""Takes a batch to its end; the contents are those of entities that need not be read."""
 
 
 class BatchReader:
     """Reads and maps the batches of one kind of one connection."""
 
-    def __init__(self, context: ConnectionContext, writer: Writer[Any, Any], follow: Follow) -> None:
+    def __init__(self, context: ConnectionContext, writer: Writer[Any, Any], carry: Carry) -> None:
         self._context = context
         self._writer = writer
         self._kind = writer.kind
-        self._follow = follow
+        self._carry = carry
 
     async def read(self, batch: Batch, contents: dict[ExternalId, Entity | None], facts: StoreFacts) -> None:
         """Map all entities of a batch; those not in `contents` are read first. One that is gone maps to nothing."""
         await self._writer.take_leftovers(batch)
         wanted = [key for key in batch.claims if key not in contents and key not in batch.leftovers]
         if wanted:
-            await self._read_again(batch, wanted, contents, facts)
+            await self._read_again(batch, wanted, contents)
         for external_id, entity in contents.items():
             await self.map(batch, external_id, entity, facts)
 
@@ -71,10 +72,11 @@ class BatchReader:
         batch: Batch,
         wanted: Sequence[ExternalId],
         contents: dict[ExternalId, Entity | None],
-        facts: StoreFacts,
     ) -> None:
         """Read entities by their ids. Being left out proves nothing: each missing entity is asked for alone."""
-        limit = self._longest_read(batch, wanted)
+        # An entity whose read hangs must not delay the others; a read that only waits for the throttle does not hang.
+        waiting = sum(self._context.platform.limiter.statistics().waiting.values())
+        limit = SLOW_READ if batch.lane is Lane.LIVE and len(wanted) > 1 and not waiting else math.inf
         answer = await self._list(batch, wanted, limit)
         if answer is not None:
             contents.update(answer)
@@ -95,8 +97,10 @@ class BatchReader:
             try:
                 found = listed if listed is not None else await platform.read(self._kind, [external_id], batch.lane)
                 entity = found.get(external_id) or await platform.read_one(self._kind, external_id, batch.lane)
-                if external_id in batch.late:
-                    await self._follow(batch, external_id, entity, facts)
+                if external_id in batch.late:  # its batch has gone on without it
+                    claims = {external_id: batch.claims[external_id]}
+                    alone = Batch(claims, batch.lane, batch.claimed_at, batch.nursery, batch.refreshing & claims.keys())
+                    await self._carry(alone, {external_id: entity})
                 else:
                     contents[external_id] = entity
             except Exception as error:  # noqa: BLE001  the entity's edge: a bug is settled as one
@@ -143,15 +147,6 @@ class BatchReader:
             return  # most likely an entity that SparkLayer does not want
         issue = IssueType.NOT_SHOWN.issue(platform=context.platform_type.label, words=str(error).rstrip(" ."))
         batch.mapped[external_id] = Mapped(value=None, issues=(issue,), name=external_id)
-
-    def _longest_read(self, batch: Batch, wanted: Sequence[ExternalId]) -> float:
-        """Return the seconds after which live changes are no longer read together.
-
-        An entity whose read hangs must not delay the others.
-        """
-        # A read that only waits for the throttle does not hang.
-        waiting = sum(self._context.platform.limiter.statistics().waiting.values())
-        return SLOW_READ if batch.lane is Lane.LIVE and len(wanted) > 1 and not waiting else math.inf
 
 
 def _may_be_of_one(error: Failure) -> bool:

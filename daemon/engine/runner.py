@@ -17,11 +17,10 @@ from daemon.engine.census import Census
 from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.engine.gaps import AT_ONCE, GapReader
-from daemon.engine.pipeline import Pipeline
+from daemon.engine.pipeline import build_pipelines
 from daemon.engine.registration import WebhookRegistration
 from daemon.engine.sweep import Sweep
 from daemon.engine.sync_log import SyncLogWriter
-from daemon.engine.writers.kinds import build_writers
 from daemon.errors import Side, StorageTrouble
 from daemon.model import LOGGED_KINDS, Kind
 from daemon.observability.logging import log_storage_trouble
@@ -49,7 +48,7 @@ class ConnectionRunner:
         self.context = context
         self._destination = destination
         self._slots = slots or trio.Semaphore(AT_ONCE)
-        self.pipelines = {kind: Pipeline(context, writer) for kind, writer in build_writers(context).items()}
+        self.pipelines = build_pipelines(context)
         self.full_syncs = {kind: FullSyncs(context, kind) for kind in context.kind_states}
         self._actors = {kind: Actor(context, pipeline) for kind, pipeline in self.pipelines.items()}
         self._helping = trio.CancelScope()

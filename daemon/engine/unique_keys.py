@@ -9,34 +9,8 @@ keys are written first, with a placeholder where they claim keys themselves: tha
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Generic
-
-from attrs import frozen
 
 from daemon.model import ExternalId, K
-
-
-@frozen(kw_only=True)
-class KeyOwnership(Generic[K]):
-    """Owners of unique keys before and after a batch.
-
-    `owners` has the ledger's owners before it, `claims` the entity of the batch that owns each key after it. `lost`
-    has the keys that each entity wants and another one owns. `batch` has the ids of all its entities.
-    """
-
-    owners: Mapping[K, ExternalId]
-    claims: Mapping[K, ExternalId]
-    lost: Mapping[ExternalId, frozenset[K]]
-    batch: AbstractSet[ExternalId]
-
-    @property
-    def given_up(self) -> dict[K, ExternalId]:
-        """Present owners in the batch of the keys that are claimed; the claimant may be the owner itself."""
-        return {key: owner for key in self.claims if (owner := self.owners.get(key)) in self.batch and owner}
-
-    def owner_after(self, key: K, default: ExternalId) -> ExternalId:
-        """Return the owner of a key after the batch, or `default` where none is known."""
-        return self.claims.get(key) or self.owners.get(key, default)
 
 
 def decide_owners(
@@ -45,8 +19,10 @@ def decide_owners(
     batch: AbstractSet[ExternalId],
     *,
     all_or_nothing: bool = False,
-) -> KeyOwnership[K]:
-    """Return the owners of the keys that entities of `batch` want; `owners` has the present ones.
+) -> tuple[dict[K, ExternalId], dict[ExternalId, frozenset[K]]]:
+    """Return the keys that entities of `batch` own after it, and the wanted keys that each entity loses to another one.
+
+    `owners` has the present owners. One whose key goes to another entity is in the batch.
 
     `all_or_nothing`: an entity that loses a key is not written at all, so it keeps the keys that it has. Otherwise it
     is written without the lost key, and gives up all that it does not want any more.
@@ -57,7 +33,7 @@ def decide_owners(
             claimants.setdefault(key, []).append(external_id)
     unwritten: frozenset[ExternalId] = frozenset()
     while True:
-        claims, lost = {}, dict[ExternalId, frozenset[K]]()
+        claims, lost = dict[K, ExternalId](), dict[ExternalId, frozenset[K]]()
         for key, rivals in claimants.items():
             owner = owners.get(key)
             keeps = owner is not None and (owner in rivals or owner not in batch - unwritten)
@@ -69,7 +45,7 @@ def decide_owners(
                     lost[loser] = lost.get(loser, frozenset()) | {key}
         # An entity that keeps its keys may take them from others, so the losers are counted until they stay the same.
         if not all_or_nothing or unwritten >= lost.keys():
-            return KeyOwnership(owners=owners, claims=claims, lost=lost, batch=batch)
+            return claims, lost
         unwritten |= lost.keys()
 
 

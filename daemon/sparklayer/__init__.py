@@ -8,9 +8,9 @@ Every method may raise the failures of `daemon.errors`: Retry, Rejected (Missing
 | file | contents |
 |---|---|
 | client, token | a call of an operation; the access token |
-| failures, own_words, empty_refusals | refusals as failures; answers of proxies; refusals without a body |
+| operation | the operations, with the shape of their answers and the meaning of their refusals |
+| failures, empty_refusals | answers of proxies, and refusals as failures; refusals without a body |
 | products, stock, pricing, customers, purchases, packages, settings, sync_log | one API each, and an order's packages |
-| replacement | a PUT that directly follows its read |
 | `inferred` | the assumptions that no documentation confirms |
 | dry_run | the same client, with writes noted instead of sent |
 """
@@ -20,9 +20,8 @@ from daemon.model import ApiKey, Lane, Site
 from daemon.sparklayer.client import Client, Known, nothing_known
 from daemon.sparklayer.customers import Customers, CustomerWrite
 from daemon.sparklayer.dry_run import DryClient, DryWrites
-from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import RESOLVED_FIELD
-from daemon.sparklayer.own_words import one_with
+from daemon.sparklayer.operation import Operation, one_with
 from daemon.sparklayer.pricing import PriceList, Pricing, SkuPrice
 from daemon.sparklayer.products import Products, ProductWrite, Vanished
 from daemon.sparklayer.purchases import Purchases
@@ -72,6 +71,7 @@ class SparkLayer:
         self.purchases = Purchases(client)
         self.settings = SiteSettings(client)
         self.sync_log = sync_log
+        self.expect = client.expect
         self._client = client
         self._tokens = tokens
         self._throttled_api = throttled_api

@@ -17,20 +17,25 @@ import trio
 
 from daemon.errors import Blocked, Failure, Retry, Side
 from daemon.model import Lane
-from daemon.sparklayer.empty_refusals import EMPTY_SITE, Call, Control, EmptyRefusals
-from daemon.sparklayer.failures import Operation, entities_of, failure_of, words_of
-from daemon.sparklayer.own_words import is_doubtful, is_undocumented
-from daemon.sparklayer.token import Token, Tokens
+from daemon.sparklayer.empty_refusals import Call, EmptyRefusals
+from daemon.sparklayer.failures import failure_of, is_doubtful, is_undocumented, words_of
+from daemon.sparklayer.operation import EMPTY_SITE, Control, Operation, entities_of
+from daemon.sparklayer.token import Tokens
 from daemon.transport.client import ThrottledApi
 from daemon.transport.http import Answer, shortly
 from daemon.transport.throttle import Scopes
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 ATTEMPTS = 3
 CONCURRENT_ATTEMPTS = 5
 LONGEST_SECONDS = 600.0
 """Includes the waits for turns, so it only ends calls that hang."""
+
+FRESH_SECONDS = 2.0
+"""Longest time in seconds from a read to its PUT. The throttle's slowest pace is one request a second, so a PUT that is
+next gets its turn in this time at every pace."""
 
 BULK_ROWS = 250
 """Rows in one bulk call: no maximum is published (sparklayer.md sections 3 and 4), but a long call delays others."""
@@ -67,16 +72,12 @@ class Client:
         self._scopes = Scopes()
         self._asking = trio.Lock()
 
-    async def call(self, operation: Operation, path: str, lane: Lane, body: bytes | None = None) -> bytes:
-        """Call an operation; return the body of its successful answer. Raises as `answer` does."""
-        return (await self.answer(operation, path, lane, body)).body
-
-    async def answer(
+    async def call(
         self, operation: Operation, path: str, lane: Lane, body: bytes | None = None, before: float = math.inf
     ) -> Answer:
         """Call an operation; return its successful answer. `path` is quoted.
 
-        A call that must be sent `before` a time of trio's clock is sent once at most (see `replacement`).
+        A call that must be sent `before` a time of trio's clock is sent once at most (see `replaced`).
 
         Raises Retry, Rejected (also Missing, Duplicate) and Blocked, as `failures` decides.
         """
@@ -87,18 +88,18 @@ class Client:
         return await shortly(once, attempts=attempts, within=LONGEST_SECONDS)
 
     async def read(self, operation: Operation, path: str, lane: Lane, kind: type[T], body: bytes | None = None) -> T:
-        """Call an operation and decode its answer. Raises as `answer` does, and Retry for an unreadable answer."""
-        return _decoded(operation, await self.call(operation, path, lane, body), kind)
+        """Call an operation and decode its answer. Raises as `call` does, and Retry for an unreadable answer."""
+        return _decoded(operation, (await self.call(operation, path, lane, body)).body, kind)
 
     async def read_whole(
         self, operation: Operation, path: str, lane: Lane, shape: type[T], is_asked_for: Callable[[T], bool]
     ) -> dict[str, Any]:
         """Call an operation; return the answered object with all its fields, unknown ones included.
 
-        Raises as `answer` does. Raises Retry too if the fields in `shape` have other types, and if the object differs
+        Raises as `call` does. Raises Retry too if the fields in `shape` have other types, and if the object differs
         from the requested one or is incomplete: a write back would lose fields or copy another entity's.
         """
-        content = await self.call(operation, path, lane)
+        content = (await self.call(operation, path, lane)).body
         if not is_asked_for(_decoded(operation, content, shape)):
             words = f"{operation.name} answered with another object than the requested one, or a part of it"
             raise Retry(words, reason="unreadable", effect_unknown=True)
@@ -106,48 +107,47 @@ class Client:
 
     async def _once(self, operation: Operation, path: str, lane: Lane, body: bytes | None, before: float) -> Answer:
         async with self._scopes.turn(operation.name, partial(entities_of, operation, path, body)) as turn:
-            answer, failure = await self._tried(operation, path, lane, body, before)
+            answer = await self._authorized(operation, path, lane, body, before)
+            failure = await self._failure_of(operation, path, lane, body, answer)
             failure = turn.judged(failure, forbidden=answer.status == HTTPStatus.FORBIDDEN)
         if failure is not None:
             raise failure
         return answer
 
-    async def _tried(
-        self, operation: Operation, path: str, lane: Lane, body: bytes | None, before: float
-    ) -> tuple[Answer, Failure | None]:
-        """Call an operation; return the answer and its failure, None for success."""
-        answer = await self._authorized(operation, path, lane, body, before)
-        failure, call = failure_of(operation, answer), _call(operation, path, body)
+    async def _failure_of(
+        self, operation: Operation, path: str, lane: Lane, body: bytes | None, answer: Answer
+    ) -> Failure | None:
+        """Return the failure of an answer, None for success: a refusal that is not believed yet is to be retried.
+
+        Raises Retry for a success that is not as documented, until it is believed.
+        """
+        failure, empty, now = failure_of(operation, answer), self._empty, trio.current_time()
+        call = operation.name, path, body if operation.names_nothing else None
         if failure is None:
-            self._expect_documented(operation, answer)
+            if not is_undocumented(operation.answers, answer):
+                if operation.answers.empty:
+                    empty.note_documented(operation.name, now)
+            elif not empty.believes_undocumented(operation.name, now):
+                words = f"{operation.name} was answered with HTTP status {answer.status}, but not as documented"
+                raise Retry(words, reason="undocumented_answer", effect_unknown=True)
             if operation.method == "DELETE":
-                self._empty.forget(operation.control, path)
+                empty.forget(operation.control, path)
             else:
-                self._empty.note_success(call, operation.control, trio.current_time(), bulk=operation.bulk)
-            return answer, None
+                empty.note_success(call, operation.control, now, bulk=operation.bulk)
+            return None
         if isinstance(failure, Retry) or not is_doubtful(answer):
-            return answer, failure
+            return failure
         if answer.status == HTTPStatus.NOT_FOUND:
             believed = await self._is_own_404(operation, call, answer, lane)
         else:
-            believed = self._empty.believes(call, answer.status, trio.current_time())
+            believed = empty.believes(call, answer.status, now)
         if believed:
-            return answer, failure
+            return failure
         how, reason = (
             ("with an unknown body", "odd_refusal") if answer.body.strip() else ("without a body", "empty_refusal")
         )
         words = f"{operation.name} was refused {how}, with HTTP status {answer.status}"
-        return answer, Retry(words, reason=reason, effect_unknown=True)
-
-    def _expect_documented(self, operation: Operation, answer: Answer) -> None:
-        """Raise Retry for a success that is not as documented, until it is believed."""
-        empty, now = self._empty, trio.current_time()
-        if not is_undocumented(operation.answers, answer):
-            if operation.answers.empty:
-                empty.note_documented(operation.name, now)
-        elif not empty.believes_undocumented(operation.name, now):
-            words = f"{operation.name} was answered with HTTP status {answer.status}, but not as documented"
-            raise Retry(words, reason="undocumented_answer", effect_unknown=True)
+        return Retry(words, reason=reason, effect_unknown=True)
 
     def expect(self, control: Control, ids: Iterable[str]) -> None:
         """Remember ids that SparkLayer should have, for control questions."""
@@ -162,13 +162,17 @@ class Client:
             if empty.believes_missing(form, now) or not empty.may_ask(form, now):
                 return empty.believes_missing(form, now)
             control = operation.control
-            asked = control.id_in(call.path)
+            asked = control.id_in(call[1])
             known = empty.known_id(control, asked) or await self._known(control, asked)
             if known is None and empty.expects(control, asked) and not empty.believes(call, HTTPStatus.NOT_FOUND, now):
                 return False
-            if not await self._finds(control if known else EMPTY_SITE, known or "", lane):
+            compared = control if known else EMPTY_SITE
+            path = compared.of(known or "")
+            read = Operation(name="controlQuestion", method="GET", answers=compared.answers)
+            if failure_of(read, await self._authorized(read, path, lane)) is not None:
+                empty.forget(compared, path)
                 return False
-            read = _reads(control)
+            read = Operation(name="controlQuestion", method="GET", answers=control.answers)
             gone = await self._authorized(read, control.of(control.nobody), lane)
             if gone.status != HTTPStatus.NOT_FOUND or failure_of(read, gone) is None or not is_doubtful(gone):
                 return False
@@ -177,45 +181,44 @@ class Client:
             empty.believe_missing(form, trio.current_time())
             return True
 
-    async def _finds(self, control: Control, identifier: str, lane: Lane) -> bool:
-        path = control.of(identifier)
-        failure = failure_of(_reads(control), await self._authorized(_reads(control), path, lane))
-        if failure is not None:
-            self._empty.forget(control, path)
-        return failure is None
-
     async def _authorized(
         self, operation: Operation, path: str, lane: Lane, body: bytes | None = None, before: float = math.inf
     ) -> Answer:
         """Send a request with a token, and with a new token after a 401. Raises Blocked after a second 401."""
-
-        async def send(token: Token) -> Answer:
+        token, is_renewed = await self._tokens.current(lane), False
+        while True:
             headers = {"Authorization": f"Bearer {token.text.reveal()}"}
-            return await self._throttled_api.send(
+            answer = await self._throttled_api.send(
                 operation.method, path, lane, body=body, headers=headers, before=before
             )
-
-        token = await self._tokens.current(lane)
-        answer = await send(token)
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            token = await self._tokens.instead_of(token, lane)
-            answer = await send(token)
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            raise Blocked(words_of(answer), reason="credentials", side=Side.SPARKLAYER)
-        return answer
+            if answer.status != HTTPStatus.UNAUTHORIZED:
+                return answer
+            if is_renewed:
+                raise Blocked(words_of(answer), reason="credentials", side=Side.SPARKLAYER)
+            token, is_renewed = await self._tokens.instead_of(token, lane), True
 
 
-def _reads(control: Control) -> Operation:
-    return Operation(name="controlQuestion", method="GET", answers=control.answers)
+async def replaced(read: Callable[[], Awaitable[T]], put: Callable[[T, float], Awaitable[R]]) -> R:
+    """Read, and `put` what follows from the read, before the time of trio's clock that `put` gets.
+
+    So an edit by hand in between is seldom lost. A PUT carries over fields from the read before it, so each attempt of
+    the PUT has a read of its own, however the one before it failed. The PUT is next at the throttle, and is not sent at
+    all once its read has become old. Raises what they raise.
+    """
+    # It has been repeated already if it failed, so it is not part of the first attempt.
+    held = [await read()]
+
+    async def attempt() -> R:
+        latest = held.pop() if held else await read()
+        return await put(latest, trio.current_time() + FRESH_SECONDS)
+
+    # A 429's time is waited out before the next read, not between the read and the PUT.
+    return await shortly(attempt, within=LONGEST_SECONDS, held_back=False)
 
 
 def _form(operation: Operation, answer: Answer) -> str:
     """Return the name of an operation with an empty 404, or of it with a 404 that has a body: each proves itself."""
     return f"{operation.name} with a body" if answer.body.strip() else operation.name
-
-
-def _call(operation: Operation, path: str, body: bytes | None) -> Call:
-    return Call(operation=operation.name, path=path, body=body if operation.names_nothing else None)
 
 
 def _decoded(operation: Operation, content: bytes, kind: type[T]) -> T:

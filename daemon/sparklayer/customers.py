@@ -1,7 +1,7 @@
 """Customers with their addresses (sparklayer.md section 5).
 
 A PUT replaces the whole customer: it clears omitted fields and deletes omitted addresses. So a customer is read
-directly before it (`replacement`), and everything that the platform does not own is written back unchanged: a price
+directly before it (`replaced`), and everything that the platform does not own is written back unchanged: a price
 list, a group, a credit limit or an address that was entered by hand. SparkLayer's own ids and times are never written
 back, nor is the balance of a payment on account, which changes with every order.
 
@@ -20,10 +20,9 @@ from daemon.entities import Credit, Customer
 from daemon.errors import Missing
 from daemon.model import AddressId, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json, without_none
-from daemon.sparklayer.empty_refusals import CUSTOMER as CONTROL
-from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import NET_TERMS
-from daemon.sparklayer.own_words import NOTHING
+from daemon.sparklayer.operation import CUSTOMER as CONTROL
+from daemon.sparklayer.operation import NOTHING, About, Operation
 
 Body = dict[str, Any]
 
@@ -73,10 +72,6 @@ class Customers:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def expect(self, ids: Iterable[ExternalId]) -> None:
-        """Remember customers that SparkLayer should have, for control questions after an empty 404."""
-        self._client.expect(CONTROL, ids)
-
     async def read(self, external_id: ExternalId, lane: Lane) -> Body | None:
         """Return a customer, or None if there is none. Raises Retry for another or an incomplete customer."""
         return await self._read("platform", external_id, lane, lambda held: held.external_id == external_id)
@@ -90,12 +85,12 @@ class Customers:
 
         Raises Duplicate if another customer has its e-mail address, or the external id of one of its addresses.
         """
-        answer = await self._client.answer(PUT, _path("platform", external_id), lane, encode_json(body), before)
+        answer = await self._client.call(PUT, _path("platform", external_id), lane, encode_json(body), before)
         return answer.status == 201  # noqa: PLR2004  documented: 200 is a replacement
 
     async def put_by_email(self, email: str, body: Body, lane: Lane, before: float) -> None:
         """Replace the customer with an e-mail address, and link it to the external id in `body`. Else as `put`."""
-        await self._client.answer(PUT, _path("email", email), lane, encode_json(body), before)
+        await self._client.call(PUT, _path("email", email), lane, encode_json(body), before)
 
     async def delete(self, external_id: ExternalId, lane: Lane) -> None:
         """Delete a customer. Raises Missing if there is none."""
@@ -161,29 +156,21 @@ def is_agent(held: Mapping[str, Any]) -> bool:
 
 def merged(write: CustomerWrite, held: Mapping[str, Any] | None) -> Body:
     """Return the body to write, given the customer in SparkLayer (None if there is none). Pure."""
-    before = without_none(held or {})
+    customer, before = write.customer, without_none(held or {})
     kept = {name: value for name, value in before.items() if name not in NOT_CARRIED | write.gone}
     addresses = _addresses(write, before.get("addresses") or [])
-    credit = _carried_credit(write, before.get(CREDIT) or {}) | _credit(write.customer.payment_on_account)
+    credit = _carried_credit(write, before.get(CREDIT) or {}) | _credit(customer.payment_on_account)
     return {
         "group": BASE_GROUP,
         **_with_known_addresses(kept, addresses),
-        **_owned(write),
-        **({CREDIT: credit} if credit else {}),
-        "addresses": addresses,
-    }
-
-
-def _owned(write: CustomerWrite) -> Body:
-    """Return the fields that the platform owns, except addresses and credit."""
-    customer = write.customer
-    return {
         "external_id": customer.external_id,
         "email": write.email,
         "first_name": customer.first_name,
         "last_name": customer.last_name,
         "company_name": customer.company_name,
         **_optional(customer),
+        **({CREDIT: credit} if credit else {}),
+        "addresses": addresses,
     }
 
 

@@ -21,9 +21,8 @@ from daemon.errors import Duplicate, Missing
 from daemon.model import ExternalId, Kind, Lane
 from daemon.sparklayer import customers, pricing, products, purchases, settings, stock, sync_log
 from daemon.sparklayer.client import Client, encode_json
-from daemon.sparklayer.empty_refusals import Control
-from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import PRODUCT_BY_EXTERNAL_ID
+from daemon.sparklayer.operation import Control, Operation
 from daemon.transport.http import Answer
 
 Body = Any
@@ -82,10 +81,10 @@ class DryClient(Client):
     def expect(self, control: Control, ids: Iterable[str]) -> None:
         """Remember nothing: the entities of a dry run need not be in SparkLayer."""
 
-    async def answer(
+    async def call(
         self, operation: Operation, path: str, lane: Lane, body: bytes | None = None, before: float = math.inf
     ) -> Answer:
-        """Read from SparkLayer, or note a write. Raises as `Client.answer` does."""
+        """Read from SparkLayer, or note a write. Raises as `Client.call` does."""
         del lane, before  # live work goes first, and a write leaves at no time
         if operation.method == "GET" or operation is stock.FETCH:
             return await self._read(operation, path, body)
@@ -103,7 +102,7 @@ class DryClient(Client):
         if operation is customers.READ:
             return await self._read_customer(path)
         if operation is stock.FETCH:
-            rows = msgspec.json.decode((await self._live.answer(operation, path, Lane.BACKFILL, body)).body)
+            rows = msgspec.json.decode((await self._live.call(operation, path, Lane.BACKFILL, body)).body)
             return _json([row for row in rows if row["sku"] not in self._without_stock])
         answer = await self._show(operation, path)
         if answer is None:
@@ -115,7 +114,7 @@ class DryClient(Client):
     async def _show(self, operation: Operation, path: str) -> Answer | None:
         """Ask SparkLayer, and remember the answer for the write that follows; None: it has no such entity."""
         try:
-            answer = await self._live.answer(operation, path, Lane.BACKFILL)
+            answer = await self._live.call(operation, path, Lane.BACKFILL)
         except Missing:
             answer = None
         self._shown.pop(path, None)
@@ -169,19 +168,17 @@ class DryClient(Client):
     async def _read_customer(self, path: str) -> Answer:
         lookup, identifier = _lookup(path)
         if lookup == "platform":
-            answer = None if self._is_deleted(identifier) else await self._show(customers.READ, path)
+            is_deleted = self._emails.get(identifier, "") is None
+            answer = None if is_deleted else await self._show(customers.READ, path)
             if answer is None and self._emails.get(identifier):
                 answer = _json({"external_id": identifier, "email": self._emails[identifier], "addresses": []})
         else:
             answer = await self._show(customers.READ, path)
-            if answer is not None and self._has_left(_external_id(answer), identifier):
+            if answer is not None and self._has_left(_field(answer, "external_id"), identifier):
                 answer = None
         if answer is None:
             raise _missing()
         return answer
-
-    def _is_deleted(self, external_id: str) -> bool:
-        return self._emails.get(external_id, "") is None
 
     def _has_left(self, external_id: str, email: str) -> bool:
         """Return True if a customer of this e-mail address in SparkLayer has another one since a write here."""
@@ -192,9 +189,9 @@ class DryClient(Client):
         is_linked = _lookup(path)[0] != "platform"
         shown = self._shown.pop(path, None)
         is_new = shown is None and external_id not in self._emails and not is_linked
-        if not is_linked and (shown is None or _email(shown) != email):
+        if not is_linked and (shown is None or _field(shown, "email").lower() != email):
             other = await self._show(customers.READ, f"{customers.PATH}/email/{quote(body['email'], safe='')}")
-            owner = None if other is None else _external_id(other)
+            owner = None if other is None else _field(other, "external_id")
             if owner is not None and owner != external_id and not self._has_left(owner, email):
                 raise Duplicate("another customer has the e-mail address", reason="duplicate")
         self._emails[external_id] = email
@@ -231,9 +228,5 @@ def _lookup(path: str) -> tuple[str, str]:
     return lookup, unquote(identifier)
 
 
-def _external_id(answer: Answer) -> str:
-    return str(msgspec.json.decode(answer.body).get("external_id") or "")
-
-
-def _email(answer: Answer) -> str:
-    return str(msgspec.json.decode(answer.body).get("email") or "").lower()
+def _field(answer: Answer, name: str) -> str:
+    return str(msgspec.json.decode(answer.body).get(name) or "")

@@ -18,9 +18,9 @@ import math
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from attrs import define, field, frozen
+from attrs import define, field
 
-from daemon.sparklayer.own_words import AnswerShape, one_with
+from daemon.sparklayer.operation import Control
 
 BELIEVED_SECONDS = 3600.0
 TRIES = 4
@@ -39,53 +39,9 @@ MOST_KNOWN = 10
 SEARCH_PAUSE_SECONDS = 10.0
 """Seconds between two searches for calls that stopped coming: a search costs more than a waiting call."""
 
-NOBODY = "ffffffff-ffff-4fff-bfff-ffffffffffff"
-"""An id that no entity has. It is a UUID, since purchases are looked up by UUID."""
-
-
-@frozen
-class Control:
-    """The read made by a control question: `path` has {} in place of an id, and no entity has the id `nobody`."""
-
-    path: str
-    answers: AnswerShape
-    nobody: str = NOBODY
-
-    def of(self, identifier: str) -> str:
-        """Return the path that reads the entity with a quoted id."""
-        return self.path.replace("{}", identifier)
-
-    def id_in(self, path: str) -> str | None:
-        """Return the quoted id in a path that this control covers, else None."""
-        before, _, after = self.path.partition("{}")
-        if not path.startswith(before):
-            return None
-        identifier, slash, rest = path.removeprefix(before).partition("/")
-        return identifier if identifier and (not after or slash + rest == after) else None
-
-
-CUSTOMER = Control("/api/v2/customers/platform/{}", one_with("id", "external_id", "email"))
-PRICE_LIST = Control("/api/v1/price-lists/{}", one_with("slug"), nobody="ignite-sync-no-such-list")
-"""Its impossible id is a valid slug, of at most 30 characters."""
-PRODUCT = Control("/api/v1/products/{}", one_with("id", "external_id", "title", "variants"))
-PURCHASE = Control("/api/v1/purchases/sparklayer/{}", one_with("type", "purchase_identifiers", "packages"))
-STOCK_LOCATION = Control("/api/v1/stock-locations/{}", one_with("id"))
-SYNC_LOG = Control("/api/v1/sync-log/{}/products", one_with("started_full_sync", "last_full_sync"))
-
-EMPTY_SITE = Control("/api/v2/price-lists", one_with("pagination"))
-"""The read for sites without a known id."""
-
-
-@frozen(kw_only=True)
-class Call:
-    """The identity of a request, for recognising a repeated refusal.
-
-    `body` is None if the path alone identifies the entity.
-    """
-
-    operation: str
-    path: str
-    body: bytes | None = None
+Call = tuple[str, str, bytes | None]
+"""The identity of a request, for recognising a repeated refusal: the operation, the path, and the body unless the path
+alone identifies the entity."""
 
 
 @define
@@ -116,7 +72,7 @@ class EmptyRefusals:
     def note_success(self, call: Call, control: Control, now: float, *, bulk: bool) -> None:
         """Record a success. It voids earlier refusals of the same call, except for a `bulk` call."""
         self._succeeded_at = now
-        identifier = control.id_in(call.path)
+        identifier = control.id_in(call[1])
         if identifier is not None:
             self.expect(control, [identifier])
         if not bulk:
@@ -178,13 +134,13 @@ class EmptyRefusals:
         """Record a success as documented: the API does not answer in two ways, so any other is a proxy's."""
         self._documented_at[operation] = now
         self._undocumented.discard(operation)
-        self._trials.pop(Call(operation=operation, path=""), None)
+        self._trials.pop((operation, "", None), None)
 
     def believes_undocumented(self, operation: str, now: float) -> bool:
         """Count an undocumented success; return True if it is believed by now."""
         if now - self._documented_at.get(operation, -math.inf) < DOCUMENTED_SECONDS:
             return False
-        if self.believes(Call(operation=operation, path=""), HTTPStatus.OK, now):
+        if self.believes((operation, "", None), HTTPStatus.OK, now):
             self._undocumented.add(operation)
         return operation in self._undocumented
 

@@ -15,9 +15,8 @@ from attrs import frozen
 from daemon.errors import Missing
 from daemon.model import Lane, Sku
 from daemon.sparklayer.client import Client, encode_json
-from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CLEARED
-from daemon.sparklayer.own_words import OF_OLD_PAGES, many_with, one_with
+from daemon.sparklayer.operation import OF_OLD_PAGES, About, Operation, many_with, one_with
 
 PRICE_LISTS = "/api/v1/price-lists"
 
@@ -100,13 +99,11 @@ class Pricing:
         Raises Missing if there is no such list. Raises Rejected; its `lines` are indexes into `rows` if SparkLayer
         names the refused lines.
         """
-        path = f"{_path(slug)}/pricing"
-        await self._client.call(SET, path, lane, encode_json([_entry(row) for row in rows]))
-
-
-def _entry(row: SkuPrice) -> dict[str, Any]:
-    prices = CLEARED if row.price is None else [{"quantity": 1, "price": row.price}]
-    return {"sku": row.sku, "pricing": prices}
+        body = [
+            {"sku": row.sku, "pricing": CLEARED if row.price is None else [{"quantity": 1, "price": row.price}]}
+            for row in rows
+        ]
+        await self._client.call(SET, f"{_path(slug)}/pricing", lane, encode_json(body))
 
 
 def _path(slug: str) -> str:

@@ -6,7 +6,7 @@ and also if it replaces them. The API has no deletion: a product is removed by d
 The names of a customer group's rules are inferred: they are those of SparkLayer's metafields for other platforms.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -14,14 +14,13 @@ from urllib.parse import quote
 import msgspec
 from attrs import asdict, frozen
 
-from daemon.entities import Money, Status, Variant
+from daemon.entities import Status, Variant
 from daemon.errors import Missing, Retry
 from daemon.model import ExternalId, Lane, Sku, VariantId
-from daemon.sparklayer.client import Client, encode_json, without_none
-from daemon.sparklayer.empty_refusals import PRODUCT as CONTROL
-from daemon.sparklayer.failures import About, Operation
+from daemon.sparklayer.client import Client, encode_json, replaced, without_none
 from daemon.sparklayer.inferred import CLEARED_OF_VARIANT, PRODUCT_BY_EXTERNAL_ID, RRP_AMOUNT
-from daemon.sparklayer.replacement import replaced
+from daemon.sparklayer.operation import PRODUCT as CONTROL
+from daemon.sparklayer.operation import About, Operation
 from daemon.transport.second_answer import confirmed
 
 PRODUCT = CONTROL.answers
@@ -78,11 +77,6 @@ class ProductWrite:
     cleared: frozenset[str] = frozenset()
     kept: frozenset[VariantId] = frozenset()
 
-    @property
-    def sends_back(self) -> bool:
-        """True if it has parts that are sent back as SparkLayer holds them."""
-        return bool(self.kept) or any(variant.unreadable for variant in self.variants)
-
 
 Held = Mapping[str, Mapping[str, Any]]
 """The variants of a product in SparkLayer by external id."""
@@ -94,25 +88,21 @@ class Products:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def expect(self, ids: Iterable[ExternalId]) -> None:
-        """Remember products that SparkLayer should have, for control questions after an empty 404."""
-        self._client.expect(CONTROL, ids)
-
     async def create(self, write: ProductWrite, lane: Lane) -> None:
         """POST a product. Raises Duplicate if its external id, or a variant's id or SKU, is taken."""
         await self._client.call(CREATE, PATH, lane, encode(write, clearing=False))
 
     async def update(self, write: ProductWrite, lane: Lane) -> None:
-        """PATCH a product by its external id; parts that are sent back are read directly before (`replacement`).
+        """PATCH a product by its external id; parts that are sent back are read directly before (`replaced`).
 
         Raises Missing if there is no such product, Duplicate if a SKU is taken.
         """
         path = _path(write.external_id)
 
         async def update(held: Held, before: float) -> None:
-            await self._client.answer(UPDATE, path, lane, encode(write, held), before)
+            await self._client.call(UPDATE, path, lane, encode(write, held), before)
 
-        if write.sends_back:
+        if write.kept or any(variant.unreadable for variant in write.variants):
             await replaced(partial(self._held_for, write, lane), update)
         else:
             await self._client.call(UPDATE, path, lane, encode(write))
@@ -178,12 +168,25 @@ def encode(write: ProductWrite, held: Held | None = None, *, clearing: bool = Tr
     content: dict[str, Any] = {"external_id": write.external_id, "title": write.title, "slug": write.slug}
     said = (CLEARED_OF_VARIANT.keys() - EXTRAS) | write.cleared if clearing else frozenset[str]()
     nothing = {name: empty for name, empty in CLEARED_OF_VARIANT.items() if name in said}
-    live = [
-        _with_unreadable({**nothing, **_variant(variant)}, variant, (held or {}).get(variant.external_id))
-        for variant in write.variants
+    held = held or {}
+    live = []
+    for variant in write.variants:
+        body = {**nothing, **_variant(variant)}
+        if (there := held.get(variant.external_id)) is not None:
+            # Its unreadable fields keep SparkLayer's own values.
+            body = {name: value for name, value in body.items() if name not in variant.unreadable}
+            body |= {name: there[name] for name in variant.unreadable if there.get(name) is not None}
+        live.append(body)
+    kept = [
+        {name: value for name, value in variant.items() if name not in GIVEN_BY_SPARKLAYER}
+        for key, variant in held.items()
+        if key in write.kept
     ]
-    kept = [_without_given(variant) for key, variant in (held or {}).items() if key in write.kept]
-    content["variants"] = [*live, *kept, *(_discontinued(variant) for variant in write.vanished)]
+    vanished = [
+        {"external_id": variant.external_id, "sku": variant.sku, "status": Status.DISCONTINUED.value}
+        for variant in write.vanished
+    ]
+    content["variants"] = [*live, *kept, *vanished]
     return encode_json(without_none(content))
 
 
@@ -197,30 +200,10 @@ def _variant(variant: Variant) -> dict[str, Any]:
             "weight_in_grams": variant.weight_in_grams,
             "cart_image_url": variant.cart_image_url,
             "options": [{"group": option.group, "value": option.value} for option in variant.options],
-            "rrp": [_rrp(variant.rrp)] if variant.rrp else None,
+            "rrp": [{"currency_code": variant.rrp.currency, RRP_AMOUNT: variant.rrp.amount}] if variant.rrp else None,
             "settings": [without_none(asdict(rules)) for rules in variant.settings] or None,
         }
     )
-
-
-def _with_unreadable(content: dict[str, Any], variant: Variant, held: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the body of a variant with SparkLayer's own values of its unreadable fields; `held` is None if new."""
-    if held is None:
-        return content
-    ours = {name: value for name, value in content.items() if name not in variant.unreadable}
-    return ours | {name: held[name] for name in variant.unreadable if held.get(name) is not None}
-
-
-def _without_given(held: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in held.items() if name not in GIVEN_BY_SPARKLAYER}
-
-
-def _rrp(money: Money) -> dict[str, Any]:
-    return {"currency_code": money.currency, RRP_AMOUNT: money.amount}
-
-
-def _discontinued(variant: Vanished) -> dict[str, Any]:
-    return {"external_id": variant.external_id, "sku": variant.sku, "status": Status.DISCONTINUED.value}
 
 
 def _path(external_id: ExternalId) -> str:

@@ -1,11 +1,11 @@
 """Purchases: the orders that customers see under My Account (sparklayer.md section 6).
 
-A PUT replaces everything. So a write reads the purchase directly before (`replacement`), and sends it as it is there,
+A PUT replaces everything. So a write reads the purchase directly before (`replaced`), and sends it as it is there,
 with the platform's fields replaced: the order's numbers, dates, money, addresses and packages. The customer, the sales
 representative, the reference and all other fields are written back, inside packages too. `calculated_*` is never sent.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -14,9 +14,9 @@ from daemon.entities import Order, PackageType
 from daemon.errors import Missing
 from daemon.model import CartId, ExternalId, Lane
 from daemon.sparklayer.client import Client, encode_json
-from daemon.sparklayer.empty_refusals import PURCHASE as CONTROL
-from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import CUSTOMER_OF_PLATFORM
+from daemon.sparklayer.operation import PURCHASE as CONTROL
+from daemon.sparklayer.operation import About, Operation
 from daemon.sparklayer.packages import (
     Body,
     HeldPurchase,
@@ -50,10 +50,6 @@ class Purchases:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def expect(self, ids: Iterable[CartId]) -> None:
-        """Remember carts whose purchases SparkLayer should have, for control questions after an empty 404."""
-        self._client.expect(CONTROL, ids)
-
     async def read(self, cart: CartId, lane: Lane) -> Body | None:
         """Return a purchase, or None if there is none.
 
@@ -75,7 +71,7 @@ class Purchases:
 
         Raises Rejected, also if another purchase has its platform id.
         """
-        await self._client.answer(PUT, _path(cart), lane, encode_json(body), before)
+        await self._client.call(PUT, _path(cart), lane, encode_json(body), before)
 
 
 def merged(order: Order, held: Mapping[str, Any] | None) -> Body:

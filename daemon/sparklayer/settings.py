@@ -11,9 +11,8 @@ from http import HTTPStatus
 from daemon.errors import Rejected
 from daemon.model import Lane
 from daemon.sparklayer.client import Client, encode_json
-from daemon.sparklayer.failures import Operation
 from daemon.sparklayer.inferred import SETTINGS_REFUSED, SETTINGS_REFUSED_WORDS
-from daemon.sparklayer.own_words import NOTHING, one_with
+from daemon.sparklayer.operation import NOTHING, Operation, one_with
 from daemon.transport.second_answer import confirmed
 
 PATCH = Operation(name="patchGlobalSetting", method="PATCH", answers=NOTHING, forbidding=True)

@@ -20,11 +20,9 @@ from attrs import frozen
 
 from daemon.entities import StockLevel
 from daemon.model import Lane, Sku
-from daemon.sparklayer.client import Client, encode_json, without_none
-from daemon.sparklayer.empty_refusals import STOCK_LOCATION as CONTROL
-from daemon.sparklayer.failures import About, Operation
-from daemon.sparklayer.own_words import NOTHING, OF_OLD_PAGES, many_with, one_with
-from daemon.sparklayer.replacement import replaced
+from daemon.sparklayer.client import Client, encode_json, replaced, without_none
+from daemon.sparklayer.operation import NOTHING, OF_OLD_PAGES, About, Operation, many_with, one_with
+from daemon.sparklayer.operation import STOCK_LOCATION as CONTROL
 from daemon.transport.second_answer import SECOND_AFTER, confirmed
 
 SET = Operation(name="updateBatchStock", method="POST", answers=OF_OLD_PAGES, bulk=True, about=About.BODY)
@@ -91,7 +89,7 @@ class Stock:
 
         async def write(held: dict[Sku, dict[str, Any]], before: float) -> None:
             body = encode_json([{**held.get(row.sku, {}), **entry(row, location_id)} for row in rows])
-            await self._client.answer(SET, SET_PATH, lane, body, before)
+            await self._client.call(SET, SET_PATH, lane, body, before)
 
         names = {row.sku: row.stock.unreadable for row in rows if row.stock.unreadable}
         if names:

@@ -17,10 +17,9 @@ from attrs import astuple, frozen
 from daemon.errors import Retry
 from daemon.model import LOGGED_KINDS, Lane
 from daemon.sparklayer.client import Client, encode_json, without_none
-from daemon.sparklayer.empty_refusals import SYNC_LOG as CONTROL
-from daemon.sparklayer.failures import About, Operation
 from daemon.sparklayer.inferred import SYNC_ERROR_NAMES
-from daemon.sparklayer.own_words import NOTHING, UNSEEN, one_with
+from daemon.sparklayer.operation import NOTHING, UNSEEN, About, Operation, one_with
+from daemon.sparklayer.operation import SYNC_LOG as CONTROL
 from daemon.transport.second_answer import SECOND_AFTER, finds
 
 PUT = Operation(

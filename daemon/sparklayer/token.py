@@ -13,9 +13,9 @@ from msgspec import Meta
 
 from daemon.errors import Blocked, Failure, KeyRefused, Retry, Side
 from daemon.model import ApiKey, Lane, Secret
-from daemon.sparklayer.failures import Operation, words_of
+from daemon.sparklayer.failures import content_of, foreign, is_doubtful, words_of
 from daemon.sparklayer.inferred import KEY_ERROR, KEY_ERRORS, REFUSED_KEY, TOKEN_SECONDS
-from daemon.sparklayer.own_words import content_of, foreign, is_doubtful, one_with
+from daemon.sparklayer.operation import Operation, one_with
 from daemon.transport.client import ThrottledApi
 from daemon.transport.http import Answer, temporary
 
@@ -98,28 +98,22 @@ class _Reply(msgspec.Struct):
 
 def read(answer: Answer, now: float, sent: Secret) -> Token | Failure:
     """Return the token or the failure in the token endpoint's answer; `sent` is starred in the failure's text."""
+    content = content_of(answer)
+    # A refusal in OAuth 2.0's form (RFC 6749 section 5.2) instead of SparkLayer's own.
+    error = content.get(KEY_ERROR) if isinstance(content, dict) and not answer.is_html else None
+    is_key_error = answer.status in REFUSED_KEY and isinstance(error, str) and error in KEY_ERRORS
     later = temporary(answer) or foreign(TOKEN.name, TOKEN.answers, answer)
-    if later is not None and not _names_key_error(answer):
+    if later is not None and not is_key_error:
         return later
     if not answer.ok:
         reason = "credentials" if answer.status in REFUSED_KEY else f"token_http_{answer.status}"
         words = words_of(answer).replace(sent.reveal(), "***")
         # A doubtful refusal may be a proxy's: it pauses the connection, but ends no clean-up and refuses no connect.
-        kind = KeyRefused if answer.status in REFUSED_KEY and not _is_doubtful(answer) else Blocked
+        is_own = is_key_error or not is_doubtful(answer)
+        kind = KeyRefused if answer.status in REFUSED_KEY and is_own else Blocked
         return kind(f"no access token: {words}", reason=reason, side=Side.SPARKLAYER)
     try:
         reply = msgspec.json.decode(answer.body, type=_Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Retry("the token endpoint answered without a token", reason="unreadable")
     return Token(Secret(reply.access_token), now + reply.expires_in - min(LONGEST_MARGIN, MARGIN * reply.expires_in))
-
-
-def _is_doubtful(answer: Answer) -> bool:
-    return is_doubtful(answer) and not _names_key_error(answer)
-
-
-def _names_key_error(answer: Answer) -> bool:
-    """Return True for a refusal in OAuth 2.0's form (RFC 6749 section 5.2) instead of SparkLayer's own."""
-    content = content_of(answer)
-    named = isinstance(content, dict) and isinstance(content.get(KEY_ERROR), str) and content[KEY_ERROR] in KEY_ERRORS
-    return answer.status in REFUSED_KEY and named and not answer.is_html

@@ -25,7 +25,7 @@ from daemon.storage.upsert import Upsert, excluded
 class Mark(Generic[K]):
     """Parts that will be sent, and the keys that they claim.
 
-    `claims` has the claimant of each key, `given_up` the owner that gives it up in the same batch.
+    `claims` has the claimant of each key, `given_up` the owner that may give it up in the same batch.
     """
 
     connection_id: ConnectionId

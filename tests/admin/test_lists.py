@@ -3,8 +3,8 @@
 from sqlalchemy import insert
 from trio.testing import MockClock
 
-from daemon.engine.writers.job import encoded
-from daemon.engine.writers.products.parts import ProductParts
+from daemon.engine.batch import encoded
+from daemon.engine.writers.products.diff import ProductParts
 from daemon.model import Sku, VariantId
 from daemon.storage import tables
 from daemon.storage.states import RemovalCause, RemovalState

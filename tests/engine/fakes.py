@@ -28,8 +28,7 @@ from daemon import sparklayer
 from daemon.connections.factory import known_id
 from daemon.engine.context import ConnectionContext, Options
 from daemon.engine.pause import Pause
-from daemon.engine.pipeline import Pipeline
-from daemon.engine.writers.kinds import build_writers
+from daemon.engine.pipeline import Pipeline, build_pipelines
 from daemon.engine.writers.products.terms import SiteTerms
 from daemon.engine.writers.products.writer import ProductWriter
 from daemon.engine.writers.store import StoreWriter
@@ -224,7 +223,7 @@ class Bench:
     pipeline: Pipeline = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.pipeline = Pipeline(self.context, build_writers(self.context)[self.kind])
+        self.pipeline = build_pipelines(self.context)[self.kind]
 
     @property
     def terms(self) -> SiteTerms:

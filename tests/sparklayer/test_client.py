@@ -9,8 +9,8 @@ import trio.testing
 from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
 from daemon.model import ExternalId, Lane, Secret
 from daemon.sparklayer import SparkLayer
-from daemon.sparklayer.failures import Operation, failure_of, lines_of, words_of
-from daemon.sparklayer.own_words import UNSEEN
+from daemon.sparklayer.failures import failure_of, lines_of, words_of
+from daemon.sparklayer.operation import UNSEEN, Operation
 from daemon.sparklayer.token import Token, read
 from daemon.transport.http import Answer
 

@@ -18,7 +18,7 @@ from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sandbox.transport import InProcess
 from daemon.sparklayer import PriceList, ProductWrite, SkuPrice, StockRow
 from daemon.sparklayer.dry_run import DryClient
-from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.operation import Operation
 from daemon.sparklayer.stock import FETCH
 from daemon.sparklayer.sync_log import DELETE, PATCH, PUT
 from daemon.sparklayer.token import TOKEN

@@ -12,8 +12,8 @@ from trio.testing import MockClock
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.client import Client
-from daemon.sparklayer.empty_refusals import BELIEVED_SECONDS, DOCUMENTED_SECONDS, NOBODY
-from daemon.sparklayer.failures import Operation
+from daemon.sparklayer.empty_refusals import BELIEVED_SECONDS, DOCUMENTED_SECONDS
+from daemon.sparklayer.operation import NOBODY, Operation
 from daemon.sparklayer.token import TOKEN, Tokens
 from daemon.transport.client import ThrottledApi, ignore
 from daemon.transport.http import Api
@@ -226,9 +226,9 @@ async def test_a_success_that_is_not_as_documented_is_believed_only_when_it_goes
         await trio.sleep(400)
     service.known = httpx.Response(200, json={"currency_code": "GBP"})
     await client.call(CALLED["getStoreCurrency"], "/other", Lane.LIVE)
-    assert await client.call(operation, "/any", Lane.LIVE) == body
+    assert (await client.call(operation, "/any", Lane.LIVE)).body == body
     await trio.sleep(10 * BELIEVED_SECONDS)
-    assert await client.call(operation, "/any", Lane.LIVE) == body, "it is the API's way"
+    assert (await client.call(operation, "/any", Lane.LIVE)).body == body, "it is the API's way"
     service.refusal = httpx.Response(204)
     await client.call(operation, "/any", Lane.LIVE)
     service.refusal = httpx.Response(status, content=body)
@@ -254,4 +254,4 @@ async def test_an_api_that_answered_as_documented_is_not_believed_to_answer_othe
         await _fail(client, operation)
         await client.call(CALLED["getStoreCurrency"], "/other", Lane.LIVE)
         await trio.sleep(400)
-    assert await client.call(operation, "/any", Lane.LIVE) == body
+    assert (await client.call(operation, "/any", Lane.LIVE)).body == body

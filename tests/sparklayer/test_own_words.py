@@ -14,9 +14,9 @@ import daemon.sparklayer
 from daemon.errors import Blocked, Duplicate, Failure, KeyRefused, Rejected, Retry, Side
 from daemon.model import ApiKey, Lane, Secret
 from daemon.sparklayer.client import Client
-from daemon.sparklayer.failures import Operation, failure_of
+from daemon.sparklayer.failures import FOREIGN, failure_of, is_doubtful
 from daemon.sparklayer.inferred import KEY_ERRORS
-from daemon.sparklayer.own_words import FOREIGN, is_doubtful
+from daemon.sparklayer.operation import Operation
 from daemon.sparklayer.token import TOKEN, Token, Tokens, read
 from daemon.transport.client import ThrottledApi, ignore
 from daemon.transport.http import Answer, Api

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from daemon.connections.factory import known_id
 from daemon.model import Key, Kind, Lane, Sku
-from daemon.sparklayer.empty_refusals import CUSTOMER, PRICE_LIST, PRODUCT, PURCHASE, Control
+from daemon.sparklayer.operation import CUSTOMER, PRICE_LIST, PRODUCT, PURCHASE, Control
 from daemon.storage import ledger
 from daemon.storage.ledger import Mark
 from daemon.storage.overview import overview

@@ -7,25 +7,24 @@ purchase has things that only SparkLayer knows, and they could not be brought ba
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from functools import partial
 
 from attrs import evolve, frozen
 
-from daemon.engine.batch import Batch
+from daemon.engine.batch import Batch, BatchPlan, Job, by_id
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.unique_keys import decide_owners
-from daemon.engine.writers.job import BatchPlan, Job, by_id
-from daemon.engine.writers.writer import Sending, Writer
+from daemon.engine.writers.writer import Writer
 from daemon.entities import Order
 from daemon.errors import Retry
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Key, Kind, Lane
 from daemon.model.outcome import Outcome, Result, Row
+from daemon.sparklayer.client import replaced
+from daemon.sparklayer.operation import PURCHASE
 from daemon.sparklayer.packages import Body
 from daemon.sparklayer.purchases import cancelled, detached, is_of, merged
-from daemon.sparklayer.replacement import replaced
 from daemon.transport.second_answer import confirmed
 
 
@@ -55,17 +54,6 @@ class OrderParts:
 OrderJob = Job[Order, OrderParts]
 
 
-@frozen(kw_only=True)
-class OrderPlan(BatchPlan[OrderJob]):
-    """First removals and `freeing` orders, which leave a cart for another order of the batch; then all others.
-
-    Only these leave their former carts in a stage of their own. One whose leaving takes long, as a second answer does,
-    would never reach its second stage.
-    """
-
-    freeing: AbstractSet[ExternalId]
-
-
 class OrderWriter(Writer[OrderJob, OrderJob]):
     """Writes orders."""
 
@@ -83,40 +71,36 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
     async def find_jobs(self, batch: Batch) -> list[OrderJob]:
         """Return the orders that differ, in more than the time of their last change."""
         jobs = self.changed(batch, lambda order: self._context.fingerprint(evolve(order, updated=order.placed)))
-        self._context.sparklayer.purchases.expect(job.before.cart for job in jobs if job.before and job.confirmed)
+        self._context.sparklayer.expect(PURCHASE, (job.before.cart for job in jobs if job.before and job.confirmed))
         return jobs
 
     def keys(self, jobs: Sequence[OrderJob]) -> Collection[Key]:
         """Return the carts that orders name."""
         return {job.value.cart_id for job in jobs if job.value is not None}
 
-    async def plan(self, jobs: Sequence[OrderJob], owners: Mapping[CartId, ExternalId]) -> OrderPlan:
-        """Leave former purchases first, then write the present ones.
+    async def plan(self, jobs: Sequence[OrderJob], owners: Mapping[CartId, ExternalId]) -> BatchPlan[OrderJob]:
+        """Plan removals, and orders that leave a cart for another order of the batch, before all writes.
+
+        Only these leave their former carts in a stage of their own: an order whose leaving takes long, as a second
+        answer does, would never reach its second stage.
 
         An order that loses its cart keeps its former one. If it then names that one again, it must look as before.
         """
         wanted = {job.external_id: {job.value.cart_id} for job in jobs if job.value is not None}
-        ownership = decide_owners(wanted, owners, {job.external_id for job in jobs}, all_or_nothing=True)
-        tasks = by_id(job for job in jobs if job.external_id not in ownership.lost)
-        freeing = {owner for cart, owner in ownership.given_up.items() if ownership.claims[cart] != owner}
-        return OrderPlan(
+        claims, lost = decide_owners(wanted, owners, {job.external_id for job in jobs}, all_or_nothing=True)
+        tasks = by_id(job for job in jobs if job.external_id not in lost)
+        freeing = {owners[cart] for cart, order in claims.items() if owners.get(cart, order) != order}
+        return BatchPlan(
             tasks=tasks,
             stages=[
                 [job for job in tasks.values() if job.value is None or job.external_id in freeing],
                 [job for job in tasks.values() if job.value is not None],
             ],
-            claims=ownership.claims,
-            given_up=ownership.given_up,
-            lost=ownership.lost,
-            freeing=freeing,
+            rows=[_marked(job) for job in tasks.values()],
+            claims=claims,
+            owners=owners,
+            lost=lost,
         )
-
-    def marked(self, task: OrderJob) -> Row:
-        """Return a row with every cart that may name the order."""
-        if task.value is not None:
-            return task.row(OrderParts(task.value.cart_id, tuple(sorted(_left(task)))), sure=False)
-        assert task.before is not None  # an order that SparkLayer never had is no job
-        return task.row(task.before, sure=False)
 
     async def explain(self, batch: Batch) -> Sequence[Step]:
         """Return the write of the purchase, if there is one."""
@@ -128,14 +112,13 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
         del known
         return None if lost else value
 
-    async def send(self, sending: Sending[OrderJob], task: OrderJob, *, last: bool) -> Outcome:
+    async def send(self, batch: Batch, plan: BatchPlan[OrderJob], task: OrderJob, *, last: bool) -> Outcome:
         """Leave the former purchases, then read and write the present one."""
-        lane = sending.batch.lane
+        lane = batch.lane
         if task.value is None or not last:
             await self._leave(task, lane)
             return Outcome(result=Result.REMOVED, released=frozenset(_left(task)))
-        assert isinstance(sending.plan, OrderPlan)  # it is planned here
-        if task.external_id not in sending.plan.freeing:
+        if not any(job is task for job in plan.stages[0]):  # else it has left them in the first stage
             await self._leave(task, lane)
         cart, purchases = task.value.cart_id, self._context.sparklayer.purchases
         # The cancellation of a former order may arrive after this order's PUT, and undo it.
@@ -166,6 +149,14 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
                 await replaced(partial(confirmed, partial(purchases.read, cart, lane), is_ours), partial(put, cart))
             finally:
                 self._leaving.discard(cart)
+
+
+def _marked(job: OrderJob) -> Row:
+    """Return the row for the time of sending, with every cart that may name the order."""
+    if job.value is not None:
+        return job.row(OrderParts(job.value.cart_id, tuple(sorted(_left(job)))), sure=False)
+    assert job.before is not None  # an order that SparkLayer never had is no job
+    return job.row(job.before, sure=False)
 
 
 def _is_held_by(order: ExternalId, held: Body | None) -> bool:

@@ -10,17 +10,16 @@ from typing import Any, ClassVar
 
 from attrs import frozen
 
-from daemon.engine.batch import Batch
+from daemon.engine.batch import Batch, BatchPlan, Job, by_id
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
-from daemon.engine.writers.job import BatchPlan, Job, by_id
 from daemon.engine.writers.products.terms import SiteTerms
-from daemon.engine.writers.writer import Sending, Writer
+from daemon.engine.writers.writer import Writer
 from daemon.entities import StoreFacts
 from daemon.errors import Rejected
 from daemon.issues import IssueType, refused
 from daemon.model import ExternalId, Key, Kind
-from daemon.model.outcome import Outcome, Result, Row
+from daemon.model.outcome import Outcome, Result
 from daemon.platforms.base import Page
 from daemon.sparklayer.settings import CONFLICT
 from daemon.storage.full_syncs import Start
@@ -72,13 +71,10 @@ class StoreWriter(Writer[StoreJob, StoreJob]):
         return self.changed(batch, self._context.fingerprint)
 
     async def plan(self, jobs: Sequence[StoreJob], owners: Mapping[Key, ExternalId]) -> BatchPlan[StoreJob]:
-        """Send them."""
+        """Send them; the row has the present dependencies of products."""
         del owners
-        return BatchPlan(tasks=by_id(jobs), stages=[jobs])
-
-    def marked(self, task: StoreJob) -> Row:
-        """Return a row with the present dependencies of products."""
-        return task.row(self._parts(task), sure=False)
+        rows = [job.row(self._parts(job), sure=False) for job in jobs]
+        return BatchPlan(tasks=by_id(jobs), stages=[jobs], rows=rows)
 
     async def store_mark(self, mark: Mark[Any], tasks: Collection[StoreJob]) -> Collection[Key]:
         """Mark the store unsure; start the full sync of products with that if what they depend on has changed."""
@@ -105,9 +101,9 @@ class StoreWriter(Writer[StoreJob, StoreJob]):
         what = "set the base currency, and keep the price list with it"
         return [Step(what, job.why) for job in await self.find_jobs(batch)]
 
-    async def send(self, sending: Sending[StoreJob], task: StoreJob, *, last: bool) -> Outcome:
+    async def send(self, batch: Batch, plan: BatchPlan[StoreJob], task: StoreJob, *, last: bool) -> Outcome:
         """Set the base currency, once the price list has it."""
-        del last
+        del plan, last
         facts, parts = task.value, self._parts(task)
         if facts is None:
             return Outcome(result=Result.REMOVED)
@@ -115,7 +111,7 @@ class StoreWriter(Writer[StoreJob, StoreJob]):
         # The price list follows the currency first: products must not meet a list in the former one.
         await self._terms.get()
         try:
-            await self._context.sparklayer.settings.set_base_currency(facts.currency, sending.batch.lane)
+            await self._context.sparklayer.settings.set_base_currency(facts.currency, batch.lane)
         except Rejected as error:
             issue = refused(str(error))
             if error.reason == CONFLICT:

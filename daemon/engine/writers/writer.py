@@ -12,40 +12,23 @@ One slow entity delays no other: late writes go on in the background and are fin
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
-from attrs import define, field
 
-from daemon.engine.batch import Batch, Variants
+from daemon.engine.batch import Batch, BatchPlan, Job, T, encoded
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
-from daemon.engine.signal import Signal
 from daemon.engine.stragglers import work_off
-from daemon.engine.writers.job import BatchPlan, Job, T, encoded
 from daemon.errors import Rejected, Retry
 from daemon.issues import IssueType, refused
-from daemon.model import ExternalId, Key, Kind, Sku
+from daemon.model import ExternalId, Key, Kind, Sku, VariantId
 from daemon.model.outcome import Outcome, Result, Row
 from daemon.platforms.base import Page
 from daemon.storage import ledger
 
 J = TypeVar("J", bound=Job[Any, Any])
-
-
-@define
-class Sending(Generic[T]):
-    """A batch that is being sent: its plan, the errors of entities that were not written, and the late ones."""
-
-    batch: Batch
-    plan: BatchPlan[T]
-    # Outcomes have only the words of a refusal; a writer's `finish` needs its class.
-    errors: dict[ExternalId, Exception] = field(factory=dict)
-    late: set[ExternalId] = field(factory=set)
-    apart: set[ExternalId] = field(factory=set)
-    """Entities that `finish` goes on with in the background, and whose outcomes it notes later."""
-    came_in: Signal = field(factory=Signal)
 
 
 class Writer(ABC, Generic[J, T]):
@@ -67,13 +50,37 @@ class Writer(ABC, Generic[J, T]):
         self._context = context
         self._decoder = msgspec.msgpack.Decoder(self.parts)
 
-    async def write(self, batch: Batch) -> None:
-        """Send what differs from the ledger, and note an outcome for each of `batch.mapped` without one.
+    async def write(self, batch: Batch, jobs: Sequence[J] | None = None) -> AbstractSet[ExternalId]:
+        """Send `jobs`, or what differs from the ledger; note an outcome for each of `batch.mapped` without one.
 
-        Late entities are left in `batch.late`. Raises StorageTrouble, and what `find_jobs` and `plan` raise; failures
-        of sending are outcomes.
+        Return the ids of late entities, which go on in the background and are left in `batch.late`. Raises
+        StorageTrouble, and what `find_jobs` and `plan` raise; failures of sending are outcomes.
         """
-        await self._push(batch, await self.find_jobs(batch))
+        if jobs is None:
+            jobs = await self.find_jobs(batch)
+        if not jobs:
+            return frozenset()  # most batches of a daily read end here
+        plan = await self._mark(jobs)
+        # Their row stays as it is: an unsure one would be written again though nothing was sent.
+        for external_id, keys in plan.lost.items():
+            issues = (self.used_twice.issue(),)
+            batch.outcomes[external_id] = Outcome(result=Result.REJECTED, issues=issues, waits_for=frozenset(keys))
+        for number, stage in enumerate(plan.stages):
+            later = {task.external_id for rest in plan.stages[number + 1 :] for task in rest}
+            todo = [task for task in stage if task.external_id not in plan.late | plan.errors.keys()]
+            late_tasks = await work_off(batch.nursery, todo, partial(self._send_one, batch, plan, later))
+            plan.late.update(task.external_id for task in late_tasks)
+        late = {external_id: plan.tasks[external_id] for external_id in plan.late}
+        if late:
+            # Before the next await, so that no outcome of theirs is settled yet.
+            batch.late.update(late)
+            batch.nursery.start_soon(self._follow, batch, plan, late)
+        # An idle task is in no stage, but it has an outcome too.
+        in_time = [task for task in plan.tasks.values() if task.external_id not in late]
+        # The keys are copied: the follower empties the mapping.
+        late_ids = set(late)
+        late_ids |= await self.write(batch, await self.finish(batch, plan, in_time))
+        return late_ids | plan.apart
 
     async def prepare(self) -> None:
         """Find or make what the kind needs on the site. Raises the failures of either side."""
@@ -91,9 +98,9 @@ class Writer(ABC, Generic[J, T]):
         """Return the keys that SparkLayer holds, of a kind that `lists_keys`. Raises its failures."""
         return ()
 
-    def variants(self, _value: Any, _row: Row, /) -> Variants:
-        """Return the variants of a value, and those that SparkLayer has besides, by the ledger's row."""
-        return Variants()
+    def variants(self, _value: Any, _row: Row, /) -> tuple[Collection[VariantId], Mapping[VariantId, str]]:
+        """Return the variants of a value; and the SKUs of those that SparkLayer has besides, by the ledger's row."""
+        return (), {}
 
     def own(self, value: Any, lost: AbstractSet[Key], *, known: bool) -> Any:
         """Return the part of a value that is its entity's own, for SparkLayer to pull; None: nothing.
@@ -134,18 +141,14 @@ class Writer(ABC, Generic[J, T]):
         """Return what is done about `jobs`; `owners` has the present owners of their keys. Raises StorageTrouble."""
 
     @abstractmethod
-    def marked(self, task: T) -> Row | None:
-        """Return the row for the time of sending: all that SparkLayer may hold. None: nothing is sent."""
-
-    @abstractmethod
-    async def send(self, sending: Sending[T], task: T, *, last: bool) -> Outcome:
+    async def send(self, batch: Batch, plan: BatchPlan[T], task: T, *, last: bool) -> Outcome:
         """Write one entity; with its value, if this is the `last` of its stages. Raises the failures of SparkLayer."""
 
     async def store_mark(self, mark: ledger.Mark[Any], _tasks: Collection[T]) -> Collection[Key]:
         """Store that a batch is about to be sent; return the keys that another entity owns by now."""
         return await self._context.storage.write(ledger.mark, mark) if mark.rows else ()
 
-    async def finish(self, sending: Sending[T], tasks: Collection[T]) -> Sequence[J]:  # noqa: ARG002  a hook
+    async def finish(self, _batch: Batch, _plan: BatchPlan[T], _tasks: Collection[T], /) -> Sequence[J]:
         """Send what goes in bulk after single writes, and note the outcomes. Return jobs that are sent once more."""
         return ()
 
@@ -184,31 +187,6 @@ class Writer(ABC, Generic[J, T]):
             jobs.append(job)
         return jobs
 
-    async def _push(self, batch: Batch, jobs: Sequence[J]) -> AbstractSet[ExternalId]:
-        """Plan, mark and send; return the ids of late entities, which go on in the background."""
-        if not jobs:
-            return frozenset()  # most batches of a daily read end here
-        sending = Sending(batch, await self._mark(jobs))
-        plan = sending.plan
-        # Their row stays as it is: an unsure one would be written again though nothing was sent.
-        for external_id, keys in plan.lost.items():
-            issues = (self.used_twice.issue(),)
-            batch.outcomes[external_id] = Outcome(result=Result.REJECTED, issues=issues, waits_for=frozenset(keys))
-        for number, stage in enumerate(plan.stages):
-            later = {task.external_id for rest in plan.stages[number + 1 :] for task in rest}
-            await self._send_stage(sending, stage, later)
-        late = {external_id: plan.tasks[external_id] for external_id in sending.late}
-        if late:
-            # Before the next await, so that no outcome of theirs is settled yet.
-            batch.late.update(late)
-            batch.nursery.start_soon(self._follow, sending, late)
-        # An idle task is in no stage, but it has an outcome too.
-        in_time = [task for task in plan.tasks.values() if task.external_id not in late]
-        # The keys are copied: the follower empties the mapping.
-        late_ids = set(late)
-        late_ids |= await self._push(batch, await self.finish(sending, in_time))
-        return late_ids | sending.apart
-
     async def _mark(self, jobs: Sequence[J]) -> BatchPlan[T]:
         """Plan a batch, mark it unsure and take its keys; plan again when another batch took one in between."""
         context, keys = self._context, self.keys(jobs)
@@ -221,56 +199,45 @@ class Writer(ABC, Generic[J, T]):
             mark = ledger.Mark(
                 connection_id=context.connection.id,
                 kind=self.kind,
-                rows=[row for task in plan.tasks.values() if (row := self.marked(task)) is not None],
+                rows=plan.rows,
                 claims=plan.claims,
-                given_up=plan.given_up,
+                given_up=owners,
             )
             if not await self.store_mark(mark, plan.tasks.values()):
                 return plan
 
-    async def _send_stage(self, sending: Sending[T], stage: Sequence[T], later: AbstractSet[ExternalId]) -> None:
-        """Send one stage, a few entities at a time. `later` has the entities that are sent again in a later stage."""
-        batch = sending.batch
+    async def _send_one(self, batch: Batch, plan: BatchPlan[T], later: AbstractSet[ExternalId], task: T) -> None:
+        """Send one entity of a stage, and note its outcome. `later` has the entities that a later stage sends again."""
+        external_id, error = task.external_id, None
+        try:
+            batch.outcomes[external_id] = await self.send(batch, plan, task, last=external_id not in later)
+        except Exception as failed:  # noqa: BLE001  the entity's edge: the pipeline logs and counts it
+            error = failed
+        if external_id in plan.late:
+            plan.late.discard(external_id)
+            plan.came_in.set()
+            if external_id in later and error is None:
+                error = Retry("a first step took too long", reason="late")  # its later stage was passed over meanwhile
+        if error is None:
+            return
+        plan.errors[external_id] = error
+        if isinstance(error, Rejected):
+            # The words of a refusal are an issue.
+            batch.outcomes[external_id] = Outcome(result=Result.REJECTED, issues=(refused(str(error)),))
+        else:
+            batch.fail(external_id, error)
 
-        async def work(task: T) -> None:
-            external_id = task.external_id
-            try:
-                batch.outcomes[external_id] = await self.send(sending, task, last=external_id not in later)
-            except Exception as error:  # noqa: BLE001  the entity's edge: the pipeline logs and counts it
-                _note(sending, external_id, error)
-            if external_id in sending.late:
-                # Its later stage was passed over meanwhile.
-                if external_id in later and external_id not in sending.errors:
-                    _note(sending, external_id, Retry("a first step took too long", reason="late"))
-                sending.late.discard(external_id)
-                sending.came_in.set()
-
-        todo = [task for task in stage if task.external_id not in sending.late | sending.errors.keys()]
-        late = await work_off(batch.nursery, todo, work)
-        sending.late.update(task.external_id for task in late)
-
-    async def _follow(self, sending: Sending[T], late: dict[ExternalId, T]) -> None:
+    async def _follow(self, batch: Batch, plan: BatchPlan[T], late: dict[ExternalId, T]) -> None:
         """Finish late entities as their writes end: together those that ended together, since bulk calls are dear."""
-        batch = sending.batch
         while late:
-            await sending.came_in.wait()
+            await plan.came_in.wait()
             # A set signal may be an old one: then nothing has ended yet, and the loop goes round once more.
-            ended = {external_id: late.pop(external_id) for external_id in late.keys() - sending.late}
+            ended = {external_id: late.pop(external_id) for external_id in late.keys() - plan.late}
             late_again: AbstractSet[ExternalId] = frozenset()
             try:
-                late_again = await self._push(batch, await self.finish(sending, ended.values()))
+                late_again = await self.write(batch, await self.finish(batch, plan, ended.values()))
             except Exception as error:  # noqa: BLE001  the entities' edge: the pipeline logs and counts it
                 # StorageTrouble too: the rest of the batch may be settled already, so these are retried alone.
                 for external_id in ended:
                     batch.fail(external_id, error)
-            batch.come_in(*(ended.keys() - late_again - sending.apart))
-
-
-def _note(sending: Sending[Any], external_id: ExternalId, error: Exception) -> None:
-    """Note that an entity was not written; the words of a refusal are an issue."""
-    sending.errors[external_id] = error
-    if isinstance(error, Rejected):
-        issues = (refused(str(error)),)
-        sending.batch.outcomes[external_id] = Outcome(result=Result.REJECTED, issues=issues)
-    else:
-        sending.batch.fail(external_id, error)
+            batch.come_in(*(ended.keys() - late_again - plan.apart))

@@ -25,7 +25,7 @@ from daemon.engine.writers.products import diff
 from daemon.engine.writers.products.push import Pusher
 from daemon.model import ExternalId, RunId
 from daemon.model.outcome import Outcome, Result, Row
-from daemon.sparklayer import customers, failures, own_words
+from daemon.sparklayer import customers, failures
 from daemon.sparklayer.token import Token, Tokens
 from daemon.storage import full_syncs, ledger, outbox, removals
 from daemon.storage.states import RemovalState
@@ -228,11 +228,11 @@ def _removal_without_confirmation() -> Iterator[None]:
         candidates.update(_tagged(conn, calls) - before)
         return held
 
-    async def believing(self: BatchReader, batch: Any, wanted: Sequence[ExternalId], contents: Any, facts: Any) -> None:
+    async def believing(self: BatchReader, batch: Any, wanted: Sequence[ExternalId], contents: Any) -> None:
         gone = {one for one in wanted if (batch.claims[one].run, one) in candidates}
         contents.update(dict.fromkeys(gone))
         if rest := [one for one in wanted if one not in gone]:
-            await read_again(self, batch, rest, contents, facts)
+            await read_again(self, batch, rest, contents)
 
     with (
         mock.patch.object(full_syncs, "finish_enumeration", noting),
@@ -260,7 +260,7 @@ def _brake_by_absence_only() -> Patch:
 
 def _foreign_404_believed() -> Patch:
     """Take whatever answers 404 for the API."""
-    foreign = own_words.foreign
+    foreign = failures.foreign
 
     def gullible(name: str, shape: Any, answer: Any, *, by_line: bool = False) -> Any:
         return None if answer.status == HTTPStatus.NOT_FOUND else foreign(name, shape, answer, by_line=by_line)

@@ -20,7 +20,7 @@ from daemon.sandbox import SparkLayer
 from daemon.sandbox.control import StandIn
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.transport import Exchange
-from daemon.sparklayer.empty_refusals import NOBODY
+from daemon.sparklayer.operation import NOBODY
 from tests.prove.simulation.faults import SHOP, SITE, Fault, FaultPlan
 from tests.prove.simulation.omissions import by_ids, enumerates, shortened, without_one
 from tests.prove.simulation.steady import Clock

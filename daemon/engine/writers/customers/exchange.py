@@ -17,8 +17,8 @@ import trio
 from daemon.engine.context import ConnectionContext
 from daemon.errors import Blocked, Duplicate, Rejected, Retry, Side
 from daemon.model import EmailKey, ExternalId, Kind, Lane
+from daemon.sparklayer.client import replaced
 from daemon.sparklayer.customers import Body, CustomerWrite, is_agent, merged
-from daemon.sparklayer.replacement import replaced
 from daemon.storage import ledger
 from daemon.transport.second_answer import agreed
 
@@ -131,8 +131,14 @@ class Exchange:
             if self._shown_at >= since:
                 return True
             for customer in (self._shown, await self._confirmed(other_than)):
-                if customer not in (None, other_than) and await self._is_shown(customer, lane):
-                    return True
+                if customer is None or customer == other_than:
+                    continue
+                with trio.move_on_after(ASKED_SECONDS):
+                    try:
+                        if await self._read(customer, lane) is not None:
+                            return True
+                    except (Retry, Rejected):
+                        pass  # going alone is safe, and this customer's trouble is not the other one's
         return False
 
     async def _load(self) -> None:
@@ -156,14 +162,6 @@ class Exchange:
         customer = await context.storage.read(ledger.confirmed_id, context.connection.id, self.kind, other_than)
         return None if customer is None else ExternalId(customer)
 
-    async def _is_shown(self, external_id: ExternalId, lane: Lane) -> bool:
-        with trio.move_on_after(ASKED_SECONDS):
-            try:
-                return await self._read(external_id, lane) is not None
-            except (Retry, Rejected):
-                pass  # going alone is safe, and this customer's trouble is not the other one's
-        return False
-
     async def _read(self, external_id: ExternalId, lane: Lane) -> Body | None:
         customer = await self._context.sparklayer.customers.read(external_id, lane)
         if customer is not None:
@@ -171,23 +169,21 @@ class Exchange:
         return customer
 
     async def _put_alone(self, write: CustomerWrite, lane: Lane, *, known: bool) -> None:
+        """Write a customer while none is known to be readable. Raises Blocked while SparkLayer hides an unread one."""
         # Read each time, since the customer may have been removed meanwhile.
         unread = (await self._notes()).get(UNREAD)
         # The unread customer itself may be written: it has little more to lose.
         is_due = unread == write.customer.external_id and trio.current_time() >= self._unwritten_until
         if unread is not None and not is_due:
-            await self._find_readable(unread, lane)
+            now = trio.current_time()
+            if now < self._hidden_until:
+                raise _read_unknown()
+            # If the unread customer was deleted by hand, another one must be readable.
+            if await self._read(unread, lane) is None and not await self.shows_another(unread, lane, now):
+                self._hidden_until = trio.current_time() + HIDDEN_SECONDS
+                raise _read_unknown()
         await self._replace(write, lane, known=known, alone=True)
         self._alone_seconds = ALONE_SECONDS
-
-    async def _find_readable(self, unread: ExternalId, lane: Lane) -> None:
-        """Raise Blocked if SparkLayer shows neither the unread customer nor, if that was deleted by hand, another."""
-        now = trio.current_time()
-        if now < self._hidden_until:
-            raise _read_unknown()
-        if await self._read(unread, lane) is None and not await self.shows_another(unread, lane, now):
-            self._hidden_until = trio.current_time() + HIDDEN_SECONDS
-            raise _read_unknown()
 
     async def _note_others(self, external_id: ExternalId) -> None:
         """Note, also for the next process, that SparkLayer has customers which the ledger does not know."""

@@ -14,19 +14,27 @@ from typing import TypeVar
 import trio
 from attrs import evolve
 
-from daemon.engine.batch import Batch
+from daemon.engine.batch import Batch, BatchPlan
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.writers.customers.exchange import REPLACED, SALES_AGENT, UNREAD, EmailTaken, Exchange
-from daemon.engine.writers.customers.parents import Family, find_links
-from daemon.engine.writers.customers.plan import CustomerJob, CustomerParts, CustomerPlan, Link, plan_customers
-from daemon.engine.writers.writer import Sending, Writer
+from daemon.engine.writers.customers.plan import (
+    CustomerJob,
+    CustomerParts,
+    CustomerPlan,
+    Family,
+    Link,
+    find_links,
+    plan_customers,
+)
+from daemon.engine.writers.writer import Writer
 from daemon.entities import Customer, Issue
 from daemon.errors import Duplicate, Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import EmailKey, ExternalId, Key, Kind, Lane
 from daemon.model.outcome import Outcome, Result, Row
 from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, left_out, still_sent
+from daemon.sparklayer.operation import CUSTOMER
 from daemon.storage import dependencies, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds
 
@@ -103,7 +111,7 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             # Settling resolves the issues that an outcome does not repeat.
             if link.standing != "told" and outcome is not None and outcome.result is Result.UNCHANGED:
                 batch.outcomes[external_id] = _with_parent_issue(outcome, link)
-        self._context.sparklayer.customers.expect(job.external_id for job in jobs if job.confirmed)
+        self._context.sparklayer.expect(CUSTOMER, (job.external_id for job in jobs if job.confirmed))
         return [
             evolve(job, email=self._email_key(job.value.email) if job.value else None, link=links.get(job.external_id))
             for job in jobs
@@ -122,22 +130,22 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             rows = await context.storage.read(ledger.look_up, context.connection.id, self.kind, list(parents))
             # A parent that this batch removes is gone before its children are written.
             known = rows.keys() - {job.external_id for job in jobs if job.value is None}
-        return plan_customers(jobs, owners, known)
+        return plan_customers(jobs, owners, known, self._marked)
 
-    def marked(self, task: CustomerJob) -> Row:
+    def _marked(self, job: CustomerJob) -> Row:
         """Return a row with all that SparkLayer may hold of the former and the present state."""
-        before = task.before or CustomerParts()
-        after = self._parts(task.value, before) if task.value else CustomerParts()
-        return task.row(before.joined(after), sure=False)
+        before = job.before or CustomerParts()
+        after = self._parts(job.value, before) if job.value else CustomerParts()
+        return job.row(before.joined(after), sure=False)
 
-    async def send(self, sending: Sending[CustomerJob], task: CustomerJob, *, last: bool) -> Outcome:
+    async def send(self, batch: Batch, plan: BatchPlan[CustomerJob], task: CustomerJob, *, last: bool) -> Outcome:
         """Remove a customer, have it give up its e-mail address, or write it."""
         if task.value is None:
-            return await self._remove(task, sending.batch.lane)
+            return await self._remove(task, batch.lane)
         if not last:
-            await self._send(task, sending, email=placeholder(task.external_id))
+            await self._send(task, batch, plan, email=placeholder(task.external_id))
             return Outcome(result=Result.WRITTEN)
-        return await self._write(task, task.value, sending)
+        return await self._write(task, task.value, batch, plan)
 
     async def _links(self, batch: Batch) -> dict[ExternalId, Link]:
         """Return what is done about the parents that customers of a batch name."""
@@ -161,16 +169,16 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
             members=members.keys(),
             going=going,
             decided=going | {key for key, outcome in batch.outcomes.items() if outcome.failure is None},
-            alone={key for key in named if self._is_alone_in_sparklayer(batch, members[key])},
+            alone={
+                key
+                for key in named
+                if (row := batch.rows.get(key)) is not None
+                and row.fingerprint == self._context.fingerprint(evolve(members[key], parent=None))
+            },
             early={key for key, run in runs.items() if run in relations.unread},
             relations=relations,
         )
         return find_links(family)
-
-    def _is_alone_in_sparklayer(self, batch: Batch, customer: Customer) -> bool:
-        """Return True if SparkLayer has the customer as it is, but without a parent."""
-        row = batch.rows.get(customer.external_id)
-        return row is not None and row.fingerprint == self._context.fingerprint(evolve(customer, parent=None))
 
     def _email_key(self, email: str) -> EmailKey:
         return EmailKey(self._context.fingerprint(email.lower()).hex())
@@ -189,45 +197,37 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         # A 404 may be the path's own. Believing it would leave the customer its access.
         is_gone = held is None and await self._exchange.shows_another(job.external_id, lane, began)
         if not is_gone:
-            if await self._deletes(job, lane):
-                # Its 204 may be a proxy's: forgetting the customer takes a second answer.
-                await self._expect_gone(job, lane)
-            else:
-                await agreed(None, partial(api.read, job.external_id, lane))
+            try:
+                is_gone = not await finds(partial(api.delete, job.external_id, lane))
+            except Retry as refusal:
+                # A site without customers has none whose deletion could show that its empty 404s are its own.
+                if refusal.reason != EMPTY_REFUSAL or job.attempts < EMPTY_REFUSALS:
+                    raise
+                is_gone = True
+            ask = partial(api.read, job.external_id, lane)
+            if is_gone:
+                await agreed(None, ask)
+            # The 204 may be a proxy's: forgetting the customer takes a second answer.
+            elif await confirmed(ask, lambda held: held is None) is not None:
+                self._still_shown[job.external_id] += 1
+                if self._still_shown[job.external_id] <= MOST_SHOWN:
+                    words = "SparkLayer still has the customer after its deletion"
+                    raise Retry(words, reason="not_deleted", after=SHOWN_AGAIN)
+        self._still_shown.pop(job.external_id, None)
         self._exchange.take_replaced(job.external_id)
         return Outcome(result=Result.REMOVED, released=_emails(job) | NOTED)
 
-    async def _expect_gone(self, job: CustomerJob, lane: Lane) -> None:
-        """Raise Retry if SparkLayer still has a customer that it says it has deleted."""
-        ask = partial(self._context.sparklayer.customers.read, job.external_id, lane)
-        if await confirmed(ask, lambda held: held is None) is not None:
-            self._still_shown[job.external_id] += 1
-            if self._still_shown[job.external_id] <= MOST_SHOWN:
-                words = "SparkLayer still has the customer after its deletion"
-                raise Retry(words, reason="not_deleted", after=SHOWN_AGAIN)
-        self._still_shown.pop(job.external_id, None)
-
-    async def _deletes(self, job: CustomerJob, lane: Lane) -> bool:
-        """Delete a customer; False if SparkLayer does not have it."""
-        try:
-            return await finds(partial(self._context.sparklayer.customers.delete, job.external_id, lane))
-        except Retry as refusal:
-            # A site without customers has none whose deletion could show that its empty 404s are its own.
-            if refusal.reason != EMPTY_REFUSAL or job.attempts < EMPTY_REFUSALS:
-                raise
-            return False
-
-    async def _write(self, job: CustomerJob, customer: Customer, sending: Sending[CustomerJob]) -> Outcome:
+    async def _write(self, job: CustomerJob, customer: Customer, batch: Batch, plan: BatchPlan[CustomerJob]) -> Outcome:
         email = self._email_key(customer.email)
-        holder = sending.plan.given_up.get(email, job.external_id)
-        if customer.parent is not None and _waits_for(sending, customer.parent):
+        holder = plan.owners.get(email, job.external_id)
+        if customer.parent is not None and _waits_for(batch, plan, customer.parent):
             return _waiting(customer.parent, job.attempts)
-        if holder != job.external_id and (holder in sending.late or sending.batch.failed(holder)):
+        if holder != job.external_id and (holder in plan.late or batch.failed(holder)):
             raise Retry("its e-mail address is not free yet", reason="email_first")
         try:
-            job, customer = await self._send(job, sending, email=customer.email)
+            job, customer = await self._send(job, batch, plan, email=customer.email)
         except Duplicate as taken:
-            await self._give_way_or_retry(job, customer, sending, taken)
+            await self._give_way_or_retry(job, customer, batch, plan, taken)
             # A former owner may have yet to give the address up: then this customer is looked at again.
             return Outcome(result=Result.REJECTED, issues=(_issue(taken, customer),), waits_for=frozenset({email}))
         except Rejected as refusal:
@@ -243,36 +243,33 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         return outcome if job.link is None or customer.parent is not None else _with_parent_issue(outcome, job.link)
 
     async def _give_way_or_retry(
-        self, job: CustomerJob, customer: Customer, sending: Sending[CustomerJob], taken: Duplicate
+        self, job: CustomerJob, customer: Customer, batch: Batch, plan: BatchPlan[CustomerJob], taken: Duplicate
     ) -> None:
         """Raise Retry while the owner of the e-mail address may be one of ours that is about to give it up."""
-        asked = await self._is_asked_to_give_way(job, customer, taken)
-        if asked:  # by the ledger another customer is to have this one's former address
-            # Each may have the other's address: an attempt failed before one could let go, or the ledger was lost.
-            await self._send(job, sending, email=placeholder(job.external_id))
-        if job.attempts < PARENT_RETRIES and (asked or job.before is None or job.attempts):
-            raise Retry("its e-mail address is not free yet", reason="email_first")
-
-    async def _is_asked_to_give_way(self, job: CustomerJob, customer: Customer, taken: Duplicate) -> bool:
-        """Return True if SparkLayer may hold an e-mail address for the customer that another one owns by now."""
+        # SparkLayer may hold these addresses for the customer.
         former = set(job.before.emails if job.before else ())
         if isinstance(taken, EmailTaken) and taken.present:
             former.add(self._email_key(taken.present))
         former.discard(self._email_key(customer.email))
         owners = await self._context.storage.read(ledger.owners, self._context.connection.id, self.kind, former)
-        return any(owner != job.external_id for owner in owners.values())
+        is_asked = any(owner != job.external_id for owner in owners.values())
+        if is_asked:  # by the ledger another customer is to have one of them
+            # Each may have the other's address: an attempt failed before one could let go, or the ledger was lost.
+            await self._send(job, batch, plan, email=placeholder(job.external_id))
+        if job.attempts < PARENT_RETRIES and (is_asked or job.before is None or job.attempts):
+            raise Retry("its e-mail address is not free yet", reason="email_first")
 
     async def _send(
-        self, job: CustomerJob, sending: Sending[CustomerJob], *, email: str
+        self, job: CustomerJob, batch: Batch, plan: BatchPlan[CustomerJob], *, email: str
     ) -> tuple[CustomerJob, Customer]:
         """Send a customer, without its parent if SparkLayer lacks that; return what was sent.
 
         Raises Retry when SparkLayer lacks a parent that the ledger is sure of: the parent is then written again.
         """
-        customer, before, batch = job.value, job.before or CustomerParts(), sending.batch
+        customer, before = job.value, job.before or CustomerParts()
         assert customer is not None  # a customer that is gone is removed
-        if customer.parent is not None and _lacks_parent(sending, job.external_id, customer.parent):
-            return await self._send(self._alone(job, customer), sending, email=email)
+        if customer.parent is not None and _lacks_parent(batch, plan, job.external_id, customer.parent):
+            return await self._send(self._alone(job, customer), batch, plan, email=email)
         # Where the platform names a parent, one that SparkLayer has is not carried over.
         named = {PARENT} if job.link is not None else set[str]()
         write = CustomerWrite(
@@ -286,12 +283,14 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         except Duplicate:  # a conflict is never about the parent
             raise
         except Rejected as refusal:
-            if customer.parent is None or not await self._is_refused_for_parent(customer.parent, refusal, batch.lane):
+            context, parent = self._context, customer.parent
+            if parent is None or not await self._is_refused_for_parent(parent, refusal, batch.lane):
                 raise
-            if not await self._is_sure_of(customer.parent):
-                return await self._send(self._alone(job, customer), sending, email=email)
+            row = (await context.storage.read(ledger.look_up, context.connection.id, self.kind, [parent])).get(parent)
+            if row is None or row.fingerprint is None:
+                return await self._send(self._alone(job, customer), batch, plan, email=email)
             # The ledger is wrong about the parent, perhaps after a deletion by hand.
-            batch.missing.add(customer.parent)
+            batch.missing.add(parent)
             raise Retry("waits for its parent customer", reason="parent_first") from refusal
         return job, customer
 
@@ -299,12 +298,6 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         """Return the job of writing a customer without its parent."""
         value = evolve(customer, parent=None)
         return evolve(job, value=value, fingerprint=self._context.fingerprint(value))
-
-    async def _is_sure_of(self, parent: ExternalId) -> bool:
-        """Return True if the ledger is sure that SparkLayer has a customer."""
-        context = self._context
-        row = (await context.storage.read(ledger.look_up, context.connection.id, self.kind, [parent])).get(parent)
-        return row is not None and row.fingerprint is not None
 
     async def _is_refused_for_parent(self, parent: ExternalId, refusal: Rejected, lane: Lane) -> bool:
         """Return True if SparkLayer refused because it lacks the parent; a refusal without a field proves nothing."""
@@ -329,19 +322,19 @@ def _steps(job: CustomerJob) -> Iterator[Step]:
             yield Step(f"leave out its address {address}", "the customer no longer has it")
 
 
-def _waits_for(sending: Sending[CustomerJob], parent: ExternalId) -> bool:
+def _waits_for(batch: Batch, plan: BatchPlan[CustomerJob], parent: ExternalId) -> bool:
     """Return True if a parent in the batch is yet to be written, or will be retried."""
-    outcome, job = sending.batch.outcomes.get(parent), sending.plan.tasks.get(parent)
+    outcome, job = batch.outcomes.get(parent), plan.tasks.get(parent)
     retried = outcome is not None and outcome.failure is not None
-    return parent in sending.late or (retried and job is not None and not job.confirmed)
+    return parent in plan.late or (retried and job is not None and not job.confirmed)
 
 
-def _lacks_parent(sending: Sending[CustomerJob], external_id: ExternalId, parent: ExternalId) -> bool:
+def _lacks_parent(batch: Batch, plan: BatchPlan[CustomerJob], external_id: ExternalId, parent: ExternalId) -> bool:
     """Return True if SparkLayer lacks a customer's parent, and will not have it by this batch."""
-    assert isinstance(sending.plan, CustomerPlan)  # it is planned here
-    job, outcome = sending.plan.tasks.get(parent), sending.batch.outcomes.get(parent)
+    assert isinstance(plan, CustomerPlan)  # it is planned here
+    job, outcome = plan.tasks.get(parent), batch.outcomes.get(parent)
     refused_parent = outcome is not None and outcome.failure is None and outcome.result is Result.REJECTED
-    return external_id in sending.plan.orphans or (refused_parent and job is not None and job.before is None)
+    return external_id in plan.orphans or (refused_parent and job is not None and job.before is None)
 
 
 def _issue(refusal: Rejected, customer: Customer) -> Issue:

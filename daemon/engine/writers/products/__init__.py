@@ -2,11 +2,9 @@
 
 | module | contents |
 |---|---|
-| `entry` | the ledger's parts of a product (pure) |
-| `diff` | what is sent for a batch (pure) |
+| `diff` | the ledger's parts of a product, and what is sent for a batch (pure) |
 | `terms` | the price list and the stock location of the site |
 | `push` | single product writes, bulk calls for stock and prices |
 | `outcome` | the outcome of one product (pure) |
-| `steps` | a plan, described to a person (pure) |
 | `writer` | the writer, which joins these |
 """

@@ -1,21 +1,103 @@
 """Decides what is sent for a batch of products. Pure: values in, plans and issues out.
 
+The ledger's parts of a product are fingerprints of each part of it, and the ids needed to remove it. A part is the
+product itself (title, slug, variants), the stock of a SKU, or the price of a SKU. A fingerprint of None means *unsure*:
+the part was about to be sent when something went wrong, so it differs from everything. The data itself is never kept.
+Until SparkLayer has heard of the product from the keeper of this ledger (`ours`), it may hold more than is listed.
+
 `daemon.engine.unique_keys` decides the owner of each SKU for the whole batch. A variant that loses its SKU is left out,
 with an issue, and its product waits for the SKU. Where a claimed SKU is still another variant's in SparkLayer, the
 holder is written first: once without the SKU, with placeholders where it claims moving SKUs itself, and once as it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
-from daemon.engine.unique_keys import KeyOwnership, by_age, decide_owners
-from daemon.engine.writers.job import BatchPlan, Job
-from daemon.engine.writers.products.parts import Fingerprints, ProductParts
+from daemon.engine.batch import BatchPlan, Job
+from daemon.engine.unique_keys import by_age, decide_owners
 from daemon.entities import Issue, Product
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Sku, VariantId
+from daemon.sparklayer.products import EXTRAS
+
+
+@frozen(kw_only=True)
+class ProductParts:
+    """The parts of one product as SparkLayer was last told them."""
+
+    product: bytes | None = None
+    variants: Mapping[VariantId, tuple[Sku, ...]] = field(factory=dict)
+    """Every variant that SparkLayer may hold, with the SKUs that each may have there. A variant that vanished from the
+    store stays listed without any, so that every later write can repeat that it is discontinued."""
+    stock: Mapping[Sku, bytes | None] = field(factory=dict)
+    prices: Mapping[Sku, bytes | None] = field(factory=dict)
+    extras: tuple[str, ...] = ()
+    """Optional fields that SparkLayer may hold of its variants: they must be cleared explicitly."""
+    ours: bool = True
+
+    @property
+    def skus(self) -> set[Sku]:
+        """All SKUs that SparkLayer may hold for this product, as a variant's, in stock or with a price."""
+        return {sku for held in self.variants.values() for sku in held} | self.stock.keys() | self.prices.keys()
+
+    keys = skus
+    """The unique keys among the parts."""
+
+    def joined(self, other: "ProductParts") -> "ProductParts":
+        """Return the parts that are in either, all unsure."""
+        variants = {
+            variant: tuple(dict.fromkeys((*self.variants.get(variant, ()), *other.variants.get(variant, ()))))
+            for variant in {**self.variants, **other.variants}
+        }
+        return evolve(
+            self,
+            product=None,
+            variants=variants,
+            stock=dict.fromkeys({**self.stock, **other.stock}),
+            prices=dict.fromkeys({**self.prices, **other.prices}),
+            extras=tuple(sorted({*self.extras, *other.extras})),
+        )
+
+
+@frozen(kw_only=True)
+class Terms:
+    """The targets of stock and prices on this site; fingerprints depend on them."""
+
+    stock_location: str
+    price_list: str
+
+
+class Fingerprints:
+    """The fingerprints of products and their parts under one site's terms."""
+
+    def __init__(self, fingerprint: Callable[[object], bytes], terms: Terms) -> None:
+        self._fingerprint = fingerprint
+        self.terms = terms
+
+    def fingerprint(self, product: Product) -> bytes:
+        """Return one fingerprint for everything that is sent for `product`."""
+        return self._fingerprint((product, self.terms))
+
+    def parts(self, product: Product, kept: frozenset[VariantId] = frozenset()) -> ProductParts:
+        """Return the parts once SparkLayer has all of `product`, and the `kept` variants beside it."""
+        # Stock and prices have calls of their own: a new level must not write the product.
+        bare = evolve(product, stock={}, prices={})
+        place, price_list = self.terms.stock_location, self.terms.price_list
+        return ProductParts(
+            # With kept variants, so that the product is written again once they may go.
+            product=self._fingerprint((bare, sorted(kept)) if kept else bare),
+            variants={variant.external_id: (variant.sku,) for variant in product.variants},
+            stock={sku: self._fingerprint((sku, stock, place)) for sku, stock in product.stock.items()},
+            prices={sku: self._fingerprint((sku, price, price_list)) for sku, price in product.prices.items()},
+            # Most stores never use these, so writes clear them only where they were used.
+            extras=tuple(
+                name
+                for name in sorted(EXTRAS)
+                if any(getattr(variant, name) or name in variant.unreadable for variant in product.variants)
+            ),
+        )
 
 
 @frozen(kw_only=True)
@@ -53,6 +135,7 @@ class ProductPlan:
     and the second round. SKUs in `removed_*` lose their row, those in `stock` and `prices` get one.
     """
 
+    external_id: ExternalId
     job: ProductJob
     product: Product | None
     issues: tuple[Issue, ...]
@@ -69,11 +152,6 @@ class ProductPlan:
     waits_for: frozenset[Sku] = frozenset()
 
     @property
-    def external_id(self) -> ExternalId:
-        """The product's id."""
-        return self.job.external_id
-
-    @property
     def writes_product(self) -> bool:
         """True if the product itself is written."""
         return self.rounds != (None, None)
@@ -88,12 +166,6 @@ class ProductPlan:
         """True if there is nothing to send."""
         return not (self.writes_product or self.rows)
 
-    @property
-    def given_up(self) -> frozenset[Sku]:
-        """The SKUs that its variants may still have in SparkLayer, and lose."""
-        before = self.job.before or ProductParts()
-        return self.released.intersection(sku for skus in before.variants.values() for sku in skus)
-
 
 def freed_sku(variant: VariantId) -> Sku:
     """Return the placeholder SKU of a variant that has none: unique, since variant ids are."""
@@ -104,24 +176,30 @@ def plan_batch(jobs: Sequence[ProductJob], owners: Mapping[Sku, ExternalId]) -> 
     """Return the plans of a batch. `owners` has the present owner of every SKU that `jobs` mention."""
     # Sorted, so that the same batch always leads to the same calls.
     ordered = sorted(jobs, key=lambda job: by_age(job.external_id))
-    ids = {job.external_id for job in ordered}
-    ownership = decide_owners({job.external_id: job.wanted_skus for job in ordered}, owners, ids)
-    moving = _moving(ordered, ownership)
+    wanted = {job.external_id: job.wanted_skus for job in ordered}
+    claims, lost = decide_owners(wanted, owners, wanted.keys())
+    owners_after = {**owners, **claims}
+    moving = _moving(ordered, owners_after)
     entries = {job.external_id: job.before for job in ordered}
-    plans = {job.external_id: _plan(job, ownership, moving, entries) for job in ordered}
+    plans = {}
+    for job in ordered:
+        refused = lost.get(job.external_id, frozenset())
+        product = without(job.value, refused) if job.value is not None and refused else job.value
+        before = _with_inherited(job, product, owners, entries)
+        plans[job.external_id] = _plan(job, product, before, refused, owners_after, moving)
     busy = [plan for plan in plans.values() if not plan.idle]
-    # An idle product sends nothing, so it takes nothing from the ledger's owners either.
-    claims = {sku: plan.external_id for plan in busy for sku in plan.claims}
     return BatchPlan(
         tasks=plans,
         stages=[[plan for plan in busy if plan.rounds[number] is not None] for number in (0, 1)],
-        claims=claims,
-        given_up=evolve(ownership, claims=claims).given_up,
+        rows=[plan.job.row(plan.marked, sure=False) for plan in busy],
+        # An idle product sends nothing, so it takes nothing from the ledger's owners either.
+        claims={sku: plan.external_id for plan in busy for sku in plan.claims},
+        owners=owners,
     )
 
 
-def _moving(jobs: Sequence[ProductJob], ownership: KeyOwnership[Sku]) -> set[Sku]:
-    """Return the claimed SKUs that SparkLayer may hold at another variant of the batch."""
+def _moving(jobs: Sequence[ProductJob], owners: Mapping[Sku, ExternalId]) -> set[Sku]:
+    """Return the claimed SKUs that SparkLayer may hold at another variant of the batch; `owners` are those after it."""
     holders: dict[Sku, set[tuple[ExternalId, VariantId]]] = {}
     for job in jobs:
         for variant_id, held in job.before.variants.items() if job.before else ():
@@ -131,22 +209,20 @@ def _moving(jobs: Sequence[ProductJob], ownership: KeyOwnership[Sku]) -> set[Sku
         variant.sku
         for job in jobs
         for variant in (job.value.variants if job.value else ())
-        if ownership.claims.get(variant.sku) == job.external_id
+        if owners.get(variant.sku) == job.external_id
         and holders.get(variant.sku, set()) - {(job.external_id, variant.external_id)}
     }
 
 
 def _plan(
     job: ProductJob,
-    ownership: KeyOwnership[Sku],
+    product: Product | None,
+    before: ProductParts,
+    lost: AbstractSet[Sku],
+    owners: Mapping[Sku, ExternalId],
     moving: AbstractSet[Sku],
-    entries: Mapping[ExternalId, ProductParts | None],
 ) -> ProductPlan:
-    product, lost = job.value, ownership.lost.get(job.external_id, frozenset())
-    if product is not None and lost:
-        product = without(product, lost)
-    # The former owner's rows of a SKU are still there: they are set again, or removed.
-    before = _with_inherited(job, product, ownership, entries)
+    """Return what is sent for `product`, without its `lost` SKUs; `owners` are those after the batch."""
     after = job.fingerprints.parts(product, job.kept) if product is not None else ProductParts()
     if product is not None and job.kept and job.before is not None:
         after = _with_kept(after, job.before, job)
@@ -158,27 +234,36 @@ def _plan(
     if vanished:
         after = evolve(after, variants={**after.variants, **dict.fromkeys(vanished, ())})
     # Only the owner removes the rows of a SKU: another one may have set them by now.
-    own = {sku for sku in before.skus if ownership.owner_after(sku, job.external_id) == job.external_id}
+    own = {sku for sku in before.skus if owners.get(sku, job.external_id) == job.external_id}
     # Rows of kept variants, and prices that cannot be read, are left alone, also by a refresh run.
     stock = _differing(before.stock, after.stock) - job.kept_skus
     prices = _differing(before.prices, after.prices) - job.kept_skus - unreadable
     removed_stock = frozenset(before.stock.keys() - after.stock.keys()) & own
     removed_prices = frozenset(before.prices.keys() - after.prices.keys()) & own
+    # Written only to say that the variants of a product that is gone are discontinued.
+    gone = Product(external_id=job.external_id, title="", slug="", variants=(), stock={}, prices={})
     # A product that SparkLayer never had, and that has nothing to sell, is not created.
     known = not job.leftover and (job.before is not None or bool(product and product.variants))
     needed = known and (before.product is None or before.product != after.product)
     # A variant that is kept may be listed with SKUs that it has lost to others by now.
-    claims = {sku for held in after.variants.values() for sku in held if ownership.claims.get(sku) == job.external_id}
+    claims = {sku for held in after.variants.values() for sku in held if owners.get(sku) == job.external_id}
     if job.leftover:
         claims |= removed_stock | removed_prices  # so that no product takes the SKU while it is removed
     refused = [sku for variant in (job.value.variants if job.value else ()) if (sku := variant.sku) in lost]
     return ProductPlan(
+        external_id=job.external_id,
         job=job,
         product=product,
         issues=tuple(IssueType.SKU_USED_TWICE.issue(sku=sku) for sku in refused),
         after=after,
-        marked=_marked(before, after, stock, prices, writes=needed),
-        rounds=_rounds(job, product or _nothing(job), moving) if needed else (None, None),
+        # All that is sent is unsure, and all that may exist is listed: SparkLayer may hold either state of a variant
+        # until the write is confirmed.
+        marked=evolve(
+            before.joined(after) if needed else before,
+            stock={**before.stock, **dict.fromkeys(stock)},
+            prices={**before.prices, **dict.fromkeys(prices)},
+        ),
+        rounds=_rounds(job, product or gone, moving) if needed else (None, None),
         vanished=vanished,
         stock=stock & after.stock.keys(),
         prices=prices & after.prices.keys(),
@@ -221,15 +306,18 @@ def without(product: Product, gone: AbstractSet[Sku]) -> Product:
 def _with_inherited(
     job: ProductJob,
     product: Product | None,
-    ownership: KeyOwnership[Sku],
+    owners: Mapping[Sku, ExternalId],
     entries: Mapping[ExternalId, ProductParts | None],
 ) -> ProductParts:
-    """Return what SparkLayer holds for the product, with the rows of the SKUs that it takes over, unsure."""
+    """Return what SparkLayer holds for the product, with the rows of the SKUs that it takes over, unsure.
+
+    The former owner's rows of a SKU are still there: they are set again, or removed.
+    """
     before = job.before or ProductParts(ours=False)
     taken = {
         variant.sku: former
         for variant in (product.variants if product else ())
-        if (former := entries.get(ownership.owners.get(variant.sku, job.external_id))) and former is not job.before
+        if (former := entries.get(owners.get(variant.sku, job.external_id))) and former is not job.before
     }
     if not taken:
         return before
@@ -242,23 +330,6 @@ def _with_inherited(
 
 def _differing(before: Mapping[Sku, bytes | None], after: Mapping[Sku, bytes | None]) -> frozenset[Sku]:
     return frozenset(sku for sku in {*before, *after} if before.get(sku) is None or before[sku] != after.get(sku))
-
-
-def _nothing(job: ProductJob) -> Product:
-    """Return a product that is gone: written only to say that its variants are discontinued."""
-    return Product(external_id=job.external_id, title="", slug="", variants=(), stock={}, prices={})
-
-
-def _marked(
-    before: ProductParts, after: ProductParts, stock: frozenset[Sku], prices: frozenset[Sku], *, writes: bool
-) -> ProductParts:
-    """Return the parts for the time of sending: all that is sent is unsure, all that may exist is listed."""
-    return evolve(
-        # SparkLayer may hold either state of a variant until the write is confirmed.
-        before.joined(after) if writes else before,
-        stock={**before.stock, **dict.fromkeys(stock)},
-        prices={**before.prices, **dict.fromkeys(prices)},
-    )
 
 
 def _rounds(job: ProductJob, product: Product, moving: AbstractSet[Sku]) -> tuple[Product | None, Product | None]:

@@ -9,8 +9,7 @@ from collections.abc import Set as AbstractSet
 
 from attrs import define, evolve, field
 
-from daemon.engine.writers.products.diff import ProductPlan
-from daemon.engine.writers.products.parts import ProductParts
+from daemon.engine.writers.products.diff import ProductParts, ProductPlan
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.issues import refused
 from daemon.model import Sku, VariantId
@@ -117,22 +116,18 @@ def _failure(plan: ProductPlan, error: Exception | None, bulk: BulkResult) -> Ex
 
 def _in_part(plan: ProductPlan, error: Exception | None, failure: Exception | None, bulk: BulkResult) -> ProductParts:
     """Return what SparkLayer may hold of a product that was not confirmed whole."""
-    entry = _confirmed(plan, bulk, written=plan.writes_product and error is None)
+    written = plan.writes_product and error is None
+    entry = evolve(
+        plan.after if written or not plan.writes_product else plan.marked,
+        ours=written or plan.marked.ours,
+        stock=_parts(plan.marked.stock, plan.after.stock, plan.stock | plan.removed_stock, bulk.stock),
+        prices=_parts(plan.marked.prices, plan.after.prices, plan.prices | plan.removed_prices, bulk.prices),
+    )
     if isinstance(failure, GaveWay):
         # A freed SKU must not stay listed: each attempt would give it up again, and wake the products that wait for it.
         entry = evolve(entry, variants={**entry.variants, **failure.variants})
     # SKUs that are yet to be released stay listed, as unsure: an unlisted SKU would be kept for ever.
     return evolve(entry, stock={**dict.fromkeys(plan.released - entry.skus), **entry.stock})
-
-
-def _confirmed(plan: ProductPlan, bulk: BulkResult, *, written: bool) -> ProductParts:
-    product = plan.after if written or not plan.writes_product else plan.marked
-    return evolve(
-        product,
-        ours=written or plan.marked.ours,
-        stock=_parts(plan.marked.stock, plan.after.stock, plan.stock | plan.removed_stock, bulk.stock),
-        prices=_parts(plan.marked.prices, plan.after.prices, plan.prices | plan.removed_prices, bulk.prices),
-    )
 
 
 def _parts(

@@ -11,9 +11,8 @@ import trio
 from attrs import evolve, field, frozen
 
 from daemon.engine.writers.products.bulk_calls import BulkCalls, R, RowList
-from daemon.engine.writers.products.diff import ProductPlan, freed_sku
+from daemon.engine.writers.products.diff import ProductParts, ProductPlan, Terms, freed_sku
 from daemon.engine.writers.products.outcome import BulkResult, Unmanaged
-from daemon.engine.writers.products.parts import ProductParts, Terms
 from daemon.entities import Product, StockLevel
 from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Sku, VariantId
@@ -38,14 +37,23 @@ class Pusher:
     async def write(self, plan: ProductPlan, product: Product, lane: Lane) -> None:
         """POST what SparkLayer has not heard of, PATCH the rest, and believe SparkLayer where it knows better.
 
-        Raises Unmanaged if SparkLayer has the product already, and the failures of SparkLayer.
+        A product that two answers say is gone is created again. Raises Unmanaged if SparkLayer has the product already,
+        and the failures of SparkLayer.
         """
-        before, write = plan.job.before, _write_of(plan, product)
+        before, write, products = plan.job.before, _write_of(plan, product), self.sparklayer.products
         if before is None or not before.ours:
             await self._introduce(write, lane)
             return
+        update = partial(finds, partial(products.update, write, lane))
         try:
-            await self._update(write, lane)
+            # To create destroys nothing, but a product that is wrongly believed to be gone would stay on sale for ever.
+            if await confirmed(update, lambda there: there or bool(write.variants)) or not write.variants:
+                return
+            try:
+                await products.create(write, lane)
+            except Duplicate:
+                if not await update():
+                    raise
         except Duplicate:
             if not plan.job.adopted:
                 raise
@@ -58,7 +66,16 @@ class Pusher:
 
         Returns its variants in SparkLayer, with their SKUs. One that vanished is listed without any.
         """
-        write = _giving_way(_write_of(plan, product), plan.job.before or ProductParts())
+        before, write = plan.job.before or ProductParts(), _write_of(plan, product)
+        # It claims only SKUs that SparkLayer surely has at these variants, and frees the others: a SKU may belong to a
+        # product of ours that is to give it up, and wants this one's.
+        variants = tuple(
+            variant
+            if before.variants.get(variant.external_id) == (variant.sku,)
+            else evolve(variant, sku=freed_sku(variant.external_id))
+            for variant in write.variants
+        )
+        write = evolve(write, variants=variants)
         # A product that is gone from SparkLayer holds no SKUs.
         with contextlib.suppress(Missing):
             await self.sparklayer.products.update(write, lane)
@@ -92,19 +109,6 @@ class Pusher:
             nursery.start_soon(self._push_prices, push)
         return bulk
 
-    async def _update(self, write: ProductWrite, lane: Lane) -> None:
-        """Update a product; create it again if two answers say that SparkLayer no longer has it."""
-        products = self.sparklayer.products
-        update = partial(finds, partial(products.update, write, lane))
-        # To create destroys nothing, but a product that is wrongly believed to be gone would stay on sale for ever.
-        if await confirmed(update, lambda there: there or bool(write.variants)) or not write.variants:
-            return
-        try:
-            await products.create(write, lane)
-        except Duplicate:
-            if not await update():
-                raise
-
     async def _introduce(self, write: ProductWrite, lane: Lane) -> None:
         """Create a product that SparkLayer has not heard of. Raises Unmanaged, with its parts, if it is there."""
         taken = Duplicate("SparkLayer has it already", reason="duplicate")
@@ -113,7 +117,13 @@ class Pusher:
                 return await self.sparklayer.products.create(write, lane)
             except Duplicate as error:
                 taken = error
-        held = await confirmed(partial(self._held, write, lane), partial(_stays_on_sale, write))
+        variants = {variant.external_id for variant in write.variants}
+
+        def stays_on_sale(held: ProductParts | None) -> bool:
+            # Else the write discontinues a variant in SparkLayer, or forgets the product.
+            return bool(variants) and (held is None or held.variants.keys() <= variants)
+
+        held = await confirmed(partial(self._held, write, lane), stays_on_sale)
         if held is not None:
             raise Unmanaged(taken, held)
         if write.variants:
@@ -249,13 +259,6 @@ class _Push:
         )
 
 
-def _stays_on_sale(write: ProductWrite, held: ProductParts | None) -> bool:
-    """Return True if the write neither discontinues a variant in SparkLayer nor forgets the product."""
-    if not write.variants:
-        return False
-    return held is None or held.variants.keys() <= {variant.external_id for variant in write.variants}
-
-
 def _write_of(plan: ProductPlan, product: Product) -> ProductWrite:
     before, gone = plan.job.before, plan.product is None
     return ProductWrite(
@@ -267,22 +270,6 @@ def _write_of(plan: ProductPlan, product: Product) -> ProductWrite:
         vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
         # Where PATCH replaces variants, a write without them would remove them.
         kept=plan.job.kept,
-    )
-
-
-def _giving_way(write: ProductWrite, before: ProductParts) -> ProductWrite:
-    """Return a write that claims only SKUs that SparkLayer surely has at these variants, and frees the others.
-
-    A SKU may belong to a product of ours that is to give it up, and wants this one's.
-    """
-    return evolve(
-        write,
-        variants=tuple(
-            variant
-            if before.variants.get(variant.external_id) == (variant.sku,)
-            else evolve(variant, sku=freed_sku(variant.external_id))
-            for variant in write.variants
-        ),
     )
 
 

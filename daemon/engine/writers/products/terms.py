@@ -12,7 +12,7 @@ from functools import partial
 import trio
 
 from daemon.engine.context import ConnectionContext
-from daemon.engine.writers.products.parts import Terms
+from daemon.engine.writers.products.diff import Terms
 from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Rejected, Side
 from daemon.model import Kind

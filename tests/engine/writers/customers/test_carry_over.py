@@ -15,7 +15,7 @@ from daemon.model import AddressId, Kind, Lane
 from daemon.sandbox.faults import Act, answer, html, reset
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
-from daemon.sparklayer.replacement import FRESH_SECONDS
+from daemon.sparklayer.client import FRESH_SECONDS
 from daemon.storage.states import RunMode
 from tests.engine.fakes import Bench, open_bench
 from tests.engine.writers.customers.people import HOME, customer, held, lose_ledger, put, refused_writes

@@ -9,9 +9,16 @@ import msgspec
 import pytest
 from attrs import evolve
 
-from daemon.engine.writers.job import BatchPlan, encoded
-from daemon.engine.writers.products.diff import ProductJob, ProductPlan, freed_sku, plan_batch
-from daemon.engine.writers.products.parts import Fingerprints, ProductParts, Terms
+from daemon.engine.batch import BatchPlan, encoded
+from daemon.engine.writers.products.diff import (
+    Fingerprints,
+    ProductJob,
+    ProductParts,
+    ProductPlan,
+    Terms,
+    freed_sku,
+    plan_batch,
+)
 from daemon.entities import Product, StockLevel
 from daemon.model import ExternalId, Sku, VariantId
 from daemon.storage.vault import Fingerprint
@@ -126,7 +133,7 @@ def test_a_swap_goes_through_placeholders() -> None:
     assert skus(first.rounds[1]) == ["C", "B"]
     assert (skus(second.rounds[0]), skus(second.rounds[1])) == ([freed_sku(VariantId("21"))], ["A"])
     assert batch.claims == {"A": "2", "B": "1", "C": "1"}
-    assert batch.given_up == {"A": "1", "B": "1", "C": "2"}
+    assert batch.owners == {"A": "1", "B": "1", "C": "2"}
 
 
 def test_a_swap_within_a_product() -> None:

@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.engine.writers.products.diff import ProductPlan
+from daemon.engine.writers.products.diff import ProductParts, ProductPlan
 from daemon.engine.writers.products.outcome import BulkResult
 from daemon.engine.writers.products.outcome import judge as judge_plan
-from daemon.engine.writers.products.parts import ProductParts
 from daemon.errors import Blocked, Duplicate, Missing, Rejected, Retry, Side
 from daemon.model import ExternalId, Sku
 from daemon.model.outcome import Outcome

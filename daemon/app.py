@@ -36,7 +36,6 @@ from daemon.connections.offered_keys import OfferedKeys
 from daemon.connections.reload import Reload, Reloading
 from daemon.connections.tenure import Alone, Tenure
 from daemon.connections.wakeups import NodeWakeups, NoWakeups, Wakeups
-from daemon.connections.work import ConnectionWork
 from daemon.errors import ConfigError, StorageTrouble, first_inside, raise_config_error
 from daemon.listener.access_log import AccessLog
 from daemon.listener.http.server import Server
@@ -190,7 +189,7 @@ def _start_tasks(nursery: trio.Nursery, daemon: Daemon, stop: trio.Event, wakeup
     """Start what works until `stop` is set; the supervisor, the tenure and the teardown then finish by themselves."""
     lifecycle = daemon.lifecycle
     nursery.start_soon(daemon.supervisor.run)
-    nursery.start_soon(daemon.tenure.run, ConnectionWork(lifecycle))
+    nursery.start_soon(daemon.tenure.run, lifecycle)
     nursery.start_soon(daemon.teardown.run)
     tasks: list[Callable[[], Awaitable[None]]] = [
         freeze,

@@ -144,8 +144,8 @@ async def _dry_run(
         daemon = await compose(settings, scratch, Metrics())
         registry, factory = daemon.lifecycle.registry, daemon.lifecycle.factory
         await registry.adopt_all(time.time())
-        stored = await registry.active(site)
-        if stored is None or not registry.is_wanted(stored):
+        stored = await registry.wanted(site)
+        if stored is None:
             known = ", ".join(str(link.site) for link in settings.connections) or "none"
             raise NotFound(f"no active connection {site}; the settings have: {known}")
         if stored.paused_at is not None:

@@ -215,7 +215,7 @@ async def test_settings_and_credentials_that_change_do_not_resume() -> None:
         settings = evolve(harness.lifecycle.registry.settings, connections=(link("a", "store-1", "key-3"),))
         await harness.lifecycle.reload(settings)
         [stored] = await harness.rows("a")
-        await harness.lifecycle.refresh(stored)
+        await harness.lifecycle.work_on(stored)
         assert (harness.supervisor.contexts, stored.paused_at is not None) == ([], True)
         assert site("a") in harness.lifecycle.endpoints
 

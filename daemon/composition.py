@@ -17,13 +17,12 @@ from daemon.admin.verify import Verifications
 from daemon.config import Settings
 from daemon.connections.app_visits import AppVisits, build_apps
 from daemon.connections.credentials import KnownStore
+from daemon.connections.delivery_notes import DeliveryNotes
 from daemon.connections.events import Events
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
-from daemon.connections.last_webhooks import LastWebhooks
 from daemon.connections.lifecycle import Lifecycle
-from daemon.connections.lost import LostDeliveries
 from daemon.connections.registry import Registry
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure
@@ -104,8 +103,7 @@ async def compose(
     intake = Intake(
         lifecycle=lifecycle,
         events=events,
-        lost_deliveries=LostDeliveries(storage=database, wakeups=lifecycle.wakeups, now=now),
-        last_webhooks=LastWebhooks(storage=database, now=now),
+        notes=DeliveryNotes(storage=database, wakeups=lifecycle.wakeups, now=now),
         tracing=tracing,
     )
     guests = Guests(factory=factory, supervisor=supervisor)

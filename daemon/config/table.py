@@ -20,6 +20,7 @@ from cattrs import Converter
 from cattrs.errors import AttributeValidationNote, ClassValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
+from daemon.config.findings import conclude
 from daemon.config.settings import ConnectionSettings, DatabaseSettings, ListenerSettings
 from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.config.texts import Untyped, unset_in
@@ -88,9 +89,7 @@ class Table:
         except ClassValidationError as error:
             faults = self._explained(cls, error) | faults
             faults = self._out_of_limits(cls, faults) | faults
-        if faults:
-            first, *others = _in_order(cls, faults)
-            raise ConfigError(str(first), others)
+        conclude(_in_order(cls, faults))
         return section
 
     def error(self, key: str, text: str) -> ConfigError:
@@ -132,13 +131,12 @@ class Table:
         remedy = {setting.name: "" if setting.default is attrs.NOTHING else ", or remove it" for setting in still}
         words = "still has the example's value; fill it in"
         faults = {key: self.error(key, f"{words}{more}") for key, more in remedy.items()}
-        unset = {key: name for key, value in self.values.items() if (name := unset_in(value)) is not None}
-        return faults | {key: self._unset(key, name) for key, name in unset.items()}
-
-    def _unset(self, key: str, variable: str) -> ConfigError:
-        path = ".".join(filter(None, (self.path, key)))
-        words = f"names the variable {variable}, which is not set; set it, or write $${{ for the text ${{"
-        return ConfigError(f"{self.source}: {path}: {words}")
+        for key, value in self.values.items():
+            if (variable := unset_in(value)) is not None:
+                path = ".".join(filter(None, (self.path, key)))
+                words = f"names the variable {variable}, which is not set; set it, or write $${{ for the text ${{"
+                faults[key] = ConfigError(f"{self.source}: {path}: {words}")
+        return faults
 
     def _read_file(self, key: str) -> Untyped:
         path = self.values[key]
@@ -302,15 +300,8 @@ _CONVERTER.register_structure_hook(Role, lambda value, _: roles(_as_text(value, 
 _CONVERTER.register_structure_hook_func(_is_a(tuple), _tuple)
 _CONVERTER.register_structure_hook_func(_is_a(Mapping), _mapping)
 # The tables of tokens and of the platform are built separately; neither `store` nor `folder` is a setting.
-_CONVERTER.register_structure_hook(
-    ListenerSettings,
-    make_dict_structure_fn(ListenerSettings, _CONVERTER, _cattrs_forbid_extra_keys=True, tokens=override(omit=True)),
-)
-_CONVERTER.register_structure_hook(
-    ConnectionSettings,
-    make_dict_structure_fn(ConnectionSettings, _CONVERTER, _cattrs_forbid_extra_keys=True, store=override(omit=True)),
-)
-_CONVERTER.register_structure_hook(
-    DatabaseSettings,
-    make_dict_structure_fn(DatabaseSettings, _CONVERTER, _cattrs_forbid_extra_keys=True, folder=override(omit=True)),
-)
+for _cls, _field in ((ListenerSettings, "tokens"), (ConnectionSettings, "store"), (DatabaseSettings, "folder")):
+    _left_out: Any = {_field: override(omit=True)}
+    _CONVERTER.register_structure_hook(
+        _cls, make_dict_structure_fn(_cls, _CONVERTER, _cattrs_forbid_extra_keys=True, **_left_out)
+    )

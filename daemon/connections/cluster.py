@@ -114,31 +114,28 @@ class Cluster:
                 self._nursery = nursery
                 nursery.start_soon(self._guard)
                 while not (self._draining and not self._owned and not self._releasing):
-                    pause = await self._step()
+                    try:
+                        await self._beat()
+                        self._is_beating = True
+                    except StorageTrouble as error:
+                        if self._is_beating:
+                            log.warning("this node cannot beat", reason=error.reason)
+                        self._is_beating = False
+                    pause = BEAT_SECONDS if self._is_beating else RETRY_SECONDS
                     await self._wanted.wait_until(trio.current_time() + pause)
                 nursery.cancel_scope.cancel()
         finally:
             with trio.move_on_after(LEAVE_SECONDS, shield=True):
                 await self._leave()
 
-    async def _step(self) -> float:
-        """Beat once, and follow what is seen; return the seconds until the next beat."""
-        try:
-            await self._beat()
-        except StorageTrouble as error:
-            if self._is_beating:
-                log.warning("this node cannot beat", reason=error.reason)
-            self._is_beating = False
-            return RETRY_SECONDS
-        self._is_beating = True
-        return BEAT_SECONDS
-
     async def _beat(self) -> None:
+        """Beat once, and follow what is seen."""
         asked = self.boottime()
         if self._node_id is None:
-            await self._enter()
+            node = Node(id=secrets.token_hex(8), name=self.name, release=__version__, config=self.config)
+            await self.storage.apart(leases.enter, node, await self.storage.apart(self.clock))
+            self._node_id = node.id
         node_id = self._node_id
-        assert node_id is not None
         pulse = await self.storage.apart(leases.pulse, node_id, self.clock, self.wall)
         if not pulse.alive:
             log.warning("this node was expelled; it enters again")
@@ -174,11 +171,6 @@ class Cluster:
             log.warning("the server has failed over, and may have lost commits; all is read once", now=seen.timeline)
         self._timeline = seen.timeline or self._timeline
         self.metrics.node(leases=len(self._owned), differing=len(seen.differing), clock_offset=self._offset)
-
-    async def _enter(self) -> None:
-        node = Node(id=secrets.token_hex(8), name=self.name, release=__version__, config=self.config)
-        await self.storage.apart(leases.enter, node, await self.storage.apart(self.clock))
-        self._node_id = node.id
 
     def _follow(self, seen: Seen) -> None:
         """Begin, change and end work as the leases say."""

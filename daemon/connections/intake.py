@@ -9,10 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 import structlog
 from attrs import frozen
 
+from daemon.connections.delivery_notes import DeliveryNotes
 from daemon.connections.events import Events
-from daemon.connections.last_webhooks import LastWebhooks
 from daemon.connections.lifecycle import Lifecycle
-from daemon.connections.lost import LostDeliveries
 from daemon.errors import Invalid, NoConnection, NotFound, Paused
 from daemon.listener.webhooks import Endpoint
 from daemon.model import Change, ConnectionId, Kind, Lane, RunId, Site
@@ -31,8 +30,7 @@ class Intake:
 
     lifecycle: Lifecycle
     events: Events
-    lost_deliveries: LostDeliveries
-    last_webhooks: LastWebhooks
+    notes: DeliveryNotes
     tracing: Tracing | None = None
 
     def find(self, site: Site) -> Endpoint | None:
@@ -72,8 +70,7 @@ class Intake:
 
     def taken(self, endpoint: Endpoint) -> None:
         """Note that a delivery was answered 2xx."""
-        self.lost_deliveries.taken(endpoint)
-        self.last_webhooks.note(endpoint.connection_id)
+        self.notes.taken(endpoint)
         if (runner := self.lifecycle.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.taken()
         else:
@@ -82,17 +79,17 @@ class Intake:
     def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
         """Note that a delivery about these kinds (none: about unknown ones) was answered 5xx."""
         if (runner := self.lifecycle.supervisor.find(endpoint.connection_id)) is not None:
-            self.lost_deliveries.began(endpoint)
+            self.notes.began(endpoint)
             runner.context.deliveries.failed(kinds)
         else:
-            self.lost_deliveries.failed(endpoint, kinds)
+            self.notes.failed(endpoint, kinds)
 
     def lost(self, endpoint: Endpoint, *, for_good: bool) -> None:
         """Note that changes were lost: a delivery was not read, or says so. `for_good`: a repetition would not help."""
         if (runner := self.lifecycle.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.lost(for_good=for_good)
         else:
-            self.lost_deliveries.lost(endpoint, for_good=for_good)
+            self.notes.lost(endpoint, for_good=for_good)
 
     def overrun(self) -> None:
         """Note that requests were turned away unread: deliveries of every connection may be among them."""

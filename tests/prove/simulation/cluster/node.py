@@ -87,7 +87,7 @@ class NodeLife(Life):
         wakeups = parts.lifecycle.wakeups
         assert isinstance(wakeups, NodeWakeups)
         wakeups.listen_to(parts.events.receive, parts.events.look)
-        for task in (wakeups.run, parts.events.run, parts.intake.lost_deliveries.run):
+        for task in (wakeups.run, parts.events.run, parts.intake.notes.run):
             nursery.start_soon(self._until_stop, task)
 
     async def _until_stop(self, task: Any) -> None:

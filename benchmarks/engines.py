@@ -8,7 +8,6 @@ the load. The CPU of a full sync is the daemon's alone.
 import contextlib
 import random
 import tempfile
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -53,11 +52,9 @@ class Measured:
         return self.rounds[len(self.rounds) // 2].result.per_second
 
 
-@contextlib.contextmanager
-def _place(server: Server, engine: str) -> Iterator[Secret | None]:
+def _place(server: Server, engine: str) -> contextlib.AbstractContextManager[Secret | None]:
     """Lend the URL of a new database on the server; None for SQLite, whose file is its daemon's."""
-    with server.database() if engine == POSTGRES else contextlib.nullcontext() as url:
-        yield url
+    return server.database() if engine == POSTGRES else contextlib.nullcontext()
 
 
 async def both(

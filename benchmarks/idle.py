@@ -8,18 +8,14 @@ import resource
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import trio
 
+from benchmarks.pages import open_pages
 from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
-from benchmarks.processes import ADMIN_TOKEN, SECRET_KEY, Daemon, open_daemon, open_sandbox
+from benchmarks.processes import Daemon, open_daemon, open_sandbox
 from benchmarks.table import Figure
-from daemon.listener.page.cookies import SESSION
-from daemon.listener.page.session import Sessions
-from daemon.model import Secret
-from daemon.model.operators import NamedToken, Role
 
 PRODUCTS = 5_000
 REST_SECONDS = 5.0
@@ -62,29 +58,10 @@ async def measure(platform: BenchPlatform = BIGCOMMERCE) -> list[Figure]:
 
 async def _with_pages(daemon: Daemon, number: int) -> float:
     """Return the CPU time that the daemon takes with this number of open pages, in ms a second."""
-    holder = NamedToken(name="admin", token=Secret(ADMIN_TOKEN), role=Role.ACT)
-    session = Sessions((Secret(SECRET_KEY),), (holder,), time.time).open(holder)
-
-    async def follow(task_status: trio.TaskStatus[None]) -> None:
-        async with await trio.open_tcp_stream("127.0.0.1", daemon.port) as stream:
-            await stream.send_all(f"GET /events HTTP/1.1\r\nHost: x\r\nCookie: {SESSION}={session}\r\n\r\n".encode())
-            answer = b""
-            while b"data: " not in answer:
-                if not (piece := await stream.receive_some()):
-                    raise RuntimeError(f"there are no live texts: {answer!r}")
-                answer += piece
-            task_status.started()
-            while await stream.receive_some():
-                pass
-
-    async with trio.open_nursery() as nursery:
-        for _ in range(number):
-            await nursery.start(follow)
+    async with open_pages(daemon, number):
         before = daemon.cpu_seconds()
         await trio.sleep(PAGES_SECONDS)
-        used = daemon.cpu_seconds() - before
-        nursery.cancel_scope.cancel()
-    return 1000 * used / PAGES_SECONDS
+        return 1000 * (daemon.cpu_seconds() - before) / PAGES_SECONDS
 
 
 async def _scrape_seconds(daemon: Daemon) -> float:

@@ -20,10 +20,10 @@ from pathlib import Path
 import trio
 from attrs import field, frozen
 
+from benchmarks.load import LOADING, MEASURED, seat
 from benchmarks.neighbours import Neighbour, open_stores
 from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
 from benchmarks.processes import Daemon, open_daemon
-from benchmarks.seats import LOADING, MEASURED, seat
 from benchmarks.table import Figure
 from daemon.sandbox import call
 

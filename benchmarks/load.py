@@ -1,29 +1,31 @@
-"""A cheap load generator: non-blocking sockets and epoll, in its own process.
+"""A cheap load generator: non-blocking sockets and epoll, in its own process; and CPUs for it and the measured one.
 
-    python -m benchmarks.load PORT CONNECTIONS SECONDS MODULE:FUNCTION COUNT
+    python -m benchmarks.load PORT CONNECTIONS SECONDS MODULE:FUNCTION COUNT [WORD ...]
 
-`FUNCTION(COUNT)` returns the requests as bytes, before the clock starts. The connections take them in turn and start
-over at the end. Each connection has one request under way. Prints a `Result` as one line of JSON. It assumes that each
-answer arrives in one piece, which holds for small ones on loopback.
+`FUNCTION(COUNT, WORD, ...)` returns the requests as bytes, before the clock starts. The connections take them in turn
+and start over at the end. Each connection has one request under way. Prints a `Result` as one line of JSON. It assumes
+that each answer arrives in one piece, which holds for small ones on loopback.
 """
 
 import importlib
 import json
+import os
 import select
 import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import cycle
 
 import trio
 from attrs import asdict, frozen
 
-from benchmarks.seats import LOADING, seat
-
 CONNECTIONS = 64
 DRAIN_SECONDS = 30.0
+MEASURED, LOADING = 0, 1
+"""The places of CPUs for `seat`."""
 
 
 @frozen(kw_only=True)
@@ -39,9 +41,20 @@ class Result:
     p99: float
 
 
-async def load(port: int, requests: str, *, count: int, connections: int = CONNECTIONS, seconds: float = 5.0) -> Result:
+def seat(place: int) -> Callable[[], None]:
+    """Return the function with which a child process takes its CPU; on a machine with one CPU all share it.
+
+    A Python process runs on one CPU at a time anyway. Without a fixed CPU, its threads wait for each other across CPUs,
+    and results of the same code vary by 10 to 20 %.
+    """
+    cpus = sorted(os.sched_getaffinity(0))
+    return partial(os.sched_setaffinity, 0, {cpus[place % len(cpus)]})
+
+
+async def load(port: int, requests: str, *words: str, count: int, seconds: float) -> Result:
     """Load 127.0.0.1:port from another process with the requests of `requests` ("module:function")."""
-    command = [sys.executable, "-m", "benchmarks.load", *map(str, (port, connections, seconds, requests, count))]
+    given = (port, CONNECTIONS, seconds, requests, count, *words)
+    command = [sys.executable, "-m", "benchmarks.load", *map(str, given)]
     done = await trio.run_process(command, capture_stdout=True, preexec_fn=seat(LOADING))
     return Result(**json.loads(done.stdout))
 
@@ -83,10 +96,10 @@ def drive(port: int, connections: int, seconds: float, requests: Iterator[bytes]
 
 def main() -> None:
     """Read the command line, drive, print."""
-    port, connections, seconds, requests, count = sys.argv[1:]
+    port, connections, seconds, requests, count, *words = sys.argv[1:]
     module, _, function = requests.partition(":")
-    make: Callable[[int], list[bytes]] = getattr(importlib.import_module(module), function)
-    result = drive(int(port), int(connections), float(seconds), cycle(make(int(count))))
+    make: Callable[..., list[bytes]] = getattr(importlib.import_module(module), function)
+    result = drive(int(port), int(connections), float(seconds), cycle(make(int(count), *words)))
     print(json.dumps(asdict(result)))
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import TypeVar
 
 import trio
-from attrs import field, frozen
+from attrs import frozen
 
 from benchmarks.platforms import BIGCOMMERCE, SIGNING_KEY, BenchPlatform
 from benchmarks.processes import Told
@@ -18,7 +18,7 @@ from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, s
 from daemon.sandbox.control import StandIn
 from daemon.sandbox.faults import Faults
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.opening import whereabouts
+from daemon.sandbox.opening import Sandbox, whereabouts
 from daemon.sandbox.router import Match
 from daemon.sandbox.server import listening, serve
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
@@ -29,20 +29,6 @@ S = TypeVar("S", BigCommerce, WooCommerce)
 
 QUOTA = 150
 """Requests that a store allows in 30 s, as on BigCommerce's smallest plan."""
-
-
-@frozen(kw_only=True)
-class Bench:
-    """A store, its API and its site."""
-
-    store: Store
-    shop: BigCommerce
-    site: SparkLayer
-
-    @property
-    def told(self) -> Told:
-        """Return the addresses and credentials of both."""
-        return whereabouts(self.shop, self.site)
 
 
 class _Sites(StandIn):
@@ -86,13 +72,6 @@ class _FaultsOf(Faults):
 
 
 @frozen(kw_only=True)
-class Neighbours:
-    """The harnesses, in order."""
-
-    harnesses: list[Bench] = field(factory=list)
-
-
-@frozen(kw_only=True)
 class Neighbour:
     """A store of any platform with its site. `ids` are its products; the edits take one of them."""
 
@@ -108,17 +87,16 @@ class Neighbour:
 @contextlib.asynccontextmanager
 async def open_neighbours(
     stores: Sequence[Store], quota: int | None = QUOTA, names: Sequence[str] = ()
-) -> AsyncIterator[Neighbours]:
-    """Serve a harness for each of the stores; the sites have these `names`, or `site-0` and so on."""
+) -> AsyncIterator[Sequence[Sandbox]]:
+    """Serve each of the stores with a site; the sites have these `names`, or `site-0` and so on."""
 
     def open_shop(store: Store, site: SparkLayer, url: str, nursery: trio.Nursery) -> BigCommerce:
         # The benchmarks sign deliveries themselves, too.
         options = BigCommerceOptions(store_hash=site.site_id, client_secret=SIGNING_KEY.decode(), quota=quota)
         return BigCommerce(store, options, url, nursery)
 
-    async with _serving(stores, names, open_shop, lambda shop: shop.webhooks.aclose()) as harnesses:
-        opened = zip(stores, harnesses, strict=True)
-        yield Neighbours(harnesses=[Bench(store=store, shop=shop, site=site) for store, (shop, site) in opened])
+    async with _serving(stores, names, open_shop, lambda shop: shop.webhooks.aclose()) as opened:
+        yield [Sandbox(store=shop.store, bigcommerce=shop, sparklayer=site) for shop, site in opened]
 
 
 @contextlib.asynccontextmanager
@@ -128,7 +106,7 @@ async def open_stores(
     """Serve a number of stores of a platform, each with that many made-up products."""
     if platform is BIGCOMMERCE:
         async with open_neighbours([synthetic(products) for _ in range(count)]) as neighbours:
-            yield [_of_bigcommerce(harness) for harness in neighbours.harnesses]
+            yield [_of_bigcommerce(sandbox.bigcommerce, sandbox.sparklayer) for sandbox in neighbours]
         return
 
     def open_shop(shop: woocommerce.Shop, _site: SparkLayer, url: str, nursery: trio.Nursery) -> WooCommerce:
@@ -139,14 +117,15 @@ async def open_stores(
         yield [_of_woocommerce(shop, site) for shop, site in opened]
 
 
-def _of_bigcommerce(harness: Bench) -> Neighbour:
+def _of_bigcommerce(server: BigCommerce, site: SparkLayer) -> Neighbour:
+    store = server.store
     return Neighbour(
-        told=harness.told,
-        site=harness.site,
-        ids=list(harness.store.entries),
-        set_title=harness.store.set_title,
-        set_price=harness.store.set_price,
-        hooks=harness.shop.hooks.registered,
+        told=whereabouts(server, site),
+        site=site,
+        ids=list(store.entries),
+        set_title=store.set_title,
+        set_price=store.set_price,
+        hooks=server.hooks.registered,
     )
 
 

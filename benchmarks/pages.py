@@ -5,17 +5,20 @@ Each page follows the live events of all connections.
 """
 
 import contextlib
-import re
 import statistics
+import time
 from collections.abc import AsyncIterator
-from urllib.parse import urlencode
 
 import trio
 
 from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
-from benchmarks.processes import ADMIN_TOKEN, Daemon
+from benchmarks.processes import ADMIN_TOKEN, SECRET_KEY, Daemon
 from benchmarks.table import Figure
 from benchmarks.webhooks import durable
+from daemon.listener.page.cookies import SESSION
+from daemon.listener.page.session import Sessions
+from daemon.model import Secret
+from daemon.model.operators import ADMIN, NamedToken, Role
 
 PAGES = 50
 ROUNDS = 10
@@ -45,11 +48,12 @@ async def measure(
 
 @contextlib.asynccontextmanager
 async def open_pages(daemon: Daemon, pages: int) -> AsyncIterator[None]:
-    """Log in, and follow the live events in `pages` browsers. Raises RuntimeError if one gets none."""
-    cookie = await _log_in(daemon.port)
+    """Follow the live events in `pages` browsers of one operator. Raises RuntimeError if one gets none."""
+    holder = NamedToken(name=ADMIN, token=Secret(ADMIN_TOKEN), role=Role.ACT)
+    session = Sessions((Secret(SECRET_KEY),), (holder,), time.time).open(holder)
     async with trio.open_nursery() as nursery:
         for _ in range(pages):
-            await nursery.start(_follow, daemon.port, cookie)
+            await nursery.start(_follow, daemon.port, f"{SESSION}={session}")
         yield
         nursery.cancel_scope.cancel()
 
@@ -66,34 +70,3 @@ async def _follow(port: int, cookie: str, task_status: trio.TaskStatus[None]) ->
         task_status.started()
         while await stream.receive_some(READ_SIZE):
             pass
-
-
-async def _log_in(port: int) -> str:
-    """Return the cookie of a session."""
-    form, cookie = await _asked(port, "GET", "")
-    found = re.search(r'name="csrf" value="([^"]+)"', form)
-    fields = urlencode({"csrf": found[1] if found else "", "token": ADMIN_TOKEN})
-    _, session = await _asked(port, "POST", cookie, fields)
-    return session
-
-
-async def _asked(port: int, method: str, cookie: str, fields: str = "") -> tuple[str, str]:
-    """Return the text of the login's answer, and its first cookie."""
-    head = [
-        f"{method} /login HTTP/1.1",
-        f"host: 127.0.0.1:{port}",
-        f"cookie: {cookie}",
-        "connection: close",
-        "content-type: application/x-www-form-urlencoded",
-        f"content-length: {len(fields)}",
-    ]
-    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-        await stream.send_all(("\r\n".join(head) + f"\r\n\r\n{fields}").encode())
-        answer = b""
-        while piece := await stream.receive_some(READ_SIZE):
-            answer += piece
-    text = answer.decode()
-    found = re.search(r"(?mi)^set-cookie: (ignite-sync[^;]*)", text)
-    if found is None:
-        raise RuntimeError(f"the page gave no cookie: {text[:200]}")
-    return text, found[1]

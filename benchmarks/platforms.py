@@ -51,17 +51,15 @@ class BenchPlatform:
     """One platform. `nowhere` are the addresses and keys of a connection that never calls its store.
 
     `section` returns the table `[connections.<name>]` for a stand-in. `delivery` returns a signed request for a site
-    (such as test/bench) about a product, at a time. `deliveries` names the function that prepares many of them in
-    another process, and `most_per_second` is more than can be sent, so that no id comes twice. `least` returns the
-    fewest calls that a full sync of each kind takes. `quota` is the number of requests that a store allows in 30 s.
-    `promised` are goal and floor of the durable webhooks per second, if there are any.
+    (such as test/bench) about a product, at a time. `most_per_second` of them is more than can be sent, so that no id
+    comes twice. `least` returns the fewest calls that a full sync of each kind takes. `quota` is the number of requests
+    that a store allows in 30 s. `promised` are goal and floor of the durable webhooks per second, if there are any.
     """
 
     name: str
     nowhere: Mapping[str, str]
     section: Callable[[Mapping[str, str]], Mapping[str, str]]
     delivery: Callable[[str, int, bytes], bytes]
-    deliveries: str
     most_per_second: int
     least: Callable[[Size], Mapping[str, int]]
     quota: int | None
@@ -183,7 +181,6 @@ BIGCOMMERCE = BenchPlatform(
     },
     section=_bigcommerce_section,
     delivery=_of_bigcommerce,
-    deliveries="benchmarks.webhooks:bigcommerce",
     most_per_second=40_000,
     least=_least_of_bigcommerce,
     quota=150,
@@ -194,7 +191,6 @@ WOOCOMMERCE = BenchPlatform(
     nowhere={"url": "http://127.0.0.1:9", "consumer_key": "ck_unused", "consumer_secret": "cs_unused"},
     section=_woocommerce_section,
     delivery=_of_woocommerce,
-    deliveries="benchmarks.webhooks:woocommerce",
     # Their bodies are ten times as large, and all of them are in memory before the load begins.
     most_per_second=20_000,
     least=_least_of_woocommerce,

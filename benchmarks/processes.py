@@ -39,7 +39,7 @@ Told = dict[str, dict[str, str]]
 
 
 @contextlib.asynccontextmanager
-async def _program(
+async def open_program(
     module: str,
     *arguments: str,
     prepare: Callable[[], None] | None = None,
@@ -56,6 +56,12 @@ async def _program(
             yield process
         finally:
             process.terminate()
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return the CPU seconds that a process has used since its start."""
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def unit_environment() -> dict[str, str]:
@@ -89,10 +95,9 @@ class Sandbox:
     async def _ask(
         self, side: str, method: str, path: str = "/_sandbox/statistics", body: bytes | None = None
     ) -> dict[str, Any]:
-        api = Api(self.told[side]["url"], headers={}, connections=1)
-        answer = await api.send(method, path, body=body)
-        await api.aclose()
-        found: dict[str, Any] = msgspec.json.decode(answer.body or b"{}")
+        found: dict[str, Any] = msgspec.json.decode(
+            await _asked(self.told[side]["url"], {}, method, path, body) or b"{}"
+        )
         return found
 
 
@@ -109,7 +114,7 @@ async def open_sandbox(
     counts = {"--products": products, "--customers": customers, "--orders": orders}
     arguments = [word for name, count in counts.items() for word in (name, str(count))]
     arguments += ["--limits", "on" if limits else "off", "--platform", platform.name]
-    async with _program("daemon.sandbox", *arguments) as process:
+    async with open_program("daemon.sandbox", *arguments) as process:
         assert process.stdout is not None
         line = b""
         while not line.endswith(b"\n"):
@@ -129,8 +134,7 @@ class Daemon:
 
     def cpu_seconds(self) -> float:
         """Return the CPU seconds used since the process started."""
-        times = self.process.cpu_times()
-        return times.user + times.system
+        return cpu_seconds(self.process)
 
     def peak_bytes(self) -> int:
         """Return the process's peak of memory."""
@@ -167,12 +171,16 @@ class Daemon:
             raise RuntimeError(f"the full sync of {kind} failed after {done}")
 
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        api = Api(f"http://127.0.0.1:{self.port}", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}, connections=1)
-        answer = await api.send(method, path, body=body, headers={"Content-Type": "application/json"})
-        await api.aclose()
-        if not answer.ok:
-            raise RuntimeError(f"{method} {path} was answered {answer.status}: {answer.body!r}")
-        return answer.body
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": "application/json"}
+        return await _asked(f"http://127.0.0.1:{self.port}", headers, method, path, body)
+
+
+async def _asked(url: str, headers: Mapping[str, str], method: str, path: str, body: bytes | None) -> bytes:
+    async with contextlib.aclosing(Api(url, headers=headers, connections=1)) as api:
+        answer = await api.send(method, path, body=body)
+    if not answer.ok:
+        raise RuntimeError(f"{method} {path} was answered {answer.status}: {answer.body!r}")
+    return answer.body
 
 
 @contextlib.asynccontextmanager
@@ -201,7 +209,7 @@ async def open_daemon(
         text = text.replace("[listener]", f'[listener]\npublic_url = "http://127.0.0.1:{public_port or port}"')
     config.write_text("".join([text, *map(_connection, [told, *beside])]), encoding="utf-8")
     arguments = ("daemon", "run", "--config", str(config))
-    async with _program(*arguments, prepare=prepare, environment=unit_environment()) as process:
+    async with open_program(*arguments, prepare=prepare, environment=unit_environment()) as process:
         await _listens(port, process)
         yield Daemon(
             site=f"test/{told['sparklayer']['site_id']}",

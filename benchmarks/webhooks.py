@@ -35,10 +35,9 @@ from pathlib import Path
 from attrs import frozen
 
 from benchmarks.listener import empty_answers
-from benchmarks.load import Result, load
-from benchmarks.platforms import BIGCOMMERCE, WOOCOMMERCE, BenchPlatform
+from benchmarks.load import MEASURED, Result, load, seat
+from benchmarks.platforms import BIGCOMMERCE, PLATFORMS, BenchPlatform
 from benchmarks.processes import Daemon, open_daemon
-from benchmarks.seats import MEASURED, seat
 from benchmarks.table import Figure
 from daemon.model import Secret
 
@@ -50,19 +49,10 @@ SPARKLAYER = {"url": "http://127.0.0.1:9", "site_id": "bench", "client_id": "unu
 """Addresses of a site that is never called."""
 
 
-def bigcommerce(count: int) -> list[bytes]:
-    """Return deliveries of the products 1 to `count`, as BigCommerce sends them."""
-    return _deliveries(BIGCOMMERCE, count)
-
-
-def woocommerce(count: int) -> list[bytes]:
-    """Return deliveries of the products 1 to `count`, as WooCommerce sends them."""
-    return _deliveries(WOOCOMMERCE, count)
-
-
-def _deliveries(platform: BenchPlatform, count: int) -> list[bytes]:
+def deliveries(count: int, platform: str) -> list[bytes]:
+    """Return deliveries of the products 1 to `count`, as a platform sends them."""
     stamp = str(int(time.time())).encode()
-    return [platform.delivery(SITE, number, stamp) for number in range(1, count + 1)]
+    return [PLATFORMS[platform].delivery(SITE, number, stamp) for number in range(1, count + 1)]
 
 
 @frozen(kw_only=True)
@@ -80,12 +70,8 @@ Beside = Callable[[Daemon], AbstractAsyncContextManager[None]]
 """The company of a load, for as long as it lasts."""
 
 
-def _nothing(_daemon: Daemon) -> AbstractAsyncContextManager[None]:
-    return nullcontext()
-
-
 async def durable(
-    seconds: float, url: Secret | None = None, beside: Beside = _nothing, platform: BenchPlatform = BIGCOMMERCE
+    seconds: float, url: Secret | None = None, beside: Beside | None = None, platform: BenchPlatform = BIGCOMMERCE
 ) -> Durable:
     """Load a daemon, and look up every acknowledged id in its database, a file or the one at `url`."""
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
@@ -94,8 +80,9 @@ async def durable(
             before = [await daemon.metric("storage_rows_total"), await daemon.metric("storage_commits_total")]
             used = daemon.cpu_seconds()
             count = int(seconds * platform.most_per_second)
-            async with beside(daemon):
-                result = await load(daemon.port, platform.deliveries, count=count, seconds=seconds)
+            async with beside(daemon) if beside else nullcontext():
+                requests = "benchmarks.webhooks:deliveries"
+                result = await load(daemon.port, requests, platform.name, count=count, seconds=seconds)
             used = daemon.cpu_seconds() - used
             rows = await daemon.metric("storage_rows_total") - before[0]
             commits = await daemon.metric("storage_commits_total") - before[1]

@@ -30,13 +30,11 @@ from daemon.admin.notifications.notifier import build_notifier
 from daemon.cli import stopping
 from daemon.composition import Daemon, build_routes, compose
 from daemon.config import Settings
-from daemon.connections.app_visits import build_apps
 from daemon.connections.cluster import Cluster
 from daemon.connections.offered_keys import OfferedKeys
 from daemon.connections.reload import Reload, Reloading
 from daemon.connections.tenure import Alone, Tenure
 from daemon.connections.wakeups import NodeWakeups, NoWakeups, Wakeups
-from daemon.connections.work import ConnectionWork
 from daemon.errors import ConfigError, StorageTrouble, first_inside, raise_config_error
 from daemon.listener.http.server import Server
 from daemon.listener.routes import Routes
@@ -153,8 +151,7 @@ async def serve(
         await daemon.lifecycle.open_all()
         routes = Routes.of(build_routes(daemon, settings), metrics, logged=settings.logging.level == "debug")
         server = Server(routes.answer, routes.refuse, largest=routes.largest, overrun=daemon.intake.overrun)
-        routes_of, apps_of = partial(build_routes, daemon), partial(build_apps, platforms=registry.platforms)
-        reloading = Reloading(lifecycle=daemon.lifecycle, routes=routes, routes_of=routes_of, apps_of=apps_of)
+        reloading = Reloading(lifecycle=daemon.lifecycle, routes=routes, routes_of=partial(build_routes, daemon))
         notifier = build_notifier(
             settings,
             storage=database,
@@ -165,44 +162,46 @@ async def serve(
         )
         async with trio.open_nursery() as nursery:
             address = await _bound(nursery, server, settings)
-            _start_tasks(nursery, daemon, stop, wakeups)
-            if reload is not None:
-                nursery.start_soon(_until, stop, partial(reloading.run, reload))
-            nursery.start_soon(_until, stop, notifier.run)
-            log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.lifecycle.endpoints))
-            task_status.started(address)
-            await stop.wait()
-            server.stop()
-            daemon.tenure.finish()
-            daemon.supervisor.finish()
-            daemon.guests.finish()
-            daemon.teardown.finish()
-            nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
+            nursery.start_soon(daemon.supervisor.run)
+            nursery.start_soon(daemon.tenure.run, daemon.lifecycle)
+            nursery.start_soon(daemon.teardown.run)
+            async with trio.open_nursery() as background:
+                for task in (notifier.run, *_background(daemon, wakeups)):
+                    background.start_soon(task)
+                if reload is not None:
+                    background.start_soon(reloading.run, reload)
+                log.info("ready", listening="{}:{}".format(*address), connections=len(daemon.lifecycle.endpoints))
+                task_status.started(address)
+                await stop.wait()
+                background.cancel_scope.cancel()
+                # The others finish by themselves.
+                server.stop()
+                daemon.tenure.finish()
+                daemon.supervisor.finish()
+                daemon.guests.finish()
+                daemon.teardown.finish()
+                nursery.cancel_scope.deadline = trio.current_time() + FINISH_SECONDS
         await daemon.supervisor.aclose()
         await notifier.aclose()
         for app in (*daemon.lifecycle.apps.values(), *reloading.retired):
             await app.aclose()
 
 
-def _start_tasks(nursery: trio.Nursery, daemon: Daemon, stop: trio.Event, wakeups: Wakeups) -> None:
-    """Start what works until `stop` is set; the supervisor, the tenure and the teardown then finish by themselves."""
+def _background(daemon: Daemon, wakeups: Wakeups) -> list[Callable[[], Awaitable[None]]]:
+    """Return the tasks that run until the daemon stops."""
     lifecycle = daemon.lifecycle
-    nursery.start_soon(daemon.supervisor.run)
-    nursery.start_soon(daemon.tenure.run, ConnectionWork(lifecycle))
-    nursery.start_soon(daemon.teardown.run)
     tasks: list[Callable[[], Awaitable[None]]] = [
         freeze,
         OfferedKeys(lifecycle).run,
-        daemon.intake.last_webhooks.run,
+        daemon.intake.notes.run,
         daemon.admin.verifications.run,
         partial(forget_old, lifecycle.storage, lifecycle.now),
         partial(keep_informed, os.environ, daemon.admin.why_not_ready),
     ]
     if isinstance(wakeups, NodeWakeups):
         wakeups.listen_to(daemon.events.receive, daemon.events.look)
-        tasks += [wakeups.run, daemon.events.run, daemon.intake.lost_deliveries.run, daemon.admin.tell_others]
-    for task in tasks:
-        nursery.start_soon(_until, stop, task)
+        tasks += [wakeups.run, daemon.events.run, daemon.admin.tell_others]
+    return tasks
 
 
 @contextlib.asynccontextmanager
@@ -214,14 +213,6 @@ async def _open_wakeups(settings: Settings) -> AsyncIterator[Wakeups]:
             yield NodeWakeups(messages=messenger)
     else:
         yield NoWakeups()
-
-
-async def _until(stop: trio.Event, task: Callable[[], Awaitable[None]]) -> None:
-    """Run a task until `stop` is set."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(task)
-        await stop.wait()
-        nursery.cancel_scope.cancel()
 
 
 async def _bound(nursery: trio.Nursery, server: Server, settings: Settings) -> tuple[str, int]:

@@ -17,14 +17,12 @@ from daemon.admin.verify import Verifications
 from daemon.config import Settings
 from daemon.connections.app_visits import AppVisits, build_apps
 from daemon.connections.credentials import KnownStore
+from daemon.connections.delivery_notes import DeliveryNotes
 from daemon.connections.events import Events
 from daemon.connections.factory import ConnectionFactory
-from daemon.connections.following import Following
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
-from daemon.connections.last_webhooks import LastWebhooks
 from daemon.connections.lifecycle import Lifecycle
-from daemon.connections.lost import LostDeliveries
 from daemon.connections.registry import Registry
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure
@@ -101,10 +99,14 @@ async def compose(
         attempt=attempt or factory.attempt,
         now=now,
     )
-    following = Following(lifecycle)
-    intake = _intake(lifecycle, following, tracing)
+    events = Events(lifecycle)
+    intake = Intake(
+        lifecycle=lifecycle,
+        events=events,
+        notes=DeliveryNotes(storage=database, wakeups=lifecycle.wakeups, now=now),
+        tracing=tracing,
+    )
     guests = Guests(factory=factory, supervisor=supervisor)
-    events = Events(storage=database, supervisor=supervisor, following=following)
     return Daemon(
         supervisor=supervisor,
         teardown=teardown,
@@ -114,21 +116,6 @@ async def compose(
         events=events,
         admin=_admin(database, lifecycle, intake, guests, metrics),
         tenure=tenure,
-    )
-
-
-def _intake(lifecycle: Lifecycle, following: Following, tracing: Tracing | None) -> Intake:
-    storage, wakeups, now = lifecycle.storage, lifecycle.wakeups, lifecycle.now
-    return Intake(
-        storage=storage,
-        supervisor=lifecycle.supervisor,
-        wakeups=wakeups,
-        lost_deliveries=LostDeliveries(storage=storage, wakeups=wakeups, now=now),
-        endpoints=lifecycle.endpoints,
-        last_webhooks=LastWebhooks(storage=storage, now=now),
-        reread=following.look_again,
-        now=now,
-        tracing=tracing,
     )
 
 

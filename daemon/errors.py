@@ -134,6 +134,13 @@ class NotFound(CallerError):
     """There is no such thing."""
 
 
+class NoConnection(NotFound):
+    """A site has no connection."""
+
+    def __init__(self, site: "Site") -> None:
+        super().__init__(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
+
+
 class Invalid(CallerError):
     """The request is malformed: the text names the field and the remedy."""
 

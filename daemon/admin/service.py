@@ -114,7 +114,7 @@ class AdminService:
         """Return the status of every connection: {"connections", "wakeups"}; the latter only with several nodes."""
         shown: list[ConnectionStatus] = []
         by_id = await self.storage.read(leases.owners)
-        webhooks = await self.intake.last_webhooks.times()
+        webhooks = await self.intake.notes.times()
         every = await self.storage.read(connections.everyone)
         connected = {stored.site for stored in every if stored.state == "active"}
         for stored in every:

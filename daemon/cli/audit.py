@@ -1,13 +1,13 @@
 """`ignite-sync audit`: the actions of operators."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
 from daemon.cli.client import ask, show
-from daemon.cli.group import config_option, json_option, moment, optional_site
+from daemon.cli.group import json_option, moment, optional_site, settings_option
+from daemon.config import Settings
 
 FIRST = 5
 """The number of ids of one action that are shown."""
@@ -18,10 +18,10 @@ FIRST = 5
 @click.option("--operator", metavar="NAME", help="Only what the token with this name did.")
 @click.option("--before", metavar="ID", type=click.IntRange(min=1), help="Only what was done before this action.")
 @json_option
-@config_option
-def audit(path: Path | None, site: str | None, operator: str | None, before: int | None, *, as_json: bool) -> None:
+@settings_option
+def audit(settings: Settings, site: str | None, operator: str | None, before: int | None, *, as_json: bool) -> None:
     """Show what operators did, at SITE or everywhere, the latest first."""
-    answer = ask(path, lambda source: source.audit(site, operator, before))
+    answer = ask(settings, "GET /admin/audit", site=site, operator=operator, before=before)
     show(answer, _lines(answer), as_json=as_json)
 
 

@@ -8,11 +8,14 @@ import os
 import stat
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
+import attrs
 import click
 import trio
 from attrs import frozen
@@ -20,15 +23,14 @@ from attrs import frozen
 from daemon.admin.status import registration_status
 from daemon.cli import stopping
 from daemon.cli.client import DaemonClient, RefusedError, UnreachableError
-from daemon.cli.group import config_option, counted, moment
-from daemon.cli.output import say
+from daemon.cli.group import config_option, counted, moment, say
 from daemon.config import ConnectionSettings, ListenerSettings, Settings, Survey, look_over
-from daemon.config.settings import DatabaseSettings, NotificationSettings
+from daemon.config.settings import DatabaseSettings
 from daemon.connections.factory import webhook_path
 from daemon.connections.registry import site_client
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.leftovers import UNKNOWABLE
-from daemon.errors import MISSING_RIGHT, Blocked, ConfigError, Failure, Retry, StorageTrouble
+from daemon.errors import MISSING_RIGHT, Blocked, ConfigError, Failure, StorageTrouble
 from daemon.model import ApiKey, Kind, Secret
 from daemon.model.operators import ADMIN
 from daemon.platforms import load_platforms
@@ -133,7 +135,8 @@ async def check_all(survey: Survey) -> list[CheckResult]:
     if "listener" not in faulty:
         results += [await _port(settings.listener), *_short_tokens(settings.listener)]
     if "notifications" not in faulty:
-        results += [await _receiver(name, url) for name, url in _receivers(settings.notifications)]
+        receivers = {name: getattr(settings.notifications, name) for name in ("webhook_url", "slack_url")}
+        results += [await _receiver(f"notifications.{name}", url) for name, url in receivers.items() if url]
     for link in settings.connections:
         results.append(await _platform(link, settings.listener.public_url))
         if "sparklayer" not in faulty:
@@ -147,10 +150,11 @@ def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:
     place, path = settings.database.place, settings.database.shown
     subject = f"database {path}"
     try:
-        contents = _contents(place, vault)
+        if isinstance(place, Path):
+            check_writable(place)
+        contents = glance(place, vault) if isinstance(place, Secret) or place.exists() else Glance()
     except (ConfigError, StorageTrouble) as error:
-        detail = str(error).removeprefix(f"{subject}: ")
-        yield CheckResult(subject=subject, ok=False, detail=detail, configured=isinstance(error, ConfigError))
+        yield _failed(subject, error)
         return
     yield CheckResult(subject=subject, ok=True, detail="is writable")
     for warning in contents.warnings:
@@ -174,24 +178,17 @@ def _database(settings: Settings, vault: Vault | None) -> Iterator[CheckResult]:
             yield CheckResult(subject=f"connections[{index}].site_id", ok=False, detail=detail, configured=True)
 
 
-def _contents(place: Path | Secret, vault: Vault | None) -> Glance:
-    """Read the database. Raises ConfigError and StorageTrouble."""
-    if isinstance(place, Secret):
-        return glance(place, vault)
-    check_writable(place)
-    return glance(place, vault) if place.exists() else Glance()
+def _failed(subject: str, error: ConfigError | StorageTrouble) -> CheckResult:
+    detail = str(error).removeprefix(f"{subject}: ")
+    return CheckResult(subject=subject, ok=False, detail=detail, configured=isinstance(error, ConfigError))
 
 
 async def _wakeups(database: DatabaseSettings) -> CheckResult:
     """Try whether a node would hear others; everything works without, a second later."""
-    subject = "database.listen_url"
     try:
         heard = await arrives(Secret(database.url), database.listen_place)
-    except ConfigError as error:
-        detail = str(error).removeprefix(f"{subject}: ")
-        return CheckResult(subject=subject, ok=False, detail=detail, configured=True)
-    except StorageTrouble as error:
-        return CheckResult(subject=subject, ok=False, detail=str(error))
+    except (ConfigError, StorageTrouble) as error:
+        return _failed("database.listen_url", error)
     if heard:
         return CheckResult(subject="wake-ups", ok=True, detail="what other nodes commit is heard at once")
     remedy = "behind a pooler in transaction mode, set database.listen_url to the server itself"
@@ -222,21 +219,11 @@ def _short_tokens(listener: ListenerSettings) -> Iterator[CheckResult]:
             yield CheckResult(subject=f"listener.{setting}", ok=False, detail=detail)
 
 
-def _receivers(given: NotificationSettings) -> Iterator[tuple[str, Secret]]:
-    """Yield the receivers of notifications by their setting."""
-    for name, url in (("webhook_url", given.webhook_url), ("slack_url", given.slack_url)):
-        if url is not None:
-            yield f"notifications.{name}", url
-
-
 async def _receiver(subject: str, url: Secret) -> CheckResult:
     """Try to reach a receiver, without a message: people would take it for a real one."""
-    try:
-        host = await reach(url.reveal())
-    except Retry as error:
-        remedy = REMEDIES.get(error.reason, "check the address and the network")
-        return CheckResult(subject=subject, ok=False, detail=f"{str(error).rstrip('.')}; {remedy}")
-    return CheckResult(subject=subject, ok=True, detail=f"{host} can be reached; nothing was sent")
+    result = await _tried(subject, partial(reach, url.reveal()))
+    reached = f"{urlsplit(url.reveal()).hostname} can be reached; nothing was sent"
+    return attrs.evolve(result, detail=reached) if result.ok else result
 
 
 def _is_ours(listener: ListenerSettings) -> bool:
@@ -245,7 +232,7 @@ def _is_ours(listener: ListenerSettings) -> bool:
     try:
         if listener.command_token is None:
             return daemon.lacks_token()
-        daemon.status()
+        daemon.call("GET /admin/status")
     except (UnreachableError, RefusedError):
         return False
     return True
@@ -253,7 +240,6 @@ def _is_ours(listener: ListenerSettings) -> bool:
 
 async def _platform(link: ConnectionSettings, public_url: str | None) -> CheckResult:
     platform_type = load_platforms()[link.platform]
-    platform = platform_type.connect(link.store, None, ignore, MemoryAdapterState())
 
     async def ask() -> None:
         await _read_a_little(platform, platform_type)
@@ -261,10 +247,8 @@ async def _platform(link: ConnectionSettings, public_url: str | None) -> CheckRe
         if public_url is not None and platform_type.typed_keys is not None:
             await platform_type.typed_keys.attempt(link.store, None, ignore)
 
-    try:
+    async with aclosing(platform_type.connect(link.store, None, ignore, MemoryAdapterState())) as platform:
         return await _tried(f"{link.site} {platform_type.label}", ask, platform_type.remedies)
-    finally:
-        await platform.aclose()
 
 
 async def _read_a_little(platform: Platform, platform_type: PlatformType) -> None:
@@ -289,11 +273,8 @@ async def _read_a_little(platform: Platform, platform_type: PlatformType) -> Non
 
 async def _sparklayer(settings: Settings, link: ConnectionSettings) -> CheckResult:
     key = ApiKey(client_id=link.client_id, client_secret=link.client_secret)
-    client = site_client(settings, link.site, key, link.platform, ignore)
-    try:
+    async with aclosing(site_client(settings, link.site, key, link.platform, ignore)) as client:
         return await _tried(f"{link.site} SparkLayer", client.probe)
-    finally:
-        await client.aclose()
 
 
 def check_webhooks(settings: Settings, link: ConnectionSettings) -> CheckResult:
@@ -312,7 +293,7 @@ def check_webhooks(settings: Settings, link: ConnectionSettings) -> CheckResult:
     try:
         status = registration_status(registration, Vault(settings.security.secret_keys))
     except ConfigError as error:
-        return CheckResult(subject=subject, ok=False, detail=str(error))
+        return _failed(subject, error)
     ok, destination = not (status["missing"] or status["trouble"]), status["destination"]
     if ok and destination not in {None, f"{public_url}{webhook_path(link.site)}"}:
         moved = f"registered at the earlier address {destination}; the daemon moves them at its next start"
@@ -333,7 +314,7 @@ def _described(status: Mapping[str, Any]) -> str:
 
 
 async def _tried(
-    subject: str, probe: Callable[[], Awaitable[None]], own: Mapping[str, str] = NO_REMEDIES
+    subject: str, probe: Callable[[], Awaitable[object]], own: Mapping[str, str] = NO_REMEDIES
 ) -> CheckResult:
     """Return the result of a call. A failure's remedy is the platform's `own` for its reason, or a general one."""
     try:

@@ -3,24 +3,22 @@
 Every failed call ends as an error of one line: `UnreachableError` if no daemon answers, `RefusedError` if one answers
 but refuses, ConfigError if there is no token. The calls block, since a command does one thing at a time.
 
-Answers are the JSON values of /admin (docs/http.md). `offline` has the same from the database file.
+An operation is named as in docs/http.md, for example "GET /admin/issues"; its answer has JSON values. `offline` has the
+same from the database file.
 """
 
 import contextlib
 import http.client
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import click
 
-from daemon.cli.group import Stop, load_settings
-from daemon.cli.output import printable, say
-from daemon.config import ListenerSettings
+from daemon.cli.group import Stop, printable, say
+from daemon.config import ListenerSettings, Settings
 from daemon.errors import ConfigError
-from daemon.model import Secret
 
 _TIMEOUT_SECONDS = 30.0
 _BACKUP_SECONDS = 600.0
@@ -57,83 +55,27 @@ class DaemonClient:
         self._port = listener.port
         self._token = listener.command_token
 
-    def start(self, site: str, kind: str, *, refresh: bool, allow_removals: bool) -> int:
-        """Start a full sync and return its id. Raises UnderWayError if one is already running."""
-        order = {"site": site, "kind": kind, "refresh": refresh, "allow_removals": allow_removals}
-        return self._run("/admin/sync", order)
+    @property
+    def local_url(self) -> str:
+        """The daemon's URL on this machine."""
+        return f"http://{self._host}:{self._port}"
 
-    def cancel(self, site: str, kind: str) -> int:
-        """Cancel the running full sync and return its id. Raises UnderWayError if there is none."""
-        return self._run("/admin/sync/cancel", {"site": site, "kind": kind})
+    def call(self, operation: str, **parameters: object) -> Any:
+        """Return the answer of an operation; a parameter that is None is left out.
 
-    def set_pause(self, site: str, *, paused: bool) -> Any:
-        """Pause or resume a connection."""
-        return self._call("POST", "/admin/pause" if paused else "/admin/resume", {"site": site})
-
-    def issues(self, site: str | None) -> Any:
-        """Return the open issues of a site, or of all sites."""
-        return self._call("GET", f"/admin/issues{_query(site)}")
-
-    def link_issues(self, site: str, days: int | None) -> Any:
-        """Make a link to a site's issues; without a public URL its `url` is for this machine."""
-        answer = self._call("POST", "/admin/issues/link", {"site": site} | ({} if days is None else {"days": days}))
-        with _known_format():
-            return answer | {"url": answer["url"] or f"http://{self._host}:{self._port}{answer['path']}"}
-
-    def audit(self, site: str | None, operator: str | None, before: int | None) -> Any:
-        """Return what operators did, if given at a site, by one operator, or before an action."""
-        chosen = {"site": site, "operator": operator, "before": before}
-        query = urlencode({name: each for name, each in chosen.items() if each is not None}, safe="/")
-        answer = self._call("GET", f"/admin/audit{'?' if query else ''}{query}")
-        with _known_format():  # a daemon of an older release chooses nothing but the site
-            return {"audit": answer["audit"], "more": answer["more"]}
-
-    def parked(self, site: str | None) -> Any:
-        """Return the parked changes of a site, or of all sites."""
-        return self._call("GET", f"/admin/parked{_query(site)}")
-
-    def change_parked(self, action: str, site: str, kind: str | None, ids: Sequence[str]) -> Any:
-        """Retry ("retry") or drop ("drop") parked changes; without ids, all of them."""
-        chosen = ({"kind": kind} if kind else {}) | ({"ids": list(ids)} if ids else {})
-        order = {"action": action, "site": site, **chosen}
-        return self._call("POST", "/admin/parked", order)
-
-    def removals(self, site: str, kind: str | None) -> Any:
-        """Return the held removals of a site, of one kind or of all."""
-        return self._call("GET", f"/admin/removals{_query(site)}{f'&kind={quote(kind)}' if kind else ''}")
-
-    def allow_removals(self, site: str, kind: str, ids: Sequence[str]) -> Any:
-        """Allow held removals."""
-        return self._call("POST", "/admin/removals", {"site": site, "kind": kind, "ids": list(ids)})
-
-    def explain(self, site: str, kind: str, text: str, *, by_id: bool = False) -> Any:
-        """Explain the entity that people call `text`, or that has that id. The daemon reads it from the store."""
-        return self._call("POST", "/admin/explain", {"site": site, "kind": kind, "id" if by_id else "text": text})
-
-    def verify(self, site: str, kind: str | None, *, everything: bool) -> Any:
-        """Start a dry run, of one kind or of all, and return its state. Raises UnderWayError if there is one."""
-        return self._call("POST", "/admin/verify", {"site": site, "kind": kind, "all": everything})
-
-    def verify_state(self, site: str) -> Any:
-        """Return the state of the latest dry run of a site."""
-        return self._call("GET", f"/admin/verify{_query(site)}")
-
-    def cancel_verify(self, site: str) -> Any:
-        """End the dry run of a site."""
-        return self._call("POST", "/admin/verify/cancel", {"site": site})
-
-    def connect(self, site: str, store_id: str | None, client_id: str, client_secret: Secret) -> Any:
-        """Connect a site; the answer has a `redirect_url` if the platform's app must be installed first."""
-        order = {"site": site, "client_id": client_id, "client_secret": client_secret.reveal()}
-        return self._call("POST", "/admin/connect", order | ({"store_id": store_id} if store_id else {}))
-
-    def disconnect(self, site: str) -> Any:
-        """Disconnect a site."""
-        return self._call("POST", "/admin/disconnect", {"site": site})
+        Raises UnderWayError for one that cannot be done twice at once, ConfigError, RefusedError and UnreachableError.
+        """
+        if not self._token:
+            raise ConfigError("listener.admin_token is not set; set it, the same for the daemon and this command")
+        method, _, path = operation.partition(" ")
+        given = {name: value for name, value in parameters.items() if value is not None}
+        query = f"?{urlencode(given, safe='/')}" if given and method == "GET" else ""
+        with self._sent(method, f"{path}{query}", None if method == "GET" else given, self._timeout) as response:
+            return self._decoded(response.status, response.read())
 
     def backup(self) -> Iterator[bytes]:
         """Yield a copy of the database in pieces. Errors are raised while it is iterated."""
-        with self._asked("POST", "/admin/backup", {}, _BACKUP_SECONDS) as response:
+        with self._sent("POST", "/admin/backup", {}, _BACKUP_SECONDS) as response:
             if response.status != http.client.OK:
                 self._decoded(response.status, response.read())
                 raise RefusedError(self._not_ours())
@@ -144,47 +86,24 @@ class DaemonClient:
             if left:
                 raise RefusedError("the daemon stopped before the backup was complete; there is no new backup")
 
-    def status(self) -> Any:
-        """Return the status of every connection; it has `running`, False, if the database answers instead."""
-        return self._call("GET", "/admin/status")
-
     def lacks_token(self) -> bool:
         """Return True if a daemon answers, asked without a token, that none is configured for it either.
 
         Raises UnreachableError and RefusedError.
         """
-        with self._sent("GET", "/admin/status", None, {}, self._timeout) as response:
+        with self._sent("GET", "/admin/status", None, self._timeout) as response:
             text = response.read(_PIECE).decode(errors="replace")
             return response.status == http.client.UNAUTHORIZED and _UNGUARDED in text
 
-    def _run(self, path: str, order: object) -> int:
-        answer = self._call("POST", path, order)
-        if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
-            raise RefusedError(self._not_ours())
-        return int(answer["run"])
-
-    def _call(self, method: str, path: str, order: object = None) -> Any:
-        with self._asked(method, path, order, self._timeout) as response:
-            return self._decoded(response.status, response.read())
-
     @contextlib.contextmanager
-    def _asked(self, method: str, path: str, order: object, seconds: float) -> Iterator[http.client.HTTPResponse]:
-        """Send a request with the token, as `_sent` does, and yield the answer. Raises ConfigError without a token."""
-        if not self._token:
-            raise ConfigError("listener.admin_token is not set; set it, the same for the daemon and this command")
-        headers = {"Authorization": f"Bearer {self._token.reveal()}".encode(), "Content-Type": b"application/json"}
-        body = None if order is None else json.dumps(order)
-        with self._sent(method, path, body, headers, seconds) as response:
-            yield response
-
-    @contextlib.contextmanager
-    def _sent(
-        self, method: str, path: str, body: str | None, headers: Mapping[str, bytes], seconds: float
-    ) -> Iterator[http.client.HTTPResponse]:
+    def _sent(self, method: str, path: str, order: object, seconds: float) -> Iterator[http.client.HTTPResponse]:
         """Send a request and yield the answer. Network errors, also while it is read, become errors of one line."""
+        headers = {"Content-Type": b"application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token.reveal()}".encode()
         connection = http.client.HTTPConnection(self._host, self._port, timeout=seconds)
         try:
-            connection.request(method, path, body, headers)
+            connection.request(method, path, None if order is None else json.dumps(order), headers)
             yield connection.getresponse()
         except OSError as error:
             reason = error.strerror or "timed out"
@@ -212,53 +131,31 @@ class DaemonClient:
         return f"the program at {self._host}:{self._port} is not this version of Ignite Sync; check listener.port"
 
 
-def _query(site: str | None) -> str:
-    return f"?site={quote(site, safe='/')}" if site else ""
+def connection_of(status: Any, site: str) -> Any:
+    """Return the connection of a site from the daemon's status, or None.
+
+    A site whose store is replaced has two, and the active one is first.
+    """
+    return next((connection for connection in status["connections"] if connection["site"] == site), None)
 
 
 def latest_run(status: Any, site: str, kind: str) -> Any:
     """Return the latest full sync of `kind` at `site` from the daemon's status, or None. Raises RefusedError."""
-    with _known_format():
-        connection = _connection(status, site)
+    with known_format():
+        connection = connection_of(status, site)
         return None if connection is None else connection["kinds"].get(kind, {}).get("full_sync")
-
-
-def block(status: Any, site: str, kind: str) -> str | None:
-    """Return the cause that blocks `kind` at `site`, or None. Raises RefusedError."""
-    with _known_format():
-        connection = _connection(status, site)
-        if connection is None:
-            return None
-        if connection["state"] == "paused":
-            return f"an operator has paused {site}; resume it with: ignite-sync resume {site}"
-        cause: str | None = connection["blocked"] or connection["kinds"].get(kind, {}).get("blocked")
-        return cause
-
-
-def departure(status: Any, site: str) -> str | None:
-    """Return why `site` is not synced any more, or None while it is connected. Raises RefusedError."""
-    with _known_format():
-        connection = _connection(status, site)
-        if connection is None:
-            return f"{site} is not connected"
-        return None if connection["state"] in {"active", "paused"} else f"{site} is {connection['state']}"
-
-
-def _connection(status: Any, site: str) -> Any:
-    """Return the connection of a site, or None. A site whose store is replaced has two, and the active one is first."""
-    return next((connection for connection in status["connections"] if connection["site"] == site), None)
 
 
 def show(answer: Any, lines: Iterable[str], *, as_json: bool) -> None:
     """Print an answer: as JSON, or as lines for people. Raises RefusedError."""
-    with _known_format():
+    with known_format():
         text = [json.dumps(answer, indent=2)] if as_json else [printable(line) for line in lines]
     for line in text:
         click.echo(line)
 
 
 @contextlib.contextmanager
-def _known_format() -> Iterator[None]:
+def known_format() -> Iterator[None]:
     """Refuse an answer that lacks a key, as one of another version may."""
     try:
         yield
@@ -266,13 +163,12 @@ def _known_format() -> Iterator[None]:
         raise RefusedError(f"the daemon's answer has a format unknown to this version: {error!r}") from None
 
 
-def ask(path: Path | None, question: Callable[[DaemonClient], Any]) -> Any:
-    """Ask the running daemon, or the database if none answers, and say so. Raises ConfigError and RefusedError."""
-    settings = load_settings(path)
+def ask(settings: Settings, operation: str, **parameters: object) -> Any:
+    """Ask the running daemon, or the database if none answers, and say so. Raises ConfigError and Stop."""
     try:
-        return question(DaemonClient(settings.listener))
+        return DaemonClient(settings.listener).call(operation, **parameters)
     except UnreachableError as error:
         say(f"ignite-sync: {error.reason}; this is from {settings.database.shown}", err=True)
-    from daemon.cli.offline import Offline  # noqa: PLC0415  it loads the whole engine, which a running daemon spares
+    from daemon.cli import offline  # noqa: PLC0415  it loads the whole engine, which a running daemon spares
 
-    return question(Offline(settings))
+    return offline.call(settings, operation, parameters)

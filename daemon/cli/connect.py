@@ -1,15 +1,13 @@
-"""`ignite-sync connect`: a site and its store; the running daemon connects them."""
+"""`ignite-sync connect` and `disconnect`: a site and its store; the running daemon connects and disconnects them."""
 
 from pathlib import Path
 
 import click
 
-from daemon.cli.answers import answer_to
 from daemon.cli.client import DaemonClient
-from daemon.cli.group import config_option, load_settings, site_argument
-from daemon.cli.output import say
+from daemon.cli.group import answer_to, say, settings_option, site_argument
+from daemon.config import Settings
 from daemon.config.text_file import UnreadableError, read_text_file
-from daemon.model import Secret
 from daemon.model.identifiers import credential_fault, trimmed
 
 
@@ -24,10 +22,9 @@ from daemon.model.identifiers import credential_fault, trimmed
     metavar="FILE",
     help="File with the client secret alone. Without it the command asks for the secret.",
 )
-@config_option
-def connect(path: Path | None, site: str, store_id: str | None, client_id: str | None, file: Path | None) -> None:
+@settings_option
+def connect(settings: Settings, site: str, store_id: str | None, client_id: str | None, file: Path | None) -> None:
     """Connect SITE to a store. SITE may have been disconnected before."""
-    settings = load_settings(path)
     if client_id is None:
         client_id = _asked("SparkLayer's client id", "--client-id")
     client_id = _credential("--client-id", client_id)
@@ -37,11 +34,25 @@ def connect(path: Path | None, site: str, store_id: str | None, client_id: str |
     else:
         secret = _credential("--client-secret-file", _read(file))
     store_id = None if store_id is None else _credential("--store-id", store_id)
-    answer = DaemonClient(settings.listener).connect(site, store_id, client_id, Secret(secret))
+    answer = DaemonClient(settings.listener).call(
+        "POST /admin/connect", site=site, client_id=client_id, client_secret=secret, store_id=store_id
+    )
     if "redirect_url" in answer:
         say(f"{site} is connected once the merchant lets Ignite Sync in at {answer['redirect_url']}")
     else:
         say(f"{site} is connected")
+
+
+@click.command()
+@site_argument
+@click.confirmation_option(
+    prompt="Everything known about this site is deleted here. Continue?", help="Skip the question."
+)
+@settings_option
+def disconnect(settings: Settings, site: str) -> None:
+    """Disconnect SITE: remove its webhooks and sync-log, and delete everything known about it here."""
+    answer = DaemonClient(settings.listener).call("POST /admin/disconnect", site=site)
+    say(f"{site} is {answer['state']}")
 
 
 def _asked(name: str, option: str, *, hidden: bool = False) -> str:

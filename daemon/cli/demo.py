@@ -184,7 +184,7 @@ class _Stage:
         began, what = trio.current_time(), f"Full sync {number} of {kind}"
 
         async def look() -> tuple[Any, int]:
-            run = latest_run(await self._ask(self.daemon.status), self._name, kind)
+            run = latest_run(await self._ask("GET /admin/status"), self._name, kind)
             if run is None or run["id"] < run_id:
                 return None, 0
             shown.update(run["done"] + run["failed"], run["total_hint"], run["state"])
@@ -197,10 +197,10 @@ class _Stage:
         _show(f"{what}: {run['done']} done, {trio.current_time() - began:.1f} s")
         return run
 
-    async def _ask(self, call: Callable[[], T]) -> T:
+    async def _ask(self, operation: str, **parameters: object) -> Any:
         """Call the daemon as a command does. Raises DemoFailedError if it does not answer, or refuses."""
         try:
-            return await trio.to_thread.run_sync(call)
+            return await trio.to_thread.run_sync(partial(self.daemon.call, operation, **parameters))
         except (UnreachableError, RefusedError) as error:
             raise DemoFailedError(str(error)) from None
 
@@ -238,13 +238,13 @@ class _Stage:
         """Show that a second round of full syncs reads everything and writes nothing."""
         _show("\nAgain, with nothing changed:")
         site, done = self.site.state, 0
-        reads, writes = self.shop.reads, site.writes
+        reads, writes = self.shop.stand_in.statistics.total, site.writes
         for kind in KINDS:
-            start = partial(self.daemon.start, self._name, kind, refresh=False, allow_removals=False)
-            done += (await self._full_sync(kind, 2, await self._ask(start)))["done"]
+            started = await self._ask("POST /admin/sync", site=self._name, kind=kind)
+            done += (await self._full_sync(kind, 2, started["run"]))["done"]
         if site.writes != writes:
             raise DemoFailedError(f"the second full syncs made {site.writes - writes} writes")
-        calls = self.shop.reads - reads
+        calls = self.shop.stand_in.statistics.total - reads
         _show(f"They read all {done} entities in {calls} calls, and wrote nothing.")
 
     async def _edit_live(self) -> None:

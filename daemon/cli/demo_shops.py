@@ -6,14 +6,14 @@ async with open_demo_shop("woocommerce", options, few=False) as (shop, site): ..
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import frozen
 
 from daemon.sandbox import BigCommerce, Shop, SparkLayer, SparkLayerOptions, Store, WooCommerce, open_sandbox, samples
 from daemon.sandbox.bigcommerce.founding import found as found_store
 from daemon.sandbox.bigcommerce.records import Variant
-from daemon.sandbox.company import WHOLESALE, Company
+from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.expectation.products import PRICE_LIST, SHOP_PRICE_LIST
 from daemon.sandbox.explore import BigCommerceStore, ExploredStore, WooCommerceStore
 from daemon.sandbox.opening import open_sparklayer, open_woocommerce
@@ -26,57 +26,6 @@ AWAITING_FULFILLMENT = 11
 """The status of an order that is paid and not shipped (bigcommerce.md section 7)."""
 
 Edits = Iterator[tuple[str, Callable[[], object]]]
-
-
-class DemoShop(Protocol):
-    """A shop that the demo edits."""
-
-    @property
-    def platform(self) -> str:
-        """Name of the platform."""
-        ...
-
-    @property
-    def price_list(self) -> str:
-        """Slug of the price list in SparkLayer."""
-        ...
-
-    @property
-    def state(self) -> Store | Shop:
-        """The shop's rows, with its edits."""
-        ...
-
-    @property
-    def counts(self) -> tuple[int, int, int, int]:
-        """Numbers of products, variants, customers and orders."""
-        ...
-
-    @property
-    def reads(self) -> int:
-        """Calls that the shop has answered."""
-        ...
-
-    @property
-    def settings(self) -> Mapping[str, str]:
-        """Settings that connect to it, by name."""
-        ...
-
-    @property
-    def explored(self) -> ExploredStore[Any]:
-        """The shop as a person edits it."""
-        ...
-
-    def carts(self) -> Sequence[str]:
-        """Return the carts of orders that came from SparkLayer."""
-        ...
-
-    def without_sku(self) -> str:
-        """Return the id of a product with a part that has no SKU; an edit mends that."""
-        ...
-
-    def edits(self, site: SparkLayer, ids: Sequence[int]) -> Edits:
-        """Yield edits by what they change; `ids` are the products that SparkLayer holds."""
-        ...
 
 
 @frozen
@@ -98,11 +47,6 @@ class BigCommerceDemo:
         store = self.state
         variants = sum(1 for _ in store.variants())
         return len(store.entries), variants, len(store.customers.people), len(store.orders.orders)
-
-    @property
-    def reads(self) -> int:
-        """Calls that the shop has answered."""
-        return self.stand_in.statistics.total
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -178,11 +122,6 @@ class WooCommerceDemo:
         return len(shop.tops), sold, len(shop.customers.people), len(shop.orders.orders)
 
     @property
-    def reads(self) -> int:
-        """Calls that the shop has answered."""
-        return self.stand_in.statistics.total
-
-    @property
     def settings(self) -> Mapping[str, str]:
         """Settings that connect to it, by name."""
         return {
@@ -242,28 +181,27 @@ class WooCommerceDemo:
         return next(row for row in self._sold() if not row.sku)
 
 
+DemoShop = BigCommerceDemo | WooCommerceDemo
+"""A shop that the demo edits."""
+
+
 @contextlib.asynccontextmanager
 async def open_demo_shop(
     platform: str, site: SparkLayerOptions, *, few: bool
 ) -> AsyncIterator[tuple[DemoShop, SparkLayer]]:
     """Open a platform's shop, with `few` of an excerpt of the sample company, and a site that has its carts."""
-    company: Company = samples.excerpt() if few else samples.adventureworks()
-    async with _opened(platform, site, company) as (shop, sparklayer):
+    company = samples.excerpt() if few else samples.adventureworks()
+    async with contextlib.AsyncExitStack() as stack:
+        shop: DemoShop
+        if platform == "bigcommerce":
+            sandbox = await stack.enter_async_context(open_sandbox(store=found_store(company), sparklayer=site))
+            shop, sparklayer = BigCommerceDemo(sandbox.bigcommerce), sandbox.sparklayer
+        else:
+            shop = WooCommerceDemo(await stack.enter_async_context(open_woocommerce(shop=found_shop(company))))
+            sparklayer = await stack.enter_async_context(open_sparklayer(site))
         for cart in shop.carts():
             sparklayer.state.purchases.place(cart)
         yield shop, sparklayer
-
-
-@contextlib.asynccontextmanager
-async def _opened(
-    platform: str, site: SparkLayerOptions, company: Company
-) -> AsyncIterator[tuple[DemoShop, SparkLayer]]:
-    if platform == "bigcommerce":
-        async with open_sandbox(store=found_store(company), sparklayer=site) as sandbox:
-            yield BigCommerceDemo(sandbox.bigcommerce), sandbox.sparklayer
-    else:
-        async with open_woocommerce(shop=found_shop(company)) as woocommerce, open_sparklayer(site) as sparklayer:
-            yield WooCommerceDemo(woocommerce), sparklayer
 
 
 SHOPS = ("bigcommerce", "woocommerce")

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
 from daemon.cli.client import ask, show
-from daemon.cli.group import config_option, json_option, kind_argument, moment, site_argument
+from daemon.cli.group import json_option, kind_argument, moment, settings_option, site_argument
+from daemon.config import Settings
 
 
 @click.command()
@@ -17,10 +17,10 @@ from daemon.cli.group import config_option, json_option, kind_argument, moment, 
 @click.argument("text", metavar="WHAT")
 @click.option("--id", "by_id", is_flag=True, help="WHAT is the platform's id.")
 @json_option
-@config_option
+@settings_option
 @click.pass_context
 def explain(
-    ctx: click.Context, path: Path | None, site: str, kind: str, text: str, *, by_id: bool, as_json: bool
+    ctx: click.Context, settings: Settings, site: str, kind: str, text: str, *, by_id: bool, as_json: bool
 ) -> None:
     """Explain why an entity of KIND at SITE is, or is not, in SparkLayer.
 
@@ -28,7 +28,8 @@ def explain(
     id. If several entities match, they are listed. The explanation has the state on each side and what would be sent
     now; nothing is sent. The exit code is 1 if the store could not be read.
     """
-    answer = ask(path, lambda source: source.explain(site, kind, text, by_id=by_id))
+    called = {"id" if by_id else "text": text}
+    answer = ask(settings, "POST /admin/explain", site=site, kind=kind, **called)
     show(answer, _lines(answer), as_json=as_json)
     ctx.exit(1 if answer["trouble"] else 0)
 

@@ -8,6 +8,8 @@ stderr that says what to do, never with a traceback. A command's module is impor
 import contextlib
 import importlib
 import os
+import sys
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,6 @@ import click
 
 from daemon import __version__
 from daemon.cli import stopping
-from daemon.cli.output import printable
 from daemon.cli.streams import standard_streams
 from daemon.errors import ConfigError
 
@@ -45,7 +46,12 @@ COMMANDS = {
     "restore": "Replace the database by a backup.",
     "move-database": "Move the database to PostgreSQL, or back to a file.",
 }
-"""Every command with its line in `ignite-sync --help`. Each is a function of the module of its name."""
+"""Every command with its line in `ignite-sync --help`. Each is a function of its name."""
+
+MODULES = {"resume": "pause", "disconnect": "connect", "restore": "backup"}
+"""The modules of the commands that share one. Every other command has a module of its name."""
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 KINDS = ("store", "products", "customers", "orders")
 """Entity kinds in sync order: each may refer to the kinds before it."""
@@ -91,7 +97,7 @@ class Commands(click.Group):
         # `run` and `demo` take long to import. Stopped meanwhile, they have done nothing, so that is a clean stop.
         with stopping.exiting() if cmd_name in stopping.STARTED_BY else contextlib.nullcontext():
             name = cmd_name.replace("-", "_")
-            command: click.Command = getattr(importlib.import_module(f"daemon.cli.{name}"), name)
+            command: click.Command = getattr(importlib.import_module(f"daemon.cli.{MODULES.get(name, name)}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  likewise
@@ -142,14 +148,18 @@ def _site(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
     return value
 
 
-config_option = click.option(
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    envvar="IGNITE_SYNC_CONFIG",
-    metavar="FILE",
-    help="TOML file with the settings. Without it they come from the environment alone.",
-)
+def _settings(_ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> "Settings":
+    return load_settings(path)
+
+
+_CONFIG: dict[str, Any] = {
+    "type": click.Path(path_type=Path),
+    "envvar": "IGNITE_SYNC_CONFIG",
+    "metavar": "FILE",
+    "help": "TOML file with the settings. Without it they come from the environment alone.",
+}
+config_option = click.option("--config", "path", **_CONFIG)
+settings_option = click.option("--config", "settings", callback=_settings, **_CONFIG)
 site_argument = click.argument("site", callback=_site)
 optional_site = click.argument("site", required=False, callback=_site)
 kind_argument = click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
@@ -163,6 +173,38 @@ def load_settings(path: Path | None) -> "Settings":
     from daemon.platforms import load_platforms  # noqa: PLC0415  likewise
 
     return load(path, os.environ, load_platforms())
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print one line."""
+    click.echo(printable(line), err=err)
+
+
+def printable(line: str) -> str:
+    """Return a line with every character that cannot be printed replaced, also line breaks.
+
+    Names of products, customers and files may hold any character, also those that a terminal obeys.
+    """
+    # Python counts no space but the ordinary one as printable; prices and names often have others.
+    return "".join(
+        character if character.isprintable() or unicodedata.category(character) == "Zs" else REPLACEMENT
+        for character in line
+    )
+
+
+def answer_to(question: str, *, hidden: bool = False) -> str:
+    """Return the answer on a terminal, else the next line of the input; an empty text at its end.
+
+    Raises Misuse for an answer that is not UTF-8.
+    """
+    try:
+        if sys.stdin.isatty():
+            answer: str = click.prompt(question, default="", show_default=False, hide_input=hidden, err=True)
+        else:
+            answer = sys.stdin.readline()
+    except UnicodeDecodeError:
+        raise Misuse(f"the answer to {question!r} is not UTF-8; nothing was done") from None
+    return answer.strip()
 
 
 def moment(seconds: float) -> str:

@@ -12,9 +12,7 @@ from typing import Any, get_args
 import attrs
 import click
 
-from daemon.cli.answers import answer_to
-from daemon.cli.group import Misuse, Stop
-from daemon.cli.output import say
+from daemon.cli.group import Misuse, Stop, answer_to, say
 from daemon.config import look_over
 from daemon.model import Secret
 from daemon.platforms import load_platforms

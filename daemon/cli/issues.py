@@ -1,13 +1,13 @@
 """`ignite-sync issues`: the issues that merchants must fix."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from daemon.cli.client import ask, show
-from daemon.cli.group import config_option, json_option, moment, optional_site
+from daemon.cli.client import DaemonClient, ask, known_format, show
+from daemon.cli.group import json_option, moment, optional_site, settings_option
+from daemon.config import Settings
 
 
 @click.command()
@@ -15,29 +15,32 @@ from daemon.cli.group import config_option, json_option, moment, optional_site
 @click.option("--link", is_flag=True, help="Print a link to the issues of SITE for its merchant.")
 @click.option("--days", type=click.IntRange(1, 90), help="Days for which the link works.  [default: 7]")
 @json_option
-@config_option
-def issues(path: Path | None, site: str | None, days: int | None, *, link: bool, as_json: bool) -> None:
+@settings_option
+def issues(settings: Settings, site: str | None, days: int | None, *, link: bool, as_json: bool) -> None:
     """Show the issues that merchants must fix, at SITE or at every site."""
     if link:
-        _show_link(path, site, days, as_json=as_json)
+        _show_link(settings, site, days, as_json=as_json)
         return
     if days is not None:
         raise click.UsageError("--days needs --link.")
-    answer = ask(path, lambda source: source.issues(site))
-    show(answer, _lines(answer["issues"]), as_json=as_json)
+    answer = ask(settings, "GET /admin/issues", site=site)
+    show(answer, _lines(answer), as_json=as_json)
 
 
-def _show_link(path: Path | None, site: str | None, days: int | None, *, as_json: bool) -> None:
+def _show_link(settings: Settings, site: str | None, days: int | None, *, as_json: bool) -> None:
     if site is None:
         raise click.UsageError("--link needs a SITE: a link shows the issues of one site.")
-    answer = ask(path, lambda source: source.link_issues(site, days))
+    answer = ask(settings, "POST /admin/issues/link", site=site, days=days)
+    with known_format():
+        # Without a public URL the link is for this machine.
+        answer["url"] = answer["url"] or f"{DaemonClient(settings.listener).local_url}{answer['path']}"
     show(answer, [answer["url"]], as_json=as_json)
 
 
-def _lines(open_issues: Sequence[Any]) -> Iterator[str]:
-    if not open_issues:
+def _lines(answer: Any) -> Iterator[str]:
+    if not answer["issues"]:
         yield "no issues"
-    for issue in open_issues:
+    for issue in answer["issues"]:
         yield f"{issue['site']} {issue['kind']} {issue['id']}, {issue['name']}: since {moment(issue['since'])}"
         yield from (f"  {problem['message']}" for problem in issue["problems"])
         if issue["url"]:

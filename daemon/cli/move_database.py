@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.group import Misuse, Stop
-from daemon.cli.output import say
+from daemon.cli.group import Misuse, Stop, say
 from daemon.cli.progress import progress
 from daemon.config import DatabaseSettings
 from daemon.errors import StorageTrouble

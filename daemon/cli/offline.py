@@ -1,65 +1,90 @@
-"""The database of a daemon that does not run: commands ask it the same operations as a running daemon.
+"""The database of a daemon that does not run: commands ask it the same operations as a running daemon, and a dry run.
 
 A file is locked meanwhile; for `explain`, which waits for the store, only during each of its transactions. So a daemon
 that starts just then waits for a moment (`daemon.storage.lock`). If a daemon has the file, the command ends with one
 line. On PostgreSQL several processes may use the database.
+
+A dry run works on a scratch database. It takes along what the daemon's database knows of the site, and then adopts the
+settings, as the next start would. So it also shows a connection that was never started. The daemon's database is only
+read, for a moment, and may not be there yet.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
 
+import trio
 from attrs import frozen
 
+from daemon.admin.verify import Verification, scratch_database
 from daemon.cli import stopping
-from daemon.cli.client import DaemonClient, RefusedError
 from daemon.cli.group import Stop
 from daemon.composition import compose
 from daemon.config import Settings
-from daemon.errors import CallerError, ConfigError, StorageTrouble, first_inside, raise_config_error
-from daemon.model import Secret
+from daemon.engine.dry_run import NAMED
+from daemon.engine.supervisor import close
+from daemon.errors import (
+    CallerError,
+    ConfigError,
+    Invalid,
+    NoDatabaseYet,
+    NotFound,
+    Paused,
+    StorageTrouble,
+    first_inside,
+    raise_config_error,
+)
+from daemon.listener.ignite import site_named
+from daemon.model import Secret, Site
 from daemon.model.operators import OFFLINE
 from daemon.observability.logging import configure
 from daemon.observability.metrics import Metrics
+from daemon.storage import connections
 from daemon.storage.database import Database, OpenStorage, open_database
+from daemon.storage.dry_run import take_along, take_key
 from daemon.storage.group_commit import Operation
 
 C = TypeVar("C")
 R = TypeVar("R")
 
 EXPLAIN = "/admin/explain"
+TELL_SECONDS = 0.5
 
 
-class Offline(DaemonClient):
-    """Answers calls of /admin in this process. Raises ConfigError, and RefusedError for an impossible operation."""
+def call(settings: Settings, operation: str, parameters: Mapping[str, object]) -> Any:
+    """Return the answer of an operation of /admin; that of the status has `running`, False.
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings.listener)
-        self._settings = settings
-        configure("warning")  # to stderr: the answer goes to stdout
+    Raises ConfigError, and Stop for an impossible operation.
+    """
+    configure("warning")  # to stderr: the answer goes to stdout
+    place = settings.database.place
+    if isinstance(place, Path) and not place.exists():
+        raise ConfigError(f"database {place}: there is none yet; start the daemon with: ignite-sync run")
+    method, _, path = operation.partition(" ")
+    # A query has texts alone.
+    parse = str if method == "GET" else lambda value: value
+    given = {name: parse(value) for name, value in parameters.items() if value is not None}
 
-    def status(self) -> Any:
-        """Return the status in the database."""
-        return super().status() | {"running": False}
+    async def answered() -> Any:
+        async with _opened(place, path) as storage:
+            admin = (await compose(settings, storage, Metrics())).admin
+            return await admin.operations[method, path](given, OFFLINE)
 
-    def _call(self, method: str, path: str, order: Any = None) -> Any:
-        place = self._settings.database.place
-        if isinstance(place, Path) and not place.exists():
-            raise ConfigError(f"database {place}: there is none yet; start the daemon with: ignite-sync run")
-        asked = urlsplit(path)
-
-        async def answered() -> Any:
-            async with _opened(place, asked.path) as storage:
-                admin = (await compose(self._settings, storage, Metrics())).admin
-                return await admin.operations[method, asked.path](order or dict(parse_qsl(asked.query)), OFFLINE)
-
-        return run_offline(self._settings, answered)
+    answer = _run(settings, answered)
+    return answer | {"running": False} if operation == "GET /admin/status" else answer
 
 
-def run_offline(settings: Settings, task: Callable[[], Awaitable[R]]) -> R:
-    """Run a task on the database. Raises ConfigError, RefusedError for an impossible operation, and Stop."""
+def dry_run(settings: Settings, site: str, kind: str | None, tell: Callable[[Any], None], *, everything: bool) -> Any:
+    """Make a dry run; `tell` gets its state now and then. Raises ConfigError, and Stop for what is impossible."""
+    configure("error")
+    return _run(settings, partial(_dry_run, settings, site, kind, tell, everything=everything))
+
+
+def _run(settings: Settings, task: Callable[[], Awaitable[R]]) -> R:
+    """Run a task on the database. Raises ConfigError and Stop."""
     try:
         return stopping.run(task)
     except (CallerError, StorageTrouble) as error:
@@ -72,7 +97,7 @@ def run_offline(settings: Settings, task: Callable[[], Awaitable[R]]) -> R:
         cause = first_inside(known)
     if isinstance(cause, StorageTrouble):
         raise Stop(f"database {settings.database.shown}: {cause}")
-    raise RefusedError(str(cause))
+    raise Stop(str(cause))
 
 
 @contextlib.asynccontextmanager
@@ -107,3 +132,61 @@ class _Visits:
             except StorageTrouble as error:
                 trouble = error  # raised below, since the database's nursery would wrap it
         raise trouble
+
+
+async def _dry_run(
+    settings: Settings, name: str, kind: str | None, tell: Callable[[Any], None], *, everything: bool
+) -> Any:
+    site = site_named(*name.partition("/")[::2])
+    assert site is not None  # the command has checked it
+    async with scratch_database() as scratch:
+        shared = await _take_along(settings, site, scratch)
+        daemon = await compose(settings, scratch, Metrics())
+        registry, factory = daemon.lifecycle.registry, daemon.lifecycle.factory
+        await registry.adopt_all(time.time())
+        stored = await registry.wanted(site)
+        if stored is None:
+            known = ", ".join(str(link.site) for link in settings.connections) or "none"
+            raise NotFound(f"no active connection {site}; the settings have: {known}")
+        if stored.paused_at is not None:
+            raise Paused(site)
+        kinds = [one for one in factory.kinds(stored.platform) if kind in {None, one.value}]
+        if not kinds:
+            raise Invalid(f"kind: {kind} are not synced from this platform")
+        connection = registry.decrypted(stored)
+        # Another machine's daemon may be at work on a shared database.
+        runner = factory.guest(connection) if shared else factory.runner(connection, scratch)
+        label = registry.platforms[stored.platform].label
+        verification = Verification(stored=stored, label=label, kinds=kinds, named=None if everything else NAMED)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_keep_telling, verification, tell)
+                await verification.rehearse(factory, runner.context, scratch)
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await close(runner.context)
+        verification.running = False
+        tell(verification.answer())
+        return verification.answer()
+
+
+async def _take_along(settings: Settings, site: Site, scratch: Database) -> bool:
+    """Copy what the daemon's database knows of a site, if it is there; return True if several nodes may use it."""
+    place = settings.database.place
+    if isinstance(place, Path) and not place.exists():
+        return False
+    try:
+        async with open_database(place, make=False) as database:
+            await take_key(database, scratch)
+            for stored in await database.read(connections.of_site, site):
+                await take_along(database, scratch, stored.id)
+            return database.shared
+    except NoDatabaseYet:
+        return False
+
+
+async def _keep_telling(verification: Verification, tell: Callable[[Any], None]) -> None:
+    while True:
+        await trio.sleep(TELL_SECONDS)
+        tell(verification.answer())

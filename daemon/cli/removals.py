@@ -1,14 +1,23 @@
 """`ignite-sync removals`: the removals that the brake holds until a person allows them."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from daemon.cli.client import ask, show
-from daemon.cli.group import KINDS, Stop, config_option, counted, json_option, kind_argument, moment, site_argument
-from daemon.cli.output import say
+from daemon.cli.group import (
+    KINDS,
+    Stop,
+    counted,
+    json_option,
+    kind_argument,
+    moment,
+    say,
+    settings_option,
+    site_argument,
+)
+from daemon.config import Settings
 
 CAUSES = {
     "absent": "not seen by a full sync that saw nothing at all",
@@ -27,17 +36,18 @@ def removals() -> None:
 @site_argument
 @click.argument("kind", type=click.Choice(KINDS), metavar="[KIND]", required=False)
 @json_option
-@config_option
-def list_removals(path: Path | None, site: str, kind: str | None, *, as_json: bool) -> None:
+@settings_option
+def list_removals(settings: Settings, site: str, kind: str | None, *, as_json: bool) -> None:
     """List the held removals at SITE: entities that are in SparkLayer but no longer in the store.
 
     An entity that is back in the store leaves the list by itself.
     """
-    answer = ask(path, lambda source: source.removals(site, kind))
-    show(answer, _lines(answer["removals"]), as_json=as_json)
+    answer = ask(settings, "GET /admin/removals", site=site, kind=kind)
+    show(answer, _lines(answer), as_json=as_json)
 
 
-def _lines(held: Sequence[Any]) -> Iterator[str]:
+def _lines(answer: Any) -> Iterator[str]:
+    held = answer["removals"]
     if not held:
         yield "no removals are held"
     for removal in held:
@@ -54,10 +64,10 @@ def _lines(held: Sequence[Any]) -> Iterator[str]:
 @site_argument
 @kind_argument
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@config_option
-def allow_removals(path: Path | None, site: str, kind: str, ids: tuple[str, ...]) -> None:
+@settings_option
+def allow_removals(settings: Settings, site: str, kind: str, ids: tuple[str, ...]) -> None:
     """Remove these entities of KIND, or the variants that they lost, from SparkLayer at SITE."""
-    answer = ask(path, lambda source: source.allow_removals(site, kind, ids))
+    answer = ask(settings, "POST /admin/removals", site=site, kind=kind, ids=list(ids))
     if not answer["allowed"]:
         raise Stop(f"no removals of these {kind} are held at {site}; look at: ignite-sync removals list {site}")
     say(f"{counted(answer['allowed'], 'removal')} of {kind} allowed")

@@ -1,14 +1,14 @@
 """`ignite-sync status`: the state of every connection."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
 from daemon.admin.attention import attention
 from daemon.cli.client import ask, show
-from daemon.cli.group import config_option, counted, json_option, moment
+from daemon.cli.group import counted, json_option, moment, settings_option
+from daemon.config import Settings
 
 _LONG_WAIT = 10.0
 """Seconds. Shorter waits for an API are its usual pace and not shown."""
@@ -16,15 +16,15 @@ _LONG_WAIT = 10.0
 
 @click.command()
 @json_option
-@config_option
+@settings_option
 @click.pass_context
-def status(ctx: click.Context, path: Path | None, *, as_json: bool) -> None:
+def status(ctx: click.Context, settings: Settings, *, as_json: bool) -> None:
     """Show the state of every connection and of each of its kinds.
 
     The running daemon answers; if there is none, the database does. The first line sums it up. The exit code is 1 if a
     person should look at something, or if no daemon runs.
     """
-    answer = ask(path, lambda source: source.status())
+    answer = ask(settings, "GET /admin/status")
     show(answer, describe(answer), as_json=as_json)
     ctx.exit(0 if _runs(answer) and not _sites(answer) else 1)
 

@@ -50,19 +50,12 @@ class _Messages(io.TextIOWrapper):
 def standard_streams() -> Iterator[None]:
     """Provide all three streams, and end the process with 1 if its output cannot be written."""
     _open_closed()
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout is sys.__stdout__:
-        options = _options(sys.stdout)
-        sys.stdout = _Output(sys.stdout.detach(), **options)
-    if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr is sys.__stderr__:
-        options = _options(sys.stderr)
-        sys.stderr = _Messages(sys.stderr.detach(), **options)
-    output = sys.stdout
+    output = sys.stdout = _guarded(sys.stdout, sys.__stdout__, _Output)
+    sys.stderr = _guarded(sys.stderr, sys.__stderr__, _Messages)
     try:
         yield
-    except BaseException:  # raised again; only a failed stream decides the exit code first
+    finally:  # only a failed stream decides the exit code before what ended the block
         _end_if_failed(output)
-        raise
-    _end_if_failed(output)
 
 
 def _open_closed() -> None:
@@ -83,14 +76,20 @@ def _open_closed() -> None:
             setattr(sys, f"__{name}__", stream)
 
 
-def _options(stream: io.TextIOWrapper) -> dict[str, Any]:
-    """Return the options of a stream. Characters that it cannot encode are escaped, not refused."""
-    return {
+def _guarded(stream: Any, own: Any, guard: type[io.TextIOWrapper]) -> Any:
+    """Return a guard in the place of the process's own stream; another one, as tests have, stays.
+
+    Characters that it cannot encode are escaped, not refused.
+    """
+    if not isinstance(stream, io.TextIOWrapper) or stream is not own:
+        return stream
+    options: dict[str, Any] = {
         "encoding": stream.encoding,
         "errors": "backslashreplace" if stream.errors == "strict" else stream.errors,
         "line_buffering": stream.line_buffering,
         "write_through": stream.write_through,
     }
+    return guard(stream.detach(), **options)
 
 
 def _end_if_failed(output: Any) -> None:

@@ -4,16 +4,15 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
 
-from daemon.cli.client import DaemonClient, UnderWayError, block, departure, latest_run
-from daemon.cli.group import KINDS, Stop, config_option, kinds_argument, load_settings, site_argument
-from daemon.cli.output import say
+from daemon.cli.client import DaemonClient, UnderWayError, connection_of, known_format, latest_run
+from daemon.cli.group import KINDS, Stop, kinds_argument, say, settings_option, site_argument
 from daemon.cli.progress import Progress, progress
 from daemon.cli.status import describe_run
+from daemon.config import Settings
 
 _POLL_SECONDS = 1.0
 
@@ -25,11 +24,11 @@ _POLL_SECONDS = 1.0
 @click.option("--allow-removals", is_flag=True, help="Allow all removals, however many, including those held.")
 @click.option("--cancel", is_flag=True, help="Cancel the running full sync. It counts as failed.")
 @click.option("--watch", is_flag=True, help="Show the progress until the full sync ends.")
-@config_option
+@settings_option
 @click.pass_context
 def sync(
     ctx: click.Context,
-    path: Path | None,
+    settings: Settings,
     site: str,
     kind: str,
     *,
@@ -47,7 +46,7 @@ def sync(
     """
     if cancel and (refresh or allow_removals or watch):
         raise click.UsageError("--cancel cannot be combined with --refresh, --allow-removals or --watch")
-    daemon = DaemonClient(load_settings(path).listener)
+    daemon = DaemonClient(settings.listener)
     kinds = KINDS if kind == "all" else (kind,)
     if cancel:
         ctx.exit(0 if _cancelled(daemon, site, kinds) else 1)
@@ -64,9 +63,11 @@ def _started(
 ) -> tuple[str, int, bool]:
     """Start a run and say so at once; return its kind and id. The flag is False for a run that was under way."""
     try:
-        run_id = daemon.start(site, kind, refresh=refresh, allow_removals=allow_removals)
+        with known_format():
+            order = {"site": site, "kind": kind, "refresh": refresh, "allow_removals": allow_removals}
+            run_id = daemon.call("POST /admin/sync", **order)["run"]
     except UnderWayError:
-        latest = latest_run(daemon.status(), site, kind)
+        latest = latest_run(daemon.call("GET /admin/status"), site, kind)
         if latest is None:
             raise
         say(f"full sync {latest['id']} of {kind} at {site} is already running")
@@ -80,7 +81,8 @@ def _cancelled(daemon: DaemonClient, site: str, kinds: Sequence[str]) -> bool:
     cancelled = False
     for kind in kinds:
         try:
-            run_id = daemon.cancel(site, kind)
+            with known_format():
+                run_id = daemon.call("POST /admin/sync/cancel", site=site, kind=kind)["run"]
         except UnderWayError:
             say(f"no full sync of {kind} at {site} is running")
         else:
@@ -111,22 +113,29 @@ def follow(
     name = f"full sync {run_id} of {kind} at {site}"
     blocked_before = None
     while True:
-        status = daemon.status()
-        latest = latest_run(status, site, kind)
-        if latest and latest["id"] > run_id:
-            raise Stop(f"full sync {run_id} was followed by {latest['id']}; look at: ignite-sync status")
-        if latest and latest["id"] == run_id:
-            shown.update(latest["done"] + latest["failed"], latest["total_hint"], latest["state"])
-            if latest["finished_at"] is not None:
-                return latest
-            blocked = block(status, site, kind)
-            # An API that fails for a second is blocked at one look, and works at the next.
-            if blocked and blocked == blocked_before:
-                more = "it continues once that is fixed; look at: ignite-sync status"
-                raise Stop(f"{name} is blocked ({blocked}); {more}")
-            blocked_before = blocked
-        if left := departure(status, site):
-            raise Stop(f"{name} has stopped, because {left}")
-        if latest is None:  # connected again: the new connection has no run yet
-            raise Stop(f"{name} is gone, because the connection was removed meanwhile")
+        status = daemon.call("GET /admin/status")
+        with known_format():
+            connection = connection_of(status, site)
+            if connection is None:
+                raise Stop(f"{name} has stopped, because {site} is not connected")
+            state, of_kind = connection["state"], connection["kinds"].get(kind, {})
+            latest = of_kind.get("full_sync")
+            if latest and latest["id"] > run_id:
+                raise Stop(f"full sync {run_id} was followed by {latest['id']}; look at: ignite-sync status")
+            if latest and latest["id"] == run_id:
+                shown.update(latest["done"] + latest["failed"], latest["total_hint"], latest["state"])
+                if latest["finished_at"] is not None:
+                    return latest
+                blocked = connection["blocked"] or of_kind.get("blocked")
+                if state == "paused":
+                    blocked = f"an operator has paused {site}; resume it with: ignite-sync resume {site}"
+                # An API that fails for a second is blocked at one look, and works at the next.
+                if blocked and blocked == blocked_before:
+                    more = "it continues once that is fixed; look at: ignite-sync status"
+                    raise Stop(f"{name} is blocked ({blocked}); {more}")
+                blocked_before = blocked
+            if state not in {"active", "paused"}:
+                raise Stop(f"{name} has stopped, because {site} is {state}")
+            if latest is None:  # connected again: the new connection has no run yet
+                raise Stop(f"{name} is gone, because the connection was removed meanwhile")
         pause()

@@ -4,18 +4,15 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import click
 
 from daemon.cli.client import DaemonClient, UnreachableError, show
-from daemon.cli.group import KINDS, Stop, config_option, json_option, load_settings, site_argument
-from daemon.cli.output import say
+from daemon.cli.group import KINDS, Stop, json_option, say, settings_option, site_argument
 from daemon.cli.progress import Progress, progress
-
-if TYPE_CHECKING:
-    from daemon.config import Settings
+from daemon.config import Settings
 
 _POLL_SECONDS = 0.5
 
@@ -27,10 +24,10 @@ _LISTED = ("create", "change", "remove")
 @click.argument("kind", type=click.Choice(KINDS), required=False, metavar="[KIND]")
 @click.option("--all", "everything", is_flag=True, help="Name every entity, not only the first 20 of each list.")
 @json_option
-@config_option
+@settings_option
 @click.pass_context
 def verify(
-    ctx: click.Context, path: Path | None, site: str, kind: str | None, *, everything: bool, as_json: bool
+    ctx: click.Context, settings: Settings, site: str, kind: str | None, *, everything: bool, as_json: bool
 ) -> None:
     """Show what a full sync of SITE would write, remove and hold, of KIND or of all kinds.
 
@@ -40,46 +37,37 @@ def verify(
 
     As with diff, the exit code is 0 if a full sync would do nothing, and 1 otherwise or if something could not be read.
     """
-    settings = load_settings(path)
     with progress(f"Dry run of {site}", sys.stderr) as shown:
         try:
             answer = _asked(DaemonClient(settings.listener), site, kind, shown, everything=everything)
         except UnreachableError as error:
             why = f"{error.reason}; this is from {settings.database.shown} and the settings"
             say(f"ignite-sync: {why}", err=True)
-            answer = _offline(settings, site, kind, shown, everything=everything)
+            from daemon.cli.offline import dry_run  # noqa: PLC0415  it loads the whole engine, which a daemon spares
+
+            tell = partial(_show_progress, shown)
+            answer = dry_run(settings, site, kind, tell, everything=everything)
     show(answer, _lines(answer), as_json=as_json)
     ctx.exit(0 if answer["nothing_to_do"] else 1)
 
 
 def _asked(daemon: DaemonClient, site: str, kind: str | None, shown: Progress, *, everything: bool) -> Any:
     """Have the running daemon make the dry run, and return its end. Ctrl-C ends it there too."""
-    answer = daemon.verify(site, kind, everything=everything)
+    answer = daemon.call("POST /admin/verify", site=site, kind=kind, all=everything)
     try:
         while answer["running"]:
-            _show_progress(answer, shown)
+            _show_progress(shown, answer)
             time.sleep(_POLL_SECONDS)  # a command has no event loop, and the daemon answers only when asked
-            answer = daemon.verify_state(site)
+            answer = daemon.call("GET /admin/verify", site=site)
     except KeyboardInterrupt:
         with contextlib.suppress(Stop):  # a dry run whose state is not asked for ends by itself
-            daemon.cancel_verify(site)
+            daemon.call("POST /admin/verify/cancel", site=site)
         raise
-    _show_progress(answer, shown)
+    _show_progress(shown, answer)
     return answer
 
 
-def _offline(settings: "Settings", site: str, kind: str | None, shown: Progress, *, everything: bool) -> Any:
-    """Make the dry run in this process. Raises ConfigError, RefusedError and Stop."""
-    # It loads the whole engine, which a running daemon spares.
-    from daemon.cli.verify_offline import dry_run  # noqa: PLC0415
-
-    def tell(answer: Any) -> None:
-        _show_progress(answer, shown)
-
-    return dry_run(settings, site, kind, tell, everything=everything)
-
-
-def _show_progress(answer: Any, shown: Progress) -> None:
+def _show_progress(shown: Progress, answer: Any) -> None:
     kinds = answer["kinds"]
     present = next((name for name, found in kinds.items() if not found["over"]), None)
     shown.update(sum(found["seen"] for found in kinds.values()), None, present or "")

@@ -3,15 +3,22 @@
 findings = Findings()
 with findings:
     section = table.build(ListenerSettings)      # a ConfigError ends the block, and is kept
-findings.conclude()                              # raises the first; it has the others in `also`
+conclude(findings.errors)                        # raises the first; it has the others in `also`
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from attrs import define, field
 
 from daemon.errors import ConfigError
+
+
+def conclude(errors: Sequence[ConfigError]) -> None:
+    """Raise the first error, with the others in `also`, if there are any."""
+    if errors:
+        raise ConfigError(str(errors[0]), errors[1:])
 
 
 @define
@@ -27,11 +34,6 @@ class Findings:
     def add(self, error: ConfigError) -> None:
         """Keep an error and the errors in its `also`."""
         self.errors += [error, *error.also]
-
-    def conclude(self) -> None:
-        """Raise the first error, with the others in `also`, if there are any."""
-        if self.errors:
-            raise ConfigError(str(self.errors[0]), self.errors[1:])
 
     def __enter__(self) -> None:
         """Begin a block."""

@@ -22,21 +22,15 @@ from urllib.parse import urlsplit
 import attrs
 from attrs import frozen
 
-from daemon.config.findings import Findings
+from daemon.config.findings import Findings, conclude
 from daemon.config.foreign import is_injected
 from daemon.config.settings import (
     BASE,
     SECRET_KEY_LENGTH,
     WHOLE,
     ConnectionSettings,
-    DatabaseSettings,
-    ListenerSettings,
-    LoggingSettings,
-    NotificationSettings,
     SecuritySettings,
     Settings,
-    SparkLayerSettings,
-    SyncSettings,
 )
 from daemon.config.table import ENVIRONMENT, Table, type_name, unknown
 from daemon.config.text_file import UnreadableError, read_text_file
@@ -54,15 +48,7 @@ CONFIG_VARIABLE = "IGNITE_SYNC_CONFIG"
 """Variable with the path of the file; the command line reads it."""
 
 _PREFIX = "IGNITE_SYNC_"
-_SECTIONS: dict[str, type] = {
-    "listener": ListenerSettings,
-    "database": DatabaseSettings,
-    "sparklayer": SparkLayerSettings,
-    "sync": SyncSettings,
-    "security": SecuritySettings,
-    "logging": LoggingSettings,
-    "notifications": NotificationSettings,
-}
+_SECTIONS = {field.name: field.type for field in attrs.fields(Settings) if field.type and attrs.has(field.type)}
 _APP = "_app"
 """Suffix of the section of a platform's app, after the platform's name. Without the section there is no app."""
 
@@ -83,8 +69,7 @@ def load(path: Path | None, environ: Mapping[str, str], platforms: _Platforms) -
     `platforms` has the platforms by name. Raises ConfigError with all errors.
     """
     survey = look_over(path, environ, platforms)
-    if survey.errors:
-        raise ConfigError(str(survey.errors[0]), survey.errors[1:])
+    conclude(survey.errors)
     return survey.settings
 
 
@@ -225,17 +210,7 @@ def _section_tables(
 
 def _tokens(listener: Table, findings: Findings) -> tuple[NamedToken, ...]:
     """Build the tokens of `[[listener.tokens]]`, then those of the environment, and take them out of their table."""
-    listed = listener.values.pop("tokens", [])
-    if not isinstance(listed, list):
-        text = f"must be a list of tables, not {type_name(listed)}; write [[listener.tokens]] with two brackets"
-        findings.add(listener.error("tokens", text))
-        listed = []
-    tables: list[Table] = []
-    for index, each in enumerate(listed):
-        path = f"listener.tokens[{index}]"
-        with findings:
-            values = _mapping(listener.source, path, each)
-            tables.append(Table(source=listener.source, path=path, values=values, secret_files=listener.secret_files))
+    tables = list(_listed(listener.source, "listener.tokens", listener.values.pop("tokens", []), findings))
     numbered: dict[str, dict[str, Any]] = {}
     for key in [key for key in listener.values if key.startswith("tokens_")]:
         number, _, name = key.removeprefix("tokens_").partition("_")
@@ -251,6 +226,20 @@ def _tokens(listener: Table, findings: Findings) -> tuple[NamedToken, ...]:
     return tuple(tokens)
 
 
+def _listed(source: str, path: str, raw: object, findings: Findings) -> Iterator[Table]:
+    """Yield the tables of a list of them in the file."""
+    if not isinstance(raw, list):
+        text = f"must be a list of tables, not {type_name(raw)}; write [[{path}]] with two brackets"
+        findings.add(ConfigError(f"{source}: {path}: {text}"))
+        return
+    for index, each in enumerate(raw):
+        place = f"{path}[{index}]"
+        with findings:
+            yield Table(
+                source=source, path=place, values=_mapping(source, place, each), secret_files=findings.secret_files
+            )
+
+
 def _mapping(source: str, path: str, raw: object) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ConfigError(f"{source}: {path}: must be a table, not {type_name(raw)}; write it as a table")
@@ -258,15 +247,7 @@ def _mapping(source: str, path: str, raw: object) -> dict[str, Any]:
 
 
 def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, findings: Findings) -> Iterator[Table]:
-    listed, files = raw.get("connections", []), findings.secret_files
-    if not isinstance(listed, list):
-        text = f"must be a list of tables, not {type_name(listed)}; write [[connections]] with two brackets"
-        findings.add(ConfigError(f"{source}: connections: {text}"))
-        listed = []
-    for index, each in enumerate(listed):
-        path = f"connections[{index}]"
-        with findings:
-            yield Table(source=source, path=path, values=_mapping(source, path, each), secret_files=files)
+    yield from _listed(source, "connections", raw.get("connections", []), findings)
     own: dict[str, dict[str, Any]] = {}
     for section, settings in variables.items():
         if named := _CONNECTION.match(f"{section}_"):
@@ -279,7 +260,8 @@ def _connection_tables(source: str, raw: dict[str, Any], variables: _Variables, 
             text = f"names the connection that {_PREFIX}{other.upper()}_* names; spell all of its variables alike"
             findings.add(ConfigError(f"{ENVIRONMENT}: {prefix}*: {text}"))
             continue
-        yield Table(source=ENVIRONMENT, path="", prefix=prefix, values=own[name], secret_files=files)
+        values, files = own[name], findings.secret_files
+        yield Table(source=ENVIRONMENT, path="", prefix=prefix, values=values, secret_files=files)
 
 
 def _number(section: str) -> int:
@@ -319,7 +301,7 @@ def _connection(table: Table, platforms: _Platforms, findings: Findings) -> Conn
             secret_files=table.secret_files,
         )
         store: Any = store_table.build(platforms[name].settings)
-    faults.conclude()
+    conclude(faults.errors)
     connection = attrs.evolve(connection, store=store)
     _check_urls(store_table, store, (connection,), findings)
     return connection
@@ -335,7 +317,7 @@ def _without_platform(table: Table, platforms: _Platforms) -> NoReturn:
     own = {key: value for key, value in table.values.items() if not isinstance(value, dict)}
     with faults:
         attrs.evolve(table, values={**own, "platform": min(platforms)}).build(ConnectionSettings)
-    faults.conclude()
+    conclude(faults.errors)
     raise AssertionError("the platform is not known")
 
 

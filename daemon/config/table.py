@@ -8,6 +8,7 @@ For every secret NAME, a table may have NAME_file, the path of a file with the s
 folder of the configuration file; without such a file, at the working directory.
 """
 
+import contextlib
 import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -17,10 +18,7 @@ from typing import Any, NoReturn, TypeVar, get_args, get_origin
 import attrs
 from attrs import field, frozen
 from cattrs import Converter
-from cattrs.errors import AttributeValidationNote, ClassValidationError, ForbiddenExtraKeysError
-from cattrs.gen import make_dict_structure_fn, override
 
-from daemon.config.settings import ConnectionSettings, DatabaseSettings, ListenerSettings
 from daemon.config.text_file import UnreadableError, read_text_file
 from daemon.config.texts import Untyped, unset_in
 from daemon.errors import ConfigError
@@ -83,15 +81,30 @@ class Table:
     def build(self, cls: type[_T]) -> _T:
         """Build the attrs class `cls`, and remove NAME_file from this table. Raises ConfigError with all errors."""
         faults = self._read_secrets(cls) | self._placeholders(cls)
-        try:
-            section = _CONVERTER.structure(self.values, cls)
-        except ClassValidationError as error:
-            faults = self._explained(cls, error) | faults
-            faults = self._out_of_limits(cls, faults) | faults
-        if faults:
-            first, *others = _in_order(cls, faults)
-            raise ConfigError(str(first), others)
-        return section
+        settings = {setting.name: setting for setting in _settings_of(cls)}
+        misspelt = sorted(self.values.keys() - settings.keys())
+        errors = [faults.get(key) or self.error(key, unknown("setting", key, settings)) for key in misspelt]
+        # A misspelt name also makes a name missing; only the first is reported.
+        meant = {name for key in misspelt for name in difflib.get_close_matches(key, settings, n=1)}
+        values: dict[str, Any] = {}
+        for name, setting in settings.items():
+            if name in faults:
+                errors.append(faults[name])
+            elif name in self.values:
+                try:
+                    values[name] = _checked(setting, self.values[name])
+                except (TypeError, ValueError) as error:
+                    errors.append(self.error(name, str(error).removeprefix(f"{name}: ")))
+            elif setting.default is attrs.NOTHING and name not in meant:
+                errors.append(self.missing(name))
+        if not errors:
+            make: Callable[..., _T] = cls
+            try:
+                return make(**values)
+            except ValueError as error:
+                name, _, text = str(error).partition(": ")
+                errors.append(self.error(name, text))
+        raise ConfigError(str(errors[0]), errors[1:])
 
     def error(self, key: str, text: str) -> ConfigError:
         """Return the error `text` of the setting `key`, or of the table if `key` is empty."""
@@ -132,13 +145,12 @@ class Table:
         remedy = {setting.name: "" if setting.default is attrs.NOTHING else ", or remove it" for setting in still}
         words = "still has the example's value; fill it in"
         faults = {key: self.error(key, f"{words}{more}") for key, more in remedy.items()}
-        unset = {key: name for key, value in self.values.items() if (name := unset_in(value)) is not None}
-        return faults | {key: self._unset(key, name) for key, name in unset.items()}
-
-    def _unset(self, key: str, variable: str) -> ConfigError:
-        path = ".".join(filter(None, (self.path, key)))
-        words = f"names the variable {variable}, which is not set; set it, or write $${{ for the text ${{"
-        return ConfigError(f"{self.source}: {path}: {words}")
+        for key, value in self.values.items():
+            if (variable := unset_in(value)) is not None:
+                path = ".".join(filter(None, (self.path, key)))
+                words = f"names the variable {variable}, which is not set; set it, or write $${{ for the text ${{"
+                faults[key] = ConfigError(f"{self.source}: {path}: {words}")
+        return faults
 
     def _read_file(self, key: str) -> Untyped:
         path = self.values[key]
@@ -153,46 +165,19 @@ class Table:
         self.secret_files.append(place)
         return Untyped(trimmed(text), getattr(path, "variable", ""))
 
-    def _explained(self, cls: type, error: ClassValidationError) -> dict[str, ConfigError]:
-        """Return the errors by setting. A misspelt name also makes a name missing; only the first is reported."""
-        names = {setting.name for setting in attrs.fields(cls)}
-        unmanaged = {key for each in error.exceptions for key in getattr(each, "extra_fields", ())}
-        errors = {key: self.error(key, unknown("setting", key, names - _OF_THE_PROGRAM)) for key in sorted(unmanaged)}
-        meant = {name for key in unmanaged for name in difflib.get_close_matches(key, names, n=1)}
-        for each in error.exceptions:
-            if isinstance(each, ForbiddenExtraKeysError):
-                continue
-            notes = getattr(each, "__notes__", ())
-            key = next((note.name for note in notes if isinstance(note, AttributeValidationNote)), "")
-            if isinstance(each, KeyError):
-                errors |= {} if key in meant else {key: self.missing(key)}
-                continue
-            text = str(each.args[0])
-            # If the class refused the value, cattrs knows no field; the text then starts with its name.
-            name, _, rest = text.partition(": ")
-            key, text = (name, rest) if not key and name in names else (key, text)
-            errors[key] = self.error(key, text)
-        return errors
 
-    def _out_of_limits(self, cls: type, known: Collection[str]) -> dict[str, ConfigError]:
-        """Return the errors of the other settings, since a class reports only its first."""
-        errors = {}
-        for setting in attrs.fields(cls):
-            if setting.name in self.values and setting.name not in known and setting.validator:
-                try:
-                    value = _CONVERTER.structure(self.values[setting.name], setting.type)
-                    setting.validator(None, setting, setting.converter(value) if setting.converter else value)
-                except ValueError as error:
-                    errors[setting.name] = self.error(setting.name, str(error).partition(": ")[2])
-                except AttributeError:
-                    continue  # its validator needs another setting, which may be wrong as well
-        return errors
+def _settings_of(cls: type) -> list[Any]:
+    """Return the fields of a settings class that the file can set."""
+    return [setting for setting in attrs.fields(attrs.resolve_types(cls)) if setting.name not in _OF_THE_PROGRAM]
 
 
-def _in_order(cls: type, faults: Mapping[str, ConfigError]) -> list[ConfigError]:
-    """Return errors in the order of the settings, misspelt names first."""
-    names = [setting.name for setting in attrs.fields(cls)]
-    return [faults[key] for key in sorted(faults, key=lambda key: names.index(key) if key in names else -1)]
+def _checked(setting: Any, raw: object) -> Any:
+    """Return a raw value as its setting's type. Raises TypeError and ValueError, as the class would."""
+    value = _CONVERTER.structure(raw, setting.type)
+    if setting.validator:
+        with contextlib.suppress(AttributeError):  # a validator that needs another setting: the class calls it
+            setting.validator(None, setting, setting.converter(value) if setting.converter else value)
+    return value
 
 
 def _is_placeholder(value: object) -> bool:
@@ -292,7 +277,7 @@ def _is_a(origin: Any) -> Callable[[Any], bool]:
     return lambda annotation: get_origin(annotation) is origin
 
 
-_CONVERTER = Converter(forbid_extra_keys=True)
+_CONVERTER = Converter()
 _CONVERTER.register_structure_hook(str, _as_text)
 _CONVERTER.register_structure_hook(int, _scalar("a whole number", (int,), int))
 _CONVERTER.register_structure_hook(float, _scalar("a number", (int, float), float))
@@ -301,16 +286,3 @@ _CONVERTER.register_structure_hook(Secret, _secret)
 _CONVERTER.register_structure_hook(Role, lambda value, _: roles(_as_text(value, str)))
 _CONVERTER.register_structure_hook_func(_is_a(tuple), _tuple)
 _CONVERTER.register_structure_hook_func(_is_a(Mapping), _mapping)
-# The tables of tokens and of the platform are built separately; neither `store` nor `folder` is a setting.
-_CONVERTER.register_structure_hook(
-    ListenerSettings,
-    make_dict_structure_fn(ListenerSettings, _CONVERTER, _cattrs_forbid_extra_keys=True, tokens=override(omit=True)),
-)
-_CONVERTER.register_structure_hook(
-    ConnectionSettings,
-    make_dict_structure_fn(ConnectionSettings, _CONVERTER, _cattrs_forbid_extra_keys=True, store=override(omit=True)),
-)
-_CONVERTER.register_structure_hook(
-    DatabaseSettings,
-    make_dict_structure_fn(DatabaseSettings, _CONVERTER, _cattrs_forbid_extra_keys=True, folder=override(omit=True)),
-)

@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 import trio
@@ -23,7 +23,7 @@ from attrs import define, field
 
 from daemon import __version__
 from daemon.connections.owned import OwnedConnection
-from daemon.connections.tenure import Work
+from daemon.connections.tenure import Work, patiently
 from daemon.engine.signal import Signal
 from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId
@@ -33,7 +33,6 @@ from daemon.storage import last_word, leases
 from daemon.storage.database import SharedStorage
 from daemon.storage.last_word import SecondLooks
 from daemon.storage.leases import EXPEL_AFTER, Look, Node, Seen, Taken
-from daemon.transport.backoff import backoff
 
 BEAT_SECONDS = 2.0
 SURE_SECONDS = 7.0
@@ -47,7 +46,6 @@ SECOND_LOOK_SECONDS = 30.0
 """The longest time that a request of the last owner may be under way."""
 
 log = structlog.get_logger()
-R = TypeVar("R")
 
 
 def boottime() -> float:
@@ -116,31 +114,28 @@ class Cluster:
                 self._nursery = nursery
                 nursery.start_soon(self._guard)
                 while not (self._draining and not self._owned and not self._releasing):
-                    pause = await self._step()
+                    try:
+                        await self._beat()
+                        self._is_beating = True
+                    except StorageTrouble as error:
+                        if self._is_beating:
+                            log.warning("this node cannot beat", reason=error.reason)
+                        self._is_beating = False
+                    pause = BEAT_SECONDS if self._is_beating else RETRY_SECONDS
                     await self._wanted.wait_until(trio.current_time() + pause)
                 nursery.cancel_scope.cancel()
         finally:
             with trio.move_on_after(LEAVE_SECONDS, shield=True):
                 await self._leave()
 
-    async def _step(self) -> float:
-        """Beat once, and follow what is seen; return the seconds until the next beat."""
-        try:
-            await self._beat()
-        except StorageTrouble as error:
-            if self._is_beating:
-                log.warning("this node cannot beat", reason=error.reason)
-            self._is_beating = False
-            return RETRY_SECONDS
-        self._is_beating = True
-        return BEAT_SECONDS
-
     async def _beat(self) -> None:
+        """Beat once, and follow what is seen."""
         asked = self.boottime()
         if self._node_id is None:
-            await self._enter()
+            node = Node(id=secrets.token_hex(8), name=self.name, release=__version__, config=self.config)
+            await self.storage.apart(leases.enter, node, await self.storage.apart(self.clock))
+            self._node_id = node.id
         node_id = self._node_id
-        assert node_id is not None
         pulse = await self.storage.apart(leases.pulse, node_id, self.clock, self.wall)
         if not pulse.alive:
             log.warning("this node was expelled; it enters again")
@@ -179,11 +174,6 @@ class Cluster:
         self.metrics.show("nodes_differing", len(seen.differing))
         self.metrics.show("clock_offset_seconds", self._offset)
 
-    async def _enter(self) -> None:
-        node = Node(id=secrets.token_hex(8), name=self.name, release=__version__, config=self.config)
-        await self.storage.apart(leases.enter, node, await self.storage.apart(self.clock))
-        self._node_id = node.id
-
     def _follow(self, seen: Seen) -> None:
         """Begin, change and end work as the leases say."""
         for name in seen.expelled:
@@ -212,20 +202,17 @@ class Cluster:
             self._give_back(next(reversed(self._owned.values())))
 
     def _begin(self, taken: Taken, valid: dict[leases.Lease, Any]) -> None:
-        owned = OwnedConnection.build(
-            self.storage,
+        owned = OwnedConnection(
             taken,
             valid[taken.lease],
-            is_sure=self._is_sure,
+            self.storage,
+            is_sure=lambda: self.boottime() < self._sure_until,
             on_refusal=lambda owned: self._lose(owned, "a write was refused"),
             on_crash=self._crashed,
         )
         self._owned[owned.id] = owned
         self.metrics.count("lease_changes_total", "given" if taken.given else "taken_over")
         log.info("lease taken", site=str(owned.stored.site), number=taken.lease.token, given=taken.given)
-
-    def _is_sure(self) -> bool:
-        return self.boottime() < self._sure_until
 
     async def _guard(self) -> None:
         """End all work when the node is no longer sure of its leases."""
@@ -242,7 +229,7 @@ class Cluster:
         stored = owned.stored
         try:
             if not owned.looks_twice:
-                if not owned.given:
+                if not owned.taken.given:
                     # Before the work begins: later it would be this node's own entities.
                     await self.storage.write(last_word.owe, SecondLooks(owned.id, self.now() + SECOND_LOOK_SECONDS))
                 owned.looks_twice = True
@@ -271,7 +258,7 @@ class Cluster:
                 await owned.lost.wait()
             if owned.lost.is_set():
                 return  # the next owner looks
-            due_at = await self._patiently(look)
+            due_at = await patiently(look)
             self._work.said(owned.id)
 
     def _lose_all(self) -> None:
@@ -316,11 +303,11 @@ class Cluster:
 
     async def _release(self, owned: OwnedConnection, end: Callable[[OwnedConnection], Awaitable[None]] | None) -> None:
         await self._work.stop_one(owned.stored)
-        if (word := owned.last_word(self.now())) is not None:
-            await self._patiently(partial(self.storage.write, last_word.say, word))
+        if (word := owned.unsettled.last_word(owned.id, self.now())) is not None:
+            await patiently(partial(self.storage.write, last_word.say, word))
             self._work.said(owned.id)
         if end is not None:
-            await self._patiently(partial(end, owned))
+            await patiently(partial(end, owned))
         self._releasing.discard(owned.id)
         self.wake()
 
@@ -340,13 +327,3 @@ class Cluster:
                 await self.storage.apart(leases.leave, self._node_id)
             except StorageTrouble as error:
                 log.warning("this node could not leave", reason=error.reason)
-
-    async def _patiently(self, write: Callable[[], Awaitable[R]]) -> R:
-        attempts = 0
-        while True:
-            try:
-                return await write()
-            except StorageTrouble as error:
-                log_storage_trouble(error)
-            attempts += 1
-            await trio.sleep(backoff(attempts, 1.0))

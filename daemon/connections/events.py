@@ -1,6 +1,7 @@
 """Consequences of other nodes' commits, which their messages tell of, or a look at the database.
 
-The tasks of the connections that are worked on here are woken, and the registry's endpoints follow the database.
+The tasks of the connections that are worked on here are woken. Connections that other nodes have made, changed or ended
+are followed: their endpoints here, and their runners.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,39 +10,51 @@ import structlog
 import trio
 from attrs import field, frozen
 
-from daemon.connections.following import Following
+from daemon.connections.lifecycle import Lifecycle
 from daemon.engine.context import KindState
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.signal import Signal
-from daemon.engine.supervisor import Supervisor
 from daemon.errors import ConfigError, StorageTrouble
-from daemon.model import Change, ConnectionId, ExternalId, Kind, RunId
+from daemon.listener.webhooks import Endpoint
+from daemon.model import Change, ConnectionId, ExternalId, Kind, RunId, Site
 from daemon.observability.logging import log_storage_trouble
-from daemon.storage.database import Storage
+from daemon.storage import connections
+from daemon.storage.connections import Stored
 from daemon.storage.standing import Standing, standings
 
 TRY_EVERY = 1.0
 
+LOOK_EVERY = 5.0
+"""Seconds between two looks at the row of one site: anyone may send what no connection here accepts."""
+
+MOST_LOOKED_AT = 1000
+
 log = structlog.get_logger()
 
 
-@frozen(kw_only=True)
+@frozen
 class Events:
     """Takes messages (`receive`), looks in the database (`look`), and follows changed connections (`run`)."""
 
-    storage: Storage
-    supervisor: Supervisor
-    following: Following
+    lifecycle: Lifecycle
     _changed: Signal = field(init=False, factory=Signal)
     _seen: dict[ConnectionId, Standing] = field(init=False, factory=dict)
     """The standings at the last look."""
+    _followed: dict[Site, tuple[bytes, float | None]] = field(init=False, factory=dict)
+    """The encrypted credentials of active connections that were taken over here, and the time of their pause."""
+    _looked_at: dict[Site, float] = field(init=False, factory=dict)
+    """Times of trio's clock at which `look_again` has read the rows of sites."""
 
     async def run(self) -> None:
         """Follow changes of connections until cancelled."""
         while True:
             await self._changed.wait()
             try:
-                await self.following.follow()
+                everyone = await self.lifecycle.storage.read(connections.everyone)
+                active = {stored.site: _followed(stored) for stored in everyone if stored.state == "active"}
+                for site in {*active, *self.lifecycle.endpoints}:
+                    if active.get(site) is None or active[site] != self._followed.get(site):
+                        await self._follow(site)
             except StorageTrouble as error:
                 log_storage_trouble(error)
                 await trio.sleep(TRY_EVERY)
@@ -49,15 +62,46 @@ class Events:
             except ConfigError as error:
                 log.error("connections of other nodes not taken over", reason=str(error))  # noqa: TRY400
 
+    async def look_again(self, site: Site) -> Endpoint | None:
+        """Return where a site's webhooks go by the database, which is read every `LOOK_EVERY` seconds at most.
+
+        Raises StorageTrouble and ConfigError.
+        """
+        now = trio.current_time()
+        if self.lifecycle.wakeups.way is not None and now - self._looked_at.get(site, -LOOK_EVERY) >= LOOK_EVERY:
+            self._looked_at.pop(site, None)
+            self._looked_at[site] = now
+            if len(self._looked_at) > MOST_LOOKED_AT:
+                del self._looked_at[next(iter(self._looked_at))]
+            if site in self.lifecycle.endpoints or await self.lifecycle.registry.active(site) is not None:
+                await self._follow(site)
+        return self.lifecycle.endpoints.get(site)
+
+    async def _follow(self, site: Site) -> None:
+        """Do here what a site's connection needs that another node has changed."""
+        async with self.lifecycle.locks[site]:
+            present = await self.lifecycle.registry.wanted(site)
+            if present is None:
+                self._followed.pop(site, None)
+                await self.lifecycle.stop(site, "connection disconnected by another node")
+                return
+            connection, before = self.lifecycle.registry.decrypted(present), self.lifecycle.endpoints.get(site)
+            if before is not None and before.connection_id != connection.id:
+                await self.lifecycle.supervisor.stop(before.connection_id)
+            runner = self.lifecycle.supervisor.find(connection.id)
+            if runner is None or runner.context.connection != connection:
+                await self.lifecycle.start(connection)
+            self._followed[site] = _followed(present)
+
     def receive(self, words: Sequence[str]) -> None:
         """Do what a message asks for; see `daemon.connections.wakeups`. An unknown one is a later release's."""
         match words:
             case ["connections"]:
                 self._changed.set()
             case ["leases"]:
-                self.following.lifecycle.tenure.wake()
+                self.lifecycle.tenure.wake()
             case [("work" | "run" | "cancelled" | "gap" | "word" | "heard" | "arrived") as event, number, *rest]:
-                runner = self.supervisor.find(ConnectionId(int(number))) if number.isdecimal() else None
+                runner = self.lifecycle.supervisor.find(ConnectionId(int(number))) if number.isdecimal() else None
                 if runner is not None:
                     _tell(runner, event, rest)
             case _:
@@ -65,17 +109,21 @@ class Events:
 
     async def look(self) -> None:
         """Wake what may have something to do. Raises StorageTrouble."""
-        present = await self.storage.read(standings, self.following.lifecycle.now())
+        present = await self.lifecycle.storage.read(standings, self.lifecycle.now())
         before = dict(self._seen)
         self._seen.clear()
         self._seen.update(present)
-        self.following.lifecycle.tenure.wake()
+        self.lifecycle.tenure.wake()
         if _connected(before) != _connected(present):
             self._changed.set()
         for connection_id, standing in present.items():
-            runner = self.supervisor.find(connection_id)
+            runner = self.lifecycle.supervisor.find(connection_id)
             if runner is not None:
                 _wake(runner, standing, before.get(connection_id))
+
+
+def _followed(stored: Stored) -> tuple[bytes, float | None]:
+    return stored.encrypted, stored.paused_at
 
 
 def _connected(standings: Mapping[ConnectionId, Standing]) -> dict[ConnectionId, tuple[str, bytes, bool]]:

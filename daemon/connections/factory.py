@@ -6,6 +6,7 @@ Nothing is sent by building. The settings are the registry's present ones.
 import random
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from functools import partial
 from urllib.parse import quote, unquote
 
@@ -142,14 +143,12 @@ class ConnectionFactory:
 
     async def knows(self, site: Site, key: ApiKey) -> bool | None:
         """Ask SparkLayer whether it knows a key of a site; None when it gives no answer within `ANSWER_SECONDS`."""
-        client = site_client(self.registry.settings, site, key, "", partial(self._count_call, site))
-        known = None
-        try:
+        async with aclosing(
+            site_client(self.registry.settings, site, key, "", partial(self._count_call, site))
+        ) as client:
             with trio.move_on_after(ANSWER_SECONDS):
-                known = await client.knows_key()
-        finally:
-            await client.aclose()
-        return known
+                return await client.knows_key()
+        return None
 
     async def attempt(self, site: Site, known: KnownStore) -> Failure | None:
         """Try typed credentials of a store; return the failure, which is Rejected only if they do not work."""

@@ -16,7 +16,7 @@ from daemon.engine.pull import fetch, pull
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.supervisor import Supervisor, close
 from daemon.entities import PulledPage
-from daemon.errors import NotFound, Paused, Retry
+from daemon.errors import NoConnection, Paused, Retry
 from daemon.model import ConnectionId, Site
 from daemon.storage.connections import Stored
 
@@ -72,9 +72,9 @@ class Guests:
             return await fetch(runner.context, data_type, entity_id)
 
     async def _active(self, site: Site) -> Stored:
-        stored = await self.factory.registry.active(site)
-        if stored is None or not self.factory.registry.is_wanted(stored):
-            raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
+        stored = await self.factory.registry.wanted(site)
+        if stored is None:
+            raise NoConnection(site)
         if stored.paused_at is not None:
             raise Retry("the connection is paused", reason="paused")  # SparkLayer asks again
         return stored

@@ -4,22 +4,19 @@ Each is committed, and then the tasks of the connection are woken: here, or on t
 here depends on a runner.
 """
 
-import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 from attrs import frozen
 
-from daemon.connections.last_webhooks import LastWebhooks
-from daemon.connections.lost import LostDeliveries
-from daemon.connections.wakeups import Wakeups
-from daemon.engine.supervisor import Supervisor
-from daemon.errors import Invalid, NotFound, Paused
+from daemon.connections.delivery_notes import DeliveryNotes
+from daemon.connections.events import Events
+from daemon.connections.lifecycle import Lifecycle
+from daemon.errors import Invalid, NoConnection, NotFound, Paused
 from daemon.listener.webhooks import Endpoint
 from daemon.model import Change, ConnectionId, Kind, Lane, RunId, Site
 from daemon.observability.tracing import Tracing
 from daemon.storage import connections, full_syncs, outbox
-from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Start
 from daemon.storage.outbox import Record
 from daemon.storage.states import RunMode
@@ -29,25 +26,20 @@ log = structlog.get_logger()
 
 @frozen(kw_only=True)
 class Intake:
-    """Takes changes and orders for the sites that have an endpoint; `reread` is `Following.look_again`."""
+    """Takes changes and orders for the sites that have an endpoint."""
 
-    storage: Storage
-    supervisor: Supervisor
-    wakeups: Wakeups
-    lost_deliveries: LostDeliveries
-    endpoints: Mapping[Site, Endpoint]
-    last_webhooks: LastWebhooks
-    reread: Callable[[Site], Awaitable[Endpoint | None]]
-    now: Callable[[], float] = time.time
+    lifecycle: Lifecycle
+    events: Events
+    notes: DeliveryNotes
     tracing: Tracing | None = None
 
     def find(self, site: Site) -> Endpoint | None:
         """Return where a site's webhooks go; None when it is not known to be connected."""
-        return self.endpoints.get(site)
+        return self.lifecycle.endpoints.get(site)
 
     async def look_again(self, site: Site) -> Endpoint | None:
         """Return the same by the database: another node may have connected the site, or changed its credentials."""
-        return await self.reread(site)
+        return await self.events.look_again(site)
 
     async def record(self, endpoint: Endpoint, changes: Sequence[Change]) -> None:
         """Commit changes to the outbox; kinds that are not synced are left out. Raises StorageTrouble."""
@@ -57,14 +49,14 @@ class Intake:
         call = Record(
             connection_id=endpoint.connection_id,
             changes=wanted,
-            now=self.now(),
+            now=self.lifecycle.now(),
             debounce=endpoint.debounce,
             debounce_max=endpoint.debounce_max,
         )
-        await self.storage.write(outbox.record, call)
+        await self.lifecycle.storage.write(outbox.record, call)
         if self.tracing is not None:
-            self.tracing.recorded(endpoint.site, wanted, call.now, self.now())
-        runner = self.supervisor.find(endpoint.connection_id)
+            self.tracing.recorded(endpoint.site, wanted, call.now, self.lifecycle.now())
+        runner = self.lifecycle.supervisor.find(endpoint.connection_id)
         if runner is not None:
             runner.context.deliveries.arrived(wanted)
             for kind in {change.kind for change in wanted}:
@@ -72,37 +64,36 @@ class Intake:
             return
         # A node that works on the connection elsewhere is woken; see the table there.
         for change in wanted:
-            self.wakeups.tell("work", endpoint.connection_id, change.kind.value)
+            self.lifecycle.wakeups.tell("work", endpoint.connection_id, change.kind.value)
             if endpoint.times.delivered_within:
-                self.wakeups.tell("arrived", endpoint.connection_id, change.kind.value, change.external_id)
+                self.lifecycle.wakeups.tell("arrived", endpoint.connection_id, change.kind.value, change.external_id)
 
     def taken(self, endpoint: Endpoint) -> None:
         """Note that a delivery was answered 2xx."""
-        self.lost_deliveries.taken(endpoint)
-        self.last_webhooks.note(endpoint.connection_id)
-        if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
+        self.notes.taken(endpoint)
+        if (runner := self.lifecycle.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.taken()
         else:
-            self.wakeups.tell("heard", endpoint.connection_id)
+            self.lifecycle.wakeups.tell("heard", endpoint.connection_id)
 
     def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
         """Note that a delivery about these kinds (none: about unknown ones) was answered 5xx."""
-        if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
-            self.lost_deliveries.began(endpoint)
+        if (runner := self.lifecycle.supervisor.find(endpoint.connection_id)) is not None:
+            self.notes.began(endpoint)
             runner.context.deliveries.failed(kinds)
         else:
-            self.lost_deliveries.failed(endpoint, kinds)
+            self.notes.failed(endpoint, kinds)
 
     def lost(self, endpoint: Endpoint, *, for_good: bool) -> None:
         """Note that changes were lost: a delivery was not read, or says so. `for_good`: a repetition would not help."""
-        if (runner := self.supervisor.find(endpoint.connection_id)) is not None:
+        if (runner := self.lifecycle.supervisor.find(endpoint.connection_id)) is not None:
             runner.context.deliveries.lost(for_good=for_good)
         else:
-            self.lost_deliveries.lost(endpoint, for_good=for_good)
+            self.notes.lost(endpoint, for_good=for_good)
 
     def overrun(self) -> None:
         """Note that requests were turned away unread: deliveries of every connection may be among them."""
-        for endpoint in self.endpoints.values():  # of those that other nodes work on too
+        for endpoint in self.lifecycle.endpoints.values():  # of those that other nodes work on too
             self.failed(endpoint, ())
 
     async def start(self, site: Site, kind: Kind, mode: RunMode, *, allow_removals: bool = False) -> RunId | None:
@@ -111,38 +102,44 @@ class Intake:
         Invalid is raised while an operator has paused the connection.
         """
         endpoint = await self._endpoint(site)
-        if await self.storage.read(connections.is_paused, endpoint.connection_id):
+        if await self.lifecycle.storage.read(connections.is_paused, endpoint.connection_id):
             raise Paused(site)
         if kind not in endpoint.kinds:
             raise NotFound(f"{kind.value} are not synced from this platform")
         call = Start(
-            connection_id=endpoint.connection_id, kind=kind, mode=mode, now=self.now(), allow_removals=allow_removals
+            connection_id=endpoint.connection_id,
+            kind=kind,
+            mode=mode,
+            now=self.lifecycle.now(),
+            allow_removals=allow_removals,
         )
-        run = await self.storage.write(full_syncs.start, call)
-        if self.supervisor.find(endpoint.connection_id) is None:
-            self.wakeups.tell("run", endpoint.connection_id, kind.value)
-        for kind_state in self.supervisor.kind_states(endpoint.connection_id, [kind]):
+        run = await self.lifecycle.storage.write(full_syncs.start, call)
+        if self.lifecycle.supervisor.find(endpoint.connection_id) is None:
+            self.lifecycle.wakeups.tell("run", endpoint.connection_id, kind.value)
+        for kind_state in self.lifecycle.supervisor.kind_states(endpoint.connection_id, [kind]):
             kind_state.run_started()
         return run
 
     async def cancel(self, site: Site, kind: Kind) -> RunId | None:
         """End the present full sync as failed; None if there is none. Raises NotFound and StorageTrouble."""
         endpoint = await self._endpoint(site)
-        runner = self.supervisor.find(endpoint.connection_id)
+        runner = self.lifecycle.supervisor.find(endpoint.connection_id)
         if runner is not None:
             return await runner.full_syncs[kind].cancel() if kind in runner.full_syncs else None
-        run = await self.storage.write(full_syncs.cancel, (endpoint.connection_id, kind, self.now()))
+        run = await self.lifecycle.storage.write(
+            full_syncs.cancel, (endpoint.connection_id, kind, self.lifecycle.now())
+        )
         if run is not None:
             log.info("full sync cancelled", site=str(site), kind=kind.value, run=run)
-            self.wakeups.tell("cancelled", endpoint.connection_id, kind.value, run)
+            self.lifecycle.wakeups.tell("cancelled", endpoint.connection_id, kind.value, run)
         return run
 
     def wake(self, connection_id: ConnectionId, kinds: Iterable[Kind]) -> None:
         """Wake the actors of these kinds of a connection, wherever they are: rows of the outbox may be due."""
-        if self.supervisor.find(connection_id) is None:
+        if self.lifecycle.supervisor.find(connection_id) is None:
             for kind in kinds:
-                self.wakeups.tell("work", connection_id, kind.value)
-        for kind_state in self.supervisor.kind_states(connection_id, kinds):
+                self.lifecycle.wakeups.tell("work", connection_id, kind.value)
+        for kind_state in self.lifecycle.supervisor.kind_states(connection_id, kinds):
             kind_state.wake()
 
     async def trigger(self, site: Site, kind: Kind) -> None:
@@ -151,7 +148,7 @@ class Intake:
             raise Invalid(f"A full sync of {kind.value} is in progress already.")
 
     async def _endpoint(self, site: Site) -> Endpoint:
-        endpoint = self.endpoints.get(site) or await self.reread(site)
+        endpoint = self.find(site) or await self.look_again(site)
         if endpoint is None:
-            raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
+            raise NoConnection(site)
         return endpoint

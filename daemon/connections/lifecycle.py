@@ -3,7 +3,7 @@
 Each step is committed before it is carried out, so a daemon that dies in between continues at its next start. Sites do
 not wait for each other. A connected site takes webhooks (`endpoints`); it is worked on here if `tenure` says so. The
 credentials of a store come from the settings, an earlier connection, or an install of the app.
-Other nodes are told of each change; `daemon.connections.following` follows theirs.
+Other nodes are told of each change; `daemon.connections.events` follows theirs.
 """
 
 import secrets
@@ -25,9 +25,9 @@ from daemon.connections.tenure import Tenure
 from daemon.connections.wakeups import Wakeups
 from daemon.engine.signal import Signal
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import Failure, Invalid, NotFound, Rejected, Retry, StorageTrouble
+from daemon.errors import Failure, Invalid, NoConnection, Rejected, Retry, StorageTrouble
 from daemon.listener.webhooks import Endpoint
-from daemon.model import ApiKey, Connection, Site
+from daemon.model import ApiKey, Connection, ConnectionId, Site
 from daemon.platforms.apps import App
 from daemon.storage import connections, installs
 from daemon.storage.connections import Begin, Leave, Renew, SetPause, Stored
@@ -44,7 +44,7 @@ log = structlog.get_logger()
 
 @frozen(kw_only=True)
 class Lifecycle:
-    """Connects and disconnects sites.
+    """Connects and disconnects sites, and does the `Work` of the tenure.
 
     `knows` asks SparkLayer whether it knows a key; None is no answer. `attempt` tries typed credentials on their store,
     and returns the failure, which is Rejected only if they do not work.
@@ -121,7 +121,7 @@ class Lifecycle:
             await self.supervisor.stop(endpoint.connection_id)
             self.factory.metrics.forget(site)
 
-    async def refresh(self, stored: Stored) -> None:
+    async def work_on(self, stored: Stored) -> None:
         """Work on a connection that this process owns, or clean up after it, as it is stored by now."""
         async with self.locks[stored.site]:
             rows = await self.storage.read(connections.of_site, stored.site)
@@ -132,9 +132,24 @@ class Lifecycle:
                 self.clean_up(present)
             elif present is not None and present.state == "active" and self.registry.is_wanted(present):
                 connection = self.registry.decrypted(present)
-                runner = self.supervisor.find(connection.id)
-                if not self.factory.built_as(runner, connection):
+                if not self.factory.built_as(self.supervisor.find(connection.id), connection):
                     await self.start(connection)
+
+    def finish_one(self, stored: Stored) -> None:
+        """Have the work on a connection end when its batches in flight are settled."""
+        self.teardown.finish_one(stored.id)
+        if (runner := self.supervisor.find(stored.id)) is not None:
+            runner.finish()
+
+    async def stop_one(self, stored: Stored) -> None:
+        """End the work on a connection at once. Its webhooks are still taken."""
+        # Without the site's lock: its holder may be waiting for a database that is gone.
+        await self.teardown.interrupt(stored.id)
+        self.factory.metrics.forget(stored.site)
+
+    def said(self, connection_id: ConnectionId) -> None:
+        """Wake the tasks of a connection, in whichever process: a last word about it was stored."""
+        self.wakeups.tell("word", connection_id)
 
     async def connect(
         self, site: Site, store_id: str, key: ApiKey, extra_config: Mapping[str, object] = NO_EXTRAS
@@ -196,9 +211,9 @@ class Lifecycle:
         When a pause is answered, this node makes no call for the connection; the other nodes follow.
         """
         async with self.locks[site]:
-            present = await self.registry.active(site)
-            if present is None or not self.registry.is_wanted(present):
-                raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
+            present = await self.registry.wanted(site)
+            if present is None:
+                raise NoConnection(site)
             call = SetPause(id=present.id, at=self.now() if paused else None)
             changed = await self.storage.write(connections.set_pause, call)
             if changed:

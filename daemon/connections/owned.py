@@ -13,7 +13,7 @@ from daemon.model import ConnectionId
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
 from daemon.storage.group_commit import Operation
-from daemon.storage.last_word import LastWord, Unsettled
+from daemon.storage.last_word import Unsettled
 from daemon.storage.leases import Lease, Taken, fenced
 from daemon.transport.permission import permitted_by
 
@@ -24,42 +24,21 @@ log = structlog.get_logger()
 
 
 @define(eq=False, repr=False)
-class OwnersStorage:
-    """The database as the owner of a connection sees it: each write carries the lease."""
-
-    _database: Storage
-    _lease: Lease
-    _refused: Callable[[], None]
-    unsettled: Unsettled = field(init=False, factory=Unsettled)
-
-    async def write(self, fn: Operation[C, R], call: C) -> R:
-        """Commit `call` as the owner; see `Storage`. Raises LeaseLost."""
-        result: R | LeaseLost = await self._database.write(fenced(fn), (self._lease, call))
-        if isinstance(result, LeaseLost):
-            self._refused()
-            raise result
-        self.unsettled.note(fn, call, result)
-        return result
-
-    async def read(self, fn: Callable[..., R], *args: Any) -> R:
-        """Run a query; see `Storage`. A reader needs no lease: what follows from it is written with one."""
-        return await self._database.read(fn, *args)
-
-
-@define(eq=False, repr=False)
 class OwnedConnection:
     """A connection of this node, until `lost` is set; an `Ownership`.
 
-    `is_sure` tells if the node may send, `on_refusal` is called when a write was refused, and `on_crash` when a task
-    has crashed.
+    It is its own `storage`: the database as the owner sees it, where each write carries the lease. `is_sure` tells if
+    the node may send, `on_refusal` is called when a write was refused, and `on_crash` when a task has crashed.
     """
 
-    lease: Lease
+    taken: Taken
     stored: Stored
-    given: bool
-    storage: OwnersStorage
-    _is_sure: Callable[[], bool]
-    _on_crash: Callable[["OwnedConnection"], None]
+    _database: Storage
+    _is_sure: Callable[[], bool] = field(kw_only=True)
+    _on_refusal: Callable[["OwnedConnection"], None] = field(kw_only=True)
+    _on_crash: Callable[["OwnedConnection"], None] = field(kw_only=True)
+    unsettled: Unsettled = field(init=False, factory=Unsettled)
+    """Writes that this node may have sent in vain."""
     lost: trio.Event = field(init=False, factory=trio.Event)
     worked_on: Stored | None = field(init=False, default=None)
     """The connection as it was when the work on it began, or was last changed."""
@@ -70,26 +49,33 @@ class OwnedConnection:
     _tasks: int = field(init=False, default=0)
     _idle: trio.Event = field(init=False, factory=trio.Event)
 
-    @classmethod
-    def build(
-        cls,
-        database: Storage,
-        taken: Taken,
-        stored: Stored,
-        *,
-        is_sure: Callable[[], bool],
-        on_refusal: Callable[["OwnedConnection"], None],
-        on_crash: Callable[["OwnedConnection"], None],
-    ) -> "OwnedConnection":
-        """Return the connection of a lease that was just taken."""
-        storage = OwnersStorage(database, taken.lease, lambda: on_refusal(owned))
-        owned = cls(taken.lease, stored, taken.given, storage, is_sure, on_crash)
-        return owned
+    @property
+    def lease(self) -> Lease:
+        """The lease, with its number."""
+        return self.taken.lease
 
     @property
     def id(self) -> ConnectionId:
         """The connection's id."""
         return self.lease.connection_id
+
+    @property
+    def storage(self) -> Storage:
+        """The database as the owner sees it."""
+        return self
+
+    async def write(self, fn: Operation[C, R], call: C) -> R:
+        """Commit `call` as the owner; see `Storage`. Raises LeaseLost."""
+        result: R | LeaseLost = await self._database.write(fenced(fn), (self.lease, call))
+        if isinstance(result, LeaseLost):
+            self._on_refusal(self)
+            raise result
+        self.unsettled.note(fn, call, result)
+        return result
+
+    async def read(self, fn: Callable[..., R], *args: Any) -> R:
+        """Run a query; see `Storage`. A reader needs no lease: what follows from it is written with one."""
+        return await self._database.read(fn, *args)
 
     async def while_owned(self, task: Task) -> None:
         """Run a task until it ends, or until the lease is lost; see `Ownership`."""
@@ -99,7 +85,7 @@ class OwnedConnection:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._cancel_when_lost, nursery.cancel_scope)
-                with permitted_by(self._may_send):
+                with permitted_by(lambda: self._is_sure() and not self.lost.is_set()):
                     await task()
                 nursery.cancel_scope.cancel()
         except Exception:  # the connection's edge: one that crashes everywhere must not take node after node down
@@ -114,13 +100,6 @@ class OwnedConnection:
         """Wait until no task works on the connection."""
         while self._tasks:
             await self._idle.wait()
-
-    def last_word(self, now: float) -> LastWord | None:
-        """Return what this node may have sent in vain; None when there is nothing."""
-        return self.storage.unsettled.last_word(self.id, now)
-
-    def _may_send(self) -> bool:
-        return self._is_sure() and not self.lost.is_set()
 
     async def _cancel_when_lost(self, scope: trio.CancelScope) -> None:
         await self.lost.wait()

@@ -136,6 +136,11 @@ class Registry:
         present = await self.storage.read(connections.find, site)
         return present if present is not None and present.state == "active" else None
 
+    async def wanted(self, site: Site) -> Stored | None:
+        """Return a site's connection if it is active, and Ignite or the settings want it."""
+        present = await self.active(site)
+        return present if present is not None and self.is_wanted(present) else None
+
     async def active_to(self, site: Site, platform: str, store_id: str) -> Stored | None:
         """Return a site's connection if it is active and to this store."""
         present = await self.active(site)

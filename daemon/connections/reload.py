@@ -13,6 +13,7 @@ import trio
 from attrs import field, frozen
 
 from daemon.config import Settings
+from daemon.connections.app_visits import build_apps
 from daemon.connections.lifecycle import Lifecycle
 from daemon.engine.signal import Signal
 from daemon.errors import ConfigError, StorageTrouble
@@ -35,12 +36,11 @@ class Reload:
 
 @frozen(kw_only=True)
 class Reloading:
-    """Applies settings. `routes_of` and `apps_of` build the routes and the apps for them."""
+    """Applies settings. `routes_of` builds the routes for them."""
 
     lifecycle: Lifecycle
     routes: Routes
     routes_of: Callable[[Settings], Iterable[Route]]
-    apps_of: Callable[[Settings], dict[str, App]]
     retired: list[App] = field(init=False, factory=list)
     """Replaced apps. A visit may still use them, so they are closed when the daemon ends."""
 
@@ -64,7 +64,7 @@ class Reloading:
         if taken.apps != running.apps:
             self.retired.extend(self.lifecycle.apps.values())
             self.lifecycle.apps.clear()
-            self.lifecycle.apps.update(self.apps_of(taken))
+            self.lifecycle.apps.update(build_apps(taken, self.lifecycle.registry.platforms))
         self.routes.replace(self.routes_of(taken))
         if left:
             log.warning("changed settings need a restart", settings=left)

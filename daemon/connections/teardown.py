@@ -17,6 +17,7 @@ The sync-log belongs to the site, not to the connection. It stays if the site ha
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
 
 import structlog
@@ -24,12 +25,11 @@ import trio
 from attrs import define, field, frozen
 
 from daemon.connections.factory import ConnectionFactory, webhook_path
-from daemon.connections.tenure import Ownership
+from daemon.connections.tenure import Ownership, patiently
 from daemon.engine.supervisor import Supervisor
 from daemon.engine.task_group import TaskGroup
-from daemon.errors import Blocked, Failure, KeyRefused, Rejected, Retry, StorageTrouble
+from daemon.errors import Blocked, Failure, KeyRefused, Rejected, Retry
 from daemon.model import Connection, ConnectionId
-from daemon.observability.logging import log_storage_trouble
 from daemon.storage import connections
 from daemon.storage.age import age_if_known
 from daemon.storage.connections import Wipe
@@ -96,7 +96,8 @@ class Teardown:
         async with trio.open_nursery() as nursery:
             for name, step in (("webhooks", self._remove_webhooks), ("sync-log", self._delete_sync_log)):
                 nursery.start_soon(self._patiently, name, partial(step, connection), site, deadline)
-        await self._wipe(connection.id, storage)
+        wipe = Wipe(id=connection.id, blank=self.factory.registry.vault.encrypt(None))
+        await patiently(partial(storage.write, connections.wipe, wipe))
         log.info("connection gone", site=site)
 
     async def _remove_webhooks(self, connection: Connection) -> None:
@@ -104,20 +105,13 @@ class Teardown:
             return
         # The path alone also identifies webhooks that were registered under an earlier public_url.
         destination = self.factory.destination(connection.site) or webhook_path(connection.site)
-        platform = self.factory.platform(connection)
-        try:
+        async with aclosing(self.factory.platform(connection)) as platform:
             await platform.remove_webhooks(destination)
-        finally:
-            await platform.aclose()
 
     async def _delete_sync_log(self, connection: Connection) -> None:
-        if await self.factory.registry.active(connection.site) is not None:
-            return
-        sparklayer = self.factory.sparklayer(connection)
-        try:
-            await sparklayer.sync_log.delete_all()
-        finally:
-            await sparklayer.aclose()
+        if await self.factory.registry.active(connection.site) is None:
+            async with aclosing(self.factory.sparklayer(connection)) as sparklayer:
+                await sparklayer.sync_log.delete_all()
 
     async def _patiently(self, name: str, step: Callable[[], Awaitable[None]], site: str, deadline: float) -> None:
         """Repeat a step until it is done, finally refused, or too late."""
@@ -144,17 +138,6 @@ class Teardown:
             attempts += 1
             await trio.sleep(pause)
 
-    async def _wipe(self, connection_id: ConnectionId, storage: Storage) -> None:
-        wipe = Wipe(id=connection_id, blank=self.factory.registry.vault.encrypt(None))
-        attempts = 0
-        while True:
-            try:
-                return await storage.write(connections.wipe, wipe)
-            except StorageTrouble as error:
-                log_storage_trouble(error)
-            attempts += 1
-            await trio.sleep(backoff(attempts, 1.0))
-
 
 @define
 class _Refusals:
@@ -168,17 +151,10 @@ class _Refusals:
 
     def add(self, error: Failure, now: float) -> bool:
         """Count a failure; return whether it is the refusal that ends the step."""
-        proof = _proof(error)
+        proof = KEY_REFUSED if isinstance(error, KeyRefused) else STEP_REFUSED if isinstance(error, Rejected) else None
         if proof is None or proof != self._proof:
             self._proof, self._since, self._count = proof, now, 0
         self._count += 1
         times, seconds = proof or (0, 0.0)
         self.pause = seconds / (times - 1) if proof else 0.0
         return proof is not None and self._count >= times and now - self._since > seconds - ROUNDED
-
-
-def _proof(error: Failure) -> tuple[int, float] | None:
-    """Return the number of refusals of this kind, and their seconds, that end a step; None: no number does."""
-    if isinstance(error, KeyRefused):
-        return KEY_REFUSED
-    return STEP_REFUSED if isinstance(error, Rejected) else None

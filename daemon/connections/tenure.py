@@ -7,15 +7,32 @@ the database file, and with it every connection; with PostgreSQL see `daemon.con
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+import trio
 from attrs import frozen
 
+from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId
+from daemon.observability.logging import log_storage_trouble
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
+from daemon.transport.backoff import backoff
 
+R = TypeVar("R")
 Task = Callable[[], Awaitable[None]]
+
+
+async def patiently(write: Callable[[], Awaitable[R]]) -> R:
+    """Repeat a write until the database takes it: what it stores must not be given up."""
+    attempts = 0
+    while True:
+        try:
+            return await write()
+        except StorageTrouble as error:
+            log_storage_trouble(error)
+        attempts += 1
+        await trio.sleep(backoff(attempts, 1.0))
 
 
 class Ownership(Protocol):
@@ -30,7 +47,7 @@ class Ownership(Protocol):
 
 
 class Work(Protocol):
-    """The work on connections, begun and ended as the tenure says."""
+    """The work on connections, begun and ended as the tenure says; a `Lifecycle`."""
 
     async def work_on(self, stored: Stored) -> None:
         """Work on an owned connection as it is stored now. Called again when it has changed. Raises StorageTrouble."""

@@ -71,7 +71,7 @@ def test_an_answer_that_toml_cannot_hold_is_refused_and_leaves_no_file(
 ) -> None:
     # The C locale reads what is not UTF-8 as surrogates, other locales refuse it.
     given = io.TextIOWrapper(io.BytesIO(b"bigcommerce\n\nlive\n" + answer + b"\nid\n"), "utf-8", errors)
-    monkeypatch.setattr("daemon.cli.answers.sys", SimpleNamespace(stdin=given))
+    monkeypatch.setattr("daemon.cli.group.sys", SimpleNamespace(stdin=given))
     result = init()
     assert (result.exit_code, result.stdout, Path("ignite-sync.toml").exists()) == (2, "", False)
     assert result.stderr.startswith("ignite-sync: the answer to ")

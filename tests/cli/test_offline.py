@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from daemon.cli.client import RefusedError
+from daemon.cli import offline
 from daemon.cli.group import Stop
-from daemon.cli.offline import Offline
 from daemon.composition import compose
 from daemon.config import Settings, load
 from daemon.config.settings import DatabaseSettings, SecuritySettings
@@ -31,21 +30,20 @@ def test_a_database_file_answers_or_refuses_as_the_daemon_does(tmp_path: Path) -
         security=SecuritySettings(secret_keys=(Secret("a key of the tests"),)),
         database=DatabaseSettings(url=f"sqlite:///{tmp_path}/sync.db"),
     )
-    offline = Offline(settings)
     with pytest.raises(ConfigError, match="there is none yet"):
-        offline.issues(None)
+        offline.call(settings, "GET /admin/issues", {})
 
     async def create() -> None:
         async with open_database(settings.database.path):
             pass
 
     trio.run(create)
-    assert offline.status() == {"connections": [], "running": False}
-    assert offline.parked(None) == {"parked": []}
-    with pytest.raises(RefusedError, match=r"^no connection test/a; there are: none$"):
-        offline.removals("test/a", "products")
-    with pytest.raises(RefusedError, match=r"^action: must be one of retry, drop$"):
-        offline.change_parked("burn", "test/a", None, [])
+    assert offline.call(settings, "GET /admin/status", {}) == {"connections": [], "running": False}
+    assert offline.call(settings, "GET /admin/parked", {"site": None}) == {"parked": []}
+    with pytest.raises(Stop, match=r"^no connection test/a; there are: none$"):
+        offline.call(settings, "GET /admin/removals", {"site": "test/a", "kind": "products"})
+    with pytest.raises(Stop, match=r"^action: must be one of retry, drop$"):
+        offline.call(settings, "POST /admin/parked", {"action": "burn", "site": "test/a"})
 
 
 CONNECTED = """
@@ -94,7 +92,8 @@ def test_a_daemon_may_start_while_explain_waits_for_the_store(connected: tuple[P
     config, store = connected
     settings = load(config, {}, load_platforms())
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(Offline(settings).explain, "test/a", "products", "17", by_id=True)
+        order = {"site": "test/a", "kind": "products", "id": "17"}
+        answer = pool.submit(offline.call, settings, "POST /admin/explain", order)
         asked, _ = store.accept()
         with only_one(settings.database.path):  # as a daemon does at its start
             asked.close()

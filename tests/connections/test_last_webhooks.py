@@ -4,7 +4,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.connections.last_webhooks import STORE_EVERY
+from daemon.connections.delivery_notes import STORE_EVERY
 from daemon.storage import last_webhooks
 from tests.connections.harness import LifecycleHarness, link, open_harness, site
 
@@ -18,7 +18,7 @@ async def test_the_latest_webhook_is_in_the_status_and_stored(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_harness(link("a", "store-1")) as harness, trio.open_nursery() as nursery:
-        nursery.start_soon(harness.intake.last_webhooks.run)
+        nursery.start_soon(harness.intake.notes.run)
         assert await shown(harness) is None
         endpoint = harness.lifecycle.endpoints[site("a")]
         for at in (100.0, 200.0):

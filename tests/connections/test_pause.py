@@ -17,7 +17,7 @@ from daemon.model import ApiKey, Change, ExternalId, Kind, Secret, Site
 from daemon.observability.metrics import Metrics
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sandbox.transport import InProcess
-from daemon.storage import connections, registrations
+from daemon.storage import connections, gaps, registrations
 from daemon.storage.connections import SetPause
 from daemon.storage.registrations import StoredRegistration
 from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site
@@ -66,6 +66,17 @@ async def test_while_paused_nothing_is_called_and_what_came_is_worked_on_afterwa
         await trio.sleep(60)
         assert restarted.shop.calls
         assert (served != [], await waiting(restarted)) == (True, 0)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_gap_in_the_webhooks_while_paused_is_noted(autojump_clock: MockClock) -> None:
+    async with open_harness(link("a", "store-1")) as harness, trio.open_nursery() as nursery:
+        nursery.start_soon(harness.intake.notes.run)
+        await harness.admin.pause({"site": "test/a"})
+        endpoint = harness.lifecycle.endpoints[site("a")]
+        harness.intake.lost(endpoint, for_good=True)
+        await trio.sleep(1)
+        assert await harness.database.read(gaps.open_gap, endpoint.connection_id, Kind.PRODUCTS) is not None
         nursery.cancel_scope.cancel()
 
 
@@ -215,7 +226,7 @@ async def test_settings_and_credentials_that_change_do_not_resume() -> None:
         settings = evolve(harness.lifecycle.registry.settings, connections=(link("a", "store-1", "key-3"),))
         await harness.lifecycle.reload(settings)
         [stored] = await harness.rows("a")
-        await harness.lifecycle.refresh(stored)
+        await harness.lifecycle.work_on(stored)
         assert (harness.supervisor.contexts, stored.paused_at is not None) == ([], True)
         assert site("a") in harness.lifecycle.endpoints
 

@@ -13,9 +13,8 @@ from attrs import define, evolve
 from trio.testing import MockClock
 
 from daemon.admin.service import TELL_EVERY
-from daemon.connections.following import LOOK_EVERY
+from daemon.connections.events import LOOK_EVERY
 from daemon.connections.wakeups import Way
-from daemon.connections.work import ConnectionWork
 from daemon.engine.deliveries import LONGEST_OUTAGE
 from daemon.engine.signal import Signal
 from daemon.errors import Blocked, Conflict, Side, StorageTrouble
@@ -91,7 +90,7 @@ async def _word(guest: LifecycleHarness) -> None:
     word = LastWord(connection_id=stored.id, now=0.0, doubted={Kind.PRODUCTS: {CHANGE.external_id: ()}})
     await guest.database.write(_reported, stored.id)
     await guest.database.write(say, evolve(word, reported=[Kind.PRODUCTS]))
-    ConnectionWork(guest.lifecycle).said(stored.id)
+    guest.lifecycle.said(stored.id)
 
 
 @WAYS

@@ -39,7 +39,7 @@ async def open_nodes(way: Way, **options: Any) -> AsyncIterator[Nodes]:
             each.listen_to(harness.events.receive, harness.events.look)
             nursery.start_soon(each.run)
             nursery.start_soon(harness.events.run)
-            nursery.start_soon(harness.intake.lost_deliveries.run)
+            nursery.start_soon(harness.intake.notes.run)
         await trio.sleep(1.5)
         assert [each.way for each in wakeups] == [way, way]
         yield Nodes(owner, guest, wakeups)

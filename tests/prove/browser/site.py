@@ -27,7 +27,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import frozen
 from msgspec.structs import replace
 
-from benchmarks.neighbours import Bench, open_neighbours
+from benchmarks.neighbours import open_neighbours
 from daemon.admin.issue_links import DAY, IssueLinks
 from daemon.engine.pipeline import MOST_ATTEMPTS
 from daemon.model import Secret
@@ -77,7 +77,7 @@ class Site:
     """The daemon, the stand-ins around it, and the way into their thread."""
 
     process: Process
-    benches: Mapping[str, Bench]
+    benches: Mapping[str, Sandbox]
     portal: BlockingPortal
 
     @property
@@ -106,7 +106,7 @@ class Site:
     def hold(self, name: str, pattern: str, *, store: bool = False) -> Iterator[Held]:
         """Let requests to the SparkLayer site of a connection, or to its `store`, wait until the block ends."""
         bench = self.benches[name]
-        held = self.portal.call(_hold, bench.shop.faults if store else bench.site.faults, pattern)
+        held = self.portal.call(_hold, bench.bigcommerce.faults if store else bench.sparklayer.faults, pattern)
         try:
             yield held
         finally:
@@ -122,8 +122,8 @@ def open_site(folder: Path) -> Iterator[Site]:
 
 @contextlib.asynccontextmanager
 async def _open(folder: Path, portal: BlockingPortal) -> AsyncIterator[Site]:
-    async with open_neighbours([_store(name) for name in NAMES], quota=None, names=NAMES) as neighbours:
-        benches = dict(zip(NAMES, neighbours.harnesses, strict=True))
+    async with open_neighbours([_store(name) for name in NAMES], quota=None, names=NAMES) as sandboxes:
+        benches = dict(zip(NAMES, sandboxes, strict=True))
         port = free_port()
         async with Process(folder, _settings(benches, port, folder), port) as process:
             await _trouble(process, benches)
@@ -143,22 +143,21 @@ def _store(name: str) -> Store:
     return found(company)
 
 
-def _settings(benches: Mapping[str, Bench], port: int, folder: Path) -> str:
+def _settings(benches: Mapping[str, Sandbox], port: int, folder: Path) -> str:
     parts = []
     for name, bench in benches.items():
-        sandbox = Sandbox(store=bench.store, bigcommerce=bench.shop, sparklayer=bench.site)
-        head, section, connection = settings(sandbox, port, folder / "ignite-sync.db").partition("[[connections]]")
+        head, section, connection = settings(bench, port, folder / "ignite-sync.db").partition("[[connections]]")
         if name == "garden":
-            connection = connection.replace(bench.shop.access_token, "revoked")
+            connection = connection.replace(bench.bigcommerce.access_token, "revoked")
         parts.append(section + connection)
     return head + TOKENS + "".join(parts)
 
 
-async def _trouble(process: Process, benches: Mapping[str, Bench]) -> None:
+async def _trouble(process: Process, benches: Mapping[str, Sandbox]) -> None:
     """Start the daemon, and bring every connection into its state."""
     troubled = [benches[name] for name in TROUBLED]
     for bench in troubled:
-        bench.shop.faults.add("POST */v3/hooks", _refuse_hook())
+        bench.bigcommerce.faults.add("POST */v3/hooks", _refuse_hook())
     await process.start()
     await _until(process, _at_rest)
     for name, bench in zip(TROUBLED, troubled, strict=True):
@@ -171,9 +170,9 @@ async def _trouble(process: Process, benches: Mapping[str, Bench]) -> None:
     await _sync(process, "bikes", "products", refresh=True)
 
 
-async def _park(process: Process, benches: Mapping[str, Bench]) -> None:
+async def _park(process: Process, benches: Mapping[str, Sandbox]) -> None:
     """Have changes refused as often as they are tried, then let SparkLayer work again."""
-    refusing = [benches[name].site.faults.add("PUT */customers/*", answer(502, HOSTILE)) for name in TROUBLED]
+    refusing = [benches[name].sparklayer.faults.add("PUT */customers/*", answer(502, HOSTILE)) for name in TROUBLED]
     for name in TROUBLED:
         for customer in PARKED:
             benches[name].store.customers.update(customer, first_name="Renamed")
@@ -188,12 +187,12 @@ async def _park(process: Process, benches: Mapping[str, Bench]) -> None:
     await process.start()
     await _until(process, _parked)
     for name, rule in zip(TROUBLED, refusing, strict=True):
-        benches[name].site.faults.remove(rule)
+        benches[name].sparklayer.faults.remove(rule)
 
 
-def _hold_products(bench: Bench) -> None:
+def _hold_products(bench: Sandbox) -> None:
     for product in WAITING:
-        _hold(bench.site.faults, f"PATCH */products/*{product}")
+        _hold(bench.sparklayer.faults, f"PATCH */products/*{product}")
 
 
 def _hold(faults: Faults, pattern: str) -> Held:
@@ -230,9 +229,9 @@ async def _until(process: Process, holds: Callable[[Connections], bool]) -> None
             await trio.sleep(GLANCE)
 
 
-async def _until_sparklayer(bench: Bench, kind: str, holds: Callable[[Mapping[str, Any]], bool]) -> None:
+async def _until_sparklayer(bench: Sandbox, kind: str, holds: Callable[[Mapping[str, Any]], bool]) -> None:
     with trio.fail_after(TIMEOUT):
-        while not holds(bench.site.state.comparable()[kind]):  # noqa: ASYNC110  a foreign process writes there
+        while not holds(bench.sparklayer.state.comparable()[kind]):  # noqa: ASYNC110  a foreign process writes there
             await trio.sleep(GLANCE)
 
 

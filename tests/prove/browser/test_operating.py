@@ -160,14 +160,14 @@ def test_a_pause_is_seen_refuses_reads_and_keeps_what_comes_until_it_ends(
     expect(visitor.page.get_by_role("status").filter(has_text="no calls are made for it")).to_be_visible()
     expect(visitor.page.get_by_role("button", name="Sync products")).to_have_count(0)
     expect(row(watcher, "test/books")).to_contain_text(re.compile(r"paused\s+since \d"))
-    before = site.portal.call(books.site.state.comparable)["products"]["1"]
+    before = site.portal.call(books.sparklayer.state.comparable)["products"]["1"]
     site.portal.call(books.store.set_title, 1, "Written while it was paused")
     site.when("books", "products", lambda kind: kind["outbox"]["live"] == 1)
     search(visitor, "test/books", "1")
     expect(visitor.page.get_by_role("alert")).to_contain_text("The connection test/books is paused")
     dry_run(visitor, "books")
     expect(visitor.page.get_by_role("alert")).to_contain_text("The connection test/books is paused")
-    assert site.portal.call(books.site.state.comparable)["products"]["1"] == before
+    assert site.portal.call(books.sparklayer.state.comparable)["products"]["1"] == before
     visitor.go(BOOKS)
     visitor.press("Resume this connection")
     expect(visitor.page.get_by_role("status").filter(has_text="The connection was resumed.")).to_be_visible()

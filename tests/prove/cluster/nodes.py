@@ -146,12 +146,9 @@ async def open_nodes(
         audit = Audit.begin(url)
         stack.callback(audit.close)
         stores = [synthetic(products) for _ in range(connections)]
-        neighbours = await stack.enter_async_context(open_neighbours(stores, quota=None))
+        sandboxes = await stack.enter_async_context(open_neighbours(stores, quota=None))
         watch, ports = Watch(), [free_port() for _ in NAMES]
         ways = [stack.enter_context(_open_way(server, url)) if cut else _Way(url) for _ in NAMES]
-        sandboxes = [
-            Sandbox(store=one.store, bigcommerce=one.shop, sparklayer=one.site) for one in neighbours.harnesses
-        ]
         for sandbox in sandboxes:
             watch.watch(sandbox.sparklayer)
             sandbox.sparklayer.faults.add("*", delay(SLOWNESS), probability=0.3)

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from benchmarks.neighbours import open_neighbours
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
-from daemon.sandbox import Sandbox, Store
+from daemon.sandbox import Store
 from tests.e2e.harness import ProcessHarness
 from tests.e2e.process import GLANCE, TIMEOUT, WEBHOOK_SECRET, Process, free_port, settings
 
@@ -70,10 +70,7 @@ def _at_rest(kind: dict[str, Any]) -> bool:
 @contextlib.asynccontextmanager
 async def open_connection_row(folder: Path, stores: Sequence[Store]) -> AsyncIterator[ConnectionRow]:
     """Serve the stores and their sites, and start the daemon between them."""
-    async with open_neighbours(stores, quota=None) as neighbours:
-        sandboxes = [
-            Sandbox(store=one.store, bigcommerce=one.shop, sparklayer=one.site) for one in neighbours.harnesses
-        ]
+    async with open_neighbours(stores, quota=None) as sandboxes:
         port = free_port()
         texts = [
             settings(sandbox, port, folder / "ignite-sync.db").partition("[[connections]]") for sandbox in sandboxes

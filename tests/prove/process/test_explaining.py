@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 
-from daemon.cli.offline import Offline
+from daemon.cli import offline
 from daemon.config import load
 from daemon.platforms import load_platforms
 from daemon.sandbox import Store
@@ -36,7 +36,8 @@ async def answered(h: ProcessHarness, kind: str, text: str) -> dict[str, Any]:
         found: dict[str, Any] = response.raise_for_status().json()
         return found
     settings = load(h.process.config, {}, load_platforms())
-    return await trio.to_thread.run_sync(Offline(settings).explain, SITE, kind, text)
+    order = {"site": SITE, "kind": kind, "text": text}
+    return await trio.to_thread.run_sync(offline.call, settings, "POST /admin/explain", order)
 
 
 def codes(found: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,6 @@ from daemon.composition import Daemon
 from daemon.connections.cluster import Cluster
 from daemon.connections.owned import OwnedConnection
 from daemon.connections.wakeups import NodeWakeups
-from daemon.connections.work import ConnectionWork
 from daemon.storage.database import SharedStorage
 from tests.prove.simulation.cluster.link import UP, Bus, Link, NodeMessages, NodeStorage
 from tests.prove.simulation.cluster.pausing import Pauses
@@ -84,11 +83,11 @@ class NodeLife(Life):
 
     def _begin(self, nursery: trio.Nursery, parts: Daemon) -> None:
         super()._begin(nursery, parts)
-        nursery.start_soon(parts.tenure.run, ConnectionWork(parts.lifecycle))
+        nursery.start_soon(parts.tenure.run, parts.lifecycle)
         wakeups = parts.lifecycle.wakeups
         assert isinstance(wakeups, NodeWakeups)
         wakeups.listen_to(parts.events.receive, parts.events.look)
-        for task in (wakeups.run, parts.events.run, parts.intake.lost_deliveries.run):
+        for task in (wakeups.run, parts.events.run, parts.intake.notes.run):
             nursery.start_soon(self._until_stop, task)
 
     async def _until_stop(self, task: Any) -> None:

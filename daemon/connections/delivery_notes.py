@@ -1,14 +1,15 @@
-"""Deliveries that this node could not take, for connections that other nodes work on.
+"""Notes of the listener about deliveries: the time of each connection's latest, for people, and gaps in them.
+
+A delivery pays for two entries of dicts; all is stored soon after, for other nodes and later processes. A crash forgets
+the last seconds of the times.
 
 The node that works on a connection makes up for lost deliveries as long as it sees them (`daemon.engine.deliveries`).
-Here nothing sees them but the listener. So a gap is noted in the database, as soon as that works, and the other node
-is woken: it then reads everything once.
+Those of a connection without a runner here, because another node works on it or because it is paused, only the listener
+sees. So a gap is noted in the database, and the other node is woken: it then reads everything once.
 """
 
-import time
 from collections.abc import Callable, Collection
 
-import structlog
 import trio
 from attrs import field, frozen
 
@@ -18,27 +19,38 @@ from daemon.engine.signal import Signal
 from daemon.errors import StorageTrouble
 from daemon.listener.webhooks import Endpoint
 from daemon.model import ConnectionId, Kind
-from daemon.storage import gaps
+from daemon.observability.logging import log_storage_trouble
+from daemon.storage import gaps, last_webhooks
 from daemon.storage.database import Storage
 from daemon.storage.gaps import GapNote
+from daemon.storage.last_webhooks import Arrived
 
-log = structlog.get_logger()
+STORE_EVERY = 10.0
+"""Seconds between two times that new times are stored."""
 
 
 @frozen(kw_only=True)
-class LostDeliveries:
-    """Notes gaps of connections that are worked on elsewhere. Their number bounds the memory."""
+class DeliveryNotes:
+    """Notes deliveries of this process. The number of connections bounds the memory."""
 
     storage: Storage
     wakeups: Wakeups
-    now: Callable[[], float] = time.time
+    now: Callable[[], float]
+    _latest: dict[ConnectionId, float] = field(init=False, factory=dict)
     _failing_since: dict[ConnectionId, float] = field(init=False, factory=dict)
     """Times of trio's clock of the first failure in a row."""
     _gaps: dict[ConnectionId, set[Kind]] = field(init=False, factory=dict)
     _found: Signal = field(init=False, factory=Signal)
 
+    async def times(self) -> dict[ConnectionId, float]:
+        """Return the times of the latest deliveries by connection, at any node. Raises StorageTrouble."""
+        stored = await self.storage.read(last_webhooks.times)
+        every = stored.keys() | self._latest.keys()
+        return {id_: max(stored.get(id_, 0.0), self._latest.get(id_, 0.0)) for id_ in every}
+
     def taken(self, endpoint: Endpoint) -> None:
         """Note a delivery that was answered 2xx."""
+        self._latest[endpoint.connection_id] = self.now()
         self._failing_since.pop(endpoint.connection_id, None)
 
     def failed(self, endpoint: Endpoint, kinds: Collection[Kind]) -> None:
@@ -65,17 +77,22 @@ class LostDeliveries:
         self._found.set()
 
     async def run(self) -> None:
-        """Store what was found, until cancelled."""
+        """Store what was noted, until cancelled."""
+        stored: dict[ConnectionId, float] = {}
         while True:
-            await self._found.wait()
+            await self._found.wait_until(trio.current_time() + STORE_EVERY)
             try:
                 for connection_id, kinds in list(self._gaps.items()):
-                    note = GapNote(connection_id=connection_id, kinds=frozenset(kinds), due_at=self.now())
-                    await self.storage.write(gaps.note, note)
+                    gap = GapNote(connection_id=connection_id, kinds=frozenset(kinds), due_at=self.now())
+                    await self.storage.write(gaps.note, gap)
                     for kind in self._gaps.pop(connection_id):
                         self.wakeups.tell("gap", connection_id, kind.value)
-            except StorageTrouble as error:
-                log.warning("gaps not noted yet", reason=error.reason)
-                self._found.set()
+                for connection_id, at in sorted(self._latest.items() - stored.items()):
+                    await self.storage.write(last_webhooks.note, Arrived(connection_id=connection_id, at=at))
+                    stored[connection_id] = at
+            except StorageTrouble as trouble:
+                log_storage_trouble(trouble)
+                if self._gaps:
+                    self._found.set()
             # Anyone can send a request that is too large, and each may be a delivery.
             await trio.sleep(TRY_EVERY)

@@ -1,5 +1,6 @@
 """The first schema: the tables as `daemon.storage.tables` has them.
 
+It has the number of the last of nine steps that it replaces, so a database of a trial, which has seen them all, goes on.
 Once a release has written databases, this step is frozen to the SQL of that release, and every later change is a step
 of its own that only adds.
 """
@@ -8,9 +9,9 @@ from alembic import op
 
 from daemon.storage.tables import metadata
 
-revision = "0001"
+revision = "0009"
 down_revision = None
-floor = "0001"
+floor = "0009"
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""The only place that knows SQL and asyncio.
+"""The only place that knows SQL.
 
 | file | contents |
 |---|---|

@@ -1,8 +1,8 @@
 """The policy for an API that publishes no limit, such as SparkLayer: find the limit and stay just below it.
 
-Requests are paced at a rate. The rate doubles as fast as answers confirm it, until 429s crowd (`tally`), which means
-that there are more of them than the tolerated share explains. All requests then pause, and the rate falls to 95 % of
-the measured pace. That ceiling is held for 30 s and 1,200 requests; then a probe creeps above it.
+Requests are paced at a rate. The rate doubles as fast as answers confirm it, until 429s crowd (`AnswerTally`): there
+are more of them than the tolerated share explains. All requests then pause, and the rate falls to 95 % of the measured
+pace. That ceiling is held for 30 s and 1,200 requests; then a probe creeps above it.
 
 A single 429 never lowers the rate, since some gateways refuse a share of all requests at any pace. While a ceiling is
 held, every 200 answers are judged: an unexplained share of 429s lowers the rate once. If the share does not fall by
@@ -14,9 +14,10 @@ import math
 import random
 from collections.abc import Callable, Mapping
 
+from attrs import define
+
 from daemon.model import Lane
 from daemon.transport.throttle.policy import Numbers, RatePause
-from daemon.transport.throttle.tally import AnswerTally
 
 FIRST_RATE = 10.0
 SLOWEST_RATE = 1.0
@@ -59,6 +60,53 @@ SAVED_SECONDS = 0.05
 SAVED_TURNS = 1.5
 """Limits of the unused rate that may be saved up: enough for a late wake-up, too little for a burst."""
 NEARLY_ONE = 1.0 - 1e-6
+
+
+@define
+class AnswerTally:
+    """Counts answers, and the 429s among them, since the time `since`.
+
+    A crowd is a tally that begins with a 429 and lasts while the share of 429s exceeds the tolerated share. An API at
+    its limit refuses in crowds; a gateway that refuses at random does not.
+    """
+
+    since: float = -math.inf
+    answers: int = 0
+    refused: int = 0
+
+    def restart(self, now: float) -> None:
+        """Count from zero."""
+        self.since, self.answers, self.refused = now, 0, 0
+
+    def count(self, *, refused: bool) -> None:
+        """Count one answer."""
+        self.answers += 1
+        self.refused += refused
+
+    def count_crowd(self, now: float, *, refused: bool, tolerated: float) -> None:
+        """Count one answer if a crowd is open or begins with it; close the crowd once the share is tolerated."""
+        if not self.answers:
+            if not refused:
+                return
+            self.restart(now)
+        self.count(refused=refused)
+        # From here on the share is explained; counting further would hide a later crowd.
+        if self.refused <= tolerated * self.answers:
+            self.restart(now)
+
+    @property
+    def accepted(self) -> int:
+        """Number of answers other than 429."""
+        return self.answers - self.refused
+
+    @property
+    def share(self) -> float:
+        """Share of 429s, from 0 to 1."""
+        return self.refused / max(1, self.answers)
+
+    def pace(self, now: float) -> float:
+        """Return the accepted requests per second, measured over at least a second."""
+        return self.accepted / max(1.0, now - self.since)
 
 
 class AdaptivePolicy:

@@ -9,7 +9,7 @@ second, by Little's law: requests at once divided by their latency. It tries one
 answers become much slower, and keeps the smaller number unless clearly fewer answers come. While trials change nothing,
 they become rare. A request that was lost after a long time leaves one slot.
 
-A 429 delays its own request only, since a gateway may refuse at random. Crowded ones (`refusals`) pause all requests
+A 429 delays its own request only, since a gateway may refuse at random. Crowded ones (`policy`) pause all requests
 and take one slot away; if it was a slot on trial, the next trial waits. Pure: it receives the time.
 """
 
@@ -21,7 +21,6 @@ from attrs import define, field
 
 from daemon.model import Lane
 from daemon.transport.throttle.policy import Numbers, RatePause
-from daemon.transport.throttle.refusals import Refusals
 
 MOST_AT_ONCE = 4
 """Measured on a shop with two cores: a fifth request at once only adds latency (woocommerce-more.md, Speed)."""
@@ -44,14 +43,6 @@ LONG = 10.0
 
 
 @define
-class _Trial:
-    """A trial of another number of slots, and the pace of the number before it."""
-
-    slots: int
-    pace: float
-
-
-@define
 class _Window:
     """Latencies at full use, measured since `since`."""
 
@@ -68,13 +59,13 @@ class LatencyPolicy:
 
     def __init__(self, *, jitter: Callable[[], float] = random.random) -> None:
         self._pause = RatePause(jitter)
-        self._refusals = Refusals()
         self._slots = 1
         """Places of backfill."""
         self._out: list[tuple[float, int]] = []
         """Time and number of requests in flight, the new one included, of each request under way."""
         self._window = _Window()
-        self._trial: _Trial | None = None
+        self._trial: tuple[int, float] | None = None
+        """The number of slots before the one that is tried, and its pace; None without a trial."""
         self._usual: float | None = None
         """Latency at the present number of slots when it was chosen."""
         self._hold = FIRST_HOLD
@@ -102,7 +93,6 @@ class LatencyPolicy:
         """Learn from the latency of an answer."""
         del headers
         self._pause.accepted(began)
-        self._refusals.count(refused=False)
         if self._leave(began) < self._slots or began < self._window.since:
             return
         self._window.latencies.append(now - began)
@@ -113,13 +103,11 @@ class LatencyPolicy:
         """Pause with one slot fewer if this 429 concerns more than its own request."""
         del headers
         self._leave(began)
-        self._refusals.count(refused=True)
+        self._pause.count_refusal()
         paused = self._pause.begun
-        if not (self._refusals.crowded or paused):
+        if not (self._pause.crowded or paused):
             return
         self._pause.refused(now, began, after)
-        # The pause answers these 429s; counted again, they would make the next single one crowded.
-        self._refusals.restart()
         if not paused:  # others were under way when the pause began, and one tries alone after it
             self._yield_slot(now)
 
@@ -127,7 +115,9 @@ class LatencyPolicy:
         """Leave one slot if the server did not answer for a long time."""
         self._leave(began)
         if now - began >= LONG:
-            self._retreat(now)
+            self._set_slots(now, 1)
+            self._usual = None
+            self._next_trial = now + self._hold
 
     def numbers(self, now: float) -> Numbers:
         """Return the rest of a pause in seconds; there is no rate and no quota."""
@@ -140,17 +130,18 @@ class LatencyPolicy:
 
     def _judge(self, now: float, latency: float) -> None:
         """Decide with the measured latency: begin a trial, or end one."""
-        trial, pace = self._trial, self._slots / latency
-        if trial is None:
+        pace = self._slots / latency
+        if self._trial is None:
             self._try_another(now, latency, pace)
             return
-        helps = pace >= GAIN * trial.pace if trial.slots < self._slots else trial.pace < GAIN * pace
+        slots_before, pace_before = self._trial
+        helps = pace >= GAIN * pace_before if slots_before < self._slots else pace_before < GAIN * pace
         if helps:
             self._usual, self._hold, self._next_trial = latency, FIRST_HOLD, now
         else:
             self._end_in_vain(now)
             self._tries_more = not self._tries_more
-        self._set_slots(now, self._slots if helps else trial.slots)
+        self._set_slots(now, self._slots if helps else slots_before)
 
     def _try_another(self, now: float, latency: float, pace: float) -> None:
         """Begin a trial if one is due, or if answers have become much slower."""
@@ -160,14 +151,13 @@ class LatencyPolicy:
         self._usual = latency
         if now >= self._next_trial or (slower and before > 1):
             self._set_slots(now, before + 1 if more else before - 1)
-            self._trial = _Trial(before, pace)
+            self._trial = before, pace
         else:
             self._set_slots(now, before)
 
     def _yield_slot(self, now: float) -> None:
         """Use one slot fewer. Only 429s during a trial speak against the slot that it tries."""
-        trial = self._trial
-        if trial is not None and trial.slots < self._slots:
+        if self._trial is not None and self._trial[0] < self._slots:
             self._end_in_vain(now)
         else:
             self._next_trial, self._tries_more = now, True
@@ -178,11 +168,6 @@ class LatencyPolicy:
         """Let some time pass until the next trial, and longer after each that changes nothing."""
         self._next_trial = now + self._hold
         self._hold = min(LONGEST_HOLD, self._hold * 2)
-
-    def _retreat(self, now: float) -> None:
-        self._set_slots(now, 1)
-        self._usual = None
-        self._next_trial = now + self._hold
 
     def _set_slots(self, now: float, slots: int) -> None:
         self._slots = slots

@@ -1,5 +1,8 @@
 """The interface of a rate policy, and the pause that all policies share.
 
+A single 429 without quota headers proves little, since a gateway may refuse at random. Two among the last 20 answers,
+four among the last 200 or twelve among the last 600 are crowded.
+
 A policy receives the time and never reads a clock. It never waits, and equal histories give equal decisions. Times are
 seconds of a monotonic clock. `began` is the time when a request's turn was granted, so that a policy can tell late
 answers from fresh ones.
@@ -7,6 +10,7 @@ answers from fresh ones.
 
 import math
 import random
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -14,6 +18,9 @@ from attrs import frozen
 
 from daemon.model import Lane
 from daemon.transport.backoff import backoff
+
+CROWDED = {20: 2, 200: 4, 600: 12}
+"""Last answers looked at, and the 429s among them from which on all requests pause."""
 
 PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 60.0
@@ -71,6 +78,14 @@ class RatePause:
         self._until = -math.inf
         self._since = -math.inf
         self._refusals = 0
+        self._last = deque[bool](maxlen=max(CROWDED))
+        """The last answers since the pause before: True for a 429. Only the order of answers counts, no time."""
+
+    @property
+    def crowded(self) -> bool:
+        """True if the last answers have so many 429s that all requests should pause."""
+        last = list(self._last)
+        return any(sum(last[-answers:]) >= most for answers, most in CROWDED.items())
 
     @property
     def begun(self) -> bool:
@@ -91,12 +106,19 @@ class RatePause:
         return math.inf if in_flight else 0.0
 
     def accepted(self, began: float) -> None:
-        """End the pause if the request began after the last 429."""
+        """Count an answer; end the pause if the request began after the last 429."""
+        self._last.append(False)
         if self._refusals and began >= self._since:
             self._refusals = 0
 
+    def count_refusal(self) -> None:
+        """Count a 429."""
+        self._last.append(True)
+
     def refused(self, now: float, began: float, after: float | None) -> None:
         """Begin or lengthen the pause; `after` is the time asked for, in seconds."""
+        # The pause answers these 429s; counted again, they would make the next single one crowded.
+        self._last.clear()
         if self._refusals == 0 or began >= self._until:
             self._refusals += 1
         # At least half: full jitter could make the pause next to nothing.

@@ -163,29 +163,22 @@ class Scopes:
             yield ScopedTurn(self, operation, entities)
             return
         # Another entity says more about the right than one that was refused already.
-        await _give_way(operation, entities())
+        asked = entities()
+        if asked and asked in operation.refused:
+            # Wait a moment, longer, the more recent the refusal.
+            place = [*operation.refused].index(asked) + 1
+            await trio.sleep(GRACE * (1 + place / len(operation.refused)))
         async with operation.turn:
             # An earlier call may have succeeded meanwhile; then this one need not go alone.
             doubted = bool(operation.refused)
             if doubted:
-                _check(operation)
+                wait = operation.until - trio.current_time()
+                if operation.missing and wait > 0:
+                    assert operation.cause is not None  # it was refused
+                    raise _blocked(operation.cause, wait)
                 yield ScopedTurn(self, operation, entities)
         if not doubted:
             yield ScopedTurn(self, operation, entities)
-
-
-async def _give_way(operation: _Operation, entities: Entities) -> None:
-    """Wait a moment if the same entities were refused already; longer, the more recent the refusal."""
-    if entities and entities in operation.refused:
-        place = [*operation.refused].index(entities) + 1
-        await trio.sleep(GRACE * (1 + place / len(operation.refused)))
-
-
-def _check(operation: _Operation) -> None:
-    wait = operation.until - trio.current_time()
-    if operation.missing and wait > 0:
-        assert operation.cause is not None  # it was refused
-        raise _blocked(operation.cause, wait)
 
 
 def _blocked(cause: Blocked, after: float) -> Blocked:

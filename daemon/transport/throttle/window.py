@@ -2,11 +2,11 @@
 
 Answers carry `X-Rate-Limit-Requests-Left`, `-Quota`, `-Time-Reset-Ms` and `-Time-Window-Ms`; any may be missing. All
 apps of the store share the quota. So requests in flight are subtracted, and so is the number of requests that others
-may send meanwhile (`sharing`). Near the end of the quota requests go one at a time if others use it too. Backfill
+may send meanwhile (`Sharing`). Near the end of the quota requests go one at a time if others use it too. Backfill
 leaves a reserve to live, which shrinks to nothing towards the end of the window.
 
 A 429 with an exhausted quota pauses both lanes for the longest time in its headers. A 429 without quota headers delays
-its own request only, until such 429s are crowded (`refusals`). If little was left, the window then counts as used up;
+its own request only, until such 429s are crowded (`policy`). If little was left, the window then counts as used up;
 otherwise the platform is overloaded, and the pause grows. While nothing is known, all requests may go. If no answer
 ever has quota headers, crowded 429s show the quota: the requests accepted in the window so far. Each window without
 them raises it a little.
@@ -19,14 +19,21 @@ from collections.abc import Callable, Mapping
 from daemon.model import Lane
 from daemon.transport.retry_after import LONGEST_WAIT, as_seconds
 from daemon.transport.throttle.policy import LONGEST_PAUSE_SECONDS, Numbers, RatePause
-from daemon.transport.throttle.refusals import Refusals
-from daemon.transport.throttle.sharing import Sharing
 
 LEFT = "x-rate-limit-requests-left"
 QUOTA = "x-rate-limit-requests-quota"
 RESET = "x-rate-limit-time-reset-ms"
 WINDOW = "x-rate-limit-time-window-ms"
 ASKED = "x-retry-after"
+
+MOST_FOR_OTHERS = 0.1
+"""Largest share of the quota that is left to others."""
+
+SLOWER = 0.9
+"""Factor by which each answer reduces the remembered round trip."""
+
+SHORTEST = 1.0
+"""Least seconds over which a pace is measured: the first moments of a window do not predict the rest."""
 
 USUAL_WINDOW = 30.0
 
@@ -40,13 +47,56 @@ A_LITTLE_MORE = 0.02
 """Share by which a guessed quota grows after a window without a 429."""
 
 
+class Sharing:
+    """Estimates how much of a shared quota others use, one window after the other, from the quota left in each answer.
+
+    Usage that is not ours is theirs; `ours` is the number of our own requests in the current window. Requests in flight
+    count as ours and as used, so the estimate may be too low by their number. A window's pace is also used in the next
+    window, which may have just begun.
+    """
+
+    def __init__(self) -> None:
+        self.ours = 0
+        self._began = -math.inf
+        self._before = 0
+        self._theirs = 0
+        self._pace_before = 0.0
+        self._trip = 0.0
+        self._told = -math.inf
+
+    def begin(self, now: float, used: int, in_flight: int = 0) -> None:
+        """Begin a window of which `used` requests were used when it was first seen; those in flight may count in it."""
+        self._pace_before = self._pace(now)
+        self._began, self._before, self._theirs, self.ours = now, used, 0, in_flight
+
+    def learn(self, now: float, began: float, used: int) -> None:
+        """Learn from an answer that we and others have used `used` requests."""
+        # The longest recent trip counts: others can use the quota for as long as an answer travels.
+        self._trip = max(now - began, self._trip * SLOWER)
+        self._told = now
+        # Answers overtake each other, so a smaller number is older.
+        self._theirs = max(self._theirs, used - self._before - self.ours)
+
+    def margin(self, now: float, quota: int) -> int:
+        """Return the requests that others may send between the last answer and the next one.
+
+        0 if no other client uses the quota.
+        """
+        expected = max(self._pace(now), self._pace_before) * (now - max(self._told, self._began) + self._trip)
+        most = min(quota - 1, math.ceil(quota * MOST_FOR_OTHERS))
+        # Two standard deviations above the expected number, taking their requests as random arrivals.
+        return min(most, math.ceil(expected + 2 * math.sqrt(expected)))
+
+    def _pace(self, now: float) -> float:
+        return self._theirs / max(SHORTEST, now - self._began)
+
+
 class WindowPolicy:
     """Learns the quota from headers; `reserve` is the share of the quota that backfill leaves to live."""
 
     def __init__(self, *, reserve: float = 0.1, jitter: Callable[[], float] = random.random) -> None:
         self._reserve = reserve
         self._pause = RatePause(jitter)
-        self._refusals = Refusals()
         self._sharing = Sharing()
         self._quota: int | None = None
         self._left: int | None = None
@@ -95,7 +145,6 @@ class WindowPolicy:
     def accepted(self, now: float, began: float, headers: Mapping[str, str]) -> None:
         """Learn from an answer other than 429."""
         self._pause.accepted(began)
-        self._refusals.count(refused=False)
         self._learn(now, began, headers)
         if began >= self._started:
             self._accepted += 1
@@ -104,16 +153,14 @@ class WindowPolicy:
 
     def refused(self, now: float, began: float, headers: Mapping[str, str], after: float | None) -> None:
         """Pause both lanes for the longest time asked for, if this 429 concerns more than its own request."""
-        self._refusals.count(refused=True)
+        self._pause.count_refusal()
         self._learn(now, began, headers)
-        crowded = self._refusals.crowded
+        crowded = self._pause.crowded
         if not (crowded or _used_up(headers) or self._pause.begun):
             return
         asked = [after, _milliseconds(headers, RESET)]
         waits = [min(seconds, LONGEST_WAIT) for seconds in asked if seconds is not None]
         self._pause.refused(now, began, max(waits, default=None))
-        # The pause answers these 429s; counted again, they would make the next single one crowded.
-        self._refusals.restart()
         if crowded and LEFT not in headers and began >= self._started:
             self._use_up()
         self._overrun = True

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.errors import Retry
 from daemon.model.byte_order_mark import text_of, without_mark
-from daemon.transport.content_encoding import Oversized, Truncated, Undecodable, decoded
+from daemon.transport.content_encoding import decoded
 from daemon.transport.http import Answer, Api
 
 BODY = b'{"data": [1, 2, 3], "name": "Jumper"}' * 10
@@ -118,7 +118,7 @@ async def test_an_unreadable_answer_is_asked_for_again(what: str) -> None:
     ids=["gzip", "two members", "20,000 members", "zlib", "raw deflate", "twice", "without a word"],
 )
 def test_a_bomb_is_bounded(encoding: str, bomb: bytes) -> None:
-    with pytest.raises(Oversized):
+    with pytest.raises(Retry, match="larger than"):
         decoded(bomb, encoding, MOST)
 
 
@@ -129,7 +129,7 @@ def test_what_fits_exactly_is_taken() -> None:
 @pytest.mark.parametrize(("name", "cut"), list(itertools.product(("gzip", "deflate"), range(1, 40, 5))))
 def test_wherever_it_is_cut_off_nothing_is_taken_for_whole(name: str, cut: int) -> None:
     packed = gzip.compress(BODY) if name == "gzip" else zlib.compress(BODY)
-    with pytest.raises((Truncated, Undecodable)):
+    with pytest.raises(Retry, match=r"incomplete|unpacked"):
         decoded(packed[:-cut], name, MOST)
 
 

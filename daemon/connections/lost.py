@@ -13,7 +13,7 @@ import trio
 from attrs import field, frozen
 
 from daemon.connections.wakeups import Wakeups
-from daemon.engine.deliveries import LONGEST_OUTAGE, TRY_EVERY
+from daemon.engine.deliveries import LONGEST_OUTAGE
 from daemon.engine.signal import Signal
 from daemon.errors import StorageTrouble
 from daemon.listener.webhooks import Endpoint
@@ -21,6 +21,9 @@ from daemon.model import ConnectionId, Kind
 from daemon.storage import gaps
 from daemon.storage.database import Storage
 from daemon.storage.gaps import GapNote
+
+TRY_EVERY = 1.0
+"""Seconds between two tries to write to the database."""
 
 log = structlog.get_logger()
 

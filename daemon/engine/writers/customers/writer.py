@@ -34,7 +34,7 @@ from daemon.errors import Duplicate, Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import EmailKey, ExternalId, Key, Kind, Lane
 from daemon.model.outcome import Outcome, Result, Row
-from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, left_out, still_sent
+from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, still_sent
 from daemon.sparklayer.operation import CUSTOMER
 from daemon.storage import families, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds
@@ -276,11 +276,11 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         if customer.parent is not None and _lacks_parent(batch, plan, job.external_id, customer.parent):
             return await self._send(self._alone(job, customer), batch, plan, email=email)
         # Where the platform names a parent, one that SparkLayer has is not carried over.
-        named = {PARENT} if job.link is not None else set[str]()
+        names = {*before.sent, *([PARENT] if job.link is not None else [])}
         write = CustomerWrite(
             customer=customer,
             email=email,
-            gone=left_out(customer, named.union(before.sent)),
+            gone=names - still_sent(customer, names),
             vanished=frozenset(before.addresses) - customer.addresses.keys() - {*customer.unreadable_addresses},
         )
         try:

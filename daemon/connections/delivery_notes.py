@@ -14,7 +14,7 @@ import trio
 from attrs import field, frozen
 
 from daemon.connections.wakeups import Wakeups
-from daemon.engine.deliveries import LONGEST_OUTAGE, TRY_EVERY
+from daemon.engine.deliveries import LONGEST_OUTAGE
 from daemon.engine.signal import Signal
 from daemon.errors import StorageTrouble
 from daemon.listener.webhooks import Endpoint
@@ -24,6 +24,9 @@ from daemon.storage import gaps, last_webhooks
 from daemon.storage.database import Storage
 from daemon.storage.gaps import GapNote
 from daemon.storage.last_webhooks import Arrived
+
+TRY_EVERY = 1.0
+"""Seconds between two tries to write to the database."""
 
 STORE_EVERY = 10.0
 """Seconds between two times that new times are stored."""

@@ -37,25 +37,10 @@ CHECK_EVERY = 60.0
 log = structlog.get_logger()
 
 
-class _SeenIds:
-    """The ids of a list, as hashes: another id takes the place of a missing one once in 2^64, and for one census."""
-
-    def __init__(self) -> None:
-        self._hashes = array("q")
-
-    def add(self, ids: Iterable[ExternalId]) -> None:
-        self._hashes.extend(map(hash, ids))
-
-    def lacking(self, ids: Iterable[ExternalId]) -> list[ExternalId]:
-        """Return those of `ids` that are not in the list. Call `close` before."""
-        hashes, size = self._hashes, len(self._hashes)
-        places = ((external_id, bisect_left(hashes, hash(external_id))) for external_id in ids)
-        return [one for one, place in places if place == size or hashes[place] != hash(one)]
-
-    def close(self) -> int:
-        """Sort the list for `lacking`, and return its length."""
-        self._hashes = array("q", sorted(self._hashes))
-        return len(self._hashes)
+def lacking(hashes: "array[int]", ids: Iterable[ExternalId]) -> list[ExternalId]:
+    """Return those of `ids` whose hashes are not in the sorted list."""
+    places = ((external_id, bisect_left(hashes, hash(external_id))) for external_id in ids)
+    return [one for one, place in places if place == len(hashes) or hashes[place] != hash(one)]
 
 
 class Census:
@@ -94,19 +79,21 @@ class Census:
 
     async def _take(self) -> None:
         """List all ids, and have those of the ledger that are not among them looked at."""
-        context, seen = self._context, _SeenIds()
+        context = self._context
+        # As hashes: another id takes the place of a missing one once in 2^64, and for one census.
+        seen = array("q")
         await context.write_something()
         began, clock, blocked = context.now(), trio.current_time(), context.blocked_seconds(self._kind)
 
         async def read(cursor: str | None) -> IdPage:
             page = await context.platform.ids(self._kind, cursor)
-            seen.add(page.ids)
+            seen.extend(map(hash, page.ids))
             return page
 
         await self._runs.read_pages(read)
         seconds = trio.current_time() - clock - (context.blocked_seconds(self._kind) - blocked)
-        listed = seen.close()
-        missing = await self._look_at_missing(seen) if listed else 0
+        listed = len(seen)
+        missing = await self._look_at_missing(array("q", sorted(seen))) if listed else 0
         fields = {"site": str(context.connection.site), "kind": self._kind.value, "listed": listed}
         taken = PastCensus(
             connection_id=context.connection.id, kind=self._kind, began_at=began, seconds=max(0.0, seconds)
@@ -118,8 +105,8 @@ class Census:
         if (period := self._period(taken)) > context.options.census_every:
             log.warning("census takes long, so it is taken less often", **fields, every=round(period))
 
-    async def _look_at_missing(self, seen: _SeenIds) -> int:
-        """Record the entities of the ledger that are not in the list as changed; return their number."""
+    async def _look_at_missing(self, seen: "array[int]") -> int:
+        """Record the entities of the ledger whose sorted hashes are not `seen` as changed; return their number."""
         context, after, count = self._context, "", 0
         while True:
             await self._runs.wait_for_room()
@@ -127,7 +114,7 @@ class Census:
             if not ids:
                 return count
             # A leftover's id is none of the platform's: only a read of everything may remove it.
-            missing = [external_id for external_id in seen.lacking(ids) if sku_of(external_id) is None]
+            missing = [external_id for external_id in lacking(seen, ids) if sku_of(external_id) is None]
             if missing:
                 now, count = context.now(), count + len(missing)
                 call = Swept(connection_id=context.connection.id, kind=self._kind, ids=missing, now=now)

@@ -21,9 +21,6 @@ LONGEST_OUTAGE = 10.0
 
 SILENCE = 3600.0
 
-TRY_EVERY = 1.0
-"""Seconds between two tries to write to the database."""
-
 MOST_EXPECTED = 10_000
 """Changes whose delivery is expected, or came lately. More are not remembered: memory must not grow."""
 
@@ -144,18 +141,14 @@ class Deliveries:
                 self._report(())
 
     async def make_up(self, write: Callable[[], Awaitable[None]], catch_up: Callable[[], None]) -> None:
-        """Call `catch_up` after lost deliveries, once `write` to the database works. Runs until cancelled."""
+        """Call `catch_up` after lost deliveries, once `write` to the database works. Raises StorageTrouble before."""
         while True:
             await self._lost.wait()
-            await _until_it_works(write)
+            try:
+                await write()
+            except StorageTrouble:
+                self._lost.set()  # this task is started again, and still owes the sweep
+                raise
             log.info("catching up with lost webhooks")
             catch_up()
             await trio.sleep(REST)
-
-
-async def _until_it_works(write: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            return await write()
-        except StorageTrouble:
-            await trio.sleep(TRY_EVERY)

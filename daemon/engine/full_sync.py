@@ -158,24 +158,18 @@ class FullSyncs:
                 with trio.CancelScope() as self._working:
                     await (self._enumerate(run) if run.state is RunState.ENUMERATING else self._drain(run))
                 self._present = None
-                if self._working.cancelled_caught:
-                    await self._note_cancelled(run)
-
-    async def _note_cancelled(self, run: Run) -> None:
-        """Count a run that was cancelled. The sync-log's writer does so for kinds that have a sync-log."""
-        newest = await self._context.storage.read(full_syncs.newest, self._context.connection.id, self._kind)
-        if self._kind not in LOGGED_KINDS and newest is not None and newest.id == run.id and not newest.current:
-            self._context.full_sync_ended(self._kind, succeeded=False)
-
-    async def _wait_for_turn(self) -> None:
-        """Let the runs of the kinds that this kind refers to go first; one that cannot go on holds up nothing."""
-        for kind in takewhile(lambda kind: kind is not self._kind, self._context.kind_states):
-            while await goes_first(self._context, kind):
-                await self._context.kind_states[kind].progress.wait_until(trio.current_time() + CHECK_EVERY)
+                # The sync-log's writer counts a cancelled run of a kind that has a sync-log.
+                if self._working.cancelled_caught and self._kind not in LOGGED_KINDS:
+                    newest = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
+                    if newest is not None and newest.id == run.id and not newest.current:
+                        context.full_sync_ended(self._kind, succeeded=False)
 
     async def _enumerate(self, run: Run) -> None:
         context, taken_up = self._context, trio.current_time()
-        await self._wait_for_turn()
+        # The runs of the kinds that this kind refers to go first; one that cannot go on holds up nothing.
+        for kind in takewhile(lambda kind: kind is not self._kind, context.kind_states):
+            while await goes_first(context, kind):
+                await context.kind_states[kind].progress.wait_until(trio.current_time() + CHECK_EVERY)
         log.info(
             "full sync reading",
             site=str(context.connection.site),
@@ -186,25 +180,19 @@ class FullSyncs:
         self._page, self._kind_state.refused_since = 0, None  # of a run before
         begin = partial(self._kind_state.writer.begin_run, refresh=run.refresh, since=taken_up)
         await self.patiently(partial(self._ask, 0, begin))
-        if not await self._read_every_page(run):
+        read, self._seen = partial(self._read_page, run), run.seen
+        finished = await self.read_pages(read, run.cursor)
+        if finished and not self._seen:
+            # One empty list would hide every entity of the store until the next run, so a second one decides.
+            await trio.sleep(SECOND_LOOK)
+            finished = await self.read_pages(read)
+        if not finished:
             self._kind_state.progress.set()  # it was replaced, and others may wait for its end
             return
         held = await context.storage.write(full_syncs.finish_enumeration, (run.id, context.now()))
         context.removals_held(self._kind, held)
         self._kind_state.wake()
         self._kind_state.progress.set()
-
-    async def _read_every_page(self, run: Run) -> bool:
-        """Read all pages of a run; return False if it was replaced meanwhile.
-
-        One empty list would hide every entity of the store until the next run, so a second one decides.
-        """
-        read, self._seen = partial(self._read_page, run), run.seen
-        finished = await self.read_pages(read, run.cursor)
-        if finished and not self._seen:
-            await trio.sleep(SECOND_LOOK)
-            finished = await self.read_pages(read)
-        return finished
 
     async def read_pages(
         self, read: Callable[[str | None], Awaitable[Page | IdPage | None]], cursor: str | None = None
@@ -294,8 +282,12 @@ class FullSyncs:
             if waited >= noted + NOTE_EVERY:
                 noted = waited
                 await context.storage.write(full_syncs.note_wait, (run.id, waited))
-            if waited > context.options.stragglers and await self._give_up(run):
-                continue  # perhaps nothing is left to wait for
+            if waited > context.options.stragglers:
+                await self._name_retrying(run)  # afterwards they no longer belong to the run
+                if left := await context.storage.write(full_syncs.give_up, run.id):
+                    site = str(context.connection.site)
+                    log.warning("full sync closes with unfinished entities", site=site, left=left)
+                    continue  # perhaps nothing is left to wait for
             if now >= named_at + NAME_EVERY:
                 named_at = now
                 await self._name_retrying(run)
@@ -313,14 +305,6 @@ class FullSyncs:
         context.removals_held(self._kind, await context.storage.write(removals.judge, (run.id, context.now())))
         self._kind_state.wake()  # allowed removals are rows now
         return await context.storage.write(full_syncs.close_if_drained, (run.id, context.now()))
-
-    async def _give_up(self, run: Run) -> int:
-        """Let the rows that still retry leave the run, and name them; return how many left."""
-        await self._name_retrying(run)  # afterwards they no longer belong to the run
-        left = await self._context.storage.write(full_syncs.give_up, run.id)
-        if left:
-            log.warning("full sync closes with unfinished entities", site=str(self._context.connection.site), left=left)
-        return left
 
     async def _name_retrying(self, run: Run) -> None:
         """Log which entities the run waits for because they retry."""

@@ -103,13 +103,12 @@ class GapReader:
             log.info("reading everything to close a gap", site=str(context.connection.site), kind=self._kind.value)
             # A run without progress must not keep the slot from other connections: it may be blocked, or have a page
             # that is always refused, or rows that retry. It goes on by itself, and so closes the gap once it can.
-            while not held_up(context, self._kind) and await self._is_at_work():
+            while not held_up(context, self._kind):
+                run = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
+                if run is None or not await is_at_work(context, run):
+                    break
                 await self._kind_state.progress.wait_until(trio.current_time() + CHECK_EVERY)
         return True
-
-    async def _is_at_work(self) -> bool:
-        run = await self._context.storage.read(full_syncs.newest, self._context.connection.id, self._kind)
-        return run is not None and await is_at_work(self._context, run)
 
     async def _goes_first(self) -> Kind | None:
         """Return a kind whose progress must be waited for; this one if it has a run, or never had one."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import structlog
 
-from daemon.engine.batch import encoded
 from daemon.engine.context import ConnectionContext
+from daemon.engine.writers.job import encoded
 from daemon.engine.writers.products.diff import ProductParts
 from daemon.errors import Blocked, Rejected, Retry
 from daemon.issues import UNREAD
@@ -63,7 +63,8 @@ class Leftovers:
         """Note SKUs that SparkLayer has and no product does, and have the store read again; see `look`."""
         context = self._context
         unread = await context.storage.read(leftovers.unread, context.connection.id, self._kind)
-        doubtful = sum(map(self._is_unread, unread.encrypted))
+        issues: list[Any] = [context.vault.decrypt(encrypted) for encrypted in unread.encrypted]
+        doubtful = sum(any(code in UNREAD for code, _ in issue["problems"]) for issue in issues)
         if unread.waiting or doubtful:
             # Their SKUs are not known: any SKU without a product may be theirs.
             if self._unread != (unread.waiting, doubtful):
@@ -90,7 +91,9 @@ class Leftovers:
         context = self._context
         # A price list may have a hundred thousand SKUs: rows are made of the few that no product has.
         left = await context.storage.read(leftovers.unowned, context.connection.id, self._kind, skus)
-        found = LeftoverRows(connection_id=context.connection.id, kind=self._kind, rows=[_row(sku) for sku in left])
+        parts = {sku: encoded(ProductParts(stock={sku: None}, prices={sku: None}, ours=False)) for sku in left}
+        rows = [Row(leftover(sku), None, parts[sku]) for sku in left]
+        found = LeftoverRows(connection_id=context.connection.id, kind=self._kind, rows=rows)
         number = await context.storage.write(leftovers.note, found)
         again = Start(connection_id=context.connection.id, kind=self._kind, mode=RunMode.DAILY, now=context.now())
         if number and await context.storage.write(start, again) is None:
@@ -99,11 +102,3 @@ class Leftovers:
             context.kind_states[self._kind].run_started()
             log.info("SKUs that the store does not have are left in SparkLayer", skus=number, **self._fields)
         return None
-
-    def _is_unread(self, encrypted: bytes) -> bool:
-        issue: Any = self._context.vault.decrypt(encrypted)
-        return any(code in UNREAD for code, _ in issue["problems"])
-
-
-def _row(sku: Sku) -> Row:
-    return Row(leftover(sku), None, encoded(ProductParts(stock={sku: None}, prices={sku: None}, ours=False)))

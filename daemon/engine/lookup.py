@@ -16,40 +16,25 @@ ID = "id"
 
 async def find(context: ConnectionContext, kind: Kind, text: str) -> list[Match]:
     """Return the entities that `text` may mean, each once. Raises the failures of the platform, and StorageTrouble."""
-    found = [
-        *await _by_id(context, kind, ExternalId(text)),
-        *await context.platform.find(kind, text),
-        *await _by_key(context, kind, text),
-    ]
+    found: list[Match] = []
+    about = await context.storage.read(noted, context.connection.id, kind, ExternalId(text))
+    try:
+        if about.known or (text and await context.platform.read_one(kind, ExternalId(text), Lane.LIVE) is not None):
+            found.append(Match(ExternalId(text), ID))
+    except Rejected as refused:
+        # A text that is no id of the platform is refused, or not found: it may still be a name.
+        if refused.reason != BAD_ID:
+            raise
+    found += await context.platform.find(kind, text)
+    # The store finds an entity by its present names only. The owner of a key in SparkLayer may have been renamed, or
+    # deleted there.
+    writer = context.kind_states[kind].writer
+    if (key := writer.key_of(text)) is not None:
+        owners = await context.storage.read(ledger.owners, context.connection.id, kind, [key])
+        found += [Match(owner, writer.key_name) for owner in owners.values()]
     by_id: dict[ExternalId, Match] = {}
     for match in found:
         known = by_id.setdefault(match.external_id, match)
         if match.name and not known.name:
             by_id[match.external_id] = Match(known.external_id, known.by, match.name)
     return list(by_id.values())
-
-
-async def _by_id(context: ConnectionContext, kind: Kind, external_id: ExternalId) -> list[Match]:
-    """Return the entity of this id if the store has it, or the database knows it."""
-    about = await context.storage.read(noted, context.connection.id, kind, external_id)
-    if not about.known:
-        # A text that is no id of the platform is refused, or not found: it may still be a name.
-        try:
-            if not external_id or await context.platform.read_one(kind, external_id, Lane.LIVE) is None:
-                return []
-        except Rejected as refused:
-            if refused.reason != BAD_ID:
-                raise
-            return []
-    return [Match(external_id, ID)]
-
-
-async def _by_key(context: ConnectionContext, kind: Kind, text: str) -> list[Match]:
-    """Return the owner of a key in SparkLayer: it finds an entity that was renamed or deleted in the store."""
-    writer = context.kind_states[kind].writer
-    key = writer.key_of(text)
-    if key is None:
-        return []
-    # The store finds an entity by its present names only.
-    owners = await context.storage.read(ledger.owners, context.connection.id, kind, [key])
-    return [Match(owner, writer.key_name) for owner in owners.values()]

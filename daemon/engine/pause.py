@@ -22,10 +22,6 @@ RELAPSE = 60.0
 log = structlog.get_logger()
 
 
-async def _nothing() -> None:
-    """Probe nothing."""
-
-
 class Pause:
     """The pause of one connection, or of one kind of it."""
 
@@ -87,22 +83,20 @@ class Pause:
             # No jitter: a connection probes alone, and its merchant waits.
             await trio.sleep(backoff(self._probes, 1.0, cause.after, longest=LONGEST_PAUSE))
             self._probes += 1
-            await self._probe(probes.get(cause.side, _nothing))
-
-    async def _probe(self, probe: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await probe()
-        except Blocked as still:
-            self._cause = still
-            return
-        except Retry:
-            return
-        except Rejected:
-            pass  # the side answers, and has something against the probe only
-        self._blocked_before = self.blocked_seconds
-        self._ended_at = trio.current_time()
-        self._turn(None)
-        log.info("unblocked", **self._fields)
+            try:
+                if (probe := probes.get(cause.side)) is not None:
+                    await probe()
+            except Blocked as still:
+                self._cause = still
+                continue
+            except Retry:
+                continue
+            except Rejected:
+                pass  # the side answers, and has something against the probe only
+            self._blocked_before = self.blocked_seconds
+            self._ended_at = trio.current_time()
+            self._turn(None)
+            log.info("unblocked", **self._fields)
 
     def _turn(self, cause: Blocked | None) -> None:
         self._cause = cause

@@ -29,6 +29,7 @@ from daemon.errors import Blocked, Failure, Forbidden, Retry
 from daemon.issues import bounded, shortened
 from daemon.model import ExternalId, Kind, Lane, VariantId
 from daemon.model.outcome import IssueRow, Outcome, Result
+from daemon.observability.tracing import Tracing
 from daemon.platforms.base import Entity
 from daemon.storage import full_syncs, ledger, removals
 from daemon.storage.age import age_if_known
@@ -99,7 +100,8 @@ class Pipeline:
                 batch.fail(external_id, error)
         else:
             await self._reader.read(batch, contents, facts)
-            await self._restore(batch)
+            if doubted := [key for key in batch.mapped if batch.claims[key].stale_parts is not None]:
+                await self._restore(batch, doubted)
             batch.push_at = dict.fromkeys(batch.claims, self._context.now())
             await self._brake(batch)
             await self.writer.write(batch)
@@ -108,7 +110,7 @@ class Pipeline:
         while batch.late or batch.ready():
             # The lane claims its next batch meanwhile.
             self.lags(batch.late)
-            if not batch.ready():
+            while batch.late and not batch.ready():
                 await batch.came_in.wait()
             await self._settle(batch)
 
@@ -150,16 +152,13 @@ class Pipeline:
             gone=external_id in batch.gone,
         )
 
-    async def _restore(self, batch: Batch) -> None:
+    async def _restore(self, batch: Batch, doubted: Sequence[ExternalId]) -> None:
         """List in the ledger again what an earlier owner's late writes may have brought back."""
-        context, where = self._context, (self._context.connection.id, self.kind)
-        doubted = {key: claim for key in batch.mapped if (claim := batch.claims[key]).stale_parts is not None}
-        if not doubted:
-            return
-        rows = await context.storage.read(ledger.look_up, *where, list(doubted))
+        context = self._context
+        rows = await context.storage.read(ledger.look_up, context.connection.id, self.kind, doubted)
         restored = {
-            claim: self.writer.with_stale(key, rows.get(key), unpacked(claim.stale_parts))
-            for key, claim in doubted.items()
+            batch.claims[key]: self.writer.with_stale(key, rows.get(key), unpacked(batch.claims[key].stale_parts))
+            for key in doubted
         }
         call = Restore(
             connection_id=context.connection.id,
@@ -275,7 +274,8 @@ class Pipeline:
         )
         self._kind_state.page_cache.settling([claim.external_id for claim in done])
         await context.storage.write(settle, settlement)
-        self._trace(batch, results, now)
+        if context.tracing is not None:
+            self._trace(context.tracing, batch, results, now)
         batch.settled.update(ready)
         batch.wanted.clear()
         batch.missing.clear()
@@ -284,10 +284,8 @@ class Pipeline:
         self._kind_state.progress.set()
         self._kind_state.report.set()
 
-    def _trace(self, batch: Batch, results: Mapping[ExternalId, str], settle_at: float) -> None:
-        """Hand attempts that are settled to the traces, if those are on."""
-        if (tracing := self._context.tracing) is None:
-            return
+    def _trace(self, tracing: Tracing, batch: Batch, results: Mapping[ExternalId, str], settle_at: float) -> None:
+        """Hand attempts that are settled to the traces."""
         settled_at = self._context.now()
         for external_id, result in results.items():
             claim = batch.claims[external_id]

@@ -12,6 +12,7 @@ An entity is named by the platform's id, but a level of stock by its SKU: a prod
 latter is inferred.
 """
 
+import contextlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from attrs import frozen
 
 from daemon.engine.context import ConnectionContext
 from daemon.engine.writers.products.diff import without
-from daemon.entities import Customer, Order, Product, PulledPage, StoreFacts
+from daemon.entities import Customer, Order, Product, PulledPage
 from daemon.errors import Failure, Invalid, NotFound, Rejected, Retry
 from daemon.model import ExternalId, Key, Kind, Lane, Sku
 from daemon.platforms.base import BAD_ID, UNCACHED, Entity
@@ -90,9 +91,22 @@ async def pull(context: ConnectionContext, data_type: str, page: str | None) -> 
     cursor = _cursor(context, data_type, page)
     await _check_whole(context, wanted.kind)
     facts = await context.facts()
-    location = await _location(context, wanted.kind) if wanted.located else None
+    place = None
+    if wanted.located:
+        # The location is found or made if that is yet to be done; a guest leaves that to another process.
+        if not context.guest:
+            await context.kind_states[wanted.kind].writer.prepare()
+        place = await context.storage.read(place_of, context.connection.id)
+        if place is None and context.guest:
+            raise Retry("no stock has a place on the site yet", reason="first_full_sync")
+    location = place.location if place else None
     read = await context.platform.page(wanted.kind, cursor)
-    values = [value for entity in read.entities if (value := _mapped(context, wanted.kind, entity, facts)) is not None]
+    values = []
+    for entity in read.entities:
+        # One that cannot be mapped is left out: pushing it makes that an issue.
+        with contextlib.suppress(Failure):
+            values.append(context.platform.map(wanted.kind, entity, facts).value)
+    values = [value for value in values if value is not None]
     entities = [body for value in await _own(context, wanted.kind, values) for body in wanted.encode(value, location)]
     return PulledPage(entities=entities, next_page=_name(context, data_type, read.cursor))
 
@@ -138,19 +152,6 @@ async def _check_whole(context: ConnectionContext, kind: Kind) -> None:
         raise Retry("the first full sync has not read any of it yet", reason="first_full_sync")
 
 
-async def _location(context: ConnectionContext, kind: Kind) -> str | None:
-    """Return the stock location of the site, found or made if that is yet to be done.
-
-    Raises Retry where only another process may make it.
-    """
-    if not context.guest:
-        await context.kind_states[kind].writer.prepare()
-    place = await context.storage.read(place_of, context.connection.id)
-    if place is None and context.guest:
-        raise Retry("no stock has a place on the site yet", reason="first_full_sync")
-    return place.location if place else None
-
-
 async def _owner(context: ConnectionContext, kind: Kind, sku: Sku) -> ExternalId | None:
     """Return the product that has a SKU in SparkLayer. Raises Retry while a full sync may still bring one."""
     owners = await context.storage.read(ledger.owners, context.connection.id, kind, [sku])
@@ -171,14 +172,6 @@ async def _read_one(context: ConnectionContext, kind: Kind, external_id: Externa
             if error.reason != BAD_ID:
                 raise
     return entity if entity is not None and entity.external_id == external_id else None
-
-
-def _mapped(context: ConnectionContext, kind: Kind, entity: Entity, facts: StoreFacts) -> Any:
-    """Map an entity. One that cannot be mapped is left out: pushing it makes that an issue."""
-    try:
-        return context.platform.map(kind, entity, facts).value
-    except Failure:
-        return None
 
 
 async def _own(context: ConnectionContext, kind: Kind, values: Sequence[Any]) -> list[Any]:

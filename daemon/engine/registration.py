@@ -53,13 +53,11 @@ class WebhookRegistration:
                 await trio.sleep(context.backoff(attempts, failure.after))
                 attempts += 1
             else:  # a refusal, or a missing right: more tries do not help
-                attempts = 0
-                await context.look.wait_until(trio.current_time() + self._rest())
-
-    def _rest(self) -> float:
-        """Return the seconds until the next look."""
-        options, times = self._context.options, self._context.platform_type.webhooks
-        return min(options.webhooks_every, options.sweep_every) if times.needs_care else options.webhooks_every
+                attempts, options = 0, context.options
+                rest = options.webhooks_every
+                if context.platform_type.webhooks.needs_care:
+                    rest = min(rest, options.sweep_every)
+                await context.look.wait_until(trio.current_time() + rest)
 
     async def _look(self, destination: str) -> Failure | None:
         """Register and mend missing webhooks; return the failure that left some missing."""
@@ -93,17 +91,14 @@ class WebhookRegistration:
 
         Raises Retry if no webhook of ours is listed for the first time, although there were some.
         """
-        if found.fresh and not self._is_doubted and await self._had_some():
-            self._is_doubted = True
-            raise Retry("the list has none of our webhooks", reason="webhooks_unlisted", after=SECOND_AFTER)
-        active_after = self._context.platform_type.webhooks.active_after
-        self._announced = await note_gaps(self._context, found.kinds, active_after, at_once=found.fresh, maybe=True)
-
-    async def _had_some(self) -> bool:
-        """Return True if webhooks of ours were registered when the daemon last looked."""
         context = self._context
-        earlier = await context.storage.read(registrations.found, context.connection.id)
-        return earlier is not None and earlier.registered > 0
+        if found.fresh and not self._is_doubted:
+            earlier = await context.storage.read(registrations.found, context.connection.id)
+            if earlier is not None and earlier.registered:
+                self._is_doubted = True
+                raise Retry("the list has none of our webhooks", reason="webhooks_unlisted", after=SECOND_AFTER)
+        active_after = context.platform_type.webhooks.active_after
+        self._announced = await note_gaps(context, found.kinds, active_after, at_once=found.fresh, maybe=True)
 
     async def _withdraw(self, but: Collection[Kind] = ()) -> None:
         """Forget the announced gaps, except of the kinds `but`: nothing of theirs was changed.

@@ -83,7 +83,10 @@ class ConnectionRunner:
                 if self._destination:
                     nursery.start_soon(self._kept, Kind.STORE, self.context.deliveries.watch)
                     nursery.start_soon(self._kept, Kind.STORE, self.context.deliveries.expect)
-                    nursery.start_soon(self._kept, Kind.STORE, self._make_up)
+                    make_up = partial(
+                        self.context.deliveries.make_up, self.context.write_something, self.context.catch_up
+                    )
+                    nursery.start_soon(self._kept, Kind.STORE, make_up)
                     if not times.repeats:
                         self.context.sweep_now()  # deliveries while the daemon was away are lost
                 for kind, runner in self.full_syncs.items():
@@ -97,9 +100,6 @@ class ConnectionRunner:
                 # SparkLayer has no sync-log for orders, nor for the store's settings.
                 for kind in LOGGED_KINDS & self.full_syncs.keys():
                     nursery.start_soon(self._kept, kind, SyncLogWriter(self.context, kind).run)
-
-    async def _make_up(self) -> None:
-        await self.context.deliveries.make_up(self.context.write_something, self.context.catch_up)
 
     async def _kept(self, kind: Kind, task: Callable[[], Awaitable[None]]) -> None:
         """Run `task`, and start it again whenever it crashes."""

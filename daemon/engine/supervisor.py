@@ -13,10 +13,6 @@ from daemon.engine.task_group import Task, TaskGroup
 from daemon.model import ConnectionId, Kind
 
 
-async def _directly(task: Task) -> None:
-    await task()
-
-
 class Supervisor:
     """The runners by connection."""
 
@@ -49,7 +45,7 @@ class Supervisor:
             states = runner.context.kind_states
             yield from (states[kind] for kind in (states if kinds is None else kinds))
 
-    async def start(self, runner: ConnectionRunner, within: Callable[[Task], Awaitable[None]] = _directly) -> None:
+    async def start(self, runner: ConnectionRunner, within: Callable[[Task], Awaitable[None]] | None = None) -> None:
         """Work on a connection; before `run`, from its start. A runner that it has already stops first.
 
         `within` runs the runner's task.
@@ -58,7 +54,7 @@ class Supervisor:
         before = self._runners.get(connection_id)  # it is found until the new one is there
         await self._tasks.stop(connection_id)
         self._runners[connection_id] = runner
-        self._tasks.add(connection_id, partial(within, runner.run))
+        self._tasks.add(connection_id, partial(within, runner.run) if within else runner.run)
         if before is not None:
             await close(before.context)
 

@@ -6,8 +6,6 @@ bad part stands alone. A refused error is given up and logged; a list of resolve
 full sync are sent in any case, so that no wrong guess about the fields holds up the rest.
 """
 
-from collections.abc import Sequence
-
 import structlog
 import trio
 from attrs import evolve
@@ -15,7 +13,7 @@ from attrs import evolve
 from daemon.engine.context import ConnectionContext
 from daemon.errors import MISSING_RIGHT, Blocked, Forbidden, Missing, Rejected, Retry
 from daemon.issues import title
-from daemon.model import ExternalId, Kind
+from daemon.model import Kind
 from daemon.sparklayer.sync_log import SyncError
 from daemon.storage import sync_log
 from daemon.storage.sync_log import Report
@@ -80,11 +78,28 @@ class SyncLogWriter:
             if report.resolved or isinstance(error, Forbidden):
                 # Given up, these ids would keep their errors in SparkLayer for ever; a right may be granted.
                 return False
-        await self._confirm(report)
+        context = self._context
+        await context.storage.write(sync_log.confirm, report)
+        if report.run is not None and not report.full:
+            context.full_sync_ended(self._kind, succeeded=bool(report.succeeded))
+        self._kind_state.runs.set()  # the next run may start, and leftovers may be looked for
         return True
 
     async def _call(self, report: Report) -> None:
-        api, errors = self._context.sparklayer.sync_log, self._errors(report.errors)
+        api, errors = self._context.sparklayer.sync_log, []
+        for external_id, _, encrypted in report.errors:
+            issue = self._context.vault.decrypt(encrypted)
+            assert isinstance(issue, dict)  # as the pipeline encrypted it
+            issues = issue["problems"]
+            errors.append(
+                SyncError(
+                    external_id=external_id,
+                    external_url=issue["url"],
+                    visible_id=issue["name"],
+                    title=title(issues[0][0]),
+                    message=" ".join(message for _, message in issues),
+                )
+            )
         method, outcome = "PUT" if report.full else "PATCH", "failed"
         try:
             if report.full:
@@ -108,30 +123,6 @@ class SyncLogWriter:
         finally:
             site = str(self._context.connection.site)
             self._context.metrics.count("sync_log_calls_total", site, self._kind, method, outcome)
-
-    async def _confirm(self, report: Report) -> None:
-        context = self._context
-        await context.storage.write(sync_log.confirm, report)
-        if report.run is not None and not report.full:
-            context.full_sync_ended(self._kind, succeeded=bool(report.succeeded))
-        self._kind_state.runs.set()  # the next run may start, and leftovers may be looked for
-
-    def _errors(self, rows: Sequence[tuple[ExternalId, bytes, bytes]]) -> list[SyncError]:
-        errors = []
-        for external_id, _, encrypted in rows:
-            issue = self._context.vault.decrypt(encrypted)
-            assert isinstance(issue, dict)  # as the pipeline encrypted it
-            issues = issue["problems"]
-            errors.append(
-                SyncError(
-                    external_id=external_id,
-                    external_url=issue["url"],
-                    visible_id=issue["name"],
-                    title=title(issues[0][0]),
-                    message=" ".join(message for _, message in issues),
-                )
-            )
-        return errors
 
 
 def _parts(report: Report) -> list[Report]:

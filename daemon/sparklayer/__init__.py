@@ -23,7 +23,7 @@ from daemon.sparklayer.dry_run import DryClient, DryWrites
 from daemon.sparklayer.inferred import RESOLVED_FIELD
 from daemon.sparklayer.operation import Operation, one_with
 from daemon.sparklayer.pricing import PriceList, Pricing, SkuPrice
-from daemon.sparklayer.products import Products, ProductWrite, Vanished
+from daemon.sparklayer.products import Products, ProductWrite
 from daemon.sparklayer.purchases import Purchases
 from daemon.sparklayer.settings import SiteSettings
 from daemon.sparklayer.stock import Stock, StockLocation, StockRow
@@ -50,7 +50,6 @@ __all__ = [
     "StockRow",
     "SyncError",
     "SyncLog",
-    "Vanished",
     "connect",
 ]
 

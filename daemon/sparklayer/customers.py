@@ -10,6 +10,7 @@ inferred.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 from urllib.parse import quote
 
@@ -62,7 +63,7 @@ class CustomerWrite:
 
     customer: Customer
     email: str
-    gone: frozenset[str] = frozenset()
+    gone: AbstractSet[str] = frozenset()
     vanished: frozenset[AddressId] = frozenset()
 
 
@@ -132,21 +133,12 @@ def sent(customer: Customer) -> frozenset[str]:
     return frozenset(own) | {f"{CREDIT}.{name}" for name in _credit(customer.payment_on_account)}
 
 
-def left_out(customer: Customer, before: Iterable[str]) -> frozenset[str]:
-    """Return the names (see `sent`) in `before`, of an earlier write, that a write of `customer` must leave out."""
-    return frozenset(name for name in before if not _is_unreadable(customer, name)) - sent(customer)
-
-
 def still_sent(customer: Customer, before: Iterable[str]) -> frozenset[str]:
     """Return the names of the fields that SparkLayer may have from us after a write of `customer`.
 
     Those in `before`, of an earlier write, are still there if the platform's value cannot be read.
     """
-    return sent(customer).union(name for name in before if _is_unreadable(customer, name))
-
-
-def _is_unreadable(customer: Customer, name: str) -> bool:
-    return name.partition(".")[0] in customer.unreadable
+    return sent(customer).union(name for name in before if name.partition(".")[0] in customer.unreadable)
 
 
 def is_agent(held: Mapping[str, Any]) -> bool:

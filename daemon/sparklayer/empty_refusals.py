@@ -120,7 +120,13 @@ class EmptyRefusals:
         """Count an empty refusal; return True if it is believed by now without a control question."""
         trial = self._trials.get(call, {}).get(status)
         if trial is None or now - trial.last > BELIEVED_SECONDS:
-            self._forget_old(now)
+            if len(self._trials) >= MOST_TRIALS and now >= self._full_until:
+                self._full_until = now + SEARCH_PAUSE_SECONDS
+                self._trials = {
+                    other: trials
+                    for other, trials in self._trials.items()
+                    if any(now - trial.last <= BELIEVED_SECONDS for trial in trials.values())
+                }
             if call in self._trials or len(self._trials) < MOST_TRIALS:
                 self._trials.setdefault(call, {})[status] = _RefusalTrial(now, now)
             return False
@@ -143,13 +149,3 @@ class EmptyRefusals:
         if self.believes((operation, "", None), HTTPStatus.OK, now):
             self._undocumented.add(operation)
         return operation in self._undocumented
-
-    def _forget_old(self, now: float) -> None:
-        if len(self._trials) < MOST_TRIALS or now < self._full_until:
-            return
-        self._full_until = now + SEARCH_PAUSE_SECONDS
-        self._trials = {
-            call: trials
-            for call, trials in self._trials.items()
-            if any(now - trial.last <= BELIEVED_SECONDS for trial in trials.values())
-        }

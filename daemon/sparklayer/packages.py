@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from attrs import asdict
 
-from daemon.entities import Address, OrderLine, Package, Shipment
+from daemon.entities import Address, OrderLine, Package
 from daemon.sparklayer.inferred import LINE_NAMES, TRACKING_NAMES
 
 CALCULATED = "calculated_"
@@ -163,9 +163,12 @@ def package_body(package: Package, currency: str) -> Body:
         "identifiers": {},
         "type": package.type.value,
         "line_items": [_line(line, currency) for line in package.lines],
-        "shipments": [_shipment(package.shipment)] if package.shipment else [],
+        "shipments": [],
         "accounting_files": [],
     }
+    if (shipment := package.shipment) is not None:
+        tracking = zip(TRACKING_NAMES, (shipment.tracking_number, shipment.tracking_url), strict=True)
+        content["shipments"] = [_filled([("carrier", shipment.carrier), *tracking])]
     if package.method or package.shipping is not None:
         net, tax = package.shipping or (Decimal(0), Decimal(0))
         content["shipping_method"] = {"name": package.method, "line_total": _total(net, tax, Decimal(0), currency)}
@@ -192,11 +195,6 @@ def _total(net: Decimal, tax: Decimal, discount: Decimal, currency: str) -> Body
         "total_gross": money(net + tax, currency),
         "discount_net": money(discount, currency),
     }
-
-
-def _shipment(shipment: Shipment) -> Body:
-    tracking = zip(TRACKING_NAMES, (shipment.tracking_number, shipment.tracking_url), strict=True)
-    return _filled([("carrier", shipment.carrier), *tracking])
 
 
 def address_body(address: Address) -> Body:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
 from daemon.entities import Status, Variant
 from daemon.errors import Missing, Retry
@@ -54,26 +54,19 @@ GIVEN_BY_SPARKLAYER = frozenset({"id", "product_id", "created_at", "updated_at",
 
 
 @frozen(kw_only=True)
-class Vanished:
-    """A variant that SparkLayer holds and the store does not."""
-
-    external_id: VariantId
-    sku: Sku
-
-
-@frozen(kw_only=True)
 class ProductWrite:
     """A write of a product; a `title` or `slug` of None stays unchanged (creating needs both).
 
     `cleared` names the `EXTRAS` to send as explicitly empty for a variant without them, since SparkLayer may hold them
-    from an earlier write. Variants that are `kept`, and unreadable fields of variants, are sent back as they are.
+    from an earlier write. Variants that `vanished` from the store have these SKUs. Variants that are `kept`, and
+    unreadable fields of variants, are sent back as they are.
     """
 
     external_id: ExternalId
     title: str | None
     slug: str | None
     variants: tuple[Variant, ...]
-    vanished: tuple[Vanished, ...] = ()
+    vanished: Mapping[VariantId, Sku] = field(factory=dict)
     cleared: frozenset[str] = frozenset()
     kept: frozenset[VariantId] = frozenset()
 
@@ -107,16 +100,18 @@ class Products:
         else:
             await self._client.call(UPDATE, path, lane, encode(write))
 
-    async def variants_of(self, external_id: ExternalId, lane: Lane) -> list[Vanished]:
-        """Return the variants that SparkLayer holds of a product, so that unknown ones can be adopted. Raises Missing.
+    async def variants_of(self, external_id: ExternalId, lane: Lane) -> dict[VariantId, Sku]:
+        """Return the SKUs of the variants that SparkLayer holds of a product, so that unknown ones can be adopted.
+
+        Raises Missing.
 
         Variants without an external id or a SKU were not created by an integration and are left out.
         """
-        return [
-            Vanished(external_id=VariantId(held["external_id"]), sku=Sku(held["sku"]))
+        return {
+            VariantId(held["external_id"]): Sku(held["sku"])
             for held in await self._held(external_id, lane)
             if held.get("external_id") and held.get("sku")
-        ]
+        }
 
     async def _held_for(self, write: ProductWrite, lane: Lane) -> Held:
         """Return the variants that SparkLayer holds. A missing product counts only after two answers.
@@ -183,8 +178,8 @@ def encode(write: ProductWrite, held: Held | None = None, *, clearing: bool = Tr
         if key in write.kept
     ]
     vanished = [
-        {"external_id": variant.external_id, "sku": variant.sku, "status": Status.DISCONTINUED.value}
-        for variant in write.vanished
+        {"external_id": variant, "sku": sku, "status": Status.DISCONTINUED.value}
+        for variant, sku in write.vanished.items()
     ]
     content["variants"] = [*live, *kept, *vanished]
     return encode_json(without_none(content))

@@ -77,7 +77,7 @@ class SyncLog:
             "started_full_sync": _stamp(started_full_sync),
             "last_full_sync": _stamp(last_full_sync),
             "last_full_sync_succeeded": succeeded,
-            "errors": [_error(error) for error in errors],
+            "errors": [dict(zip(SYNC_ERROR_NAMES, astuple(error), strict=True)) for error in errors],
         }
         await self._client.call(PUT, self._path(data_type), Lane.LIVE, encode_json(without_none(content)))
 
@@ -97,7 +97,7 @@ class SyncLog:
         content = {
             "last_full_sync": _stamp(last_full_sync),
             "last_full_sync_succeeded": succeeded,
-            "errors": [_error(error) for error in errors] or None,
+            "errors": [dict(zip(SYNC_ERROR_NAMES, astuple(error), strict=True)) for error in errors] or None,
             self._resolved_field: list(resolved) or None,
         }
         await self._client.call(PATCH, self._path(data_type), Lane.LIVE, encode_json(without_none(content)))
@@ -116,10 +116,6 @@ class SyncLog:
 
     def _path(self, data_type: str) -> str:
         return f"{PATH}/{quote(self._integration, safe='')}/{quote(data_type, safe='')}"
-
-
-def _error(error: SyncError) -> dict[str, str]:
-    return dict(zip(SYNC_ERROR_NAMES, astuple(error), strict=True))
 
 
 def _stamp(seconds: float | None) -> str | None:

@@ -3,7 +3,7 @@
 from sqlalchemy import insert
 from trio.testing import MockClock
 
-from daemon.engine.batch import encoded
+from daemon.engine.writers.job import encoded
 from daemon.engine.writers.products.diff import ProductParts
 from daemon.model import Sku, VariantId
 from daemon.storage import tables

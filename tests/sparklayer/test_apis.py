@@ -20,7 +20,6 @@ from daemon.sparklayer import (
     StockLocation,
     StockRow,
     SyncError,
-    Vanished,
 )
 from daemon.sparklayer.client import BULK_ROWS, in_bulks
 from daemon.sparklayer.products import EXTRAS, encode
@@ -40,7 +39,7 @@ WRITE = ProductWrite(
     title="Rope",
     slug="rope",
     variants=(VARIANT, BARE),
-    vanished=(Vanished(external_id=VariantId("V0"), sku=Sku("A-0")),),
+    vanished={VariantId("V0"): Sku("A-0")},
 )
 TAKEN = httpx.Response(409, json={"title": "No", "detail": "external_id 7/7 already exists"})
 
@@ -91,7 +90,7 @@ async def test_a_picture_and_a_weight_are_cleared_when_a_product_is_written_agai
     await sparklayer.products.create(WRITE, Lane.LIVE)
     await sparklayer.products.update(WRITE, Lane.LIVE)
     shown = evolve(BARE, cart_image_url="https://x.test/1.png", weight_in_grams=Decimal(5))
-    await sparklayer.products.create(evolve(WRITE, variants=(shown,), vanished=()), Lane.LIVE)
+    await sparklayer.products.create(evolve(WRITE, variants=(shown,), vanished={}), Lane.LIVE)
     said = {
         name: [[variant[name] for variant in body["variants"] if name in variant] for body in fake.bodies()]
         for name in ("cart_image_url", "weight_in_grams")
@@ -125,7 +124,7 @@ async def test_variants_that_sparklayer_holds_can_be_adopted(sparklayer: SparkLa
     held = [{"external_id": "V9", "sku": "A-9", "id": "pv_1"}, {"id": "pv_2", "sku": "A-8"}, {"external_id": "V7"}]
     fake.answers = [httpx.Response(200, json={"id": "pp_1", "external_id": "7", "variants": held})]
     adopted = await sparklayer.products.variants_of(ExternalId("7"), Lane.LIVE)
-    assert adopted == [Vanished(external_id=VariantId("V9"), sku=Sku("A-9"))]
+    assert adopted == {"V9": "A-9"}
 
 
 async def test_many_rows_of_stock_are_one_call(sparklayer: SparkLayer, fake: Any) -> None:
@@ -289,7 +288,7 @@ async def test_an_answer_that_cannot_be_read_is_tried_again(
 async def test_what_few_stores_use_is_sent_of_those_variants_that_have_it(sparklayer: SparkLayer, fake: Any) -> None:
     rules = OrderRules(customer_group="trade", pack_size=6, sell=False)
     rich = evolve(VARIANT, rrp=Money(amount=Decimal("19.90"), currency="GBP"), settings=(rules,))
-    await sparklayer.products.create(evolve(WRITE, variants=(rich, BARE), vanished=()), Lane.LIVE)
+    await sparklayer.products.create(evolve(WRITE, variants=(rich, BARE), vanished={}), Lane.LIVE)
     assert b'"rrp":[{"currency_code":"GBP","price":19.90}]' in fake.requests[0].content
     first, second = fake.bodies()[0]["variants"]
     assert first["settings"] == [{"customer_group": "trade", "pack_size": 6, "sell": False}]

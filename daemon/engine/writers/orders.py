@@ -11,10 +11,11 @@ from functools import partial
 
 from attrs import evolve, frozen
 
-from daemon.engine.batch import Batch, BatchPlan, Job, by_id
+from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.unique_keys import decide_owners
+from daemon.engine.writers.job import BatchPlan, Job, by_id
 from daemon.engine.writers.writer import Writer
 from daemon.entities import Order
 from daemon.errors import Retry
@@ -137,7 +138,9 @@ class OrderWriter(Writer[OrderJob, OrderJob]):
         """Cancel the purchases that the order has left, unless two answers say that each is another order's by now."""
         purchases = self._context.sparklayer.purchases
         body_of = cancelled if job.value is None else detached
-        is_ours = partial(_is_held_by, job.external_id)
+
+        def is_ours(held: Body | None) -> bool:
+            return held is not None and is_of(held, job.external_id)
 
         async def put(cart: CartId, held: Body | None, before: float) -> None:
             if held is not None and is_ours(held):
@@ -157,11 +160,6 @@ def _marked(job: OrderJob) -> Row:
         return job.row(OrderParts(job.value.cart_id, tuple(sorted(_left(job)))), sure=False)
     assert job.before is not None  # an order that SparkLayer never had is no job
     return job.row(job.before, sure=False)
-
-
-def _is_held_by(order: ExternalId, held: Body | None) -> bool:
-    """Return True if a purchase exists and belongs to the order."""
-    return held is not None and is_of(held, order)
 
 
 def _left(job: OrderJob) -> frozenset[CartId]:

@@ -17,10 +17,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
-from daemon.engine.batch import Batch, BatchPlan, Job, T, encoded
+from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.stragglers import work_off
+from daemon.engine.writers.job import BatchPlan, Job, T, encoded
 from daemon.errors import Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import ExternalId, Key, Kind, Sku, VariantId
@@ -215,7 +216,7 @@ class Writer(ABC, Generic[J, T]):
             error = failed
         if external_id in plan.late:
             plan.late.discard(external_id)
-            plan.came_in.set()
+            batch.came_in.set()
             if external_id in later and error is None:
                 error = Retry("a first step took too long", reason="late")  # its later stage was passed over meanwhile
         if error is None:
@@ -230,9 +231,10 @@ class Writer(ABC, Generic[J, T]):
     async def _follow(self, batch: Batch, plan: BatchPlan[T], late: dict[ExternalId, T]) -> None:
         """Finish late entities as their writes end: together those that ended together, since bulk calls are dear."""
         while late:
-            await plan.came_in.wait()
-            # A set signal may be an old one: then nothing has ended yet, and the loop goes round once more.
+            await batch.came_in.wait()
             ended = {external_id: late.pop(external_id) for external_id in late.keys() - plan.late}
+            if not ended:
+                continue  # the signal was about something else, such as the end of the loop before
             late_again: AbstractSet[ExternalId] = frozenset()
             try:
                 late_again = await self.write(batch, await self.finish(batch, plan, ended.values()))

@@ -100,7 +100,14 @@ class Exchange:
         Raises Duplicate, Retry, and Blocked (`customer_read_unknown`) when SparkLayer has a customer that it did not
         show.
         """
-        await self._load()
+        async with self._loading:
+            if not self._is_loaded:  # what earlier processes noted
+                notes = await self._notes()
+                self._has_others = OTHERS in notes
+                self._replaced.update(notes[key] for key in notes.keys() & {REPLACED})
+                # A customer that the ledger is sure of was read, or written while others were readable.
+                self._proven = UNREAD not in notes and await self._confirmed("") is not None
+                self._is_loaded = True
         while True:
             if self._proven:
                 try:
@@ -140,17 +147,6 @@ class Exchange:
                     except (Retry, Rejected):
                         pass  # going alone is safe, and this customer's trouble is not the other one's
         return False
-
-    async def _load(self) -> None:
-        """Load what earlier processes noted."""
-        async with self._loading:
-            if not self._is_loaded:
-                notes = await self._notes()
-                self._has_others = OTHERS in notes
-                self._replaced.update(notes[key] for key in notes.keys() & {REPLACED})
-                # A customer that the ledger is sure of was read, or written while others were readable.
-                self._proven = UNREAD not in notes and await self._confirmed("") is not None
-                self._is_loaded = True
 
     async def _notes(self) -> dict[EmailKey, ExternalId]:
         context = self._context

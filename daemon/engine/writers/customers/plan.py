@@ -16,8 +16,8 @@ from typing import Literal, TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from daemon.engine.batch import BatchPlan, Job, by_id
 from daemon.engine.unique_keys import by_age, decide_owners
+from daemon.engine.writers.job import BatchPlan, Job, by_id
 from daemon.entities import Customer
 from daemon.model import AddressId, EmailKey, ExternalId
 from daemon.model.outcome import Row

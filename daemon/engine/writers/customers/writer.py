@@ -14,7 +14,7 @@ from typing import TypeVar
 import trio
 from attrs import evolve
 
-from daemon.engine.batch import Batch, BatchPlan
+from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
 from daemon.engine.explanation import Step
 from daemon.engine.writers.customers.exchange import REPLACED, SALES_AGENT, UNREAD, EmailTaken, Exchange
@@ -27,13 +27,14 @@ from daemon.engine.writers.customers.plan import (
     find_links,
     plan_customers,
 )
+from daemon.engine.writers.job import BatchPlan
 from daemon.engine.writers.writer import Writer
 from daemon.entities import Customer, Issue
 from daemon.errors import Duplicate, Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import EmailKey, ExternalId, Key, Kind, Lane
 from daemon.model.outcome import Outcome, Result, Row
-from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, left_out, still_sent
+from daemon.sparklayer.customers import PARENT, CustomerWrite, is_agent, still_sent
 from daemon.sparklayer.operation import CUSTOMER
 from daemon.storage import dependencies, ledger
 from daemon.transport.second_answer import agreed, confirmed, finds
@@ -220,8 +221,12 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
     async def _write(self, job: CustomerJob, customer: Customer, batch: Batch, plan: BatchPlan[CustomerJob]) -> Outcome:
         email = self._email_key(customer.email)
         holder = plan.owners.get(email, job.external_id)
-        if customer.parent is not None and _waits_for(batch, plan, customer.parent):
-            return _waiting(customer.parent, job.attempts)
+        if customer.parent is not None:
+            outcome, parent = batch.outcomes.get(customer.parent), plan.tasks.get(customer.parent)
+            is_retried = outcome is not None and outcome.failure is not None
+            # Its parent in the batch is yet to be written, or will be retried.
+            if customer.parent in plan.late or (is_retried and parent is not None and not parent.confirmed):
+                return _waiting(customer.parent, job.attempts)
         if holder != job.external_id and (holder in plan.late or batch.failed(holder)):
             raise Retry("its e-mail address is not free yet", reason="email_first")
         try:
@@ -271,11 +276,11 @@ class CustomerWriter(Writer[CustomerJob, CustomerJob]):
         if customer.parent is not None and _lacks_parent(batch, plan, job.external_id, customer.parent):
             return await self._send(self._alone(job, customer), batch, plan, email=email)
         # Where the platform names a parent, one that SparkLayer has is not carried over.
-        named = {PARENT} if job.link is not None else set[str]()
+        names = {*before.sent, *([PARENT] if job.link is not None else [])}
         write = CustomerWrite(
             customer=customer,
             email=email,
-            gone=left_out(customer, named.union(before.sent)),
+            gone=names - still_sent(customer, names),
             vanished=frozenset(before.addresses) - customer.addresses.keys() - {*customer.unreadable_addresses},
         )
         try:
@@ -320,13 +325,6 @@ def _steps(job: CustomerJob) -> Iterator[Step]:
     for address in job.before.addresses if job.before else ():
         if address not in there:
             yield Step(f"leave out its address {address}", "the customer no longer has it")
-
-
-def _waits_for(batch: Batch, plan: BatchPlan[CustomerJob], parent: ExternalId) -> bool:
-    """Return True if a parent in the batch is yet to be written, or will be retried."""
-    outcome, job = batch.outcomes.get(parent), plan.tasks.get(parent)
-    retried = outcome is not None and outcome.failure is not None
-    return parent in plan.late or (retried and job is not None and not job.confirmed)
 
 
 def _lacks_parent(batch: Batch, plan: BatchPlan[CustomerJob], external_id: ExternalId, parent: ExternalId) -> bool:

@@ -15,12 +15,14 @@ from collections.abc import Set as AbstractSet
 
 from attrs import evolve, field, frozen
 
-from daemon.engine.batch import BatchPlan, Job
 from daemon.engine.unique_keys import by_age, decide_owners
+from daemon.engine.writers.job import BatchPlan, Job
 from daemon.entities import Issue, Product
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Sku, VariantId
-from daemon.sparklayer.products import EXTRAS
+
+EXTRAS = ("rrp", "settings")
+"""Fields that most stores never use (`daemon.sparklayer.products.EXTRAS`)."""
 
 
 @frozen(kw_only=True)
@@ -94,7 +96,7 @@ class Fingerprints:
             # Most stores never use these, so writes clear them only where they were used.
             extras=tuple(
                 name
-                for name in sorted(EXTRAS)
+                for name in EXTRAS
                 if any(getattr(variant, name) or name in variant.unreadable for variant in product.variants)
             ),
         )

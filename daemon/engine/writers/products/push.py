@@ -18,7 +18,7 @@ from daemon.errors import Duplicate, Missing, Rejected, Retry
 from daemon.model import ExternalId, Lane, Sku, VariantId
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.pricing import SkuPrice
-from daemon.sparklayer.products import EXTRAS, ProductWrite, Vanished
+from daemon.sparklayer.products import EXTRAS, ProductWrite
 from daemon.sparklayer.stock import FoundStock, StockRow
 from daemon.transport.second_answer import answers_differ, confirmed, finds
 
@@ -137,8 +137,8 @@ class Pusher:
         except Missing:
             return None
         # SparkLayer was not asked for stock and prices: each SKU may have both.
-        skus = dict.fromkeys(variant.sku for variant in held)
-        variants = {variant.external_id: (variant.sku,) for variant in held}
+        skus = dict.fromkeys(held.values())
+        variants = {variant: (sku,) for variant, sku in held.items()}
         return ProductParts(variants=variants, stock=skus, prices=skus, extras=tuple(sorted(EXTRAS)))
 
     async def _push_stock(self, push: "_Push") -> None:
@@ -267,7 +267,7 @@ def _write_of(plan: ProductPlan, product: Product) -> ProductWrite:
         slug=None if gone else product.slug,
         variants=product.variants,
         cleared=frozenset(before.extras if before else ()),
-        vanished=tuple(Vanished(external_id=variant, sku=freed_sku(variant)) for variant in plan.vanished),
+        vanished={variant: freed_sku(variant) for variant in plan.vanished},
         # Where PATCH replaces variants, a write without them would remove them.
         kept=plan.job.kept,
     )

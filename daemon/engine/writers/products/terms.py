@@ -71,9 +71,27 @@ class SiteTerms:
         present = await confirmed(partial(pricing.get_list, slug), lambda found: found is not None or not prepared)
         if present is None:
             # Before the list is made: after a crash in between, it would be found, and be empty.
-            await self._owe_refresh()
+            # Every product is written again: a new price list is empty, and the ledger does not know that.
+            context = self._context
+            if await context.storage.read(ledger.size, context.connection.id, Kind.PRODUCTS):
+                refresh = Start(
+                    connection_id=context.connection.id,
+                    kind=Kind.PRODUCTS,
+                    mode=RunMode.REFRESH,
+                    now=context.now(),
+                    internal=True,
+                )
+                await context.storage.write(start, refresh)
+                context.kind_states[Kind.PRODUCTS].run_started()
             new = PriceList(slug=slug, name=name, currency_code=facts.currency, source="integration")
-            present = await self._new_price_list(new)
+            try:
+                await pricing.create_list(new)
+                present = new
+            except Rejected:
+                # A slug that is taken is refused with a 400 without documented words: look again.
+                present = await pricing.get_list(slug)
+                if present is None:
+                    raise
         # Only changing a list is documented to set the display of tax, so a new one is changed too.
         changes: dict[str, object] = {}
         if present.currency_code != facts.currency:
@@ -83,33 +101,6 @@ class SiteTerms:
         if changes:
             await pricing.update_list(slug, changes)
         return slug
-
-    async def _owe_refresh(self) -> None:
-        """Have every product written again: a new price list is empty, and the ledger does not know that."""
-        context = self._context
-        if not await context.storage.read(ledger.size, context.connection.id, Kind.PRODUCTS):
-            return
-        refresh = Start(
-            connection_id=context.connection.id,
-            kind=Kind.PRODUCTS,
-            mode=RunMode.REFRESH,
-            now=context.now(),
-            internal=True,
-        )
-        await context.storage.write(start, refresh)
-        context.kind_states[Kind.PRODUCTS].run_started()
-
-    async def _new_price_list(self, new: PriceList) -> PriceList:
-        """Create a price list. A slug that is taken is refused with a 400 without documented words: look again."""
-        pricing = self._context.sparklayer.pricing
-        try:
-            await pricing.create_list(new)
-        except Rejected:
-            present = await pricing.get_list(new.slug)
-            if present is None:
-                raise
-            return present
-        return new
 
     async def _stock_location(self, wanted: str | None, until_now: str | None) -> str:
         """Return the id of the stock location. `wanted` is the one that the settings name, by either id.
@@ -133,19 +124,17 @@ class SiteTerms:
             return until_now
         if len(locations) == 1:
             return locations[0].id
-        return (self._ours(locations) or await self._new_location()).id
+        if (ours := self._ours(locations)) is None:
+            stock, platform = self._context.sparklayer.stock, self._context.platform_type
+            try:
+                ours = await stock.create_location(name=platform.label, external_id=platform.name)
+            except Rejected:
+                # Its external id may be taken (409): look again.
+                ours = self._ours(await stock.locations())
+                if ours is None:
+                    raise
+        return ours.id
 
     def _ours(self, locations: Sequence[StockLocation]) -> StockLocation | None:
         name = self._context.platform_type.name
         return next((location for location in locations if location.external_id == name), None)
-
-    async def _new_location(self) -> StockLocation:
-        """Create our stock location; a refusal may mean that its external id is taken (409): look again."""
-        stock, platform = self._context.sparklayer.stock, self._context.platform_type
-        try:
-            return await stock.create_location(name=platform.label, external_id=platform.name)
-        except Rejected:
-            present = self._ours(await stock.locations())
-            if present is None:
-                raise
-            return present

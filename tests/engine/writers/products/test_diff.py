@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from attrs import evolve
 
-from daemon.engine.batch import BatchPlan, encoded
+from daemon.engine.writers.job import BatchPlan, encoded
 from daemon.engine.writers.products.diff import (
     Fingerprints,
     ProductJob,

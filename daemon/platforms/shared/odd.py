@@ -15,12 +15,10 @@ from attrs import field, frozen
 from msgspec import Raw, inspect
 from msgspec.json import Decoder
 
-from daemon.platforms.shared.numbers import decimal_number, whole_number
+from daemon.platforms.shared.amounts import NO_NUMBER, decimal_number, whole_number
 from daemon.platforms.shared.rows import Odd, Unreadable, decode, read_row
 
 T = TypeVar("T")
-
-NO_NUMBER = Decimal("NaN")
 
 _LONGEST = 40
 """Digits of a number that is written as text."""

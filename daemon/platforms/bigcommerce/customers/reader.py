@@ -49,8 +49,7 @@ from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.shared.adapter import Reader
 from daemon.platforms.shared.page_size import PageSize, read_in_parts
 from daemon.platforms.shared.rows import MISCOUNTED, OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
-from daemon.platforms.shared.second_look import listed_or_empty
-from daemon.platforms.shared.short_answers import ShortAnswers
+from daemon.platforms.shared.short_answers import ShortAnswers, listed_or_empty
 from daemon.transport.http import shortly
 
 PATH = "/v3/customers"

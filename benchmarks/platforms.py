@@ -20,7 +20,7 @@ import msgspec
 from attrs import frozen
 
 from daemon.platforms.bigcommerce.schema import LARGEST_PAGE
-from daemon.platforms.woocommerce.ids import MOST_INCLUDED
+from daemon.platforms.woocommerce.values import MOST_INCLUDED
 from daemon.platforms.woocommerce.walk import OVERLAP
 from daemon.sandbox.samples.synthetic import SHIPPED_EVERY
 

@@ -50,7 +50,7 @@ class Reading:
     """
 
     scan_id: int
-    newest: str = ""
+    newest: float = 0.0
     last: Sequence[schema.Metafield] = ()
     """At least the metafields that a list of changes since `newest` would repeat."""
     owners: set[int] | None = None
@@ -62,11 +62,9 @@ class Reading:
         """Add a page."""
         if self.owners is not None:
             self.owners.update(one.resource_id for one in fields if one not in self.handed_out)
-        self.newest = max([self.newest, *(one.date_modified or "" for one in fields)], key=_rank)
-        newest = seconds_of(self.newest)
-        if newest is not None:
-            since = newest - 2 * MARGIN
-            self.last = [one for one in (*self.last, *fields) if (seconds_of(one.date_modified or "") or 0.0) >= since]
+        self.newest = max([self.newest, *map(_changed_at, fields)])
+        if self.newest:
+            self.last = [one for one in (*self.last, *fields) if _changed_at(one) >= self.newest - 2 * MARGIN]
 
 
 @define
@@ -109,11 +107,11 @@ class Metafields:
         The next call finds them again, unless `caught_up` was called in between.
         """
         state = await self._state.look_up(self._section, [STATE])
-        since = state.get(STATE, {}).get(SINCE, "")
+        since = float(state.get(STATE, {}).get(SINCE, 0.0))
         scan_id, owners = await self._state.newest_scan_id(self._section), set[int]()
         reading = Reading(scan_id=scan_id, newest=since, owners=owners, handed_out=self._handed_out)
         with self._open(reading):
-            await self._read(reading, {"date_modified:min": _from(since)} if since else {})
+            await self._read(reading, {"date_modified:min": since_text(since)} if since else {})
         self._found = reading
         return owners
 
@@ -135,7 +133,12 @@ class Metafields:
         entries = [_entry(one) for one in fields or []]
         if trace and fields == [] and await self.of([owner]):
             entries = [Entry(padded(owner), trace, "")]
-        await self._replace(owner, entries)
+        scan_id = await self._state.newest_scan_id(self._section)
+        if self._reading is not None:  # checked after the await: a list may have begun during it
+            # The list being read must not overwrite them.
+            scan_id = self._reading.scan_id
+            self._reading.newer.add(owner)
+        await self._state.replace(self._section, padded(owner), entries, scan_id)
         return fields is not None
 
     async def of(self, owners: Sequence[int]) -> Mapping[int, Mapping[str, str]]:
@@ -212,18 +215,10 @@ class Metafields:
         finally:
             self._reading = None
 
-    async def _replace(self, owner: int, entries: Sequence[Entry]) -> None:
-        """Replace one parent's entries in the adapter's state, so that no list being read overwrites them."""
-        scan_id = await self._state.newest_scan_id(self._section)
-        if self._reading is not None:  # checked after the await: a list may have begun during it
-            scan_id = self._reading.scan_id
-            self._reading.newer.add(owner)
-        await self._state.replace(self._section, padded(owner), entries, scan_id)
-
     async def _note_since(self, reading: Reading) -> None:
         if reading.newest:
             scan_id = await self._state.newest_scan_id(self._section)
-            await self._state.put(self._section, [Entry(STATE, SINCE, reading.newest)], scan_id)
+            await self._state.put(self._section, [Entry(STATE, SINCE, str(reading.newest))], scan_id)
         self._handed_out = frozenset(reading.last)
 
 
@@ -233,15 +228,9 @@ def read_metafields(raws: Iterable[Raw]) -> list[schema.Metafield]:
     return [row.found[0] for row in rows if not row.odd and not row.missing]
 
 
-def _rank(moment: str) -> tuple[float, str]:
-    """Return the sort key of a time in any format; a text that is not a time sorts first."""
-    return seconds_of(moment) or 0.0, moment
-
-
-def _from(moment: str) -> str:
-    """Return the filter value that includes changes within the second of `moment`."""
-    seconds = seconds_of(moment)
-    return moment if seconds is None else since_text(seconds)
+def _changed_at(metafield: schema.Metafield) -> float:
+    """Return the time of the last change, in seconds since the epoch; 0 if it is not told."""
+    return seconds_of(metafield.date_modified or "") or 0.0
 
 
 def _entry(metafield: schema.Metafield) -> Entry:

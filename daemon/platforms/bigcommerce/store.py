@@ -2,9 +2,6 @@
 
 from functools import partial
 
-import msgspec
-from msgspec import Raw
-
 from daemon.entities import StoreFacts
 from daemon.errors import Blocked, Missing, Retry
 from daemon.model import Lane
@@ -13,7 +10,7 @@ from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.shared.adapter import OneStore
 from daemon.platforms.shared.client import SCOPE_MISSING
 from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import UNEXPECTED, decode
+from daemon.platforms.shared.rows import UNEXPECTED, readable
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.transport.http import shortly
 
@@ -75,12 +72,6 @@ class StoreReader(OneStore):
         doubt = self._short_answers.about(0, "stock locations", 1, len(places))
         if doubt is not None:
             raise Retry("BigCommerce lists no stock location, but every store has one", reason=doubt.reason)
-        return max(1, sum(map(_is_enabled, places)))
-
-
-def _is_enabled(place: Raw) -> bool:
-    """Return True unless a stock location is clearly disabled: counting one too many only costs calls."""
-    try:
-        return decode(place, schema.ANYTHING).get("enabled") is not False
-    except msgspec.DecodeError:
-        return True
+        # An unreadable one counts as enabled: counting one too many only costs calls.
+        disabled = sum(place.get("enabled") is False for place in readable(places, schema.ANYTHING))
+        return max(1, len(places) - disabled)

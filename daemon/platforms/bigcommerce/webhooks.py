@@ -69,14 +69,6 @@ Finder = Callable[[_Data], int | str | None]
 """Returns the entity's id from `data`; None if it is missing, "" if no synced entity is concerned."""
 
 
-_by_id: Finder = attrgetter("id")
-_by_sku: Finder = attrgetter("sku.product_id")
-_by_inventory: Finder = attrgetter("inventory.product_id")
-_by_product_id: Finder = attrgetter("product_id")
-_by_address: Finder = attrgetter("address.customer_id")
-_by_shipment: Finder = attrgetter("order_id")
-
-
 def _by_metafield(data: _Data) -> str | None:
     """Return the id of one parent's metafields; they must be read to find the changed entity."""
     if data.resource_type not in RESOURCES:
@@ -90,6 +82,7 @@ def _by_order_metafield(data: _Data) -> str | None:
     return None if order is None else MetafieldsId("order", order).text
 
 
+_STOCK = "store/channel/*/inventory/product"
 _CHANGES = ("created", "updated", "deleted")
 
 
@@ -97,81 +90,60 @@ def _each(finder: Finder, scope: str, events: Iterable[str] = _CHANGES) -> Mappi
     return {f"{scope}/{event}": finder for event in events}
 
 
-REGISTERED_FOR_PRODUCTS: Mapping[str, Finder] = {
-    **_each(_by_id, "store/product"),
-    **_each(_by_inventory, "store/product/inventory", ("updated", "order/updated")),
-    **_each(_by_sku, "store/sku"),
-    **_each(_by_inventory, "store/sku/inventory", ("updated", "order/updated")),
-    **_each(_by_product_id, "store/channel/*/inventory/product", ("stock_changed", "settings_changed")),
-    **_each(_by_metafield, "store/product/metafield"),
-    **_each(_by_metafield, "store/product/variant/metafield"),
-    **_each(_by_metafield, "store/metafield"),
+_REGISTERED: Mapping[Kind, Mapping[str, Finder]] = {
+    # One by one: the coverage of `store/product/*` is not documented, nor whether metafields send the narrow scopes or
+    # the common one.
+    Kind.PRODUCTS: {
+        **_each(attrgetter("id"), "store/product"),
+        **_each(attrgetter("inventory.product_id"), "store/product/inventory", ("updated", "order/updated")),
+        **_each(attrgetter("sku.product_id"), "store/sku"),
+        **_each(attrgetter("inventory.product_id"), "store/sku/inventory", ("updated", "order/updated")),
+        **_each(attrgetter("product_id"), _STOCK, ("stock_changed", "settings_changed")),
+        **_each(_by_metafield, "store/product/metafield"),
+        **_each(_by_metafield, "store/product/variant/metafield"),
+        **_each(_by_metafield, "store/metafield"),
+    },
+    # Attributes have no events.
+    Kind.CUSTOMERS: {
+        **_each(attrgetter("id"), "store/customer"),
+        **_each(attrgetter("address.customer_id"), "store/customer/address"),
+    },
+    Kind.ORDERS: {
+        **_each(attrgetter("id"), "store/order", ("created", "updated", "archived", "statusUpdated", "refund/created")),
+        **_each(_by_order_metafield, "store/order/metafield"),
+        **_each(attrgetter("order_id"), "store/shipment"),
+    },
+    # The store's facts: currency, unit of weight, number of stock locations.
+    Kind.STORE: {
+        **_each(lambda _data: STORE, "store/information", ("updated",)),
+        **_each(lambda _data: STORE, "store/inventory/location", ("created", "updated")),
+    },
 }
-"""Scopes of all events that can change a product. They are registered one by one: the coverage of `store/product/*` is
-not documented, nor whether metafields send the narrow scopes or the common one."""
+"""Scopes of all events that can change an entity, by its kind."""
 
-REGISTERED_FOR_CUSTOMERS: Mapping[str, Finder] = {
-    **_each(_by_id, "store/customer"),
-    **_each(_by_address, "store/customer/address"),
+_ALSO_READ: Mapping[Kind, Mapping[str, Finder]] = {
+    Kind.PRODUCTS: _each(attrgetter("product_id"), _STOCK, ("low_stock_reached", "out_of_stock_reached")),
+    Kind.ORDERS: _each(attrgetter("id"), "store/order/transaction", ("created", "updated")),
 }
-"""Scopes of all events that can change a customer. Attributes have no events."""
+"""Scopes that are not registered by us, but a person may have registered them."""
 
-REGISTERED_FOR_ORDERS: Mapping[str, Finder] = {
-    **_each(_by_id, "store/order", ("created", "updated", "archived", "statusUpdated", "refund/created")),
-    **_each(_by_order_metafield, "store/order/metafield"),
-    **_each(_by_shipment, "store/shipment"),
-}
-"""Scopes of all events that can change an order."""
-
-REGISTERED_FOR_STORE = frozenset(
-    {
-        "store/information/updated",
-        "store/inventory/location/created",
-        "store/inventory/location/updated",
-    }
-)
-"""Scopes of events that can change the store's facts: currency, unit of weight, number of stock locations."""
-
-REGISTERED = (
-    *REGISTERED_FOR_PRODUCTS,
-    *REGISTERED_FOR_CUSTOMERS,
-    *REGISTERED_FOR_ORDERS,
-    *sorted(REGISTERED_FOR_STORE),
-)
-
-KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(REGISTERED_FOR_PRODUCTS, Kind.PRODUCTS),
-    **dict.fromkeys(REGISTERED_FOR_CUSTOMERS, Kind.CUSTOMERS),
-    **dict.fromkeys(REGISTERED_FOR_ORDERS, Kind.ORDERS),
-    **dict.fromkeys(REGISTERED_FOR_STORE, Kind.STORE),
-}
+KINDS: Mapping[str, Kind] = {scope: kind for kind, finders in _REGISTERED.items() for scope in finders}
 """The kind of each registered scope."""
+
+REGISTERED = tuple(KINDS)
 
 _LEADS_TO: Mapping[str, tuple[Kind, Finder]] = {
     scope: (kind, finder)
-    for kind, finders in (
-        (Kind.PRODUCTS, REGISTERED_FOR_PRODUCTS),
-        (
-            Kind.PRODUCTS,
-            _each(_by_product_id, "store/channel/*/inventory/product", ("low_stock_reached", "out_of_stock_reached")),
-        ),
-        (Kind.CUSTOMERS, REGISTERED_FOR_CUSTOMERS),
-        (Kind.ORDERS, REGISTERED_FOR_ORDERS),
-        (Kind.ORDERS, _each(_by_id, "store/order/transaction", ("created", "updated"))),
-    )
+    for table in (_REGISTERED, _ALSO_READ)
+    for kind, finders in table.items()
     for scope, finder in finders.items()
 }
-"""All readable scopes; some are not registered by us, but a person may have registered them."""
 
 _CONCERNS_NOTHING = ("store/order/message/", "store/metafield/")
 """Known scopes that are ignored; the common scope of metafields also covers resources that are not synced."""
 
-_STORE = (Change(Kind.STORE, STORE),)
-
 
 def _changes(envelope: _Envelope) -> tuple[Change, ...]:
-    if envelope.scope in REGISTERED_FOR_STORE:
-        return _STORE
     led = _leads_to(envelope.scope)
     return () if led is None else _entity(*led, _DATA.decode(envelope.data))
 

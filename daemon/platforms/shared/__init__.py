@@ -8,8 +8,8 @@
 | rows, odd | rows decoded one by one; fields of undocumented types (both pure) |
 | page_size | the number of entities to ask for in one call; a list of ids in parts |
 | mapping | entities with odd fields, and links to the store (pure) |
-| short_answers, second_look | lists that are too short, or empty |
+| short_answers | lists that are too short, or empty |
 | secondary | calls for a part of an entity |
 | products, customers, orders | the parts of an entity that are mapped alike (all pure) |
-| amounts, numbers, weights, dates | values as platforms write them (pure) |
+| amounts, dates | values as platforms write them (pure) |
 """

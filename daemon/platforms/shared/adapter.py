@@ -26,11 +26,11 @@ from daemon.platforms.base import (
     Registration,
     tell_nobody,
 )
+from daemon.platforms.shared.amounts import GRAMS_IN
 from daemon.platforms.shared.client import StoreClient
 from daemon.platforms.shared.hooks import HookRegister, required_secret
 from daemon.platforms.shared.lookup import LookupByKind
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Unreadable, read_id
-from daemon.platforms.shared.weights import GRAMS_IN
 from daemon.transport.http import shortly
 
 

@@ -21,7 +21,7 @@ from attrs import frozen
 from daemon.entities import Address, Credit, Customer, Issue, Mapped
 from daemon.issues import IssueType
 from daemon.model import AddressId, ExternalId
-from daemon.platforms.shared.numbers import decimal_number, whole_number
+from daemon.platforms.shared.amounts import decimal_number, whole_number
 
 PREFIX = "sparklayer_"
 PARENT = "parent_customer_id"

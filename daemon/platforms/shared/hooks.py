@@ -16,7 +16,7 @@ from daemon.errors import Blocked, ConfigError, Failure, Retry
 from daemon.model import Kind, Secret
 from daemon.platforms.base import Announce, Registration
 from daemon.platforms.shared.client import SCOPE_MISSING
-from daemon.platforms.shared.second_look import delete_listed
+from daemon.platforms.shared.short_answers import delete_listed
 
 NAME_PARTS = 3
 

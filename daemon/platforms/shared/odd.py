@@ -15,12 +15,10 @@ from attrs import field, frozen
 from msgspec import Raw, inspect
 from msgspec.json import Decoder
 
-from daemon.platforms.shared.numbers import decimal_number, whole_number
+from daemon.platforms.shared.amounts import NO_NUMBER, decimal_number, whole_number
 from daemon.platforms.shared.rows import Odd, Unreadable, decode, read_row
 
 T = TypeVar("T")
-
-NO_NUMBER = Decimal("NaN")
 
 _LONGEST = 40
 """Digits of a number that is written as text."""
@@ -41,6 +39,21 @@ def _number(text: str) -> Decimal:
 _LOOSE = Decoder(dict[str, Any], float_hook=_number)
 
 
+@frozen
+class Rows(Generic[T]):
+    """Rows of an entity, with the paths of their odd and missing fields."""
+
+    found: list[T] = field(factory=list)
+    odd: list[str] = field(factory=list)
+    missing: list[str] = field(factory=list)
+
+    def fault(self, owner: int, rest: Any) -> Unreadable | Odd | None:
+        """Return the substitute for the entity with these rows; None if all were readable."""
+        if self.missing:
+            return Unreadable(owner, f"there is no {self.missing[0]}")
+        return Odd(owner, tuple(self.odd), rest) if self.odd else None
+
+
 class Shape(Generic[T]):
     """The documented type of an entity."""
 
@@ -57,9 +70,13 @@ class Shape(Generic[T]):
             content = decode(raw, _LOOSE)
         except msgspec.DecodeError:
             return unreadable
-        return self.convert(content, unreadable)
+        notes = Rows[T]()
+        found: T = _read(content, self._type, "", notes)
+        if notes.missing:
+            return unreadable
+        return Odd(unreadable.id, tuple(notes.odd), found) if notes.odd else found
 
-    def rows(self, raws: Iterable[Raw], where: str) -> "Rows[T]":
+    def rows(self, raws: Iterable[Raw], where: str) -> Rows[T]:
         """Decode a list of one entity; `where` is its name in field paths. Rows need no id."""
         rows = Rows[T]()
         for place, raw in enumerate(raws):
@@ -68,46 +85,11 @@ class Shape(Generic[T]):
             except msgspec.DecodeError:
                 rows.odd.append(f"{where}[{place}]")
                 continue
-            notes = _Notes()
-            found: T = _read(content, self._type, f"{where}[{place}]", notes)
-            rows.odd.extend(notes.odd)
-            rows.missing.extend(notes.missing)
-            rows.found.append(found)
+            rows.found.append(_read(content, self._type, f"{where}[{place}]", rows))
         return rows
 
-    def convert(self, content: dict[str, Any], unreadable: Unreadable) -> T | Unreadable | Odd:
-        """Convert a decoded entity; return `unreadable` if a required field is missing."""
-        notes = _Notes()
-        found: T = _read(content, self._type, "", notes)
-        if notes.missing:
-            return unreadable
-        return Odd(unreadable.id, tuple(notes.odd), found) if notes.odd else found
 
-
-@frozen
-class Rows(Generic[T]):
-    """Rows of an entity, with the paths of their odd and missing fields."""
-
-    found: list[T] = field(factory=list)
-    odd: list[str] = field(factory=list)
-    missing: list[str] = field(factory=list)
-
-    def fault(self, owner: int, rest: Any) -> Unreadable | Odd | None:
-        """Return the substitute for the entity with these rows; None if all were readable."""
-        if self.missing:
-            return Unreadable(owner, f"there is no {self.missing[0]}")
-        return Odd(owner, tuple(self.odd), rest) if self.odd else None
-
-
-@frozen
-class _Notes:
-    """Paths of fields of another type, and of missing fields."""
-
-    odd: list[str] = field(factory=list)
-    missing: list[str] = field(factory=list)
-
-
-def _read(value: Any, kind: inspect.Type, path: str, notes: _Notes) -> Any:
+def _read(value: Any, kind: inspect.Type, path: str, notes: Rows[Any]) -> Any:
     options = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
     for option in options:
         found = _as(value, option, path, notes)
@@ -121,7 +103,7 @@ def _read(value: Any, kind: inspect.Type, path: str, notes: _Notes) -> Any:
     return None
 
 
-def _as(value: Any, kind: inspect.Type, path: str, notes: _Notes) -> Any:
+def _as(value: Any, kind: inspect.Type, path: str, notes: Rows[Any]) -> Any:
     """Return a value converted to a type, or _NOT."""
     if isinstance(kind, inspect.StructType):
         fits = isinstance(value, dict) and (kind.fields or not value)
@@ -129,10 +111,11 @@ def _as(value: Any, kind: inspect.Type, path: str, notes: _Notes) -> Any:
     if isinstance(kind, inspect.ListType):
         fits = isinstance(value, list) and len(value) >= (kind.min_length or 0)
         return [_read(item, kind.item_type, f"{path}[{n}]", notes) for n, item in enumerate(value)] if fits else _NOT
-    return _LEAVES.get(type(kind), _none_of_it)(value)
+    leaf = _LEAVES.get(type(kind))
+    return leaf(value) if leaf else _NOT
 
 
-def _struct(value: dict[str, Any], kind: inspect.StructType, path: str, notes: _Notes) -> Any:
+def _struct(value: dict[str, Any], kind: inspect.StructType, path: str, notes: Rows[Any]) -> Any:
     parts = {}
     for part in kind.fields:
         where = f"{path}.{part.encode_name}" if path else part.encode_name
@@ -142,14 +125,6 @@ def _struct(value: dict[str, Any], kind: inspect.StructType, path: str, notes: _
             notes.missing.append(where)
             parts[part.name] = None
     return kind.cls(**parts)
-
-
-def _nothing(value: Any) -> Any:
-    return None if value is None else _NOT
-
-
-def _none_of_it(_value: Any) -> Any:
-    return _NOT
 
 
 def _flag(value: Any) -> Any:
@@ -192,7 +167,7 @@ def _of_text(text: str, read: Callable[[str], Any]) -> Any:
 
 _LEAVES: Mapping[type[inspect.Type], Callable[[Any], Any]] = {
     inspect.AnyType: lambda value: value,
-    inspect.NoneType: _nothing,
+    inspect.NoneType: lambda value: None if value is None else _NOT,
     inspect.StrType: _text,
     inspect.BoolType: _flag,
     inspect.IntType: _integer,

@@ -6,7 +6,8 @@ size and each success increases it a little, for full syncs and live reads alike
 capacity.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from msgspec import Raw
@@ -40,14 +41,19 @@ class PageSize:
         """Return True for a failure that may be due to one row, and that no smaller page avoids."""
         return self.value <= SMALLEST and (trouble.reason.startswith("http_5") or trouble.reason in OF_ROWS)
 
-    def failed(self, count: int, trouble: Retry) -> None:
-        """Shrink to half of the size that failed, so that concurrent failures shrink it only once.
+    @contextmanager
+    def shrinking(self, count: int) -> Iterator[None]:
+        """Shrink to half of `count` if the call in the block fails, so that concurrent failures shrink it only once.
 
         A 429 does not count, because smaller pages would mean more calls. Neither does a failure of very few
         entities, because their number is not the cause.
         """
-        if count > SMALLEST and trouble.reason != "http_429":
-            self.value = min(self.value, max(SMALLEST, count // 2))
+        try:
+            yield
+        except Retry as trouble:
+            if count > SMALLEST and trouble.reason != "http_429":
+                self.value = min(self.value, max(SMALLEST, count // 2))
+            raise
 
 
 async def read_in_parts(
@@ -78,10 +84,7 @@ async def read_in_parts(
 async def _read_part(ask: Ask, ids: Sequence[ExternalId], size: PageSize) -> tuple[int, list[Raw]]:
     """Ask for as many ids as the store is believed to take; return their number, and the rows."""
     asked = ids[: size.value]
-    try:
+    with size.shrinking(len(asked)):
         rows = await ask(asked)
-    except Retry as trouble:
-        size.failed(len(asked), trouble)
-        raise
     size.succeeded(len(asked))
     return len(asked), rows

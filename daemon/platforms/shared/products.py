@@ -13,8 +13,7 @@ from attrs import frozen
 from daemon.entities import Issue, Mapped, Money, Option, OrderRules, Product, Status, StockLevel, StoreFacts, Variant
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Sku, VariantId
-from daemon.platforms.shared.amounts import usable
-from daemon.platforms.shared.weights import GRAMS_IN
+from daemon.platforms.shared.amounts import GRAMS_IN, usable
 
 LONGEST_SKU = 255
 LONGEST_SLUG = 255

@@ -1,4 +1,4 @@
-"""Lists with fewer rows than the platform counts: doubted at first.
+"""Lists with fewer rows than the platform counts, and empty ones: doubted at first.
 
 A list that is short or empty for a moment must not remove the omitted rows from SparkLayer. So its owner becomes
 `Unreadable` and is tried again, later each time. But the meaning of a count is not documented, and a count may be
@@ -7,13 +7,20 @@ is believed, until it changes.
 
 The memory is bounded. If it is full, a new list does not replace one that is still asked for: with one list too many,
 each would lose its place before its next turn. The new list stays doubted until a place is free.
+
+A list without a count that is unexpectedly empty is asked for twice, because a replica that lags behind answers so too:
+the second answer decides. For irreversible steps see `daemon.transport.second_answer`.
 """
 
+from collections.abc import Awaitable, Callable, Sequence, Sized
 from typing import Generic, TypeVar
 
+import trio
 from attrs import define, field
 
+from daemon.errors import Retry
 from daemon.platforms.shared.rows import MISCOUNTED, Unreadable
+from daemon.transport.second_answer import SECOND_AFTER
 
 BELIEVED = 8
 MOST = 10_000
@@ -27,6 +34,8 @@ STALE = 100
 
 K = TypeVar("K")
 V = TypeVar("V")
+S = TypeVar("S", bound=Sized)
+T = TypeVar("T")
 
 
 @define
@@ -74,3 +83,24 @@ class ShortAnswers:
             return None
         self._told.put(key, (counted, listed, times))
         return Unreadable(owner, f"{listed} of its {counted} {what} are listed", reason=MISCOUNTED)
+
+
+async def listed_or_empty(ask: Callable[[], Awaitable[S]]) -> S:
+    """Return the list of `ask`; an empty one only if it is empty twice."""
+    rows = await ask()
+    if len(rows):
+        return rows
+    await trio.sleep(SECOND_AFTER)
+    return await ask()
+
+
+async def delete_listed(ask: Callable[[], Awaitable[Sequence[T]]], delete: Callable[[T], Awaitable[object]]) -> None:
+    """Delete everything in the list of `ask`. Raises Retry if the list still has any of it afterwards.
+
+    The answer to a deletion proves nothing: a proxy may answer in the place of the API, with any status.
+    """
+    rows = await listed_or_empty(ask)
+    for row in rows:
+        await delete(row)
+    if rows and await ask():
+        raise Retry("What was deleted is still listed", reason="not_deleted")

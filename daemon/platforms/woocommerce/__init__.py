@@ -9,7 +9,7 @@
     webhooks, hooks                   deliveries (pure); registration of webhooks
     app                               keys: typed by the merchant, or made by the shop
     lookup                            entities as people name them
-    ids, amounts, meta                shared by all kinds
+    values                            ids, amounts, addresses and meta fields
 
 Facts were measured on WooCommerce 11.0.1; guesses are marked "inferred" where they are used.
 """

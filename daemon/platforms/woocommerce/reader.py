@@ -17,7 +17,7 @@ from daemon.platforms.shared.adapter import Reader, read_single
 from daemon.platforms.shared.page_size import PageSize, read_in_parts
 from daemon.platforms.shared.rows import read_id, with_ids
 from daemon.platforms.woocommerce.client import RAW, Client
-from daemon.platforms.woocommerce.ids import MOST_INCLUDED, is_id, listed
+from daemon.platforms.woocommerce.values import MOST_INCLUDED, is_id, listed
 
 MARGIN = 2.0
 """Seconds subtracted: the filter excludes its own second, and dates have whole seconds (woocommerce.md, REST)."""

@@ -121,10 +121,7 @@ async def _read(ask: Ask, offset: int, size: PageSize, least: Mapping[str, str])
 async def _page(ask: Ask, offset: int, size: PageSize, query: Mapping[str, str]) -> tuple[Listed, int]:
     """Read one page; return it and the number of rows asked for."""
     asked = size.value
-    try:
+    with size.shrinking(asked):
         listed = await ask({**ORDER, "offset": str(offset), "per_page": str(asked), **query})
-    except Retry as trouble:
-        size.failed(asked, trouble)
-        raise
     size.succeeded(len(listed.rows))
     return listed, asked

@@ -10,7 +10,7 @@ store that lists no customers is not believed while another one is known; otherw
 `ShortAnswers` asks for.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -49,8 +49,7 @@ from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.shared.adapter import Reader
 from daemon.platforms.shared.page_size import PageSize, read_in_parts
 from daemon.platforms.shared.rows import MISCOUNTED, OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
-from daemon.platforms.shared.second_look import listed_or_empty
-from daemon.platforms.shared.short_answers import ShortAnswers
+from daemon.platforms.shared.short_answers import ShortAnswers, listed_or_empty
 from daemon.transport.http import shortly
 
 PATH = "/v3/customers"
@@ -99,10 +98,6 @@ class _Known:
         group = customer.customer_group_id
         return not group or self.every_group is None or group in self.every_group
 
-    def named(self, values: Iterable[Attribute]) -> dict[str, Attribute]:
-        """Return attributes by name, without those that are newer than the cached names."""
-        return {self.names[value.attribute_id]: value for value in values if value.attribute_id in self.names}
-
 
 class CustomerReader(Reader):
     """The B2B customers of one store."""
@@ -123,7 +118,7 @@ class CustomerReader(Reader):
 
     async def page(self, cursor: str | None) -> Page:
         """Read the page of B2B customers at `cursor`, which is BigCommerce's own."""
-        known = self._known = await self._learn() if cursor is None or self._known is None else self._known
+        known = await self._learn() if cursor is None or self._known is None else self._known
         if not known.asked:
             return Page(entities=(), cursor=None)
         page = await self._page({"customer_group_id:in": listed(sorted(known.asked))}, cursor)
@@ -180,7 +175,8 @@ class CustomerReader(Reader):
         )
         names = [row for row in map(NAMES.read, with_ids(raws)) if isinstance(row, AttributeName)]
         by_id = {name.id: name.name or "" for name in names}
-        return _Known(groups=groups, every_group=every, names=by_id, unread=unread)
+        self._known = _Known(groups=groups, every_group=every, names=by_id, unread=unread)
+        return self._known
 
     async def _page(self, narrowed: Mapping[str, str], cursor: str | None) -> Page:
         query = {**narrowed} | ({"after": cursor} if cursor else {})
@@ -222,87 +218,88 @@ class CustomerReader(Reader):
             return []
         customers = [read_customer(raw) for raw in raws]
         legible = [row for row in customers if isinstance(row, Listed)]
-        known, refresh = await self._known_with(legible)
+        known, is_fresh = self._known, False
+        if known is None or not all(map(known.has_group, legible)):
+            known, is_fresh = await self._learn(), True
         await self._sentinels.seen([customers[0].id, customers[-1].id])
-        readable = [row for row in legible if row.customer_group_id in known.groups]
-        more = {row.id: row for row in readable if _is_short(row.addresses, row.address_count)}
-        beside = len(more) < len(readable)
-        addresses = await read_owned_rows(self._client, _ADDRESSES, more, lane, beside=beside)
-        more = {row.id: row for row in readable if _is_short(row.attributes, row.attribute_count)}
-        beside = len(more) < len(readable)
-        attributes = await read_owned_rows(self._client, _ATTRIBUTES, more, lane, beside=beside)
-        limited = [row for row in readable if row.channel_ids]
+        b2b = [row for row in legible if row.customer_group_id in known.groups]
+        addresses = await self._rows_of(b2b, _ADDRESSES, "addresses", "address_count", lane)
+        attributes = await self._rows_of(b2b, _ATTRIBUTES, "attributes", "attribute_count", lane)
+        limited = [row for row in b2b if row.channel_ids]
         beside = len(limited) < len(customers)
         namesakes = await find_namesakes(self._client, PATH, limited, known.groups, lane, beside=beside)
-        every = {value.attribute_id for row in readable for value in _all(row.attributes, attributes.get(row.id))}
-        if not refresh and not every <= known.names.keys():
-            known = self._known = await self._learn()
+        every = {value.attribute_id for rows in attributes.values() for value in rows.rows}
+        if not is_fresh and not every <= known.names.keys():
+            known = await self._learn()
 
         def content(customer: Listed | Unreadable | Odd) -> Any:
             if isinstance(customer, Listed):
-                namesake = namesakes.get(customer.id, False)
-                if isinstance(namesake, Failure):
-                    return namesake
-                complete = self._complete(known, customer, addresses.get(customer.id), attributes.get(customer.id))
-                return evolve(complete, has_namesake=namesake) if isinstance(complete, RawCustomer) else complete
+                id_ = customer.id
+                rows = (addresses[id_], attributes[id_]) if id_ in addresses else None
+                return self._complete(known, customer, rows, namesakes.get(id_, False))
             return _of_b2b(customer, known) if isinstance(customer, Odd) else customer
 
         return [Entity(ExternalId(str(customer.id)), content(customer)) for customer in customers]
+
+    async def _rows_of(
+        self, customers: Sequence[Listed], source: OwnedList[B], field: str, count_field: str, lane: Lane
+    ) -> Mapping[int, OwnedRows[B]]:
+        """Return the rows of each customer: those included in it, or a longer list that is read by itself."""
+        short = {row.id: row for row in customers if _is_short(getattr(row, field), getattr(row, count_field))}
+        more = await read_owned_rows(self._client, source, short, lane, beside=len(short) < len(customers))
+        found = {}
+        for customer in customers:
+            included, count = getattr(customer, field), getattr(customer, count_field)
+            listed_rows = more.get(customer.id, OwnedRows[B]())
+            # Included rows certainly exist, even if the separate list omits them.
+            rows = max(included, listed_rows.rows, key=len)
+            fault = listed_rows.fault
+            if fault is None and listed_rows.is_short_of(count):
+                fault = Unreadable(customer.id, "a list has rows of unknown customers", reason=OUT_OF_FILTER)
+            least = len(included) if count is None else count
+            fault = fault or self._short_answers.about(customer.id, field, least, len(rows))
+            found[customer.id] = OwnedRows(rows=rows, fault=fault)
+        return found
 
     def _complete(
         self,
         known: _Known,
         customer: Listed,
-        addresses: OwnedRows[Address] | None,
-        attributes: OwnedRows[Attribute] | None,
+        rows: tuple[OwnedRows[Address], OwnedRows[Attribute]] | None,
+        namesake: bool | Failure,  # noqa: FBT001  an answer, not a switch
     ) -> RawCustomer | Failure | Unreadable | Odd:
-        """Return a complete customer, or its substitute."""
-        if customer.customer_group_id in known.unread:
-            return Unreadable(customer.id, "its customer group cannot be read")
-        fault = (addresses and addresses.fault) or (attributes and attributes.fault)
-        if fault:
-            return fault
-        addresses_of, values = _all(customer.addresses, addresses), _all(customer.attributes, attributes)
-        if (addresses and addresses.is_short_of(customer.address_count)) or (
-            attributes and attributes.is_short_of(customer.attribute_count)
-        ):
-            return Unreadable(customer.id, "a list has rows of unknown customers", reason=OUT_OF_FILTER)
-        return self._doubt(known, customer, addresses_of, values) or RawCustomer(
-            customer=customer,
-            addresses=addresses_of,
-            attributes=known.named(values),
-            is_b2b=customer.customer_group_id in known.groups,
-            group=self._settings.customer_group_mapping.get(customer.customer_group_id),
-        )
-
-    def _doubt(
-        self, known: _Known, customer: Listed, addresses_of: Sequence[Address], values: Sequence[Attribute]
-    ) -> Unreadable | None:
-        """Return the substitute for a customer with an unlisted group or with incomplete lists, or None.
+        """Return a complete customer, or its substitute. `rows` are None for a retail customer.
 
         An empty list of groups is never believed if a customer has a group.
         """
-        if known.every_group == frozenset() and customer.customer_group_id:
+        group = customer.customer_group_id
+        if group in known.unread:
+            return Unreadable(customer.id, "its customer group cannot be read")
+        if known.every_group == frozenset() and group:
             return Unreadable(customer.id, "it has a group, but no groups are listed", reason=MISCOUNTED)
-        if not known.has_group(customer):
-            return self._short_answers.about(customer.id, "groups", 1, 0)
-        if customer.customer_group_id not in known.groups:
-            return None
-        counts = {
-            "addresses": (_count(customer.addresses, customer.address_count), len(addresses_of)),
-            "attributes": (_count(customer.attributes, customer.attribute_count), len(values)),
-            "attributes' names": (len(values), sum(value.attribute_id in known.names for value in values)),
-        }
-        short_answers = [self._short_answers.about(customer.id, what, *numbers) for what, numbers in counts.items()]
-        return next(filter(None, short_answers), None)
-
-    async def _known_with(self, customers: Sequence[Listed]) -> tuple[_Known, bool]:
-        """Return groups and names, read again if a customer's group is unknown, and True if so."""
-        known = self._known
-        if known is not None and all(map(known.has_group, customers)):
-            return known, False
-        known = self._known = await self._learn()
-        return known, True
+        if not known.has_group(customer) and (doubt := self._short_answers.about(customer.id, "groups", 1, 0)):
+            return doubt
+        if isinstance(namesake, Failure):
+            return namesake
+        if rows is None:
+            return RawCustomer(customer=customer, addresses=(), attributes={}, is_b2b=False)
+        addresses, attributes = rows
+        # Without attributes that are newer than the cached names.
+        named = [value for value in attributes.rows if value.attribute_id in known.names]
+        doubt = self._short_answers.about(customer.id, "attributes' names", len(attributes.rows), len(named))
+        return (
+            addresses.fault
+            or attributes.fault
+            or doubt
+            or RawCustomer(
+                customer=customer,
+                addresses=addresses.rows,
+                attributes={known.names[value.attribute_id]: value for value in named},
+                is_b2b=True,
+                group=self._settings.customer_group_mapping.get(group),
+                has_namesake=namesake,
+            )
+        )
 
 
 def _of_groups(entity: Entity, asked: frozenset[int]) -> Entity:
@@ -315,11 +312,6 @@ def _of_groups(entity: Entity, asked: frozenset[int]) -> Entity:
         return entity
     why = "it is in a group that was not asked for"
     return evolve(entity, content=Unreadable(customer.id, why, reason=OUT_OF_FILTER))
-
-
-def _all(included: Sequence[B], more: OwnedRows[B] | None) -> Sequence[B]:
-    """Return the longer list: included rows certainly exist, even if the separate list omits them."""
-    return max(included, more.rows, key=len) if more else included
 
 
 def _of_b2b(odd: Odd, known: _Known) -> Odd:
@@ -335,8 +327,3 @@ def _reading(query: Mapping[str, str]) -> dict[str, str]:
 def _is_short(included: Sequence[object], count: int | None) -> bool:
     """Return True if rows may be missing. Without a count, a full included list may be incomplete."""
     return len(included) < count if count is not None else len(included) >= INCLUDED
-
-
-def _count(included: Sequence[object], count: int | None) -> int:
-    """Return the least number of rows that exist."""
-    return len(included) if count is None else count

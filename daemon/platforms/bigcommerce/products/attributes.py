@@ -20,9 +20,8 @@ from attrs import evolve, field, frozen
 
 from daemon.entities import Issue, OrderRules
 from daemon.issues import IssueType
-from daemon.platforms.shared.amounts import usable
+from daemon.platforms.shared.amounts import decimal_number, usable, whole_number
 from daemon.platforms.shared.dates import date_of
-from daemon.platforms.shared.numbers import decimal_number, whole_number
 
 T = TypeVar("T")
 

@@ -176,11 +176,8 @@ class ProductReader(Reader):
     async def _walk_once(self, last: int, narrowed: Mapping[str, str]) -> tuple[list[Entity], bool]:
         limit = self._size.value
         walk = {"sort": "id", "direction": "asc", "id:greater": str(last), "limit": str(limit)}
-        try:
+        with self._size.shrinking(limit):
             listing = await self._listing({**walk, **narrowed}, Lane.BACKFILL)
-        except Retry as trouble:
-            self._size.failed(limit, trouble)
-            raise
         self._size.succeeded(len(listing.data))
         entities = await self._entities(with_ids(listing.data), Lane.BACKFILL)
         return entities, _has_more(entities, last, listing)

@@ -15,8 +15,7 @@ from daemon.platforms.shared import customers
 from daemon.platforms.shared.mapping import page_url, unread
 from daemon.platforms.shared.rows import Odd
 from daemon.platforms.woocommerce.customers import schema
-from daemon.platforms.woocommerce.ids import LARGEST_ID
-from daemon.platforms.woocommerce.meta import text_of
+from daemon.platforms.woocommerce.values import LARGEST_ID, text_of
 
 PLATFORM = "WooCommerce"
 

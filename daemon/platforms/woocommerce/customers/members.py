@@ -26,7 +26,7 @@ from daemon.platforms.shared.page_size import PageSize, read_in_parts
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Unreadable, read_id, read_row, with_ids
 from daemon.platforms.woocommerce.client import Client
 from daemon.platforms.woocommerce.customers.roles import PATH, Roles
-from daemon.platforms.woocommerce.ids import MOST_INCLUDED, listed
+from daemon.platforms.woocommerce.values import MOST_INCLUDED, listed
 
 T = TypeVar("T")
 

@@ -8,7 +8,6 @@ B2B role would take its customers away: a second one, two seconds later, decides
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
 
 import msgspec
 import trio
@@ -35,27 +34,22 @@ class Roles:
         """The B2B roles at the last reading, kept by `forget`; None before the first."""
 
     async def refresh(self) -> tuple[str, ...]:
-        """Read the shop's roles; return those that are B2B."""
-        every = await self._read()
-        if self._has_lost_some(every):
+        """Read the shop's roles."""
+        every, known = await self._read(), self._known
+        # At the first reading, a shop without any B2B role is asked twice.
+        if not known <= set(every) if known is not None else not any(map(self.is_b2b, every)):
             await trio.sleep(SECOND_AFTER)
             every = await self._read()
-        self._every = every
-        b2b = await self.b2b()
-        self._known = frozenset(b2b)
-        return b2b
-
-    async def b2b(self) -> tuple[str, ...]:
-        """Return the B2B roles, read at the first call."""
-        every = self._every
-        if every is None:
-            return await self.refresh()
-        return tuple(role for role in every if self.is_b2b(role))
+        self._every, self._known = every, frozenset(filter(self.is_b2b, every))
+        return every
 
     async def every(self) -> tuple[str, ...]:
-        """Return the shop's roles."""
-        await self.b2b()
-        return self._every or ()
+        """Return the shop's roles, read at the first call."""
+        return await self.refresh() if self._every is None else self._every
+
+    async def b2b(self) -> tuple[str, ...]:
+        """Return the B2B roles."""
+        return tuple(filter(self.is_b2b, await self.every()))
 
     async def others(self) -> tuple[str, ...]:
         """Return the roles outside B2B."""
@@ -63,17 +57,20 @@ class Roles:
 
     async def unmatched(self) -> tuple[str, ...]:
         """Read the shop's roles; return the patterns without any role."""
-        await self.refresh()
-        every = self._every or ()
+        every = await self.refresh()
         return tuple(pattern for pattern in self._patterns if not any(fnmatchcase(role, pattern) for role in every))
 
     async def _read(self) -> tuple[str, ...]:
+        """Return the roles in the description of the list of customers. Raises Retry if there are none."""
         described = await shortly(partial(self._client.options, PATH, OBJECT, lane=Lane.LIVE))
-        return _roles_in(described)
-
-    def _has_lost_some(self, every: Sequence[str]) -> bool:
-        """Return True if roles lack a known B2B role; at the first reading, if none is B2B."""
-        return not self._known <= set(every) if self._known is not None else not any(map(self.is_b2b, every))
+        try:
+            reads = [end for end in described["endpoints"] if "GET" in end["methods"]]
+            roles = msgspec.convert(reads[0]["args"]["role"]["enum"], list[str])
+        except (KeyError, IndexError, TypeError, msgspec.ValidationError):
+            roles = []
+        if not roles:
+            raise Retry("WooCommerce's description of customers names no roles", reason="unexpected_shape")
+        return tuple(dict.fromkeys(role for role in roles if role != ANY))
 
     def is_b2b(self, role: str) -> bool:
         """Return True if a role fits one of the patterns."""
@@ -82,15 +79,3 @@ class Roles:
     def forget(self) -> None:
         """Read the roles again at the next call: the shop has refused one."""
         self._every = None
-
-
-def _roles_in(described: dict[str, Any]) -> tuple[str, ...]:
-    """Return the roles in the description of the list of customers. Raises Retry if there are none."""
-    try:
-        reads = [end for end in described["endpoints"] if "GET" in end["methods"]]
-        roles = msgspec.convert(reads[0]["args"]["role"]["enum"], list[str])
-    except (KeyError, IndexError, TypeError, msgspec.ValidationError):
-        roles = []
-    if not roles:
-        raise Retry("WooCommerce's description of customers names no roles", reason="unexpected_shape")
-    return tuple(dict.fromkeys(role for role in roles if role != ANY))

@@ -3,22 +3,16 @@
 from msgspec import Struct
 
 from daemon.platforms.shared.odd import Shape
-from daemon.platforms.woocommerce.meta import Meta
+from daemon.platforms.woocommerce import values
+from daemon.platforms.woocommerce.values import Meta
 
 
-class Address(Struct, frozen=True, kw_only=True):
+class Address(values.Address, frozen=True, kw_only=True):
     """The billing or the shipping address."""
 
-    first_name: str = ""
-    last_name: str = ""
-    company: str = ""
     address_1: str
-    address_2: str = ""
     city: str
-    state: str = ""
-    postcode: str = ""
     country: str
-    phone: str = ""
 
 
 class Customer(Struct, frozen=True, kw_only=True):

@@ -28,13 +28,13 @@ from daemon.entities import (
 )
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId, Sku
-from daemon.platforms.shared.amounts import in_bounds
+from daemon.platforms.shared.amounts import NO_NUMBER, in_bounds
 from daemon.platforms.shared.mapping import page_url, unread
 from daemon.platforms.shared.orders import NO_MOMENT, LineAllocation, cart_of, order_date
 from daemon.platforms.shared.rows import Odd
-from daemon.platforms.woocommerce.amounts import NO_NUMBER, amount_of
-from daemon.platforms.woocommerce.meta import first_of, text_of
+from daemon.platforms.woocommerce import values
 from daemon.platforms.woocommerce.orders import schema
+from daemon.platforms.woocommerce.values import amount_of, first_of, text_of
 
 PLATFORM = "WooCommerce"
 MOST_PIECES = 2**31 - 1
@@ -225,7 +225,7 @@ def _paid(raw: schema.Order) -> Decimal | None:
     return Decimal(0) if raw.status in UNPAID else None
 
 
-def _address(raw: schema.Address) -> Address | None:
+def _address(raw: values.Address) -> Address | None:
     """Return an address; None if SparkLayer would refuse it."""
     if not (raw.address_1.strip() and raw.city.strip() and raw.country.strip()):
         return None

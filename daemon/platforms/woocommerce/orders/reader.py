@@ -20,7 +20,6 @@ from daemon.platforms.shared.rows import Odd, Unreadable, read_id, with_ids
 from daemon.platforms.shared.secondary import of_each
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.platforms.woocommerce.client import Client
-from daemon.platforms.woocommerce.ids import MOST_INCLUDED
 from daemon.platforms.woocommerce.orders import mapping
 from daemon.platforms.woocommerce.orders.mapping import RawOrder
 from daemon.platforms.woocommerce.orders.schema import (
@@ -36,6 +35,7 @@ from daemon.platforms.woocommerce.orders.schema import (
 from daemon.platforms.woocommerce.orders.schema import Order as Read
 from daemon.platforms.woocommerce.reader import WooCommerceReader, changed_since
 from daemon.platforms.woocommerce.settings import WooCommerceSettings
+from daemon.platforms.woocommerce.values import MOST_INCLUDED
 from daemon.platforms.woocommerce.walk import asks_for, step
 from daemon.transport.http import shortly
 

@@ -9,7 +9,7 @@ from msgspec.json import Decoder
 from daemon.errors import Retry
 from daemon.platforms.shared.odd import Shape
 from daemon.platforms.shared.rows import UNEXPECTED, decode
-from daemon.platforms.woocommerce.meta import Meta, first_of, text_of
+from daemon.platforms.woocommerce.values import Address, Meta, first_of, text_of
 
 DECIMALS = {"dp": "6"}
 """Without it, amounts come rounded to the decimals in the shop's settings (woocommerce-more.md, Orders)."""
@@ -70,21 +70,6 @@ class Refund(Struct, frozen=True, kw_only=True):
 
     id: int
     line_items: list[RefundedLine]
-
-
-class Address(Struct, frozen=True, kw_only=True):
-    """The billing or the shipping address."""
-
-    first_name: str = ""
-    last_name: str = ""
-    company: str = ""
-    address_1: str = ""
-    address_2: str = ""
-    city: str = ""
-    state: str = ""
-    postcode: str = ""
-    country: str = ""
-    phone: str = ""
 
 
 class Order(Struct, frozen=True, kw_only=True):

@@ -19,8 +19,8 @@ from daemon.platforms.shared import products
 from daemon.platforms.shared.mapping import page_url, unread
 from daemon.platforms.shared.products import StoreProduct, Unit, with_sku
 from daemon.platforms.shared.rows import Odd
-from daemon.platforms.woocommerce.amounts import amount_of
 from daemon.platforms.woocommerce.products import schema
+from daemon.platforms.woocommerce.values import amount_of
 
 PLATFORM = "WooCommerce"
 TRASH, PUBLISHED = "trash", "publish"

@@ -11,14 +11,13 @@ from functools import partial
 from msgspec import Raw
 
 from daemon.entities import Mapped, Product, StoreFacts
-from daemon.errors import Failure, Retry
+from daemon.errors import Failure
 from daemon.model import ExternalId, Lane
 from daemon.platforms.base import Entity, IdPage, Page
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
 from daemon.platforms.shared.secondary import of_lists
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.platforms.woocommerce.client import Client
-from daemon.platforms.woocommerce.ids import MOST_INCLUDED, listed
 from daemon.platforms.woocommerce.products import mapping
 from daemon.platforms.woocommerce.products.mapping import TRASH, RawProduct, is_variable
 from daemon.platforms.woocommerce.products.schema import (
@@ -31,6 +30,7 @@ from daemon.platforms.woocommerce.products.schema import (
 )
 from daemon.platforms.woocommerce.products.schema import Product as Read
 from daemon.platforms.woocommerce.reader import WooCommerceReader, changed_since
+from daemon.platforms.woocommerce.values import MOST_INCLUDED, listed
 from daemon.platforms.woocommerce.walk import asks_for, step
 from daemon.transport.http import shortly
 
@@ -122,11 +122,8 @@ class ProductReader(WooCommerceReader):
     async def _ask_variations(self, ids: Sequence[int], lane: Lane) -> list[Raw]:
         """Read some variations. A row that was not asked for is left out."""
         query = {"_fields": VARIATION_FIELDS, "include": listed(ids), "per_page": str(MOST_INCLUDED)}
-        try:
+        with self._included.shrinking(len(ids)):
             answer = await shortly(partial(self._client.page, "/variations", lane=lane, query=query))
-        except Retry as trouble:
-            self._included.failed(len(ids), trouble)
-            raise
         return [raw for raw in with_ids(answer.rows) if read_id(raw) in ids]
 
     def _whole(self, product: Read, rows: Rows) -> Content:

@@ -25,8 +25,7 @@ import trio
 from attrs import define, field
 
 from daemon.sandbox.faults import BY_NAME, Act, Faults
-from daemon.sandbox.message import Refused, Request, Response, json, text
-from daemon.sandbox.router import Match, Router, route
+from daemon.sandbox.message import Match, Refused, Request, Response, Router, json, route, text
 
 WINDOW_SECONDS = 30.0
 """Calls are also counted per window of this length, as BigCommerce does (bigcommerce.md section 10)."""

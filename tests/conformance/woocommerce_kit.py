@@ -19,7 +19,7 @@ from daemon.sandbox import Shop, WooCommerce, WooCommerceOptions
 from daemon.sandbox.post import Poster
 from daemon.sandbox.transport import InProcess
 from daemon.sandbox.woocommerce import B2B_ROLE
-from daemon.sandbox.woocommerce.records import Webhook
+from daemon.sandbox.woocommerce.catalogue import Webhook
 from daemon.transport.http import Transport
 from tests.conformance.kit import Hook, Kit, Sent, Visited
 

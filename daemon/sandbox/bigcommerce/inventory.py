@@ -7,12 +7,11 @@ that is tracked as a whole although it has options has one item without a varian
 from collections.abc import Iterator
 from typing import Any
 
+from daemon.sandbox.bigcommerce.answers import Parameters, numbered
 from daemon.sandbox.bigcommerce.catalogue import MAIN_LOCATION, Location
-from daemon.sandbox.bigcommerce.paging import Parameters, numbered
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.message import Request, Response
+from daemon.sandbox.message import Request, Response, route
 from daemon.sandbox.record import Record, record
-from daemon.sandbox.router import route
 
 MOST = 1000
 

@@ -11,13 +11,11 @@ from typing import Any
 from attrs import frozen
 from msgspec import Raw
 
-from daemon.sandbox.bigcommerce.paging import Filters, Parameters, numbered, seconds, span
-from daemon.sandbox.bigcommerce.problems import invalid, v3
+from daemon.sandbox.bigcommerce.answers import Filters, Parameters, invalid, numbered, seconds, span, v3
 from daemon.sandbox.bigcommerce.records import Entry, Product, Variant
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.message import Request, Response, encode, json
+from daemon.sandbox.message import Request, Response, encode, json, route
 from daemon.sandbox.record import Record
-from daemon.sandbox.router import route
 
 DEFAULT_LIMIT, MOST = 50, 250
 FEW = 10

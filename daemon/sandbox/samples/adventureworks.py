@@ -12,11 +12,25 @@ stands at the product counts for all its variants; what a variant has itself goe
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.resources import files
 
 from attrs import frozen
 
 from daemon.sandbox.company import Product, Variant
-from daemon.sandbox.samples.tables import marked_rows, rows
+
+
+def rows(table: str, between: str = "\t", end: str = "\n") -> Iterator[list[str]]:
+    """Return the rows of a table whose fields are separated by tabs, or by what is given."""
+    path = files("daemon.sandbox") / "data" / "adventureworks" / f"{table}.csv"
+    for row in path.read_text("utf-8").split(end):
+        if row.strip():
+            yield row.lstrip("\n").split(between)
+
+
+def marked_rows(table: str) -> Iterator[list[str]]:
+    """Return the rows of a table with `+|` between fields and `&|` at row ends."""
+    return rows(table, "+|", "&|")
+
 
 OF_PRODUCTS: Mapping[str, Mapping[str, str]] = {
     "FR-R92R-62": {"rrp": "1899.00"},

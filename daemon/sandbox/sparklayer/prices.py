@@ -11,12 +11,10 @@ from typing import Any
 
 from attrs import define, field
 
-from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.message import Refused, Request, Response, json, route
 from daemon.sandbox.query import Parameters
-from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
-from daemon.sandbox.sparklayer.problems import RefusedLine, invalid, lines, problem
-from daemon.sandbox.sparklayer.record import Record
+from daemon.sandbox.sparklayer.record import Record, RefusedLine, invalid, lines, problem
 
 MOST_PER_PAGE = 250
 
@@ -76,7 +74,6 @@ class Prices:
     """All prices of the site as {slug: {sku: rows}}, and their routes."""
 
     lists: PriceLists
-    first_line: int
     prices: dict[str, dict[str, list[dict[str, Any]]]] = field(factory=dict, repr=False)
     writes: int = 0
     """Number of SKUs that were priced or cleared."""
@@ -137,17 +134,17 @@ class Prices:
         line, _, where = place.removeprefix("[").partition("]")
         if not line.isdecimal():
             return problem(400, words)
-        return lines([RefusedLine(int(line) + self.first_line, where.removeprefix("."), words)])
+        return lines([RefusedLine(int(line), where.removeprefix("."), words)])
 
     def _refuse_repeated(self, pairs: list[tuple[str, str]], entries: list[Mapping[str, Any]]) -> None:
         refused: list[RefusedLine] = []
         seen: set[tuple[str, str]] = set()
         for index, (pair, entry) in enumerate(zip(pairs, entries, strict=True)):
             if pair in seen:
-                refused.append(RefusedLine(index + self.first_line, "sku", f"SKU {entry['sku']} is given twice"))
+                refused.append(RefusedLine(index, "sku", f"SKU {entry['sku']} is given twice"))
             rows = entry["pricing"]
             if len({(row["quantity"], row.get("unit_of_measure")) for row in rows}) < len(rows):
-                refused.append(RefusedLine(index + self.first_line, "pricing", "a quantity is given twice"))
+                refused.append(RefusedLine(index, "pricing", "a quantity is given twice"))
             seen.add(pair)
         if refused:
             raise lines(refused)

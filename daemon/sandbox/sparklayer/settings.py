@@ -8,10 +8,9 @@ import re
 
 from attrs import define
 
-from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Request, Response, json, route
 from daemon.sandbox.sparklayer.contract import decode
-from daemon.sandbox.sparklayer.problems import Detail, problem
+from daemon.sandbox.sparklayer.record import Detail, problem
 
 BASE_CURRENCY = "baseCurrency"
 

@@ -7,8 +7,7 @@ date and announces nothing. A deletion is announced only if the customer's first
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daemon.sandbox.woocommerce.catalogue import Catalogue
-from daemon.sandbox.woocommerce.records import BILLING, Customer, Event
+from daemon.sandbox.woocommerce.catalogue import BILLING, Catalogue, Customer, Event
 
 
 class CustomerBook:

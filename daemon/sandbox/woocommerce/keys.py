@@ -17,9 +17,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from attrs import define, field
 
-from daemon.sandbox.message import Request, Response
+from daemon.sandbox.message import Request, Response, route
 from daemon.sandbox.post import Poster, Unanswered
-from daemon.sandbox.router import route
 from daemon.sandbox.woocommerce.answers import cannot_view, page, php_json, unauthenticated
 from daemon.sandbox.woocommerce.shop import Shop
 

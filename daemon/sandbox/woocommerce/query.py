@@ -13,8 +13,7 @@ from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from daemon.sandbox.woocommerce.answers import invalid, wrong_type
-from daemon.sandbox.woocommerce.catalogue import Catalogue
-from daemon.sandbox.woocommerce.records import Moment
+from daemon.sandbox.woocommerce.catalogue import Catalogue, Moment
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}(:\d{2})?)?")
 _INDEXED = re.compile(r"\[\d*\]$")

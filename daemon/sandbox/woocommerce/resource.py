@@ -12,11 +12,10 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from daemon.sandbox.message import Refused, Request, Response
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Refused, Request, Response, route
 from daemon.sandbox.woocommerce.answers import NAMESPACE, answer, no_route, page, refused, wrong_type
+from daemon.sandbox.woocommerce.catalogue import TRASH
 from daemon.sandbox.woocommerce.query import Query
-from daemon.sandbox.woocommerce.records import TRASH
 from daemon.sandbox.woocommerce.shop import Shop
 
 DEFAULT, MOST = 10, 100

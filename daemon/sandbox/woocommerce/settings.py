@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Request, Response, route
 from daemon.sandbox.woocommerce.answers import NAMESPACE, SYMBOLS, answer, refused, symbol
 from daemon.sandbox.woocommerce.query import Query
 from daemon.sandbox.woocommerce.resource import Body, decoded, fields

@@ -10,10 +10,9 @@ from typing import Any
 
 from attrs import Factory, define, field
 
-from daemon.sandbox.woocommerce.catalogue import Catalogue
+from daemon.sandbox.woocommerce.catalogue import STATUSES, TRASH, Attribute, Catalogue, Event, Product
 from daemon.sandbox.woocommerce.customer_book import CustomerBook
 from daemon.sandbox.woocommerce.order_book import OrderBook
-from daemon.sandbox.woocommerce.records import STATUSES, TRASH, Attribute, Event, Product
 
 TRASHED = (("_wp_trash_meta_status", "publish"), ("_wp_trash_meta_time", "0"), ("_wp_desired_post_slug", ""))
 

@@ -18,8 +18,7 @@ from daemon.sandbox import BigCommerce
 from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.bigcommerce.hooks import Hook
 from daemon.sandbox.company import WHOLESALE
-from daemon.sandbox.message import Request
-from daemon.sandbox.router import Router
+from daemon.sandbox.message import Request, Router
 from tests.prove.simulation.faults import SHOP, SITE
 from tests.prove.simulation.life import PUBLIC_URL
 from tests.prove.simulation.stores.base import DEFAULT

@@ -14,7 +14,7 @@ from daemon.sandbox import Shop, WooCommerce
 from daemon.sandbox.company import RETAIL, WHOLESALE
 from daemon.sandbox.expectation import expected_customers
 from daemon.sandbox.woocommerce import B2B_ROLE
-from daemon.sandbox.woocommerce.records import TRASH
+from daemon.sandbox.woocommerce.catalogue import TRASH
 from tests.prove.simulation.stores.base import Article, Edit, Item
 
 OPEN = ("pending", "processing", "on-hold")

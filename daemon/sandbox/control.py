@@ -138,7 +138,7 @@ class StandIn:
             return text("no such control", 404)
         try:
             told: Any = match.handler(**msgspec.json.decode(request.body or b"{}", type=dict[str, Any]))
-        except (msgspec.DecodeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except (msgspec.DecodeError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             return text(f"{type(error).__name__}: {error}", 400)
         return Response(status=204) if told is None else json(told)
 

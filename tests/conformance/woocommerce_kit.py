@@ -85,7 +85,7 @@ class Stand:
             order = self.shop.orders.get(int(external_id))
             self.shop.orders.set_status(order.id, "on-hold" if order.status != "on-hold" else "processing", silent=True)
         else:
-            self.shop.set_tax_inclusive(inclusive=not self.shop.tax_inclusive)
+            self.shop.update_settings(tax_inclusive=not self.shop.tax_inclusive)
 
     def edit_unseen(self, kind: Kind, external_id: ExternalId) -> None:
         """Change an order's tracking, which dates nothing on a shop with orders as posts."""
@@ -103,7 +103,7 @@ class Stand:
         elif kind is Kind.ORDERS:
             self.shop.orders.set_meta(number, "sparklayer_cart_id", "no cart", silent=True)
         else:
-            self.shop.set_weight_unit("stones")
+            self.shop.update_settings(weight_unit="stones")
 
     def delete(self, kind: Kind, external_id: ExternalId) -> None:
         """Delete an entity for good."""

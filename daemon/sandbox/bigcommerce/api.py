@@ -23,11 +23,10 @@ from daemon.sandbox.bigcommerce.answers import unauthorized, v2, v3
 from daemon.sandbox.bigcommerce.customers import Customers
 from daemon.sandbox.bigcommerce.delivery import RETRIES, STORE_ID, Webhooks
 from daemon.sandbox.bigcommerce.hooks import Blocklist, Hooks
-from daemon.sandbox.bigcommerce.inventory import Inventory
 from daemon.sandbox.bigcommerce.login import LOGIN_PATH, SCOPE, Login
 from daemon.sandbox.bigcommerce.metafields import Metafields
 from daemon.sandbox.bigcommerce.orders import Orders
-from daemon.sandbox.bigcommerce.products import Products
+from daemon.sandbox.bigcommerce.products import Inventory, Products
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.control import ShopStandIn
 from daemon.sandbox.message import Match, Request, Response, json, route

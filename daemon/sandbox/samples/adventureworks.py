@@ -14,9 +14,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 
-from attrs import frozen
-
 from daemon.sandbox.company import Product, Variant
+from daemon.sandbox.record import Record, record
 
 
 def rows(table: str, between: str = "\t", end: str = "\n") -> Iterator[list[str]]:
@@ -60,19 +59,9 @@ HIDDEN = ("PA-T100",)
 UNTRACKED = ("PK-7098", "CL-9009")
 
 
-@frozen(kw_only=True)
-class _Good:
+@record("id name number colour size price weight subcategory model")
+class _Good(Record):
     """A finished good. `weight` is in pounds, None when unknown."""
-
-    id: int
-    name: str
-    number: str
-    colour: str
-    size: str
-    price: float
-    weight: float | None
-    subcategory: str
-    model: str
 
 
 def catalogue() -> list[Product]:

@@ -16,17 +16,16 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 import msgspec
-from attrs import asdict, fields, frozen
+from attrs import fields, frozen
 
 from daemon.sandbox.control import StandIn
 from daemon.sandbox.message import Match, Request, Response, route
 from daemon.sandbox.sparklayer.customers import Customers
 from daemon.sandbox.sparklayer.gate import TOKEN_PATH, Bucket, RetryAfter, Tokens
-from daemon.sandbox.sparklayer.prices import PriceLists, Prices
+from daemon.sandbox.sparklayer.prices import PriceLists, Prices, Settings
 from daemon.sandbox.sparklayer.products import Mode, Products
 from daemon.sandbox.sparklayer.purchases import Purchases
 from daemon.sandbox.sparklayer.record import Record, problem
-from daemon.sandbox.sparklayer.settings import Settings
 from daemon.sandbox.sparklayer.stock import Stock
 from daemon.sandbox.sparklayer.sync_log import SyncLog
 
@@ -210,7 +209,7 @@ class SparkLayer(StandIn):
 
     @route("GET", "/_sandbox/sync-log")
     def _logged(self) -> Any:
-        return [asdict(call) for call in self.state.sync_log.calls]
+        return self.state.sync_log.calls
 
     @route("GET", "/_sandbox/counts")
     def _counts(self) -> Any:

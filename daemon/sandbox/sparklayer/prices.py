@@ -1,11 +1,14 @@
-"""Price lists and their prices (sparklayer.md section 4).
+"""Price lists, their prices, and the currency of the store (sparklayer.md sections 4 and 7).
 
 A write replaces all prices of each SKU it names on that list and leaves the others; `pricing: []` clears the SKU.
 A SKU need not exist as a variant. Refused rows are answered as a bare list of lines, and nothing is carried out.
 
-Price lists are made, listed and changed; slug and source never change.
+Price lists are made, listed and changed; slug and source never change. A currency that is set stays: another one is a
+conflict. Global settings refuse keys made in the Dashboard, with 403 unless told otherwise, unless the switch says that
+these credentials may write them.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +17,48 @@ from attrs import define, field
 from daemon.sandbox.message import Refused, Request, Response, json, route
 from daemon.sandbox.query import Parameters
 from daemon.sandbox.sparklayer.contract import decode
-from daemon.sandbox.sparklayer.record import Record, RefusedLine, invalid, lines, problem
+from daemon.sandbox.sparklayer.record import Detail, Record, RefusedLine, invalid, lines, problem
+
+BASE_CURRENCY = "baseCurrency"
+
+
+@define(eq=False)
+class Settings:
+    """The site's settings, and their routes."""
+
+    writable: bool
+    refusal: int
+    currency: str | None = None
+
+    @route("GET", "/api/v1/store-currency")
+    def _get_currency(self, _request: Request) -> Response:
+        """Answer the currency; 404 while none is set."""
+        if self.currency is None:
+            raise problem(404, "No store currency is set")
+        return json({"currency_code": self.currency})
+
+    @route("PUT", "/api/v1/store-currency")
+    def _put_currency(self, request: Request) -> Response:
+        """Set the currency; 409 when another one is set."""
+        wanted = decode(request, "putStoreCurrency").currency_code
+        if self.currency not in {None, wanted}:
+            raise problem(409, f"The store currency is already set to {self.currency}")
+        self.currency = wanted
+        return json({"currency_code": wanted})
+
+    @route("PATCH", "/api/v1/settings")
+    def _update(self, request: Request) -> Response:
+        """Write global settings; only the base currency can be written."""
+        rows = decode(request, "patchGlobalSetting")
+        if not self.writable or any(row["key"] != BASE_CURRENCY for row in rows):
+            raise problem(self.refusal, "Global settings unavailable for updates, please contact support")
+        for index, row in enumerate(rows):
+            if not re.fullmatch("[A-Z]{3}", str(row["value"])):
+                words = f"{row['value']} is not a currency"
+                raise problem(400, words, [Detail("invalid", words, f"[{index}].value")])
+            self.currency = row["value"]
+        return Response(status=204)
+
 
 MOST_PER_PAGE = 250
 

@@ -10,8 +10,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
+from daemon.sandbox import record as records
 from daemon.sandbox.message import Refused, Request, Response, json, route
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.record import Detail, Record, problem
@@ -23,15 +24,9 @@ RESOLVED = "synced_external_ids"
 """The contract's name for the list of resolved ids."""
 
 
-@frozen
-class Call:
+@records.record("method integration data_type body status")
+class Call(records.Record):
     """One PUT or PATCH as it came; `body` is None when it was not JSON."""
-
-    method: str
-    integration: str
-    data_type: str
-    body: Any
-    status: int
 
 
 @define(eq=False)

@@ -24,10 +24,7 @@ class CustomerBook:
 
     def by_email(self, email: str) -> Customer:
         """Return the customer with `email`. Raises KeyError."""
-        for customer in self.people.values():
-            if customer.email == email:
-                return customer
-        raise KeyError(email)
+        return {customer.email: customer for customer in self.people.values()}[email]
 
     def with_role(self, role: str) -> list[Customer]:
         """Return the customers that have a role among others, by id; `all` is any."""

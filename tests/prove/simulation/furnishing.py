@@ -135,7 +135,7 @@ async def use_all(world: World) -> None:
     store = shop_of(world).store
     variant = world.merchant.goods.variants()[0]
     store.metafields.set("variant", variant, "rrp", "12.50")
-    store.set_tax_inclusive(inclusive=not store.tax_inclusive)
+    store.update_settings(tax_inclusive=not store.tax_inclusive)
     await trio.sleep(LOCKED_SECONDS)
     for lock in (_lock_shop, _lock_site):
         lock(world, shut=True)

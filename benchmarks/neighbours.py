@@ -17,9 +17,8 @@ from daemon.sandbox import woocommerce
 from daemon.sandbox.bigcommerce import BigCommerce, BigCommerceOptions, Store, synthetic
 from daemon.sandbox.control import StandIn
 from daemon.sandbox.faults import Faults
-from daemon.sandbox.message import Request, Response
+from daemon.sandbox.message import Match, Request, Response
 from daemon.sandbox.opening import Sandbox, whereabouts
-from daemon.sandbox.router import Match
 from daemon.sandbox.server import listening, serve
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
 from daemon.sandbox.woocommerce import WooCommerce, WooCommerceOptions

@@ -17,10 +17,10 @@ from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.expectation.products import PRICE_LIST, SHOP_PRICE_LIST
 from daemon.sandbox.explore import BigCommerceStore, ExploredStore, WooCommerceStore
 from daemon.sandbox.opening import open_sparklayer, open_woocommerce
+from daemon.sandbox.woocommerce.catalogue import Product
 from daemon.sandbox.woocommerce.founding import B2B_ROLE
 from daemon.sandbox.woocommerce.founding import found as found_shop
 from daemon.sandbox.woocommerce.order_book import CART_KEY
-from daemon.sandbox.woocommerce.records import Product
 
 AWAITING_FULFILLMENT = 11
 """The status of an order that is paid and not shipped (bigcommerce.md section 7)."""

@@ -25,8 +25,7 @@ import trio
 from attrs import define, field
 
 from daemon.sandbox.faults import BY_NAME, Act, Faults
-from daemon.sandbox.message import Refused, Request, Response, json, text
-from daemon.sandbox.router import Match, Router, route
+from daemon.sandbox.message import Match, Refused, Request, Response, Router, json, route, text
 
 WINDOW_SECONDS = 30.0
 """Calls are also counted per window of this length, as BigCommerce does (bigcommerce.md section 10)."""
@@ -139,7 +138,7 @@ class StandIn:
             return text("no such control", 404)
         try:
             told: Any = match.handler(**msgspec.json.decode(request.body or b"{}", type=dict[str, Any]))
-        except (msgspec.DecodeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except (msgspec.DecodeError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             return text(f"{type(error).__name__}: {error}", 400)
         return Response(status=204) if told is None else json(told)
 

@@ -89,7 +89,7 @@ class Stand:
             line = next(iter(order.lines.values()))
             self.store.orders.set_quantity(order.id, line.id, line.quantity + 1, silent=True)
         else:
-            self.store.set_tax_inclusive(inclusive=not self.store.tax_inclusive, silent=True)
+            self.store.update_settings(tax_inclusive=not self.store.tax_inclusive, silent=True)
 
     def edit_unseen(self, kind: Kind, external_id: ExternalId) -> None:
         """Change a metafield, or put a customer into a group of a moment ago."""
@@ -113,7 +113,7 @@ class Stand:
         elif kind is Kind.ORDERS:
             self.store.metafields.set("order", number, "cart_id", "no cart", silent=True)
         else:
-            self.store.set_weight_unit("Stones", silent=True)
+            self.store.update_settings(weight_unit="Stones", silent=True)
 
     def delete(self, kind: Kind, external_id: ExternalId) -> None:
         """Delete an entity; an order only by way of the state, since the control panel merely archives."""

@@ -19,7 +19,7 @@ from daemon.sandbox import Shop, WooCommerce, WooCommerceOptions
 from daemon.sandbox.post import Poster
 from daemon.sandbox.transport import InProcess
 from daemon.sandbox.woocommerce import B2B_ROLE
-from daemon.sandbox.woocommerce.records import Webhook
+from daemon.sandbox.woocommerce.catalogue import Webhook
 from daemon.transport.http import Transport
 from tests.conformance.kit import Hook, Kit, Sent, Visited
 
@@ -85,7 +85,7 @@ class Stand:
             order = self.shop.orders.get(int(external_id))
             self.shop.orders.set_status(order.id, "on-hold" if order.status != "on-hold" else "processing", silent=True)
         else:
-            self.shop.set_tax_inclusive(inclusive=not self.shop.tax_inclusive)
+            self.shop.update_settings(tax_inclusive=not self.shop.tax_inclusive)
 
     def edit_unseen(self, kind: Kind, external_id: ExternalId) -> None:
         """Change an order's tracking, which dates nothing on a shop with orders as posts."""
@@ -103,7 +103,7 @@ class Stand:
         elif kind is Kind.ORDERS:
             self.shop.orders.set_meta(number, "sparklayer_cart_id", "no cart", silent=True)
         else:
-            self.shop.set_weight_unit("stones")
+            self.shop.update_settings(weight_unit="stones")
 
     def delete(self, kind: Kind, external_id: ExternalId) -> None:
         """Delete an entity for good."""

@@ -16,8 +16,7 @@ from attrs import frozen
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from daemon.sandbox.control import StandIn
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Request, Response, route
 from daemon.sandbox.server import listening, serve
 from tests.e2e.process import TIMEOUT
 

@@ -38,7 +38,7 @@ from daemon.sandbox.expectation import (
     differences,
     order_differences,
 )
-from daemon.sandbox.sparklayer.state import State
+from daemon.sandbox.sparklayer.api import State
 from tests.contract import CONTRACT
 from tests.e2e.process import GLANCE, QUICK, TIMEOUT, Process, free_port, settings
 

@@ -47,7 +47,7 @@ def _many_addresses(store: Store) -> None:
 
 
 def _first_address(store: Store, customer: int) -> int:
-    return next(iter(store.customers.people[customer].addresses))
+    return int(next(iter(store.customers.people[customer].addresses)))
 
 
 EDITS: Mapping[str, Callable[[Store], object]] = {

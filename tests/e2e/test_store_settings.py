@@ -18,14 +18,14 @@ async def test_every_setting_arrives(harness: OpenHarness) -> None:
         await h.first_sync()
         assert await _settings(h) == ("USD", "USD", False)
         writes = h.writes
-        h.store.set_currency("GBP")
+        h.store.update_settings(currency="GBP")
         await h.until(lambda: h.state.price_lists.existing(PRICE_LIST).currency_code == "GBP")
         assert (await h.process.second_run())["succeeded"]
         assert await _settings(h) == ("GBP", "GBP", False)
         assert h.writes == writes, "the numbers stay"
         assert h.site.statistics.calls["PUT /api/v1/store-currency"] == 0
-        h.store.set_tax_inclusive(inclusive=True)
+        h.store.update_settings(tax_inclusive=True)
         await h.until(lambda: h.state.price_lists.existing(PRICE_LIST).tax_inclusive_display)
-        h.store.set_weight_unit("KGS")
+        h.store.update_settings(weight_unit="KGS")
         assert h.unequal
         await h.until(lambda: not h.unequal)

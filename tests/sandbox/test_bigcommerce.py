@@ -154,8 +154,8 @@ async def test_what_is_not_tracked_has_no_stock(harness: Any) -> None:
 
 async def test_the_store_tells_unit_and_currency(harness: Any) -> None:
     async with harness() as running:
-        running.store.set_weight_unit("KGS")
-        running.store.set_currency("GBP")
+        running.store.update_settings(weight_unit="KGS")
+        running.store.update_settings(currency="GBP")
         store = (await running.shop("GET", "/v2/store")).json()
     assert (store["weight_units"], store["currency"]) == ("KGS", "GBP")
 

@@ -102,7 +102,7 @@ async def test_an_order_tells_money_as_text_and_times_as_rfc_2822(harness: Any) 
 
 async def test_prices_that_are_entered_with_tax_contain_it(harness: Any) -> None:
     filled = store()
-    filled.set_tax_inclusive(inclusive=True)
+    filled.update_settings(tax_inclusive=True)
     number = filled.orders.place(0, [{"sku": "MUG", "price": 9.99}], tax_rate="0.2")
     async with harness(filled) as running:
         (line,) = (await running.shop("GET", f"/v2/orders/{number}/products")).json()

@@ -19,20 +19,60 @@ from typing import Any
 import trio
 from attrs import define, frozen
 
-from daemon.sandbox.bigcommerce import problems
+from daemon.sandbox.bigcommerce.answers import unauthorized, v2, v3
 from daemon.sandbox.bigcommerce.customers import Customers
-from daemon.sandbox.bigcommerce.delivery import RETRIES, Webhooks
+from daemon.sandbox.bigcommerce.delivery import RETRIES, STORE_ID, Webhooks
 from daemon.sandbox.bigcommerce.hooks import Blocklist, Hooks
-from daemon.sandbox.bigcommerce.information import Information
-from daemon.sandbox.bigcommerce.inventory import Inventory
 from daemon.sandbox.bigcommerce.login import LOGIN_PATH, SCOPE, Login
 from daemon.sandbox.bigcommerce.metafields import Metafields
 from daemon.sandbox.bigcommerce.orders import Orders
-from daemon.sandbox.bigcommerce.products import Products
+from daemon.sandbox.bigcommerce.products import Inventory, Products
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.control import ShopStandIn
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import Match, route
+from daemon.sandbox.message import Match, Request, Response, json, route
+
+
+class Information:
+    """Facts that a store publishes about itself."""
+
+    def __init__(self, store: Store, store_hash: str) -> None:
+        self._store = store
+        self._hash = store_hash
+
+    @route("GET", "/v2/store")
+    def store(self, _request: Request) -> Response:
+        """Answer the store's settings."""
+        domain = f"store-{self._hash}.example"
+        return json(
+            {
+                "id": self._hash,
+                "account_uuid": "00000000-0000-4000-8000-000000000000",
+                "store_id": int(STORE_ID),
+                "domain": domain,
+                "secure_url": f"https://{domain}",
+                "control_panel_base_url": f"https://{domain}",
+                "status": "live",
+                "name": self._store.name,
+                "timezone": {"name": "UTC", "raw_offset": 0, "dst_offset": 0},
+                "language": "en",
+                "currency": self._store.currency,
+                "currency_symbol": "$",
+                "decimal_places": 2,
+                "weight_units": self._store.weight_unit,
+                "dimension_units": "Inches",
+                "plan_name": "Sandbox",
+                "plan_level": "pro",
+                "is_price_entered_with_tax": self._store.tax_inclusive,
+                "default_channel_id": 1,
+                "features": {"stencil_enabled": True},
+            }
+        )
+
+    @route("GET", "/v2/time")
+    def _time(self, _request: Request) -> Response:
+        """Answer the time, the cheapest call that needs the token."""
+        return json({"time": int(self._store.clock())})
+
 
 UNLIMITED = 7_000_000
 """Value of the headers when there is no quota."""
@@ -137,9 +177,9 @@ class BigCommerce(ShopStandIn):
         if request.path == LOGIN_PATH:
             return super().answer(request, match)
         if request.headers.get("x-auth-token") != self.access_token:
-            return problems.unauthorized()
+            return unauthorized()
         if not self.quota.take():
-            refusal = problems.v3(429)
+            refusal = v3(429)
             return Response(status=429, headers=refusal.headers | self.quota.refusal_headers(), body=refusal.body)
         response = super().answer(request, match)
         response.headers.update(self.quota.headers())
@@ -147,7 +187,7 @@ class BigCommerce(ShopStandIn):
 
     def unknown(self, request: Request) -> Response:
         """Answer a request without a route."""
-        problem = problems.v2 if request.path.startswith(f"{self._prefix}/v2/") else problems.v3
+        problem = v2 if request.path.startswith(f"{self._prefix}/v2/") else v3
         return problem(405 if self.routes.allowed(request.path) else 404)
 
     @route("GET", "/_sandbox/state")

@@ -11,17 +11,14 @@ from attrs import define, field
 
 from daemon.sandbox.bigcommerce.events import BigCommerceChronicle, Event
 from daemon.sandbox.bigcommerce.records import Entry, Variant
+from daemon.sandbox.record import Record, record
 
 MAIN_LOCATION = 1
 
 
-@define
-class Location:
+@record("id code label")
+class Location(Record):
     """A place that holds stock."""
-
-    id: int
-    code: str
-    label: str
 
 
 @define(eq=False, kw_only=True)
@@ -46,8 +43,8 @@ class Catalogue(BigCommerceChronicle):
 
     def variant(self, variant_id: int) -> Variant:
         """Return a variant. Raises KeyError."""
-        entry = self.entries[self._owners[variant_id]]
-        return next(variant for variant in entry.variants if variant.id == variant_id)
+        variants: list[Variant] = self.entries[self._owners[variant_id]].variants
+        return next(variant for variant in variants if variant.id == variant_id)
 
     def by_sku(self, sku: str) -> Variant:
         """Return the first variant with `sku`. Raises KeyError."""

@@ -12,7 +12,6 @@ from itertools import count
 from typing import Any
 
 import msgspec
-from attrs import define, field
 from msgspec.structs import replace
 
 from daemon.sandbox.bigcommerce import events
@@ -87,15 +86,14 @@ class Group(Record):
     """A customer group, as v2 shows it."""
 
 
-@define
-class Person:
+@record(
+    "customer",
+    addresses={},
+    attributes={},  # by the attribute's id: a customer has one value of each
+    form_fields=(),
+)
+class Person(Record):
     """A customer with what `include` adds."""
-
-    customer: Customer
-    addresses: dict[int, Address] = field(factory=dict)
-    attributes: dict[int, AttributeValue] = field(factory=dict)
-    """By the attribute's id: a customer has one value of each."""
-    form_fields: tuple[FormField, ...] = ()
 
     def settle(self) -> None:
         """Count what the customer has."""
@@ -116,14 +114,13 @@ class CustomerBook:
 
     def get(self, customer_id: int) -> Customer:
         """Return a customer. Raises KeyError."""
-        return self.people[customer_id].customer
+        customer: Customer = self.people[customer_id].customer
+        return customer
 
     def by_email(self, email: str) -> Customer:
         """Return the customer with `email`. Raises KeyError."""
-        for person in self.people.values():
-            if person.customer.email == email:
-                return person.customer
-        raise KeyError(email)
+        by_email: dict[str, Customer] = {one.customer.email: one.customer for one in self.people.values()}
+        return by_email[email]
 
     def in_groups(self, *group_ids: int) -> Iterator[Person]:
         """Return the customers of some groups."""

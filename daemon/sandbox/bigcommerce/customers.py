@@ -9,12 +9,20 @@ from typing import Any
 
 import msgspec
 
+from daemon.sandbox.bigcommerce.answers import (
+    Filters,
+    Parameters,
+    Place,
+    bare,
+    cursored,
+    invalid_v2,
+    numbered,
+    seconds,
+    span,
+)
 from daemon.sandbox.bigcommerce.customer_book import Address, Customer, Group, Person
-from daemon.sandbox.bigcommerce.paging import Filters, Parameters, Place, bare, cursored, numbered, seconds, span
-from daemon.sandbox.bigcommerce.problems import invalid_v2
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Request, Response, route
 
 INCLUDED = 10
 """Most addresses, and most attributes, of a customer that `include` shows."""

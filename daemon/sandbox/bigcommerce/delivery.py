@@ -19,10 +19,12 @@ from attrs import evolve, frozen
 
 from daemon.sandbox.bigcommerce.events import Event
 from daemon.sandbox.bigcommerce.hooks import Blocklist, Hook, Hooks
-from daemon.sandbox.bigcommerce.information import STORE_ID
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.message import encode
 from daemon.sandbox.post import REMEMBERED, Sender
+
+STORE_ID = "1025646"
+"""The number that webhooks carry; the hash names the store everywhere else."""
 
 RETRIES = (60, 180, 300, 600, 900, 1800, 3600, 7200, 21_600, 50_400, 86_400)
 """Seconds to wait before each further attempt."""

@@ -14,13 +14,11 @@ from urllib.parse import urlsplit
 import msgspec
 import trio
 
+from daemon.sandbox.bigcommerce.answers import Parameters, invalid, v3
 from daemon.sandbox.bigcommerce.events import SCOPES, Event, matches
-from daemon.sandbox.bigcommerce.paging import Parameters
-from daemon.sandbox.bigcommerce.problems import invalid, v3
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.message import Refused, Request, Response, json, route
 from daemon.sandbox.record import Record, record
-from daemon.sandbox.router import route
 
 BLOCKED_SECONDS = 180.0
 """Seconds for which a domain stays blocked."""

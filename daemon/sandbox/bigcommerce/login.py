@@ -16,8 +16,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from daemon.sandbox.message import Refused, Request, Response, encode, json
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Refused, Request, Response, encode, json, route
 
 USER = {"id": 9128, "username": "merchant@example.com", "email": "merchant@example.com"}
 ACCOUNT = "00000000-0000-4000-8000-000000000000"

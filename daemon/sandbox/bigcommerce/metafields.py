@@ -8,12 +8,10 @@ from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
+from daemon.sandbox.bigcommerce.answers import Filters, Parameters, cursored, numbered, seconds, span, v3
 from daemon.sandbox.bigcommerce.metafield_book import Metafield
-from daemon.sandbox.bigcommerce.paging import Filters, Parameters, cursored, numbered, seconds, span
-from daemon.sandbox.bigcommerce.problems import v3
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Request, Response, route
 
 
 class Metafields:

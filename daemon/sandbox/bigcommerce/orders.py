@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from daemon.sandbox.bigcommerce.answers import Filters, Parameters, bare, invalid_v2, span, v2
 from daemon.sandbox.bigcommerce.order_records import (
     FLAT_RATE,
     NOTHING,
@@ -23,11 +24,8 @@ from daemon.sandbox.bigcommerce.order_records import (
     OrderedLine,
     Shipment,
 )
-from daemon.sandbox.bigcommerce.paging import Filters, Parameters, bare, span
-from daemon.sandbox.bigcommerce.problems import invalid_v2, v2
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.message import Refused, Request, Response, json
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Refused, Request, Response, json, route
 
 INCLUDED = 50
 """Most lines that a consignment shows."""

@@ -2,22 +2,25 @@
 
 Pages are selected from the sorted ids and encoded straight from the records, so a page of 250 products with their
 variants takes a few milliseconds. `include=options` or `modifiers` limits a page to 10, silently, as there.
+
+`/v3/inventory/items` and `/v3/inventory/locations` are here too (section 4). Available to sell is on hand less safety
+stock; the sandbox keeps no safety stock, so both are the same. A product that is tracked as a whole although it has
+options has one item without a variant.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from attrs import frozen
 from msgspec import Raw
 
-from daemon.sandbox.bigcommerce.paging import Filters, Parameters, numbered, seconds, span
-from daemon.sandbox.bigcommerce.problems import invalid, v3
+from daemon.sandbox.bigcommerce.answers import Filters, Parameters, invalid, numbered, seconds, span, v3
+from daemon.sandbox.bigcommerce.catalogue import MAIN_LOCATION, Location
 from daemon.sandbox.bigcommerce.records import Entry, Product, Variant
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.message import Request, Response, encode, json
-from daemon.sandbox.record import Record
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Request, Response, encode, json, route
+from daemon.sandbox.record import Record, record
 
 DEFAULT_LIMIT, MOST = 50, 250
 FEW = 10
@@ -179,3 +182,91 @@ def _options(entry: Entry) -> list[dict[str, Any]]:
             labels = option["option_values"]
             labels.setdefault(value.id, {"id": value.id, "label": value.label, "sort_order": len(labels)})
     return [option | {"option_values": list(option["option_values"].values())} for option in options.values()]
+
+
+MOST_LEVELS = 1000
+
+
+@record("sku variant_id product_id sku_id")
+class _Identity(Record):
+    """Subject of a stock level."""
+
+
+class Inventory:
+    """The inventory routes of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @route("GET", "/v3/inventory/items")
+    def items(self, request: Request) -> Response:
+        """Answer a page of stock levels."""
+        query = Parameters(request.query)
+        products, variants = query.ids("product_id:in"), query.ids("variant_id:in")
+        positions, listed = query.ids("location_id:in"), query.text("sku:in")
+        skus = None if listed is None else listed.split(",")
+        items = [
+            item
+            for item in self._items(products)
+            if (variants is None or item.variant_id in variants) and (skus is None or item.sku in skus)
+        ]
+        return numbered(
+            items,
+            query,
+            lambda item: {"identity": item, "locations": list(self._levels(item, positions))},
+            _limit(query),
+        )
+
+    @route("GET", "/v3/inventory/locations")
+    def _locations(self, request: Request) -> Response:
+        query = Parameters(request.query)
+        return numbered(self._store.locations, query, _location, _limit(query))
+
+    def _items(self, product_ids: list[int] | None) -> Iterator[_Identity]:
+        for product_id in self._store.ids if product_ids is None else product_ids:
+            entry = self._store.entries.get(product_id)
+            if entry is None or entry.product.inventory_tracking == "none":
+                continue
+            product = entry.product
+            if product.inventory_tracking == "product" and not entry.simple:
+                yield _Identity(product.sku, None, product.id, None)
+            else:
+                yield from (_Identity(row.sku, row.id, product.id, row.sku_id) for row in entry.variants)
+
+    def _levels(self, item: _Identity, positions: list[int] | None) -> Iterator[dict[str, Any]]:
+        whole = item.variant_id is None
+        tracked = self._store.entries[item.product_id].product if whole else self._store.variant(item.variant_id)
+        for place in self._store.locations:
+            if positions is None or place.id in positions:
+                elsewhere = self._store.elsewhere.get((item.variant_id, place.id), 0)
+                level = tracked.inventory_level if place.id == MAIN_LOCATION else elsewhere
+                yield {
+                    "location_id": place.id,
+                    "location_code": place.code,
+                    "location_name": place.label,
+                    "available_to_sell": level,
+                    "total_inventory_onhand": level,
+                    "location_enabled": True,
+                    "settings": {
+                        "safety_stock": 0,
+                        "is_in_stock": level > 0,
+                        "warning_level": 0,
+                        "bin_picking_number": "",
+                    },
+                }
+
+
+def _limit(query: Parameters) -> int:
+    return query.number("limit", least=1, most=MOST_LEVELS) or DEFAULT_LIMIT
+
+
+def _location(place: Location) -> dict[str, Any]:
+    return {
+        "id": place.id,
+        "code": place.code,
+        "label": place.label,
+        "description": "",
+        "type_id": "PHYSICAL",
+        "enabled": True,
+        "managed_by_external_source": False,
+    }

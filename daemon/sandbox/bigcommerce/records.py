@@ -5,10 +5,6 @@ variant; whole prices are sent as integers. Structs are encoded to JSON as they 
 Source: bigcommerce.md sections 3 and 13 (nulls, calculated_weight, map_price, image_url).
 """
 
-from typing import Any
-
-from attrs import Factory, define
-
 from daemon.sandbox.record import Record, record
 
 Number = int | float
@@ -134,41 +130,27 @@ class Product(Record):
     """A product without what `include` adds."""
 
 
-@define
-class Entry:
+@record("product", variants=[], images=(), custom_fields=())
+class Entry(Record):
     """A product with what `include` adds."""
-
-    product: Product
-    variants: list[Variant] = Factory(list)
-    images: tuple[Image, ...] = ()
-    custom_fields: tuple[CustomField, ...] = ()
 
     @property
     def simple(self) -> bool:
         """True if the product has no options, so that its only variant is the base variant."""
-        return self.product.base_variant_id is not None
+        return bool(self.product.base_variant_id is not None)
 
     def settle(self) -> None:
         """Work out what depends on other fields: calculated prices and weights, and what base variants mirror."""
         product = self.product
         product.calculated_price = product.sale_price or product.price
         if self.simple:
-            self._mirror(self.variants[0])
+            product.sku, product.inventory_level = self.variants[0].sku, self.variants[0].inventory_level
         elif product.inventory_tracking == "variant":
             product.inventory_level = sum(variant.inventory_level for variant in self.variants)
         for variant in self.variants:
-            variant.calculated_price = _calculated(variant, product)
+            listed = product.calculated_price if variant.price is None else variant.price
+            variant.calculated_price = variant.sale_price or listed
             variant.calculated_weight = product.weight if variant.weight is None else variant.weight
-
-    def _mirror(self, base: Variant) -> None:
-        self.product.sku = base.sku
-        self.product.inventory_level = base.inventory_level
-
-
-def _calculated(variant: Variant, product: Product) -> Any:
-    if variant.sale_price:
-        return variant.sale_price
-    return product.calculated_price if variant.price is None else variant.price
 
 
 def number(value: Number) -> Number:

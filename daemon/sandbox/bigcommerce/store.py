@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import Factory, define, field
-from msgspec.structs import replace
 
 from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.catalogue import MAIN_LOCATION, Catalogue
@@ -124,12 +123,6 @@ class Store(Catalogue):
             silent=silent,
         )
 
-    def rotate_skus(self, *variant_ids: int, silent: bool = False) -> None:
-        """Give each variant the SKU of the next one, and the last that of the first: a swap, a cycle."""
-        skus = [self.variant(variant_id).sku for variant_id in variant_ids]
-        for variant_id, sku in zip(variant_ids, [*skus[1:], *skus[:1]], strict=True):
-            self.set_sku(variant_id, sku, silent=silent)
-
     def move_sku(self, source: int, target: int, *, silent: bool = False) -> None:
         """Take the SKU from variant `source`, which keeps none, and give it to variant `target`."""
         sku = self.variant(source).sku
@@ -157,7 +150,12 @@ class Store(Catalogue):
         entry = self.entries[product_id]
         if entry.simple:
             raise ValueError("a simple product has no options to tell variants apart")
-        return self._add(entry, self._new_variant(entry, simple=False, **fields), silent=silent)
+        variant = self._new_variant(entry, simple=False, **fields)
+        entry.variants.append(variant)
+        self._owners[variant.id] = product_id
+        created = (*events.sku("created", variant), events.product("updated", product_id))
+        self._touch(product_id, *created, silent=silent)
+        return int(variant.id)
 
     def delete_variant(self, variant_id: int, *, silent: bool = False) -> None:
         """Delete a variant of a product with options."""
@@ -174,34 +172,11 @@ class Store(Catalogue):
             silent=silent,
         )
 
-    def recreate_variant(self, variant_id: int, *, silent: bool = False) -> int:
-        """Delete a variant and add the same one again; return its new id."""
-        old = self.variant(variant_id)
-        self.delete_variant(variant_id, silent=silent)
-        new = replace(old, id=self.new_id(), sku_id=self.new_id())
-        return self._add(self.entries[old.product_id], new, silent=silent)
-
-    def set_currency(self, currency: str, *, silent: bool = False) -> None:
-        """Change the default currency; prices keep their numbers."""
-        self.currency = currency
+    def update_settings(self, *, silent: bool = False, **settings: Any) -> None:
+        """Change `currency`, `weight_unit` (LBS, Ounces, KGS, Grams, Tonnes) or `tax_inclusive`; numbers stay."""
+        for name, value in settings.items():
+            setattr(self, name, value)
         self.announce(events.information(), silent=silent)
-
-    def set_weight_unit(self, unit: str, *, silent: bool = False) -> None:
-        """Change the weight unit (LBS, Ounces, KGS, Grams, Tonnes); weights keep their numbers."""
-        self.weight_unit = unit
-        self.announce(events.information(), silent=silent)
-
-    def set_tax_inclusive(self, *, inclusive: bool, silent: bool = False) -> None:
-        """Say whether prices are entered with tax; prices keep their numbers."""
-        self.tax_inclusive = inclusive
-        self.announce(events.information(), silent=silent)
-
-    def _add(self, entry: Entry, variant: Variant, *, silent: bool) -> int:
-        entry.variants.append(variant)
-        self._owners[variant.id] = variant.product_id
-        created = (*events.sku("created", variant), events.product("updated", variant.product_id))
-        self._touch(variant.product_id, *created, silent=silent)
-        return int(variant.id)
 
     def _forget(self, variant: Variant) -> None:
         del self._owners[variant.id]

@@ -15,9 +15,8 @@ from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.expectation.attributes import attribute_differences
 from daemon.sandbox.expectation.customers import customer_differences, expected_customers
 from daemon.sandbox.expectation.orders import expected_orders, order_differences
-from daemon.sandbox.expectation.picture import compared
-from daemon.sandbox.expectation.products import differences, expected, held
-from daemon.sandbox.sparklayer.state import State
+from daemon.sandbox.expectation.products import compared, differences, expected, held
+from daemon.sandbox.sparklayer.api import State
 from daemon.sandbox.woocommerce.shop import Shop
 
 __all__ = [

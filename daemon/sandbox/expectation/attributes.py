@@ -15,9 +15,8 @@ from typing import Any
 
 from daemon.sandbox.bigcommerce.records import Variant
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.expectation.picture import Picture, compared
-from daemon.sandbox.expectation.products import expected, held
-from daemon.sandbox.sparklayer.state import State
+from daemon.sandbox.expectation.products import Picture, compared, expected, held
+from daemon.sandbox.sparklayer.api import State
 
 BASE = "base"
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

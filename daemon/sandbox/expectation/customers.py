@@ -20,7 +20,7 @@ from typing import Any
 
 from daemon.sandbox.bigcommerce.customer_book import Address
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.expectation.picture import Picture, compared
+from daemon.sandbox.expectation.products import Picture, compared
 from daemon.sandbox.record import Record, record
 from daemon.sandbox.woocommerce.shop import Shop
 

@@ -32,10 +32,10 @@ from daemon.sandbox.bigcommerce.order_records import (
     amount,
 )
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.expectation.picture import Picture, compared
+from daemon.sandbox.expectation.products import Picture, compared
+from daemon.sandbox.woocommerce.catalogue import TRASH, OrderLine
+from daemon.sandbox.woocommerce.catalogue import Order as ShopOrder
 from daemon.sandbox.woocommerce.order_book import CART_KEY, TRACKING_KEY
-from daemon.sandbox.woocommerce.records import TRASH, OrderLine
-from daemon.sandbox.woocommerce.records import Order as ShopOrder
 from daemon.sandbox.woocommerce.shop import Shop
 
 FATES = {

@@ -10,16 +10,31 @@ SparkLayer may keep an earlier one, so that price is not compared.
 """
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from typing import Any
 
 from daemon.sandbox.bigcommerce.records import Entry, Variant
 from daemon.sandbox.bigcommerce.store import Store
-from daemon.sandbox.expectation.picture import Picture
 from daemon.sandbox.record import Record, record
-from daemon.sandbox.sparklayer.state import State
-from daemon.sandbox.woocommerce.records import TRASH, Product
+from daemon.sandbox.sparklayer.api import State
+from daemon.sandbox.woocommerce.catalogue import TRASH, Product
 from daemon.sandbox.woocommerce.shop import Shop
+
+Picture = dict[str, Any]
+
+
+def compared(what: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Return one line for each key whose values differ; a value that is a picture itself is told by its keys."""
+    lines = []
+    for key in sorted({*wanted, *found}):
+        ours, theirs = wanted.get(key), found.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            lines += compared(f"{what} {key}", ours, theirs)
+        elif ours != theirs:
+            lines.append(f"{what} {key}: the store says {ours}, SparkLayer {theirs}")
+    return lines
+
 
 GRAMS = {"LBS": "453.59237", "Ounces": "28.349523125", "KGS": "1000", "Grams": "1", "Tonnes": "1000000"}
 GRAMS |= {"kg": "1000", "g": "1", "lbs": "453.59237", "oz": "28.349523125"}
@@ -29,7 +44,7 @@ NOT_SOLD_HERE = ("grouped", "external")
 
 @record("id sku on_sale weight picture options price level")
 class _Unit(Record):
-    """What is sold by a SKU. A price of None may be anything; without a level, stock is not counted."""
+    """A thing that is sold by a SKU. A price of None may be anything; without a level, stock is not counted."""
 
 
 @record("id title slug units")

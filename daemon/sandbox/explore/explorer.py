@@ -31,11 +31,9 @@ import trio
 
 from daemon.sandbox.control import StandIn
 from daemon.sandbox.expectation.orders import held_purchase
-from daemon.sandbox.expectation.picture import Picture
-from daemon.sandbox.expectation.products import held
+from daemon.sandbox.expectation.products import Picture, held
 from daemon.sandbox.explore.stores import ExploredStore
-from daemon.sandbox.message import Refused, Request, Response, json, text
-from daemon.sandbox.router import Match, route
+from daemon.sandbox.message import Match, Refused, Request, Response, json, route, text
 from daemon.sandbox.server import listening, serving
 from daemon.sandbox.sparklayer import SparkLayer
 

@@ -13,10 +13,9 @@ from daemon.sandbox.bigcommerce.records import Product, number
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.expectation import expected, expected_orders
-from daemon.sandbox.expectation.picture import Picture
-from daemon.sandbox.expectation.products import PRICE_LIST, SHOP_PRICE_LIST
+from daemon.sandbox.expectation.products import PRICE_LIST, SHOP_PRICE_LIST, Picture
+from daemon.sandbox.woocommerce.catalogue import TRASH
 from daemon.sandbox.woocommerce.founding import B2B_ROLE
-from daemon.sandbox.woocommerce.records import TRASH
 from daemon.sandbox.woocommerce.shop import Shop
 
 S = TypeVar("S", Store, Shop)

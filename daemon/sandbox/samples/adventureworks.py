@@ -12,11 +12,24 @@ stands at the product counts for all its variants; what a variant has itself goe
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-from attrs import frozen
+from importlib.resources import files
 
 from daemon.sandbox.company import Product, Variant
-from daemon.sandbox.samples.tables import marked_rows, rows
+from daemon.sandbox.record import Record, record
+
+
+def rows(table: str, between: str = "\t", end: str = "\n") -> Iterator[list[str]]:
+    """Return the rows of a table whose fields are separated by tabs, or by what is given."""
+    path = files("daemon.sandbox") / "data" / "adventureworks" / f"{table}.csv"
+    for row in path.read_text("utf-8").split(end):
+        if row.strip():
+            yield row.lstrip("\n").split(between)
+
+
+def marked_rows(table: str) -> Iterator[list[str]]:
+    """Return the rows of a table with `+|` between fields and `&|` at row ends."""
+    return rows(table, "+|", "&|")
+
 
 OF_PRODUCTS: Mapping[str, Mapping[str, str]] = {
     "FR-R92R-62": {"rrp": "1899.00"},
@@ -46,19 +59,9 @@ HIDDEN = ("PA-T100",)
 UNTRACKED = ("PK-7098", "CL-9009")
 
 
-@frozen(kw_only=True)
-class _Good:
+@record("id name number colour size price weight subcategory model")
+class _Good(Record):
     """A finished good. `weight` is in pounds, None when unknown."""
-
-    id: int
-    name: str
-    number: str
-    colour: str
-    size: str
-    price: float
-    weight: float | None
-    subcategory: str
-    model: str
 
 
 def catalogue() -> list[Product]:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from daemon.sandbox.company import GUESTS, RETAIL, WHOLESALE, Customer
-from daemon.sandbox.samples.tables import marked_rows, rows
+from daemon.sandbox.samples.adventureworks import marked_rows, rows
 
 GROUP = "sparklayer_group"
 PAYMENT = "Payment On Account"

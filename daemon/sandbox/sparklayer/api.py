@@ -1,6 +1,6 @@
-"""The SparkLayer stand-in as a whole: rate limit, token, routes.
+"""The SparkLayer stand-in as a whole: rate limit, token, routes, and a picture of what the site holds.
 
-Another part of the API is a class whose methods are marked with `route`, and a line in `_state`. Extra
+Another part of the API is a class whose methods are marked with `route`, and a line in `State`. Extra
 controls for a separate process:
 
     GET  /_sandbox/state        the comparable state (`State.comparable`)
@@ -12,23 +12,92 @@ controls for a separate process:
     POST /_sandbox/revoke       {"key": false}: tokens stop working; true: the key too, until {"key": false} again
 """
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
-from attrs import asdict, frozen
+import msgspec
+from attrs import fields, frozen
 
 from daemon.sandbox.control import StandIn
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import Match, route
+from daemon.sandbox.message import Match, Request, Response, route
 from daemon.sandbox.sparklayer.customers import Customers
 from daemon.sandbox.sparklayer.gate import TOKEN_PATH, Bucket, RetryAfter, Tokens
-from daemon.sandbox.sparklayer.prices import PriceLists, Prices
-from daemon.sandbox.sparklayer.problems import problem
+from daemon.sandbox.sparklayer.prices import PriceLists, Prices, Settings
 from daemon.sandbox.sparklayer.products import Mode, Products
 from daemon.sandbox.sparklayer.purchases import Purchases
-from daemon.sandbox.sparklayer.settings import Settings
-from daemon.sandbox.sparklayer.state import State
-from daemon.sandbox.sparklayer.stock import Stock, location
+from daemon.sandbox.sparklayer.record import Record, problem
+from daemon.sandbox.sparklayer.stock import Stock
 from daemon.sandbox.sparklayer.sync_log import SyncLog
+
+
+@frozen(kw_only=True)
+class State:
+    """The parts of a site."""
+
+    products: Products
+    stock: Stock
+    price_lists: PriceLists
+    prices: Prices
+    settings: Settings
+    customers: Customers
+    purchases: Purchases
+    sync_log: SyncLog
+
+    @property
+    def parts(self) -> Iterable[object]:
+        """Everything that has routes."""
+        return (getattr(self, attribute.name) for attribute in fields(type(self)))
+
+    @property
+    def writes(self) -> int:
+        """Number of writes and deletions of every kind so far, without the sync-log."""
+        return (
+            self.products.writes
+            + self.stock.writes
+            + self.prices.writes
+            + self.customers.writes
+            + self.customers.removals
+            + self.purchases.writes
+            + self.purchases.removals
+        )
+
+    def comparable(self) -> dict[str, Any]:
+        """Return the site as plain data without ids and times of its own: equal pictures, equal sites.
+
+        {"products": {external id: {title, slug, variants: {external id: fields}}},
+         "stock": {sku: {location: level}}, "prices": {slug: {sku: [[quantity, price]]}}, "currency": ...,
+         "stock_terms": {sku: {location: {restock_date, min_stock_level}}} where a level has any of them,
+         "price_lists": {slug: fields}, "purchases": {cart id: body},
+         "customers": {external id: fields, with addresses by their external ids}}
+        A location is named by its external id where it has one.
+        """
+        positions = {place.id: place.external_id or place.id for place in self.stock.locations}
+        return {
+            "products": self.products.comparable(),
+            "stock": {
+                sku: {str(positions[place]): level.stock_level for place, level in levels.items()}
+                for sku, levels in self.stock.levels.items()
+            },
+            "prices": {
+                slug: {sku: [[row["quantity"], row["price"]] for row in rows] for sku, rows in prices.items()}
+                for slug, prices in self.prices.prices.items()
+                if prices
+            },
+            "stock_terms": {
+                sku: {str(positions[place]): terms for place, level in levels.items() if (terms := _terms(level))}
+                for sku, levels in self.stock.levels.items()
+                if any(_terms(level) for level in levels.values())
+            },
+            "price_lists": msgspec.to_builtins(self.price_lists.lists),
+            "currency": self.settings.currency,
+            "customers": self.customers.comparable(),
+            "purchases": self.purchases.comparable(),
+        }
+
+
+def _terms(level: Record) -> dict[str, Any]:
+    return level.without("stock_location_id", "stock_level")
+
 
 WITH_PARAMETERS = ("GET /api/v2/price-lists", "GET /api/v1/purchases")
 """The only routes that take parameters."""
@@ -61,8 +130,6 @@ class SparkLayerOptions:
     groups: tuple[str, ...] | None = None
     """The customer groups that exist besides `base`; None is anything."""
     duplicate_status: int = 409
-    first_line: int = 0
-    """Number of a price write's first row in refusals."""
     locations: tuple[tuple[str, str], ...] = (("main", "Main"),)
     """(external id, name) of the stock locations that exist from the start."""
     settings_writable: bool = False
@@ -91,7 +158,23 @@ class SparkLayer(StandIn):
             client_secret=options.client_secret,
         )
         self.bucket = Bucket(rate=options.rate, burst=options.burst, retry_after=options.retry_after)
-        self.state = _state(options)
+        lists = PriceLists()
+        self.state = State(
+            products=Products(
+                mode=options.variants,
+                duplicate_status=options.duplicate_status,
+                keep_journal=options.journal,
+            ),
+            stock=Stock(),
+            price_lists=lists,
+            prices=Prices(lists=lists),
+            settings=Settings(options.settings_writable, options.settings_refusal),
+            customers=Customers(groups=options.groups, keep_journal=options.journal),
+            purchases=Purchases(keep_journal=options.journal),
+            sync_log=SyncLog(options.resolved_field, options.data_types),
+        )
+        for external_id, name in options.locations:
+            self.state.stock.add_location(external_id, name)
         self._bodies = options.problem_bodies
         self._contract = options.contract
         for part in (self.tokens, *self.state.parts):
@@ -126,7 +209,7 @@ class SparkLayer(StandIn):
 
     @route("GET", "/_sandbox/sync-log")
     def _logged(self) -> Any:
-        return [asdict(call) for call in self.state.sync_log.calls]
+        return self.state.sync_log.calls
 
     @route("GET", "/_sandbox/counts")
     def _counts(self) -> Any:
@@ -163,28 +246,3 @@ class SparkLayer(StandIn):
     def _revoke(self, *, key: bool = False) -> None:
         self.tokens.revoke()
         self.tokens.key_revoked = key
-
-
-def _state(options: SparkLayerOptions) -> State:
-    lists = PriceLists()
-    positions = [
-        location(f"sl_{number}", name, external_id)
-        for number, (external_id, name) in enumerate(options.locations, start=1)
-    ]
-    return State(
-        products=Products(
-            mode=options.variants,
-            duplicate_status=options.duplicate_status,
-            keep_journal=options.journal,
-        ),
-        stock=Stock(locations=positions),
-        price_lists=lists,
-        prices=Prices(lists=lists, first_line=options.first_line),
-        settings=Settings(options.settings_writable, options.settings_refusal),
-        customers=Customers(
-            groups=options.groups,
-            keep_journal=options.journal,
-        ),
-        purchases=Purchases(keep_journal=options.journal),
-        sync_log=SyncLog(options.resolved_field, options.data_types),
-    )

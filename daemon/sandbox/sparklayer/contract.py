@@ -17,8 +17,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from daemon.sandbox.message import Refused, Request
-from daemon.sandbox.sparklayer.problems import Detail, problem
-from daemon.sandbox.sparklayer.record import Record
+from daemon.sandbox.sparklayer.record import Detail, Record, problem
 
 _TYPES: dict[str, Any] = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 _FORMATS: dict[str, Any] = {"date": date, "date-time": Annotated[datetime, Meta(tz=True)]}

@@ -13,11 +13,9 @@ from typing import Any
 
 from attrs import define, field
 
-from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Request, Response, json, route
 from daemon.sandbox.sparklayer.contract import convert, decode
-from daemon.sandbox.sparklayer.problems import Detail, problem
-from daemon.sandbox.sparklayer.record import Claims, Record, now, refuse_prefix
+from daemon.sandbox.sparklayer.record import Book, Claims, Detail, Record, now, problem, refuse_prefix
 
 LOOKUPS = ("sparklayer", "platform", "email")
 BASE = "base"
@@ -28,23 +26,17 @@ DEFAULTS = ("default_billing_address_id", "default_shipping_address_id")
 
 
 @define(eq=False, kw_only=True)
-class Customers:
+class Customers(Book):
     """All customers of the site by their own ids, and their routes.
 
-    `writes` counts the customers made and changed, `removals` those deleted; `journal` has the bodies by external id,
-    where they are kept. `groups` are the customer groups of the site besides `base`; None: any.
+    `groups` are the customer groups of the site besides `base`; None: any.
     """
 
     groups: tuple[str, ...] | None
-    keep_journal: bool
     customers: dict[str, Record] = field(factory=dict, repr=False)
-    writes: int = 0
-    removals: int = 0
-    journal: dict[str, list[Mapping[str, Any]]] = field(factory=dict, repr=False)
     _ids: dict[str, str] = field(factory=dict, repr=False)
     _emails: dict[str, str] = field(factory=dict, repr=False)
     _address_ids: dict[str, str] = field(factory=dict, repr=False)
-    _last: int = 0
 
     def find(self, customer_id: str) -> Record | None:
         """Return a customer by internal or external id."""
@@ -84,10 +76,8 @@ class Customers:
         _check_identifier(written, lookup, identifier)
         if written.email is None:
             raise problem(400, "email is required", [Detail("required", "is required", "email")])
-        customer = self._write(old or Record(id=self._new_id(CUSTOMER), created_at=now(), addresses=[]), written)
-        self.writes += 1
-        if self.keep_journal:
-            self.journal.setdefault(customer.external_id or customer.id, []).append(written)
+        customer = self._write(old or Record(id=self.new_id(CUSTOMER), created_at=now(), addresses=[]), written)
+        self.note(customer.external_id or customer.id, written)
         return json(customer, 200 if old else 201)
 
     @route("DELETE", "/api/v2/customers/{lookup}/{identifier}")
@@ -96,10 +86,21 @@ class Customers:
         self.removals += 1
         return Response(status=204)
 
+    def comparable(self) -> dict[str, Any]:
+        """Return customers as plain data by external id, without ids and times of the API's own."""
+        pictures = {}
+        for customer in self.customers.values():
+            names = {address.id: address.external_id or address.id for address in customer.addresses}
+            addresses = {names[address.id]: address.without("id", "external_id") for address in customer.addresses}
+            named = {name: names[customer[name]] for name in DEFAULTS if name in customer} | {"addresses": addresses}
+            pictures[customer.external_id or customer.id] = customer.without(*OWN, "external_id") | named
+        return pictures
+
     def _write(self, old: Record, written: Record) -> Record:
         """Store what was written in the place of `old`: the whole of it."""
         ids, emails, addresses = Claims(self._ids), Claims(self._emails), Claims(self._address_ids)
-        self._check_group(written.group)
+        if written.group is not None and self.groups is not None and written.group not in {BASE, *self.groups}:
+            raise problem(400, f"There is no group {written.group}", [Detail("unknown", "does not exist", "group")])
         refuse_prefix(written.external_id, CUSTOMER, "external_id")
         ids.move(old.id, old.external_id, written.external_id, "external_id")
         before = old.email.lower() if old.email else None
@@ -110,7 +111,10 @@ class Customers:
         customer = Record(written | own, group=written.group or BASE)
         if not written.parent_customer_id:
             customer.pop("parent_customer_id", None)
-        _settle_credit(customer, old)
+        # The balance of a payment on account stays unless it is written.
+        before_credit = {name: value for name, value in (old.payment_on_account or {}).items() if name == "balance"}
+        if credit := before_credit | (customer.payment_on_account or {}):
+            customer.payment_on_account = credit
         _settle_defaults(customer)
         for claims in (ids, emails, addresses):
             claims.commit()
@@ -126,7 +130,7 @@ class Customers:
                 claims.release(address.id, address.external_id)
         for index, new in enumerate(sent):
             before, place = _known(new, known) or Record(), f"addresses[{index}].external_id"
-            address = Record(new, id=before.id or self._new_id(ADDRESS))
+            address = Record(new, id=before.id or self.new_id(ADDRESS))
             if address.external_id is not None:
                 refuse_prefix(address.external_id, ADDRESS, place)
                 claims.move(address.id, before.external_id, address.external_id, place)
@@ -135,10 +139,6 @@ class Customers:
                 raise problem(409, words, [Detail("duplicate", words, place)])
             listed[address.id] = address
         return list(listed.values())
-
-    def _check_group(self, group: str | None) -> None:
-        if group is not None and self.groups is not None and group not in {BASE, *self.groups}:
-            raise problem(400, f"There is no group {group}", [Detail("unknown", "does not exist", "group")])
 
     def _check_parent(self, old: Record, parent: str | None) -> None:
         found = self.find(parent) if parent else None
@@ -163,22 +163,6 @@ class Customers:
         assert customer is not None  # a person chooses from the customers that there are
         return customer
 
-    def _new_id(self, prefix: str) -> str:
-        self._last += 1
-        return f"{prefix}{self._last}"
-
-
-def comparable(customers: Mapping[str, Record]) -> dict[str, Any]:
-    """Return customers as plain data by external id, without ids and times of the API's own."""
-    return {customer.external_id or customer.id: _comparable(customer) for customer in customers.values()}
-
-
-def _comparable(customer: Record) -> dict[str, Any]:
-    names = {address.id: address.external_id or address.id for address in customer.addresses}
-    addresses = {names[address.id]: address.without("id", "external_id") for address in customer.addresses}
-    defaults = {name: names[customer[name]] for name in DEFAULTS if name in customer}
-    return customer.without(*OWN, "external_id") | defaults | {"addresses": addresses}
-
 
 def _check_identifier(written: Record, lookup: str, identifier: str) -> None:
     """Refuse a body that names another customer than the path, or none."""
@@ -190,13 +174,6 @@ def _check_identifier(written: Record, lookup: str, identifier: str) -> None:
 
 def _known(new: Mapping[str, Any], known: Mapping[str, Record]) -> Record | None:
     return known.get(new.get("id", "")) or known.get(new.get("external_id", ""))
-
-
-def _settle_credit(customer: Record, old: Record) -> None:
-    """Keep the balance of a payment on account unless it is written."""
-    before = {name: value for name, value in (old.payment_on_account or {}).items() if name == "balance"}
-    if credit := before | (customer.payment_on_account or {}):
-        customer.payment_on_account = credit
 
 
 def _settle_defaults(customer: Record) -> None:

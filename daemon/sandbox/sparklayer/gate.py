@@ -13,10 +13,9 @@ from typing import Literal
 import trio
 from attrs import define, field
 
-from daemon.sandbox.message import Refused, Request, Response, json
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Refused, Request, Response, json, route
 from daemon.sandbox.sparklayer.contract import decode
-from daemon.sandbox.sparklayer.problems import problem
+from daemon.sandbox.sparklayer.record import problem
 
 TOKEN_PATH = "/api/auth/token"  # noqa: S105  a path
 RetryAfter = Literal["none", "seconds", "date"]

@@ -1,22 +1,64 @@
-"""Price lists and their prices (sparklayer.md section 4).
+"""Price lists, their prices, and the currency of the store (sparklayer.md sections 4 and 7).
 
 A write replaces all prices of each SKU it names on that list and leaves the others; `pricing: []` clears the SKU.
 A SKU need not exist as a variant. Refused rows are answered as a bare list of lines, and nothing is carried out.
 
-Price lists are made, listed and changed; slug and source never change.
+Price lists are made, listed and changed; slug and source never change. A currency that is set stays: another one is a
+conflict. Global settings refuse keys made in the Dashboard, with 403 unless told otherwise, unless the switch says that
+these credentials may write them.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import define, field
 
-from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.message import Refused, Request, Response, json, route
 from daemon.sandbox.query import Parameters
-from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
-from daemon.sandbox.sparklayer.problems import RefusedLine, invalid, lines, problem
-from daemon.sandbox.sparklayer.record import Record
+from daemon.sandbox.sparklayer.record import Detail, Record, RefusedLine, invalid, lines, problem
+
+BASE_CURRENCY = "baseCurrency"
+
+
+@define(eq=False)
+class Settings:
+    """The site's settings, and their routes."""
+
+    writable: bool
+    refusal: int
+    currency: str | None = None
+
+    @route("GET", "/api/v1/store-currency")
+    def _get_currency(self, _request: Request) -> Response:
+        """Answer the currency; 404 while none is set."""
+        if self.currency is None:
+            raise problem(404, "No store currency is set")
+        return json({"currency_code": self.currency})
+
+    @route("PUT", "/api/v1/store-currency")
+    def _put_currency(self, request: Request) -> Response:
+        """Set the currency; 409 when another one is set."""
+        wanted = decode(request, "putStoreCurrency").currency_code
+        if self.currency not in {None, wanted}:
+            raise problem(409, f"The store currency is already set to {self.currency}")
+        self.currency = wanted
+        return json({"currency_code": wanted})
+
+    @route("PATCH", "/api/v1/settings")
+    def _update(self, request: Request) -> Response:
+        """Write global settings; only the base currency can be written."""
+        rows = decode(request, "patchGlobalSetting")
+        if not self.writable or any(row["key"] != BASE_CURRENCY for row in rows):
+            raise problem(self.refusal, "Global settings unavailable for updates, please contact support")
+        for index, row in enumerate(rows):
+            if not re.fullmatch("[A-Z]{3}", str(row["value"])):
+                words = f"{row['value']} is not a currency"
+                raise problem(400, words, [Detail("invalid", words, f"[{index}].value")])
+            self.currency = row["value"]
+        return Response(status=204)
+
 
 MOST_PER_PAGE = 250
 
@@ -76,7 +118,6 @@ class Prices:
     """All prices of the site as {slug: {sku: rows}}, and their routes."""
 
     lists: PriceLists
-    first_line: int
     prices: dict[str, dict[str, list[dict[str, Any]]]] = field(factory=dict, repr=False)
     writes: int = 0
     """Number of SKUs that were priced or cleared."""
@@ -137,17 +178,17 @@ class Prices:
         line, _, where = place.removeprefix("[").partition("]")
         if not line.isdecimal():
             return problem(400, words)
-        return lines([RefusedLine(int(line) + self.first_line, where.removeprefix("."), words)])
+        return lines([RefusedLine(int(line), where.removeprefix("."), words)])
 
     def _refuse_repeated(self, pairs: list[tuple[str, str]], entries: list[Mapping[str, Any]]) -> None:
         refused: list[RefusedLine] = []
         seen: set[tuple[str, str]] = set()
         for index, (pair, entry) in enumerate(zip(pairs, entries, strict=True)):
             if pair in seen:
-                refused.append(RefusedLine(index + self.first_line, "sku", f"SKU {entry['sku']} is given twice"))
+                refused.append(RefusedLine(index, "sku", f"SKU {entry['sku']} is given twice"))
             rows = entry["pricing"]
             if len({(row["quantity"], row.get("unit_of_measure")) for row in rows}) < len(rows):
-                refused.append(RefusedLine(index + self.first_line, "pricing", "a quantity is given twice"))
+                refused.append(RefusedLine(index, "pricing", "a quantity is given twice"))
             seen.add(pair)
         if refused:
             raise lines(refused)

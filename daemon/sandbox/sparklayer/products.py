@@ -11,11 +11,9 @@ from typing import Any, Literal
 
 from attrs import define, field
 
-from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Request, Response, json, route
 from daemon.sandbox.sparklayer.contract import decode
-from daemon.sandbox.sparklayer.problems import Detail, problem
-from daemon.sandbox.sparklayer.record import Claims, Record, now, refuse_prefix
+from daemon.sandbox.sparklayer.record import Book, Claims, Detail, Record, now, problem, refuse_prefix
 
 Mode = Literal["merge", "replace"]
 PRODUCT, VARIANT = "pp_", "pv_"
@@ -26,23 +24,16 @@ UNIQUE = {"rrp": "currency_code", "options": "group", "settings": "customer_grou
 
 
 @define(eq=False, kw_only=True)
-class Products:
-    """All products of the site, and their routes.
-
-    `writes` counts what was carried out; `journal` has the bodies by external id, where they are kept.
-    """
+class Products(Book):
+    """All products of the site, and their routes."""
 
     mode: Mode
     duplicate_status: int
-    keep_journal: bool
     products: dict[str, Record] = field(factory=dict, repr=False)
-    writes: int = 0
-    journal: dict[str, list[Mapping[str, Any]]] = field(factory=dict, repr=False)
     _ids: dict[str, str] = field(factory=dict, repr=False)
     _variant_ids: dict[str, str] = field(factory=dict, repr=False)
     _skus: dict[str, str] = field(factory=dict, repr=False)
     _owners: dict[str, str] = field(factory=dict, repr=False)
-    _last: int = 0
 
     def find(self, product_id: str) -> Record | None:
         """Return a product by internal or external id."""
@@ -62,7 +53,7 @@ class Products:
     def create(self, request: Request) -> Response:
         """Create a product; answers 200 with it."""
         written = decode(request, "createProduct")
-        return json(self._write(Record(id=self._new_id(PRODUCT), created_at=now(), variants=[]), written))
+        return json(self._write(Record(id=self.new_id(PRODUCT), created_at=now(), variants=[]), written))
 
     @route("GET", "/api/v1/products/{product_id}")
     def _get(self, _request: Request, product_id: str) -> Response:
@@ -83,12 +74,25 @@ class Products:
         """Change the fields sent of one variant; answers 200 with it."""
         written = decode(request, "updateProductVariant")
         product, old = self._existing_variant(variant_id)
-        ids, skus = self._claims()
-        new = self._draft(product, old, written, (ids, skus), "", keep=True)
+        claims = self._claims()
+        new = self._draft(product, old, written, claims, "", keep=True)
         product.variants[product.variants.index(old)] = new
-        _commit(ids, skus)
-        self._record(written, product)
+        for claim in claims:
+            claim.commit()
+        self.note(product.external_id or product.id, written)
         return json(new)
+
+    def comparable(self) -> dict[str, Any]:
+        """Return products as plain data by external id, without ids and times of the API's own."""
+        own = ("id", "product_id", "created_at", "updated_at")
+        return {
+            product.external_id or product.id: {
+                "title": product.title,
+                "slug": product.slug,
+                "variants": {variant.external_id or variant.id: variant.without(*own) for variant in product.variants},
+            }
+            for product in self.products.values()
+        }
 
     def _claims(self) -> tuple[Claims, Claims]:
         return Claims(self._variant_ids, self.duplicate_status), Claims(self._skus, self.duplicate_status)
@@ -99,13 +103,14 @@ class Products:
             refuse_prefix(written.external_id, PRODUCT, "external_id")
             ids.move(old.id, old.external_id, written.external_id, "external_id")
         variants = self._variants(old, written, claims)
-        _commit(ids, *claims)
+        for claim in (ids, *claims):
+            claim.commit()
         for gone in old.variants:
             del self._owners[gone.id]
         self._owners.update((variant.id, old.id) for variant in variants)
         product = Record(old | written, variants=variants, updated_at=now())
         self.products[product.id] = product
-        self._record(written, product)
+        self.note(product.external_id or product.id, written)
         return product
 
     def _variants(self, product: Record, written: Record, claims: tuple[Claims, Claims]) -> list[Record]:
@@ -143,7 +148,7 @@ class Products:
         """Return the variant as it shall be; `keep` the old values of fields that were not sent."""
         _check_lists(sent, place)
         before = old or Record()
-        own = {"id": before.id or self._new_id(VARIANT), "product_id": product.id, "updated_at": now()}
+        own = {"id": before.id or self.new_id(VARIANT), "product_id": product.id, "updated_at": now()}
         new = Record({**(before if keep else {}), **sent, **own}, created_at=before.created_at or own["updated_at"])
         for claim, name in zip(claims, ("external_id", "sku"), strict=True):
             claim.move(new.id, before.get(name), new.get(name), place + name)
@@ -162,33 +167,6 @@ class Products:
             raise problem(404, f"There is no variant {variant_id}")
         product = self.products[self._owners[own_id]]
         return product, next(variant for variant in product.variants if variant.id == own_id)
-
-    def _new_id(self, prefix: str) -> str:
-        self._last += 1
-        return f"{prefix}{self._last}"
-
-    def _record(self, written: Record, product: Record) -> None:
-        self.writes += 1
-        if self.keep_journal:
-            self.journal.setdefault(product.external_id or product.id, []).append(written)
-
-
-def comparable(products: Mapping[str, Record]) -> dict[str, Any]:
-    """Return products as plain data by external id, without ids and times of the API's own."""
-    return {product.external_id or product.id: _comparable(product) for product in products.values()}
-
-
-def _comparable(product: Record) -> dict[str, Any]:
-    variants = {variant.external_id or variant.id: variant.without(*_OWN) for variant in product.variants}
-    return {"title": product.title, "slug": product.slug, "variants": variants}
-
-
-_OWN = ("id", "product_id", "created_at", "updated_at")
-
-
-def _commit(*claims: Claims) -> None:
-    for claim in claims:
-        claim.commit()
 
 
 def _check_lists(sent: Mapping[str, Any], place: str) -> None:

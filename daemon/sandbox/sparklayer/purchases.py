@@ -13,30 +13,24 @@ from typing import Any
 import msgspec
 from attrs import define, field
 
-from daemon.sandbox.message import Refused, Request, Response, json
+from daemon.sandbox.message import Refused, Request, Response, json, route
 from daemon.sandbox.query import Parameters
-from daemon.sandbox.router import route
 from daemon.sandbox.sparklayer.contract import decode
-from daemon.sandbox.sparklayer.problems import Detail, invalid, problem
-from daemon.sandbox.sparklayer.record import Record
+from daemon.sandbox.sparklayer.record import Book, Detail, Record, invalid, problem
 
 LOOKUPS = ("sparklayer", "platform", "internal", "visible")
 MOST_PER_PAGE = 500
 
 
 @define(eq=False, kw_only=True)
-class Purchases:
+class Purchases(Book):
     """All purchases of the site in the order they were made, and their routes.
 
-    `writes` counts PUTs carried out, `removals` purchases deleted; `journal` has the bodies by cart id, where they are
-    kept. What `find` returns may be changed in place, as a person would in the Dashboard, but for its identifiers.
+    `journal` has the bodies by cart id. What `find` returns may be changed in place, as a person would in the
+    Dashboard, but for its identifiers.
     """
 
-    keep_journal: bool
     purchases: list[Record] = field(factory=list, repr=False)
-    writes: int = 0
-    removals: int = 0
-    journal: dict[str, list[Mapping[str, Any]]] = field(factory=dict, repr=False)
 
     def place(
         self,
@@ -107,9 +101,7 @@ class Purchases:
             self.purchases.append(written)
         else:
             self.purchases[self.purchases.index(old)] = written
-        self.writes += 1
-        if self.keep_journal:
-            self.journal.setdefault(ids.get("sparklayer", identifier), []).append(sent)
+        self.note(ids.get("sparklayer", identifier), sent)
         return json(_answered(written))
 
     @route("DELETE", "/api/v1/purchases/{lookup}/{identifier}")

@@ -1,9 +1,62 @@
-"""A record of the site as the API writes it, and the owners of words that are unique in the site."""
+"""The base of all parts of the site: records as the API writes them, refusals, and the owners of unique words.
 
+Refusals are RFC 7807 with `errors[]`, except bare lines for prices (sparklayer.md sections 0 and 4).
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from daemon.sandbox.sparklayer.problems import Detail, problem
+from attrs import asdict, define, field, frozen
+
+from daemon.sandbox.message import Refused, json
+
+_TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Entity",
+    429: "Too Many Requests",
+}
+
+
+@frozen
+class Detail:
+    """One entry of `errors[]`; `property` says where, such as `variants[0].sku`."""
+
+    code: str
+    message: str
+    property: str
+
+
+@frozen
+class RefusedLine:
+    """One refused row of a price write; `line` is its index in the request."""
+
+    line: int
+    field: str
+    message: str
+
+
+def problem(status: int, detail: str, errors: Sequence[Detail] = ()) -> Refused:
+    """Return a refusal as problem details; `errors` is left out when there is none."""
+    body = {"title": _TITLES[status], "status": status, "detail": detail}
+    listed = {"errors": [asdict(error) for error in errors]} if errors else {}
+    return Refused(json(body | listed, status, "application/problem+json"))
+
+
+def invalid(parameter: str, message: str) -> Refused:
+    """Return the refusal of one parameter of a URL."""
+    return problem(400, f"{parameter}: {message}", [Detail("invalid", message, parameter)])
+
+
+def lines(refused: Sequence[RefusedLine]) -> Refused:
+    """Return the refusal of a price write."""
+    return Refused(json([asdict(line) for line in refused], 400))
 
 
 class Record(dict[str, Any]):
@@ -21,6 +74,31 @@ class Record(dict[str, Any]):
     def without(self, *names: str) -> dict[str, Any]:
         """Return the fields but for some."""
         return {name: value for name, value in self.items() if name not in names}
+
+
+@define(eq=False, kw_only=True)
+class Book:
+    """The base of a part of the site: how many writes and deletions were carried out, and the bodies written.
+
+    The bodies stand in `journal` by external id, where they are kept.
+    """
+
+    keep_journal: bool = False
+    writes: int = 0
+    removals: int = 0
+    journal: dict[str, list[Mapping[str, Any]]] = field(factory=dict, repr=False)
+    _last: int = 0
+
+    def new_id(self, prefix: str) -> str:
+        """Return an id that the part never gave before."""
+        self._last += 1
+        return f"{prefix}{self._last}"
+
+    def note(self, key: str, written: Mapping[str, Any]) -> None:
+        """Count a write, and keep its body if it shall be."""
+        self.writes += 1
+        if self.keep_journal:
+            self.journal.setdefault(key, []).append(written)
 
 
 def now() -> str:

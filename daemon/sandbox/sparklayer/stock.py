@@ -11,39 +11,38 @@ from typing import Any
 
 from attrs import define, field
 
-from daemon.sandbox.message import Request, Response, json
-from daemon.sandbox.router import route
+from daemon.sandbox.message import Request, Response, json, route
 from daemon.sandbox.sparklayer.contract import decode
-from daemon.sandbox.sparklayer.problems import Detail, problem
-from daemon.sandbox.sparklayer.record import Record
+from daemon.sandbox.sparklayer.record import Detail, Record, problem
 
 
 @define(eq=False, kw_only=True)
 class Stock:
     """All levels of the site as {sku: {location id: level}}, the locations, and their routes."""
 
-    locations: list[Record]
+    locations: list[Record] = field(factory=list)
     levels: dict[str, dict[str, Record]] = field(factory=dict, repr=False)
     writes: int = 0
     """Number of levels that were set or removed."""
-    _made: int = field(init=False)
+    _made: int = 0
     """Number of locations that ever existed: no id is given twice."""
 
-    def __attrs_post_init__(self) -> None:
-        self._made = len(self.locations)
+    def add_location(self, external_id: str, name: str) -> None:
+        """Let a location be there."""
+        self._write(Record(), Record(external_id=external_id, name=name))
 
     @route("POST", "/api/v1/batch-update-stock")
     def _update(self, request: Request) -> Response:
         """Set levels."""
         refused: list[Detail] = []
         pairs: dict[tuple[str, str], Record] = {}
-        ids, external_ids = {place.id for place in self.locations}, self._by_external_id()
+        ids, external_ids = (
+            {place.id for place in self.locations},
+            {place.external_id: place.id for place in self.locations if place.external_id},
+        )
         for index, row in enumerate(decode(request, "updateBatchStock")):
-            sku, own, external = (
-                row.pop("sku"),
-                row.get("stock_location_id"),
-                row.pop("stock_location_external_id", None),
-            )
+            sku, external = row.pop("sku"), row.pop("stock_location_external_id", None)
+            own = row.get("stock_location_id")
             place: Any = external_ids.get(external) if own is None else own
             if (own is None) == (external is None):
                 words = "exactly one of stock_location_id and stock_location_external_id"
@@ -131,15 +130,6 @@ class Stock:
         if wanted.get("all_stock_locations") or named:
             return ids if wanted.get("all_stock_locations") else ids & set(named or ())
         return {place.id for place in self.locations if place.external_id == "default"}
-
-    def _by_external_id(self) -> dict[str, str]:
-        return {place.external_id: place.id for place in self.locations if place.external_id}
-
-
-def location(own_id: str, name: str, external_id: str | None = None) -> Record:
-    """Return a place that holds stock."""
-    named = {} if external_id is None else {"external_id": external_id}
-    return Record(id=own_id, name=name, **named)
 
 
 def _names(place: Record) -> set[str | None]:

@@ -10,13 +10,12 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
-from daemon.sandbox.message import Refused, Request, Response, json
-from daemon.sandbox.router import route
+from daemon.sandbox import record as records
+from daemon.sandbox.message import Refused, Request, Response, json, route
 from daemon.sandbox.sparklayer.contract import decode
-from daemon.sandbox.sparklayer.problems import Detail, problem
-from daemon.sandbox.sparklayer.record import Record
+from daemon.sandbox.sparklayer.record import Detail, Record, problem
 
 MOST = 5000
 _PATH = "/api/v1/sync-log/{integration}/{data_type}"
@@ -25,15 +24,9 @@ RESOLVED = "synced_external_ids"
 """The contract's name for the list of resolved ids."""
 
 
-@frozen
-class Call:
+@records.record("method integration data_type body status")
+class Call(records.Record):
     """One PUT or PATCH as it came; `body` is None when it was not JSON."""
-
-    method: str
-    integration: str
-    data_type: str
-    body: Any
-    status: int
 
 
 @define(eq=False)
@@ -51,14 +44,19 @@ class SyncLog:
     """Errors of these entities are refused, for a reason that nobody documented."""
 
     @route("PUT", _PATH)
-    def put(self, request: Request, integration: str, data_type: str) -> Response:
-        """Record the state of a full sync."""
-        return self._recorded(request, integration, data_type, self._put)
-
     @route("PATCH", _PATH)
-    def patch(self, request: Request, integration: str, data_type: str) -> Response:
-        """Record what happened since."""
-        return self._recorded(request, integration, data_type, self._patch)
+    def record(self, request: Request, integration: str, data_type: str) -> Response:
+        """Record the state of a full sync, or what happened since."""
+        response = Response(status=200)
+        try:
+            if self.data_types is not None and data_type not in self.data_types:
+                raise problem(400, f"data_type must be one of {', '.join(self.data_types)}")
+            act = self._put if request.method == "PUT" else self._patch
+            act(request, integration, data_type)
+        except Refused as refused:
+            response = refused.response
+        self.calls.append(Call(request.method, integration, data_type, _parsed(request), response.status))
+        return response
 
     @route("GET", _PATH)
     def _get(self, _request: Request, integration: str, data_type: str) -> Response:
@@ -75,17 +73,6 @@ class SyncLog:
         self.logs.clear()
         self.wipes += 1
         return Response(status=204)
-
-    def _recorded(self, request: Request, integration: str, data_type: str, act: Any) -> Response:
-        try:
-            if self.data_types is not None and data_type not in self.data_types:
-                raise problem(400, f"data_type must be one of {', '.join(self.data_types)}")
-            act(request, integration, data_type)
-            response = Response(status=200)
-        except Refused as refused:
-            response = refused.response
-        self.calls.append(Call(request.method, integration, data_type, _parsed(request), response.status))
-        return response
 
     def _put(self, request: Request, integration: str, data_type: str) -> None:
         full = decode(request, "updateFullLoggingStatus")

@@ -15,8 +15,7 @@ import trio
 from attrs import frozen
 
 from daemon.sandbox.control import ShopStandIn
-from daemon.sandbox.message import Refused, Request, Response
-from daemon.sandbox.router import Match, route
+from daemon.sandbox.message import Match, Refused, Request, Response, route
 from daemon.sandbox.woocommerce.answers import NAMESPACE, cannot_view, no_route, page
 from daemon.sandbox.woocommerce.customers import Customers
 from daemon.sandbox.woocommerce.delivery import Webhooks

@@ -7,8 +7,7 @@ date and announces nothing. A deletion is announced only if the customer's first
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daemon.sandbox.woocommerce.catalogue import Catalogue
-from daemon.sandbox.woocommerce.records import BILLING, Customer, Event
+from daemon.sandbox.woocommerce.catalogue import BILLING, Catalogue, Customer, Event
 
 
 class CustomerBook:
@@ -25,10 +24,7 @@ class CustomerBook:
 
     def by_email(self, email: str) -> Customer:
         """Return the customer with `email`. Raises KeyError."""
-        for customer in self.people.values():
-            if customer.email == email:
-                return customer
-        raise KeyError(email)
+        return {customer.email: customer for customer in self.people.values()}[email]
 
     def with_role(self, role: str) -> list[Customer]:
         """Return the customers that have a role among others, by id; `all` is any."""

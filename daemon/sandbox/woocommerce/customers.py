@@ -7,13 +7,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import route
-from daemon.sandbox.woocommerce.answers import answer, item_links, refused
+from daemon.sandbox.message import Request, Response, route
+from daemon.sandbox.woocommerce.answers import Query, answer, item_links, refused
+from daemon.sandbox.woocommerce.catalogue import BILLING, Customer
 from daemon.sandbox.woocommerce.product_shapes import dates, meta_rows
 from daemon.sandbox.woocommerce.products import write_meta_data
-from daemon.sandbox.woocommerce.query import Query
-from daemon.sandbox.woocommerce.records import BILLING, Customer
 from daemon.sandbox.woocommerce.resource import Body, Keys, Resource, by_position, typed
 
 _WRITTEN = {

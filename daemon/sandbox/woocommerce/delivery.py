@@ -23,9 +23,9 @@ from attrs import evolve, frozen
 from daemon.sandbox.message import Refused
 from daemon.sandbox.post import REMEMBERED, Sender
 from daemon.sandbox.woocommerce.answers import php_json, problem
+from daemon.sandbox.woocommerce.catalogue import Event, Webhook
 from daemon.sandbox.woocommerce.hooks import Hooks
 from daemon.sandbox.woocommerce.keys import Keys
-from daemon.sandbox.woocommerce.records import Event, Webhook
 from daemon.sandbox.woocommerce.resource import Resource
 from daemon.sandbox.woocommerce.shop import Shop
 

@@ -7,10 +7,9 @@ revives one that was switched off and keeps its failure count (woocommerce.md, W
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 
-from daemon.sandbox.woocommerce.answers import INVALID_ID, invalid, item_links, refused
+from daemon.sandbox.woocommerce.answers import INVALID_ID, Query, invalid, item_links, refused
+from daemon.sandbox.woocommerce.catalogue import Webhook
 from daemon.sandbox.woocommerce.product_shapes import dated
-from daemon.sandbox.woocommerce.query import Query
-from daemon.sandbox.woocommerce.records import Webhook
 from daemon.sandbox.woocommerce.resource import Body, Keys, Resource, typed
 from daemon.sandbox.woocommerce.shop import Shop
 

@@ -17,9 +17,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from attrs import define, field
 
-from daemon.sandbox.message import Request, Response
+from daemon.sandbox.message import Request, Response, route
 from daemon.sandbox.post import Poster, Unanswered
-from daemon.sandbox.router import route
+from daemon.sandbox.record import Record, record
 from daemon.sandbox.woocommerce.answers import cannot_view, page, php_json, unauthenticated
 from daemon.sandbox.woocommerce.shop import Shop
 
@@ -29,13 +29,9 @@ OAUTH_WINDOW = 15 * 60
 _PERMISSIONS = {"read": ("read", "read_write"), "write": ("write", "read_write")}
 
 
-@define(kw_only=True)
-class Key:
+@record("consumer_key consumer_secret permissions")
+class Key(Record):
     """A REST API key; `permissions` is read, write or read_write."""
-
-    consumer_key: str
-    consumer_secret: str = field(repr=False)
-    permissions: str = "read_write"
 
 
 @define
@@ -97,7 +93,8 @@ class Keys:
         if not self.https and request.headers.get("x-forwarded-proto") != "https":
             return "", ""
         basic = "" if self.header_stripped else request.headers.get("authorization", "")
-        return _basic(basic) or _in_query(parse_qs(request.query))
+        query = parse_qs(request.query)
+        return _basic(basic) or (query.get("consumer_key", [""])[0], query.get("consumer_secret", [""])[0])
 
 
 def _basic(header: str) -> tuple[str, str] | None:
@@ -109,10 +106,6 @@ def _basic(header: str) -> tuple[str, str] | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     return name, secret
-
-
-def _in_query(query: Mapping[str, list[str]]) -> tuple[str, str]:
-    return query.get("consumer_key", [""])[0], query.get("consumer_secret", [""])[0]
 
 
 PAGE_PATH = "/wc-auth/v1/authorize"

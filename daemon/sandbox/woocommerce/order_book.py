@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from daemon.sandbox.woocommerce.catalogue import Catalogue
+from daemon.sandbox.woocommerce.catalogue import TRASH, Catalogue, Customer, Event, Order, OrderLine, Refund
 from daemon.sandbox.woocommerce.customer_book import CustomerBook
-from daemon.sandbox.woocommerce.records import TRASH, Customer, Event, Order, OrderLine, Refund
 
 STATUSES = ("pending", "processing", "on-hold", "completed", "cancelled", "refunded", "failed", "checkout-draft")
 """Statuses of orders that are not in the trash (recordings, index)."""

@@ -12,9 +12,8 @@ from functools import partial
 from typing import Any
 
 from daemon.sandbox.woocommerce.answers import NAMESPACE, fixed, item_links, number, symbol
-from daemon.sandbox.woocommerce.catalogue import Catalogue
+from daemon.sandbox.woocommerce.catalogue import BILLING, Catalogue, Order, OrderLine, Refund
 from daemon.sandbox.woocommerce.product_shapes import dated, dates, meta_rows, own
-from daemon.sandbox.woocommerce.records import BILLING, Order, OrderLine, Refund
 
 VERSION = "11.0.1"
 _RATE_ID = 1

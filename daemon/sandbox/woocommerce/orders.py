@@ -4,13 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import route
-from daemon.sandbox.woocommerce.answers import INVALID_ID, answer, invalid, refused
+from daemon.sandbox.message import Request, Response, route
+from daemon.sandbox.woocommerce.answers import INVALID_ID, Query, answer, invalid, refused
+from daemon.sandbox.woocommerce.catalogue import TRASH, Order, Refund
 from daemon.sandbox.woocommerce.order_book import STATUSES
 from daemon.sandbox.woocommerce.order_shapes import order_shape, refund_shape
-from daemon.sandbox.woocommerce.query import Query
-from daemon.sandbox.woocommerce.records import TRASH, Order, Refund
 from daemon.sandbox.woocommerce.resource import (
     Body,
     Keys,

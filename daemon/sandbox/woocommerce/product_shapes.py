@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from daemon.sandbox.woocommerce.answers import item_links, symbol
-from daemon.sandbox.woocommerce.catalogue import Catalogue
-from daemon.sandbox.woocommerce.records import TRASH, Meta, Moment, Product
+from daemon.sandbox.woocommerce.catalogue import TRASH, Catalogue, Meta, Moment, Product
 
 UNCATEGORIZED = 15
 _NO_SALE = dict.fromkeys(

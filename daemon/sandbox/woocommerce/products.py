@@ -6,12 +6,10 @@ Below their product, and below `/variations` for the whole shop, which is to be 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import route
-from daemon.sandbox.woocommerce.answers import INVALID_ID, invalid, refused
+from daemon.sandbox.message import Request, Response, route
+from daemon.sandbox.woocommerce.answers import INVALID_ID, Query, invalid, refused
+from daemon.sandbox.woocommerce.catalogue import STATUSES, TRASH, Attribute, Product
 from daemon.sandbox.woocommerce.product_shapes import price, product_shape, stock, variation_shape
-from daemon.sandbox.woocommerce.query import Query
-from daemon.sandbox.woocommerce.records import STATUSES, TRASH, Attribute, Product
 from daemon.sandbox.woocommerce.resource import Body, Resource, by_position, meta_cut, typed
 from daemon.sandbox.woocommerce.shop import Shop
 

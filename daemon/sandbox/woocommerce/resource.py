@@ -1,4 +1,4 @@
-"""What the routes of all kinds of objects share: lists, single objects, edits, batches (recorded).
+"""The routes that all kinds of objects share: lists, single objects, edits, batches (recorded).
 
 A list has an order, an offset, `_fields`, and headers that count. There is no cursor: a row that goes from an earlier
 page moves all later ones up, and one that comes moves them down. A batch has up to 100 items; refusals of single items
@@ -12,11 +12,9 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from daemon.sandbox.message import Refused, Request, Response
-from daemon.sandbox.router import route
-from daemon.sandbox.woocommerce.answers import NAMESPACE, answer, no_route, page, refused, wrong_type
-from daemon.sandbox.woocommerce.query import Query
-from daemon.sandbox.woocommerce.records import TRASH
+from daemon.sandbox.message import Refused, Request, Response, route
+from daemon.sandbox.woocommerce.answers import NAMESPACE, Query, answer, no_route, page, refused, wrong_type
+from daemon.sandbox.woocommerce.catalogue import TRASH
 from daemon.sandbox.woocommerce.shop import Shop
 
 DEFAULT, MOST = 10, 100

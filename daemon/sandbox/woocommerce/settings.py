@@ -1,17 +1,22 @@
 """The routes of settings and of the currency: those that a shop's prices, weights and amounts depend on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import route
-from daemon.sandbox.woocommerce.answers import NAMESPACE, SYMBOLS, answer, refused, symbol
-from daemon.sandbox.woocommerce.query import Query
+from daemon.sandbox.message import Request, Response, route
+from daemon.sandbox.woocommerce.answers import NAMESPACE, SYMBOLS, Query, answer, refused, symbol
 from daemon.sandbox.woocommerce.resource import Body, decoded, fields
 from daemon.sandbox.woocommerce.shop import Shop
 
 GROUPS = {"general": "General", "products": "Products", "tax": "Tax"}
 _FIXED = {"woocommerce_default_country": "US", "woocommerce_calc_taxes": "yes"}
+_FIELDS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "woocommerce_currency": ("currency", str),
+    "woocommerce_price_num_decimals": ("decimals", int),
+    "woocommerce_weight_unit": ("weight_unit", str),
+    "woocommerce_prices_include_tax": ("tax_inclusive", lambda value: value == "yes"),
+}
+"""The shop's own field of a setting, and how it is written."""
 _UNITS = {"kg": "kg", "g": "g", "lbs": "lbs", "oz": "oz"}
 _SETTINGS: Mapping[str, tuple[str, str, str, str]] = {
     "woocommerce_default_country": ("general", "Country / State", "select", "US:CA"),
@@ -63,16 +68,9 @@ class Settings:
     @route("PATCH", "/settings/{group}/{setting}")
     def _put(self, request: Request, group: str, setting: str) -> Response:
         self._single(group, setting)
-        value, shop = decoded(request).get("value"), self._shop
-        match setting:
-            case "woocommerce_currency":
-                shop.set_currency(str(value))
-            case "woocommerce_price_num_decimals":
-                shop.set_decimals(int(str(value)))
-            case "woocommerce_weight_unit":
-                shop.set_weight_unit(str(value))
-            case "woocommerce_prices_include_tax":
-                shop.set_tax_inclusive(inclusive=value == "yes")
+        if setting in _FIELDS:
+            name, read = _FIELDS[setting]
+            self._shop.update_settings(**{name: read(decoded(request).get("value"))})
         return answer(self._single(group, setting))
 
     @route("GET", "/data/currencies/current")
@@ -92,6 +90,7 @@ class Settings:
 
     def _shown(self, setting: str) -> dict[str, Any]:
         group, label, kind, default = _SETTINGS[setting]
+        value = getattr(self._shop, _FIELDS[setting][0]) if setting in _FIELDS else _FIXED[setting]
         options = dict(_OPTIONS.get(setting, {}))
         if setting == "woocommerce_currency":
             options = {code: f"{known[0]} ({known[2]})" for code, known in SYMBOLS.items()}
@@ -105,16 +104,6 @@ class Settings:
             "default": default,
             **({"options": options} if options else {}),
             "tip": label,
-            "value": self._value(setting),
+            "value": ("yes" if value else "no") if isinstance(value, bool) else str(value),
             "_links": {"self": [{"href": f"{home}/{setting}", **allow}], "collection": [{"href": home}]},
         }
-
-    def _value(self, setting: str) -> str:
-        shop = self._shop
-        values = {
-            "woocommerce_currency": shop.currency,
-            "woocommerce_price_num_decimals": str(shop.decimals),
-            "woocommerce_weight_unit": shop.weight_unit,
-            "woocommerce_prices_include_tax": "yes" if shop.tax_inclusive else "no",
-        }
-        return (values | _FIXED)[setting]

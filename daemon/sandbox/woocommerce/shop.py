@@ -10,10 +10,9 @@ from typing import Any
 
 from attrs import Factory, define, field
 
-from daemon.sandbox.woocommerce.catalogue import Catalogue
+from daemon.sandbox.woocommerce.catalogue import STATUSES, TRASH, Attribute, Catalogue, Event, Product
 from daemon.sandbox.woocommerce.customer_book import CustomerBook
 from daemon.sandbox.woocommerce.order_book import OrderBook
-from daemon.sandbox.woocommerce.records import STATUSES, TRASH, Attribute, Event, Product
 
 TRASHED = (("_wp_trash_meta_status", "publish"), ("_wp_trash_meta_time", "0"), ("_wp_desired_post_slug", ""))
 
@@ -113,8 +112,10 @@ class Shop(Catalogue):
             events.append(_stock_set(product))
         for name, value in fields.items():
             setattr(product, name, value)
-        sharing = self._sharing(product) if "stock_quantity" in fields else []
-        updated = [Event("product.updated", each.id) for each in (product, *sharing)]
+        # The variations that share a variable product's stock.
+        sharing = [each for each in self.variations_of(product_id) if self.stock_keeper(each) is product]
+        edited = [product, *(sharing if "stock_quantity" in fields else ())]
+        updated = [Event("product.updated", each.id) for each in edited]
         self.touch(product, *events, *updated, silent=silent)
 
     def set_title(self, product_id: int, title: str, *, silent: bool = False) -> None:
@@ -124,10 +125,6 @@ class Shop(Catalogue):
     def set_price(self, product_id: int, price: str | float, *, silent: bool = False) -> None:
         """Set the regular price of a product or variation; "" takes it away."""
         self.update(product_id, silent=silent, regular_price=_written(price))
-
-    def set_sale_price(self, product_id: int, price: str | float, *, silent: bool = False) -> None:
-        """Begin a sale, or end it with "". One by schedule looks the same when the shop's queue runs."""
-        self.update(product_id, silent=silent, sale_price=_written(price))
 
     def set_weight(self, product_id: int, weight: str | float, *, silent: bool = False) -> None:
         """Weigh a product or variation in the shop's unit; "" takes the weight away."""
@@ -149,14 +146,6 @@ class Shop(Catalogue):
         Those variations are announced with it, but only the product's date moves (woocommerce-more.md, Products).
         """
         self.update(product_id, silent=silent, manage_stock=True, stock_quantity=level)
-
-    def set_unmanaged(self, product_id: int, stock_status: str = "instock", *, silent: bool = False) -> None:
-        """Manage the stock no longer."""
-        self.update(product_id, silent=silent, manage_stock=False, stock_status=stock_status)
-
-    def set_menu_order(self, product_id: int, place: int, *, silent: bool = False) -> None:
-        """Move a product in the shop's own order."""
-        self.update(product_id, silent=silent, menu_order=place)
 
     def set_meta(self, product_id: int, key: str, value: Any, *, silent: bool = False) -> None:
         """Write meta data through the API; None takes it away. `unstamped` and `silent` write past it."""
@@ -191,7 +180,9 @@ class Shop(Catalogue):
         product = self.product(product_id)
         variations = [] if by_rest else self.variations_of(product_id, trashed=True)
         for each in (*variations, product):
-            self._untrash(each, each.former_status)
+            each.status = each.former_status
+            for key, _ in TRASHED:
+                self.write_meta(each.meta, key, None)
             events = [Event("product.updated", each.id), *([] if by_rest else [Event("product.restored", each.id)])]
             if each.status == "publish":
                 events.insert(0, Event("product.published", each.id))
@@ -215,35 +206,18 @@ class Shop(Catalogue):
         self.announce(Event("coupon.deleted", post_id), Event("product.deleted", post_id))
         return post_id
 
-    def set_currency(self, currency: str) -> None:
-        """Sell in another currency: converts nothing, announces nothing; orders keep theirs."""
-        self.currency = currency
+    def update_settings(self, **settings: Any) -> None:
+        """Change `currency`, `weight_unit` (kg, g, lbs, oz), `decimals` or `tax_inclusive`.
 
-    def set_weight_unit(self, unit: str) -> None:
-        """Weigh in `kg`, `g`, `lbs` or `oz` from now on; no weight is converted."""
-        self.weight_unit = unit
-
-    def set_decimals(self, decimals: int) -> None:
-        """Show amounts with another number of decimals."""
-        self.decimals = decimals
-
-    def set_tax_inclusive(self, *, inclusive: bool) -> None:
-        """Enter prices with or without tax from now on."""
-        self.tax_inclusive = inclusive
-
-    def _untrash(self, product: Product, status: str) -> None:
-        product.status = status
-        for key, _ in TRASHED:
-            self.write_meta(product.meta, key, None)
+        Nothing is converted or announced; orders keep their currency.
+        """
+        for name, value in settings.items():
+            setattr(self, name, value)
 
     def _creation(self, product: Product) -> list[Event]:
         """Return the events of a new product in the recorded order."""
         events = [Event("product.published", product.id)] if product.status == "publish" else []
         return [*events, _stock_set(product), Event("product.created", product.id)]
-
-    def _sharing(self, product: Product) -> list[Product]:
-        """Return the variations that share a variable product's stock."""
-        return [each for each in self.variations_of(product.id) if self.stock_keeper(each) is product]
 
 
 def _stock_set(product: Product) -> Event:

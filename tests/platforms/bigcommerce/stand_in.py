@@ -15,8 +15,7 @@ from daemon.platforms.bigcommerce.adapter import BigCommerce
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.sandbox import BigCommerce as StandIn
 from daemon.sandbox import BigCommerceOptions, Store
-from daemon.sandbox.message import Request, Response
-from daemon.sandbox.router import Match
+from daemon.sandbox.message import Match, Request, Response
 from daemon.sandbox.transport import InProcess
 
 FACTS = StoreFacts(currency="USD", weight_unit="LBS")

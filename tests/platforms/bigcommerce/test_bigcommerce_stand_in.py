@@ -111,12 +111,12 @@ async def test_staff_notes_that_are_no_text_harm_nothing(harness: AdapterHarness
 
 
 async def test_the_store_is_one_entity_with_its_facts(harness: AdapterHarness) -> None:
-    harness.store.set_tax_inclusive(inclusive=True, silent=True)
+    harness.store.update_settings(tax_inclusive=True, silent=True)
     (entity,) = (await harness.shop.page(Kind.STORE, None)).entities
     assert entity.external_id == STORE
     assert (entity.content.currency, entity.content.weight_unit, entity.content.tax_inclusive) == ("USD", "LBS", True)
     assert harness.shop.map(Kind.STORE, entity, FACTS).issues == ()
-    harness.store.set_weight_unit("Stones", silent=True)
+    harness.store.update_settings(weight_unit="Stones", silent=True)
     changed = await harness.shop.read_one(Kind.STORE, STORE, Lane.LIVE)
     assert changed is not None
     assert [one.code for one in harness.shop.map(Kind.STORE, changed, FACTS).issues] == ["weight_unit_unknown"]

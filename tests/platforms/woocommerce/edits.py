@@ -103,7 +103,7 @@ PRODUCT_EDITS: dict[str, Edit] = {
     "price": lambda shop: shop.set_price(_id(shop, "MUG"), "8.25"),
     "stock": lambda shop: shop.set_stock(_id(shop, "MUG"), 0),
     "stock begins to be managed": lambda shop: shop.set_stock(_id(shop, "CAP"), 6),
-    "stock is managed no longer": lambda shop: shop.set_unmanaged(_id(shop, "BOWL")),
+    "stock is managed no longer": lambda shop: shop.update(_id(shop, "BOWL"), manage_stock=False),
     "weight": lambda shop: shop.set_weight(_id(shop, "MUG"), "0.6"),
     "SKU": lambda shop: shop.set_sku(_id(shop, "CAP"), "CAP-2"),
     "draft": lambda shop: shop.set_status(_id(shop, "BOWL"), "draft"),
@@ -113,7 +113,7 @@ PRODUCT_EDITS: dict[str, Edit] = {
     "variation's price": lambda shop: shop.set_price(_id(shop, "J-S"), "41.5"),
     "variation's stock": lambda shop: shop.set_stock(_id(shop, "J-S"), 17),
     "variation's weight": lambda shop: shop.set_weight(_id(shop, "J-M"), "2"),
-    "variation's place": lambda shop: shop.set_menu_order(_id(shop, "J-S"), 5),
+    "variation's place": lambda shop: shop.update(_id(shop, "J-S"), menu_order=5),
     "variation private": lambda shop: shop.set_status(_id(shop, "J-L"), "private"),
     "variation added": lambda shop: shop.add_variation(
         shop.product(_id(shop, "J-S")).parent_id, sku="J-T", options={"Size": "T"}, price="44", stock=2
@@ -147,8 +147,8 @@ ORDER_EDITS: dict[str, Edit] = {
     ),
 }
 SETTINGS_EDITS: dict[str, Edit] = {
-    "tax in prices": lambda shop: shop.set_tax_inclusive(inclusive=True),
-    "unit of weight": lambda shop: shop.set_weight_unit("g"),
+    "tax in prices": lambda shop: shop.update_settings(tax_inclusive=True),
+    "unit of weight": lambda shop: shop.update_settings(weight_unit="g"),
 }
 SWEPT = PRODUCT_EDITS | CUSTOMER_EDITS | ORDER_EDITS | SETTINGS_EDITS
 """Edits that one sweep brings, by their date or because the sweep reads them in any case."""

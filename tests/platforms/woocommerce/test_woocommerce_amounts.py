@@ -30,8 +30,8 @@ SUMS = {
 @pytest.mark.parametrize("inclusive", [True, False], ids=["with tax", "without tax"])
 async def test_amounts_are_equal_to_the_cent(autojump_clock: MockClock, decimals: int, *, inclusive: bool) -> None:
     shop = trading_shop()
-    shop.set_decimals(decimals)
-    shop.set_tax_inclusive(inclusive=inclusive)
+    shop.update_settings(decimals=decimals)
+    shop.update_settings(tax_inclusive=inclusive)
     async with whole_daemon(shop) as whole:
         await whole.synced()
         order = shop.orders.place(2, LINES, cart_id=cart("exact"), tax_rate="0.2", shipping="4.99")

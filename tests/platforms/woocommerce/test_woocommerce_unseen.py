@@ -85,7 +85,7 @@ async def test_a_currency_comes_with_the_next_sweep(autojump_clock: MockClock) -
     async with whole_daemon(trading_shop()) as whole:
         await whole.synced()
         assert whole.site.state.settings.currency == "GBP"
-        whole.shop.set_currency("EUR")
+        whole.shop.update_settings(currency="EUR")
         await whole.swept()
         assert whole.site.state.settings.currency == "EUR"
         assert whole.unequal == []
@@ -141,6 +141,6 @@ async def test_a_sale_price_is_never_synced(autojump_clock: MockClock) -> None:
     async with whole_daemon(trading_shop()) as whole:
         await whole.synced()
         writes = whole.site.state.writes
-        whole.shop.set_sale_price(whole.shop.by_sku("MUG").id, "1.00")
+        whole.shop.update(whole.shop.by_sku("MUG").id, sale_price="1.00")
         await whole.settle()
         assert (whole.unequal, whole.site.state.writes) == ([], writes)

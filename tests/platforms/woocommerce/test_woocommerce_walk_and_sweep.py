@@ -12,7 +12,7 @@ from daemon.platforms.woocommerce.products import reader
 from daemon.platforms.woocommerce.products.reader import PATH
 from daemon.sandbox import Shop
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.woocommerce.records import TRASH
+from daemon.sandbox.woocommerce.catalogue import TRASH
 from tests.platforms.woocommerce.test_woocommerce_zones import adapter_of, found_since
 from tests.platforms.woocommerce.whole import true_time
 

@@ -11,7 +11,7 @@ from attrs import define
 
 from daemon.sandbox import SparkLayer, SparkLayerOptions
 from daemon.sandbox.server import listening, serve
-from daemon.sandbox.sparklayer.state import State
+from daemon.sandbox.sparklayer.api import State
 from tests.contract import CONTRACT
 from tests.e2e.process import GLANCE, TIMEOUT, Process, free_port, settings_of
 from tests.prove.simulation.stores.base import Premises, StoreType

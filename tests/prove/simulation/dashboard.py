@@ -19,8 +19,8 @@ import msgspec
 from attrs import define, field
 
 from daemon.sandbox.message import Response
+from daemon.sandbox.sparklayer.api import State
 from daemon.sandbox.sparklayer.record import Record
-from daemon.sandbox.sparklayer.state import State
 from tests.prove.simulation.faults import SITE
 from tests.prove.simulation.network import Call
 

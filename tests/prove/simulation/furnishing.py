@@ -18,8 +18,7 @@ from daemon.sandbox import BigCommerce
 from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.bigcommerce.hooks import Hook
 from daemon.sandbox.company import WHOLESALE
-from daemon.sandbox.message import Request
-from daemon.sandbox.router import Router
+from daemon.sandbox.message import Request, Router
 from tests.prove.simulation.faults import SHOP, SITE
 from tests.prove.simulation.life import PUBLIC_URL
 from tests.prove.simulation.stores.base import DEFAULT
@@ -136,7 +135,7 @@ async def use_all(world: World) -> None:
     store = shop_of(world).store
     variant = world.merchant.goods.variants()[0]
     store.metafields.set("variant", variant, "rrp", "12.50")
-    store.set_tax_inclusive(inclusive=not store.tax_inclusive)
+    store.update_settings(tax_inclusive=not store.tax_inclusive)
     await trio.sleep(LOCKED_SECONDS)
     for lock in (_lock_shop, _lock_site):
         lock(world, shut=True)

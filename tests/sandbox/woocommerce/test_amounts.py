@@ -82,7 +82,7 @@ async def test_an_order_keeps_its_currency_and_tells_of_products_as_they_are(run
         (variation,) = (await shop.get(f"/orders/{sold}"))["line_items"]
         shop.shop.delete_variation(3)
         (parent,) = (await shop.get(f"/orders/{sold}"))["line_items"]
-        shop.shop.set_currency("EUR")
+        shop.shop.update_settings(currency="EUR")
         shop.shop.set_sku(1, "CUP")
         kept = await shop.get(f"/orders/{ORDER}")
         new = await shop.get(f"/orders/{shop.shop.orders.place(BOB, [{'sku': 'CUP'}])}")

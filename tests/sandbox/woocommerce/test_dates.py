@@ -130,7 +130,7 @@ PRODUCT_EDITS: dict[str, tuple[Callable[[Any], Any], set[int]]] = {
     "a variation is made": (lambda shop: shop.add_variation(JUMPER, options={"Size": "L"}), {JUMPER, 6}),
     "a product's name": (lambda shop: shop.set_title(JUMPER, "x"), {JUMPER}),
     "a product's stock, shared": (lambda shop: shop.set_stock(JUMPER, 5), {JUMPER}),
-    "a sale": (lambda shop: shop.set_sale_price(MUG, 5), {MUG}),
+    "a sale": (lambda shop: shop.update(MUG, sale_price="5"), {MUG}),
     "a product is trashed": (lambda shop: shop.trash_product(JUMPER), {JUMPER, SMALL, MEDIUM}),
     "an order takes stock": (lambda shop: shop.orders.set_status(ORDER, "processing"), {MUG}),
     "an order takes a variation's stock": (
@@ -138,7 +138,7 @@ PRODUCT_EDITS: dict[str, tuple[Callable[[Any], Any], set[int]]] = {
         {JUMPER, SMALL},
     ),
     "a term is renamed": (lambda shop: shop.rename_term("Size", "S", "Small"), set()),
-    "the currency": (lambda shop: shop.set_currency("EUR"), set()),
+    "the currency": (lambda shop: shop.update_settings(currency="EUR"), set()),
 }
 """Edits, and the products and variations whose date each moves (recordings, semantics; woocommerce-more.md)."""
 

@@ -249,7 +249,7 @@ async def test_who_has_another_first_role_is_deleted_silently(running: Any) -> N
 
 async def test_a_shared_stock_is_announced_with_all_that_share_it(running: Any) -> None:
     async with running() as shop:
-        shop.shop.set_unmanaged(MEDIUM)
+        shop.shop.update(MEDIUM, manage_stock=False)
         await shop.register("product.updated")
         shop.shop.set_stock(JUMPER, 12)
         assert sorted(await shop.settled()) == [("product.updated", JUMPER), ("product.updated", MEDIUM)]

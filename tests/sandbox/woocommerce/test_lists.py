@@ -143,7 +143,7 @@ async def test_fields_and_meta_data_can_be_cut(running: Any) -> None:
 
 async def test_a_variation_shows_what_its_product_has(running: Any) -> None:
     async with running() as shop:
-        shop.shop.set_unmanaged(MEDIUM, "outofstock")
+        shop.shop.update(MEDIUM, manage_stock=False, stock_status="outofstock")
         alone = await shop.get(f"/products/{JUMPER}/variations/{MEDIUM}")
         shop.shop.set_stock(JUMPER, 12)
         shared = await shop.get(f"/products/{JUMPER}/variations/{MEDIUM}")

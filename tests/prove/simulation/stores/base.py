@@ -18,7 +18,7 @@ from daemon.model import Kind
 from daemon.platforms.base import WebhookReader
 from daemon.sandbox.control import StandIn
 from daemon.sandbox.faults import Act
-from daemon.sandbox.sparklayer.state import State
+from daemon.sandbox.sparklayer.api import State
 
 Key = tuple[str, str]
 """Kind and id of an entity."""

@@ -25,7 +25,7 @@ from daemon.sandbox.expectation import (
     expected_customers,
     order_differences,
 )
-from daemon.sandbox.sparklayer.state import State
+from daemon.sandbox.sparklayer.api import State
 from tests.prove.simulation.stores.base import Article, Edit, Item, Key, StoreType
 from tests.prove.simulation.words import SECRETS, SHOP_URL
 

@@ -24,9 +24,9 @@ from daemon.platforms.woocommerce.settings import WooCommerceSettings
 from daemon.platforms.woocommerce.webhooks import TOPICS, WooCommerceWebhooks
 from daemon.sandbox import Shop, WooCommerce, WooCommerceOptions
 from daemon.sandbox.expectation import customer_differences, differences, order_differences
-from daemon.sandbox.sparklayer.state import State
+from daemon.sandbox.sparklayer.api import State
 from daemon.sandbox.woocommerce import B2B_ROLE, failures, synthetic
-from daemon.sandbox.woocommerce.records import TRASH
+from daemon.sandbox.woocommerce.catalogue import TRASH
 from tests.prove.simulation.stores.base import Key, StoreType
 from tests.prove.simulation.stores.woocommerce_bugs import BUGS, FOUND
 from tests.prove.simulation.stores.woocommerce_trade import OPEN, ZONES, WooCommerceTrade

@@ -14,7 +14,7 @@ from daemon.sandbox import Shop, WooCommerce
 from daemon.sandbox.company import RETAIL, WHOLESALE
 from daemon.sandbox.expectation import expected_customers
 from daemon.sandbox.woocommerce import B2B_ROLE
-from daemon.sandbox.woocommerce.records import TRASH
+from daemon.sandbox.woocommerce.catalogue import TRASH
 from tests.prove.simulation.stores.base import Article, Edit, Item
 
 OPEN = ("pending", "processing", "on-hold")
@@ -276,7 +276,7 @@ class WooCommerceTrade:
         """Sell an item for less, of which SparkLayer is not told."""
         items = [item for article in self.articles() for item in article.items]
         if items:
-            self.shop.set_sale_price(self.chance.choice(items).id, "0.5", silent=silent)
+            self.shop.update(self.chance.choice(items).id, sale_price="0.5", silent=silent)
 
     def move(self, *, silent: bool) -> None:
         """Move the shop to another time zone."""

@@ -1,24 +1,58 @@
-"""Parameters and pages of a list: v3 by number, v3 by number or cursor, and v2 (bigcommerce.md section 2).
+"""Parameters, pages and refusals: v3 by number, v3 by number or cursor, and v2 (bigcommerce.md sections 2 and 11).
 
 A cursor is an opaque name of the row it stands on, so rows that come and go elsewhere neither hide nor repeat one.
 Where the largest `limit` is not documented, a larger one is cut to 250 without a word: `per_page` tells. v2 refuses
-it with 413, and answers an empty page 204 without a body.
-
-Parameters are refused with 422 in v3 and 400 in v2 (section 11).
+it with 413, and answers an empty page 204 without a body. Parameters are refused with 422 in v3 and 400 in v2; a
+missing token is told in plain text.
 """
 
 import base64
 import binascii
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from daemon.sandbox import query
-from daemon.sandbox.bigcommerce.problems import invalid, v2
-from daemon.sandbox.message import Refused, Response, encode, json
+from daemon.sandbox.message import Refused, Response, encode, json, text
 from daemon.sandbox.query import Filters, seconds, span
+
+_TYPE = "https://developer.bigcommerce.com/api-docs/getting-started/api-status-codes"
+_TITLES = {
+    404: "The requested resource could not be found.",
+    405: "This method is not allowed on this resource.",
+    422: "The request could not be processed.",
+    429: "Too many requests",
+}
+
+
+def v3(status: int, errors: Mapping[str, str] | None = None, title: str | None = None) -> Response:
+    """Return a v3 problem; `errors` is left out when there is none, as there."""
+    problem = {"status": status, "title": title or _TITLES[status], "type": _TYPE}
+    return json(problem | ({"errors": dict(errors)} if errors else {}), status)
+
+
+def v2(status: int, message: str | None = None, details: Mapping[str, Any] | None = None) -> Response:
+    """Return a v2 problem: an array of one."""
+    problem = {"status": status, "message": message or _TITLES[status]}
+    return json([problem | ({"details": dict(details)} if details else {})], status)
+
+
+def unauthorized() -> Response:
+    """Return the answer to a missing or wrong token, which is not JSON."""
+    return text("Unauthorized", 401)
+
+
+def invalid(parameter: str, message: str) -> Refused:
+    """Return the refusal of one parameter or field."""
+    return Refused(v3(422, {parameter: message}))
+
+
+def invalid_v2(parameter: str, message: str) -> Refused:
+    """Return v2's refusal of one parameter. That it is a 400, and how it reads, is inferred."""
+    return Refused(v2(400, f"The field '{parameter}' is invalid.", {"invalid_reason": message}))
+
 
 __all__ = ["Filters", "Parameters", "pagination", "seconds", "span"]
 

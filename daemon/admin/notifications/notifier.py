@@ -7,8 +7,7 @@ from attrs import frozen
 
 from daemon.admin.notifications.changes import Pace
 from daemon.admin.notifications.message import RUNBOOK
-from daemon.admin.notifications.receiver import receivers
-from daemon.admin.notifications.telling import Telling
+from daemon.admin.notifications.telling import Telling, receivers
 from daemon.admin.notifications.watch import Watch
 from daemon.config import Settings
 from daemon.engine.context import ConnectionContext

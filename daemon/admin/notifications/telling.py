@@ -7,7 +7,7 @@ owner of the connection: so a node that has lost its lease tells nothing, and th
 
 import random
 import secrets
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import groupby
 from math import inf
 from operator import attrgetter
@@ -19,10 +19,11 @@ import structlog
 import trio
 from attrs import define, evolve, field, frozen
 
-from daemon.admin.notifications.changes import Pace, digest_times, taken_by, to_store, to_tell
+from daemon.admin.notifications.changes import digest_times, taken_by, to_store, to_tell
 from daemon.admin.notifications.conditions import Event
-from daemon.admin.notifications.message import Message, json_body, signature_headers, slack_body
+from daemon.admin.notifications.message import RUNBOOK, Message, json_body, signature_headers, slack_body
 from daemon.admin.notifications.watch import Observed, Watch
+from daemon.config import Settings
 from daemon.config.settings import NotificationSettings
 from daemon.engine.context import ConnectionContext
 from daemon.errors import Failure, Rejected, Retry, StorageTrouble
@@ -33,6 +34,7 @@ from daemon.storage import issues, notifications
 from daemon.storage.database import Storage
 from daemon.storage.notifications import Notification
 from daemon.storage.states import NotificationState
+from daemon.storage.vault import Vault
 from daemon.transport.backoff import backoff
 from daemon.transport.http import Api, Transport, temporary
 
@@ -104,7 +106,7 @@ class Telling:
     watch: Watch
     storage: Storage
     metrics: Metrics
-    pace: Pace
+    pace: NotificationSettings
     page: str | None
     runbook: str
     _attempts: dict[Hashable, Attempts] = field(init=False, factory=dict)
@@ -261,3 +263,54 @@ def _receiver(
     )
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     return Receiver(name=name, api=api, path=path, secret=secret)
+
+
+@frozen(kw_only=True)
+class Notifier:
+    """The tasks that tell receivers. Without a receiver nothing runs."""
+
+    watch: Watch
+    tellings: Sequence[Telling]
+
+    async def run(self) -> None:
+        """Watch and tell until cancelled; return at once without a receiver."""
+        if self.tellings:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.watch.run)
+                for telling in self.tellings:
+                    nursery.start_soon(telling.run)
+
+    async def aclose(self) -> None:
+        """Close the connections to the receivers."""
+        for telling in self.tellings:
+            await telling.receiver.api.aclose()
+
+
+def build_notifier(
+    settings: Settings,
+    *,
+    storage: Storage,
+    vault: Vault,
+    contexts: Callable[[], list[ConnectionContext]],
+    metrics: Metrics,
+    now: Callable[[], float],
+    transport: Transport | None = None,
+) -> Notifier:
+    """Build the tasks for the configured receivers; tests bring a `transport`."""
+    given, listener = settings.notifications, settings.listener
+    watch = Watch(storage=storage, vault=vault, contexts=contexts, after=given.after_seconds, now=now)
+    # Without an operator there is no page.
+    page = f"{listener.public_url}/sites" if listener.public_url and listener.operators else None
+    tellings = [
+        Telling(
+            receiver=receiver,
+            watch=watch,
+            storage=storage,
+            metrics=metrics,
+            pace=given,
+            page=page,
+            runbook=given.runbook_url or RUNBOOK,
+        )
+        for receiver in receivers(given, transport)
+    ]
+    return Notifier(watch=watch, tellings=tellings)

@@ -26,7 +26,7 @@ import trio
 
 from daemon import __version__
 from daemon.admin.history import forget_old
-from daemon.admin.notifications.notifier import build_notifier
+from daemon.admin.notifications.telling import build_notifier
 from daemon.cli import stopping
 from daemon.composition import Daemon, build_routes, compose
 from daemon.config import Settings

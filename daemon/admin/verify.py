@@ -8,7 +8,6 @@ memory of one process, and in a scratch database that is deleted with it. The an
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +61,12 @@ class Verification:
     """One dry run, and what is known of it so far."""
 
     stored: Stored
-    label: str
-    """The platform's name for people."""
     kinds: Sequence[Kind]
     named: int | None = NAMED
     """Names of each list; None for all."""
     asked_at: float = field(factory=trio.current_time)
     dry: DryRun | None = None
-    running: bool = True
-    ended_at: float = inf
+    ended_at: float | None = None
     trouble: str | None = None
     held: list[RemovalShown] = field(factory=list)
     issues: list[IssueShown] = field(factory=list)
@@ -98,8 +94,13 @@ class Verification:
         finally:
             with trio.CancelScope(shield=True):
                 await platform.aclose()
-        if self.dry.trouble is not None:
-            self.trouble = _words(self.dry.trouble, self.label)
+        failure = self.dry.trouble
+        if isinstance(failure, StorageTrouble):
+            self.trouble = f"the scratch database in {tempfile.gettempdir()} cannot be used: {failure}"
+        elif failure is not None:
+            # All else than a blocked side is a failure of a page of the store.
+            of_spark = isinstance(failure, Blocked) and failure.side is Side.SPARKLAYER
+            self.trouble = f"{'SparkLayer' if of_spark else live.platform_type.label}: {failure}"
 
     async def _unknown(self, scratch: Storage) -> list[str]:
         """Return what cannot be known; more of it while the ledger is empty."""
@@ -114,16 +115,17 @@ class Verification:
         writes = self.dry.writes.calls if self.dry else {}
         changes = any(found["counts"][name] for found in kinds.values() for name in CHANGES)
         unread = any(found["failing"] or found["leftovers"] for found in kinds.values())
+        running = self.ended_at is None
         return {
             "site": str(self.stored.site),
-            "running": self.running,
-            "ended_ago": None if self.running else max(0.0, trio.current_time() - self.ended_at),
+            "running": running,
+            "ended_ago": None if self.ended_at is None else trio.current_time() - self.ended_at,
             "trouble": self.trouble,
             "kinds": kinds,
             "set_up": [text for name, text in SET_UP.items() if name in writes],
             "writes": dict(sorted(writes.items())),
             "unknown": self.unknown,
-            "nothing_to_do": not (self.running or self.trouble or changes or unread or set(writes) & SET_UP.keys()),
+            "nothing_to_do": not (running or self.trouble or changes or unread or set(writes) & SET_UP.keys()),
         }
 
     def _of_kind(self, kind: Kind) -> Params:
@@ -173,19 +175,22 @@ class Verifications:
         async with trio.open_nursery() as self._nursery:
             while True:
                 await trio.sleep(FORGET_SECONDS)
-                self._forget()
+                # Results that were not asked for lately are forgotten: they have names of entities.
+                late = trio.current_time() - KEPT_SECONDS
+                for key, verification in list(self._present.items()):
+                    if verification.ended_at is not None and verification.asked_at < late:
+                        del self._present[key]
 
     def start(self, stored: Stored, kinds: Sequence[Kind], *, named: int | None) -> Params:
         """Start a dry run. Raises Conflict while there is one of the connection, Paused."""
         if stored.paused_at is not None:
             raise Paused(stored.site)
         present = self._present.get(stored.id)
-        if present is not None and present.running:
+        if present is not None and present.ended_at is None:
             raise Conflict(f"a dry run of {stored.site} is already running")
         if self._nursery is None:
             raise Conflict("the daemon is starting or stopping; try again")
-        label = self.factory.registry.platforms[stored.platform].label
-        verification = Verification(stored=stored, label=label, kinds=kinds, named=named)
+        verification = Verification(stored=stored, kinds=kinds, named=named)
         self._present[stored.id] = verification
         self._nursery.start_soon(self._carry_out, verification)
         return verification.answer()
@@ -203,13 +208,6 @@ class Verifications:
         answer = self.state(stored)
         self._present.pop(stored.id).scope.cancel()
         return {"site": answer["site"], "running": False}
-
-    def _forget(self) -> None:
-        """Forget results that were not asked for lately: they have names of entities."""
-        late = trio.current_time() - KEPT_SECONDS
-        for key, verification in list(self._present.items()):
-            if not verification.running and verification.asked_at < late:
-                del self._present[key]
 
     async def _carry_out(self, verification: Verification) -> None:
         log.info("dry run started", site=str(verification.stored.site))
@@ -229,7 +227,7 @@ class Verifications:
                 log.exception("dry run crashed", site=str(verification.stored.site))
                 verification.trouble = "the dry run crashed; see the daemon's log"
         finally:
-            verification.running, verification.ended_at = False, trio.current_time()
+            verification.ended_at = trio.current_time()
             verification.trouble = verification.trouble or (
                 "it was cancelled" if verification.scope.cancelled_caught else None
             )
@@ -278,12 +276,3 @@ async def scratch_database() -> AsyncIterator[Database]:
     with tempfile.TemporaryDirectory(prefix="ignite-sync-verify-") as folder:
         async with open_database(Path(folder) / "scratch.db") as database:
             yield database
-
-
-def _words(failure: Failure, label: str) -> str:
-    """Return why a dry run ended early, with the side that failed."""
-    if isinstance(failure, StorageTrouble):
-        return f"the scratch database in {tempfile.gettempdir()} cannot be used: {failure}"
-    # All else than a blocked side is a failure of a page of the store.
-    side = failure.side if isinstance(failure, Blocked) else Side.PLATFORM
-    return f"{label if side is Side.PLATFORM else 'SparkLayer'}: {failure}"

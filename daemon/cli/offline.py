@@ -156,8 +156,7 @@ async def _dry_run(
         connection = registry.decrypted(stored)
         # Another machine's daemon may be at work on a shared database.
         runner = factory.guest(connection) if shared else factory.runner(connection, scratch)
-        label = registry.platforms[stored.platform].label
-        verification = Verification(stored=stored, label=label, kinds=kinds, named=None if everything else NAMED)
+        verification = Verification(stored=stored, kinds=kinds, named=None if everything else NAMED)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_keep_telling, verification, tell)
@@ -166,7 +165,7 @@ async def _dry_run(
         finally:
             with trio.CancelScope(shield=True):
                 await close(runner.context)
-        verification.running = False
+        verification.ended_at = trio.current_time()
         tell(verification.answer())
         return verification.answer()
 

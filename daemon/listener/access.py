@@ -49,25 +49,17 @@ class Entrance:
         except trio.WouldBlock:
             raise TooManyGuesses from None
         try:
-            holder = self._known(given)
+            holder, now = None, trio.current_time()
+            # Each is compared, so the time does not tell which one was close.
+            for token in self._tokens:
+                if hmac.compare_digest(given, token.token.reveal().encode()):
+                    holder = token
             if holder is None and given:
-                await self._note_wrong()
+                self._tally.log("wrong tokens refused", entrance=self._name)
+                slowed = len(self._wrong) == FREE and now - self._wrong[0] < WITHIN
+                self._wrong.append(now)
+                if slowed:
+                    await trio.sleep(DELAY)
             return holder
         finally:
             self._slots.release_on_behalf_of(borrower)
-
-    def _known(self, given: bytes) -> NamedToken | None:
-        holder = None
-        # Each is compared, so the time does not tell which one was close.
-        for token in self._tokens:
-            if hmac.compare_digest(given, token.token.reveal().encode()):
-                holder = token
-        return holder
-
-    async def _note_wrong(self) -> None:
-        self._tally.log("wrong tokens refused", entrance=self._name)
-        now = trio.current_time()
-        slowed = len(self._wrong) == FREE and now - self._wrong[0] < WITHIN
-        self._wrong.append(now)
-        if slowed:
-            await trio.sleep(DELAY)

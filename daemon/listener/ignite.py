@@ -120,8 +120,6 @@ FETCH = RouteDescription(
     answers={200: AnswerDescription("The entity.", dict[str, Any]), **NO_TOKEN, **NO_TYPE},
 )
 
-FIELDS = ("store_id", "spark_api_client_id", "spark_api_client_secret")
-
 
 @frozen(kw_only=True)
 class Ignite:
@@ -165,9 +163,14 @@ class Ignite:
 
     async def _connect(self, request: Request, site: Site) -> Response:
         given = json_object(request)
-        store_id, client_id, client_secret = credentials(given, FIELDS)
-        key = ApiKey(client_id=client_id, client_secret=Secret(client_secret))
-        redirect = await self.connect(site, store_id, key, _extra_config(given))
+        names = ("store_id", "spark_api_client_id", "spark_api_client_secret")
+        store_id, client_id, client_secret = credentials(given, names)
+        key, extra_config = ApiKey(client_id=client_id, client_secret=Secret(client_secret)), given.get("extra_config")
+        if extra_config in (None, "", []):  # PHP writes an empty object as an empty list
+            extra_config = {}
+        if not isinstance(extra_config, dict):
+            raise Invalid("extra_config: must be an object")
+        redirect = await self.connect(site, store_id, key, extra_config)
         return Response(204) if redirect is None else json_response({"redirect_url": redirect}, 201)
 
     async def _disconnect(self, _request: Request, site: Site) -> Response:
@@ -213,17 +216,6 @@ def _reading(handler: Handler) -> Handler:
 def site_named(env: str, site_id: str) -> Site | None:
     """Return the site of that name; None when the name is invalid."""
     return Site(env, site_id) if env in ENVIRONMENTS and not segment_fault(site_id) else None
-
-
-def _extra_config(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the fields of `extra_config`. Raises Invalid if it is no object."""
-    value = given.get("extra_config")
-    # PHP writes an empty object as an empty list.
-    if value is None or value in ("", []):
-        return {}
-    if not isinstance(value, dict):
-        raise Invalid("extra_config: must be an object")
-    return value
 
 
 def credentials(given: Mapping[str, Any], names: Sequence[str]) -> list[str]:

@@ -161,7 +161,9 @@ class Webhooks:
             self._intake.lost(endpoint, for_good=True)
             return RECORDED
         if not delivery.known:
-            self._name_once(delivery.scope)
+            if delivery.scope not in self._scopes_named and len(self._scopes_named) < SCOPES_NAMED:
+                self._scopes_named.add(delivery.scope)
+                log.debug("unknown webhook scope", scope=delivery.scope)
             self._metrics.webhook("unknown_scope", site)
             return RECORDED
         try:
@@ -171,8 +173,3 @@ class Webhooks:
             raise
         self._metrics.webhook("recorded", site)
         return RECORDED
-
-    def _name_once(self, scope: str) -> None:
-        if scope not in self._scopes_named and len(self._scopes_named) < SCOPES_NAMED:
-            self._scopes_named.add(scope)
-            log.debug("unknown webhook scope", scope=scope)

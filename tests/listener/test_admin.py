@@ -180,10 +180,10 @@ async def test_each_token_is_known_by_its_name_and_role() -> None:
     assert b"the token grafana may read but not act" in refused.body
 
 
-def test_every_known_token_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_known_token_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
     monkeypatch.setattr("hmac.compare_digest", lambda _given, known: compared.append(known))
-    assert access.Entrance(TOKENS, "admin")._known(TOKEN.encode()) is None
+    assert await Entrance(TOKENS, "admin").holder(TOKEN.encode()) is None
     assert compared == [token.token.reveal().encode() for token in TOKENS]
 
 

@@ -15,9 +15,10 @@ taken back by the opposite, never in silence.
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from daemon.admin.notifications.conditions import Condition
+from daemon.config.settings import NotificationSettings
 from daemon.storage.age import age
 from daemon.storage.notifications import Notification
 from daemon.storage.states import NotificationState
@@ -41,44 +42,37 @@ TOLD: Mapping[NotificationState, NotificationState] = MappingProxyType(
 """The receiver's knowledge once it has taken a message."""
 
 
-@frozen(kw_only=True)
-class Pace:
-    """The seconds that a condition, or its end, lasts before it is told, and those between two digests of issues."""
-
-    after: float
-    digest: float
-
-
 def to_tell(
-    condition: Condition, known: Notification | None, lasted: float, cause_lasted: float, pace: Pace
+    condition: Condition, known: Notification | None, lasted: float, cause_lasted: float, pace: NotificationSettings
 ) -> NotificationState | None:
     """Return what the receiver has to be told of a condition.
 
-    It has held, or not, for `lasted` seconds, and `cause_lasted` of them with its present cause.
+    It has held, or not, for `lasted` seconds, and `cause_lasted` of them with its present cause. `pace` has the seconds
+    that it, or its end, lasts before it is told, and those between two digests of issues.
     """
     if condition.holds is None:
         return None
     if known and known.standing is NotificationState.OPEN and condition.holds:
         # A row of an older release has no cause.
-        is_other = known.cause not in {None, condition.cause} and cause_lasted >= pace.after
+        is_other = known.cause not in {None, condition.cause} and cause_lasted >= pace.after_seconds
         return NotificationState.OPENING if is_other else None
     standing = known.standing if known else None
     following = NEXT.get((standing, condition.holds))
-    return following if following is standing or lasted >= pace.after else None
+    return following if following is standing or lasted >= pace.after_seconds else None
 
 
-def digest_times(known: Notification | None, now: float, pace: Pace) -> Iterator[tuple[float, float]]:
+def digest_times(known: Notification | None, now: float, pace: NotificationSettings) -> Iterator[tuple[float, float]]:
     """Yield the opening times (after, until) of issues that may be new to the receiver; none before a digest is due.
 
     First those of a digest that may have been sent already. The next ones are for when all of its issues are gone.
     """
-    until = now - pace.after
+    until = now - pace.after_seconds
     if known is None:
         yield 0.0, until
         return
     if known.standing is NotificationState.OPENING:
         yield known.told_until, known.telling_until
-    if known.told_at is None or age(known.told_at, now) >= pace.digest:
+    if known.told_at is None or age(known.told_at, now) >= pace.digest_seconds:
         yield min(known.told_until, until), until
 
 

@@ -1,4 +1,4 @@
-"""Tells one receiver of the conditions of the connections that this node works on.
+"""Tells one receiver of the conditions of the connections that this node works on. A receiver is one address.
 
 Each round compares what holds with what the receiver knows, and sends the difference. No queue grows while a receiver
 is away, and what was over before it came back is told as over. A message is stored, sent, and stored as taken, by the
@@ -7,30 +7,36 @@ owner of the connection: so a node that has lost its lease tells nothing, and th
 
 import random
 import secrets
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import groupby
 from math import inf
 from operator import attrgetter
 from types import MappingProxyType
+from typing import Literal
+from urllib.parse import urlsplit
 
 import structlog
 import trio
 from attrs import define, evolve, field, frozen
 
-from daemon.admin.notifications.changes import Pace, digest_times, taken_by, to_store, to_tell
+from daemon.admin.notifications.changes import digest_times, taken_by, to_store, to_tell
 from daemon.admin.notifications.conditions import Event
-from daemon.admin.notifications.message import Message
-from daemon.admin.notifications.receiver import Receiver
+from daemon.admin.notifications.message import RUNBOOK, Message, json_body, signature_headers, slack_body
 from daemon.admin.notifications.watch import Observed, Watch
+from daemon.config import Settings
+from daemon.config.settings import NotificationSettings
 from daemon.engine.context import ConnectionContext
-from daemon.errors import Failure, Retry, StorageTrouble
+from daemon.errors import Failure, Rejected, Retry, StorageTrouble
+from daemon.model import Secret
 from daemon.observability.logging import log_storage_trouble
 from daemon.observability.metrics import Metrics
 from daemon.storage import issues, notifications
 from daemon.storage.database import Storage
 from daemon.storage.notifications import Notification
 from daemon.storage.states import NotificationState
+from daemon.storage.vault import Vault
 from daemon.transport.backoff import backoff
+from daemon.transport.http import Api, Transport, temporary
 
 LONGEST_WAIT = 300.0
 """Seconds between two attempts to tell the same thing, unless the receiver asks for more."""
@@ -38,7 +44,34 @@ LONGEST_WAIT = 300.0
 SHORTEST_WAIT = 1.0
 """Seconds between two attempts at one receiver, however many messages have failed."""
 
+ANSWER_SECONDS = 15.0
+"""Time for an answer; Standard Webhooks advises 15 to 30."""
+
+LARGEST_ANSWER = 64 * 1024
+"""Bytes of an answer: only its status is looked at."""
+
 log = structlog.get_logger()
+
+
+@frozen(kw_only=True)
+class Receiver:
+    """One receiver: it takes webhooks that are signed with its `secret`; without one, what Slack takes."""
+
+    name: Literal["webhook", "slack"]
+    api: Api
+    path: str
+    secret: Secret | None
+
+    async def take(self, message: Message, now: float) -> None:
+        """Send a message, signed at `now` in seconds since the epoch. Raises Retry and Rejected unless it was taken."""
+        body, headers = slack_body(message), dict[str, str]()
+        if self.secret is not None:
+            body = json_body(message)
+            headers = signature_headers(self.secret, message.id, now, body)
+        answer = await self.api.send("POST", self.path, body=body, headers=headers)
+        if not answer.ok:
+            # A redirect too: it may lead to an address that no setting allows.
+            raise temporary(answer) or Rejected(f"answered {answer.status}", reason=f"http_{answer.status}")
 
 
 @frozen(kw_only=True)
@@ -73,7 +106,7 @@ class Telling:
     watch: Watch
     storage: Storage
     metrics: Metrics
-    pace: Pace
+    pace: NotificationSettings
     page: str | None
     runbook: str
     _attempts: dict[Hashable, Attempts] = field(init=False, factory=dict)
@@ -206,3 +239,78 @@ class Telling:
             runbook=self.runbook,
         )
         return Due(context=context, message=message, notification=notification)
+
+
+def receivers(settings: NotificationSettings, transport: Transport | None = None) -> Iterator[Receiver]:
+    """Yield the configured receivers. Tests bring a `transport`."""
+    if settings.webhook_url is not None and settings.webhook_secret is not None:
+        yield _receiver("webhook", settings.webhook_url, settings.webhook_secret, transport)
+    if settings.slack_url is not None:
+        yield _receiver("slack", settings.slack_url, None, transport)
+
+
+def _receiver(
+    name: Literal["webhook", "slack"], url: Secret, secret: Secret | None, transport: Transport | None
+) -> Receiver:
+    parts = urlsplit(url.reveal())
+    api = Api(
+        f"{parts.scheme}://{parts.netloc}",
+        headers={"Content-Type": "application/json"},
+        connections=1,
+        timeout=ANSWER_SECONDS,
+        largest_body=LARGEST_ANSWER,
+        transport=transport,
+    )
+    path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    return Receiver(name=name, api=api, path=path, secret=secret)
+
+
+@frozen(kw_only=True)
+class Notifier:
+    """The tasks that tell receivers. Without a receiver nothing runs."""
+
+    watch: Watch
+    tellings: Sequence[Telling]
+
+    async def run(self) -> None:
+        """Watch and tell until cancelled; return at once without a receiver."""
+        if self.tellings:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.watch.run)
+                for telling in self.tellings:
+                    nursery.start_soon(telling.run)
+
+    async def aclose(self) -> None:
+        """Close the connections to the receivers."""
+        for telling in self.tellings:
+            await telling.receiver.api.aclose()
+
+
+def build_notifier(
+    settings: Settings,
+    *,
+    storage: Storage,
+    vault: Vault,
+    contexts: Callable[[], list[ConnectionContext]],
+    metrics: Metrics,
+    now: Callable[[], float],
+    transport: Transport | None = None,
+) -> Notifier:
+    """Build the tasks for the configured receivers; tests bring a `transport`."""
+    given, listener = settings.notifications, settings.listener
+    watch = Watch(storage=storage, vault=vault, contexts=contexts, after=given.after_seconds, now=now)
+    # Without an operator there is no page.
+    page = f"{listener.public_url}/sites" if listener.public_url and listener.operators else None
+    tellings = [
+        Telling(
+            receiver=receiver,
+            watch=watch,
+            storage=storage,
+            metrics=metrics,
+            pace=given,
+            page=page,
+            runbook=given.runbook_url or RUNBOOK,
+        )
+        for receiver in receivers(given, transport)
+    ]
+    return Notifier(watch=watch, tellings=tellings)

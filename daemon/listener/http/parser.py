@@ -141,11 +141,9 @@ class Parser:
         body = bytes(self._body)
         self._body.clear()
         if self.fault is None:
-            self.requests.append(self._request(body))
-
-    def _request(self, body: bytes) -> Request:
-        target, _, query = self._url.decode("ascii").partition("?")
-        return Request(self._method, _path(target), query, self._headers, body, self._keep_alive)
+            target, _, query = self._url.decode("ascii").partition("?")
+            request = Request(self._method, _path(target), query, self._headers, body, self._keep_alive)
+            self.requests.append(request)
 
     def _is_too_long(self, size: int) -> bool:
         return size > self._limits.body and size > self._allowed()

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,7 +38,12 @@ def as_csv(issues: Issues) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
-    writer.writerows([_cell(value) for value in row] for row in _rows(issues))
+    for issue in issues:
+        since = datetime.fromtimestamp(issue["since"], UTC).isoformat(timespec="seconds")
+        entity = (issue["site"], issue["kind"], issue["id"], issue["name"] or "", since)
+        for problem in issue["problems"]:
+            row = (*entity, problem["code"], problem["message"], web_link(issue["url"]))
+            writer.writerow([f"'{value}" if FORMULA.match(value) else value for value in row])  # shown as a text
     # Without the mark, Excel takes UTF-8 for a local encoding.
     return text.getvalue().encode("utf-8-sig")
 
@@ -46,16 +51,3 @@ def as_csv(issues: Issues) -> bytes:
 def file_name(site: str) -> str:
     """Return the name of a site's file, in characters that every system takes."""
     return f"issues-{re.sub(r'[^A-Za-z0-9.-]', '-', site)}.csv"
-
-
-def _rows(issues: Issues) -> Iterator[Sequence[str]]:
-    for issue in issues:
-        since = datetime.fromtimestamp(issue["since"], UTC).isoformat(timespec="seconds")
-        entity = (issue["site"], issue["kind"], issue["id"], issue["name"] or "", since)
-        for problem in issue["problems"]:
-            yield *entity, problem["code"], problem["message"], web_link(issue["url"])
-
-
-def _cell(value: str) -> str:
-    """Return a value that a spreadsheet shows as a text."""
-    return f"'{value}" if FORMULA.match(value) else value

@@ -116,11 +116,6 @@ def waiting(seconds: float | None) -> str:
     return "under a minute" if seconds < MINUTE else duration(seconds)
 
 
-def noun(kind: str) -> str:
-    """Return the word for one entity of a kind."""
-    return kind.removesuffix("s")
-
-
 def web_link(url: str | None) -> str:
     """Return a URL that a link may have, else an empty text: a store may name anything."""
     try:
@@ -152,6 +147,6 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (pretty, moment, duration, noun, web_link, site_path)
+    filters = (pretty, moment, duration, web_link, site_path)
     environment.filters.update({function.__name__: function for function in filters})
     return environment

@@ -21,7 +21,7 @@ from attrs import define, evolve, field, frozen
 from sqlalchemy import Connection, delete, insert
 
 from daemon.admin.notifications.conditions import Event
-from daemon.admin.notifications.notifier import Notifier, build_notifier
+from daemon.admin.notifications.telling import Notifier, build_notifier
 from daemon.config import Settings
 from daemon.config.settings import ListenerSettings, NotificationSettings, SecuritySettings
 from daemon.engine.context import ConnectionContext

@@ -6,13 +6,14 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.admin.notifications.changes import NEXT, TOLD, Pace, digest_times, taken_by, to_store, to_tell
+from daemon.admin.notifications.changes import NEXT, TOLD, digest_times, taken_by, to_store, to_tell
 from daemon.admin.notifications.conditions import Condition, Event
+from daemon.config.settings import NotificationSettings
 from daemon.model import ConnectionId
 from daemon.storage.notifications import Notification
 from daemon.storage.states import NotificationState
 
-PACE = Pace(after=60.0, digest=900.0)
+PACE = NotificationSettings(after_seconds=60.0, digest_seconds=900.0)
 KNOWN = Notification(
     connection_id=ConnectionId(1),
     receiver="webhook",

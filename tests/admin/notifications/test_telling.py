@@ -12,8 +12,7 @@ import trio.testing
 from trio.testing import MockClock
 
 from daemon.admin.notifications.conditions import Event
-from daemon.admin.notifications.receiver import LARGEST_ANSWER
-from daemon.admin.notifications.telling import LONGEST_WAIT
+from daemon.admin.notifications.telling import LARGEST_ANSWER, LONGEST_WAIT
 from daemon.admin.notifications.watch import FINDING_SECONDS, LONGEST_LOOK
 from tests.admin.notifications.harness import (
     AFTER,

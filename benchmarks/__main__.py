@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import psutil
 import trio
 
-from benchmarks import engines, gaps, idle, isolation, kinds, limits, listener, pages, sync, webhooks
+from benchmarks import engines, gaps, idle, isolation, limits, listener, pages, sync, webhooks
 from benchmarks.platforms import BIGCOMMERCE, PLATFORMS, BenchPlatform
 from benchmarks.table import Figure, misses, render
 
@@ -22,7 +22,7 @@ PARTS: Mapping[str, Callable[[BenchPlatform], Awaitable[list[Figure]]]] = {
     "pages": pages.measure,
     "sync": sync.measure,
     "engines": engines.measure,
-    "kinds": kinds.measure,
+    "kinds": sync.measure_kinds,
     "limits": limits.measure,
     "gaps": gaps.measure,
     "isolation": isolation.measure,

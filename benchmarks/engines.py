@@ -7,17 +7,14 @@ the load. The CPU of a full sync is the daemon's alone.
 
 import contextlib
 import random
-import tempfile
 from functools import partial
-from pathlib import Path
 
-import trio
 from attrs import frozen
 
 from benchmarks.isolation import DEBOUNCE, Lateness, edit_all, in_step
 from benchmarks.neighbours import open_stores
 from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
-from benchmarks.processes import Daemon, open_daemon
+from benchmarks.processes import Daemon, open_daemon, until
 from benchmarks.sync import Life, live
 from benchmarks.table import Figure
 from benchmarks.webhooks import Durable, durable, figures
@@ -100,16 +97,13 @@ async def _delays(
         contextlib.AsyncExitStack() as stack,
     ):
         first, *others = [neighbour.told for neighbour in neighbours]
-        run = partial(open_daemon, told=first, beside=others, webhooks=True, debounce=DEBOUNCE, url=url)
+        run = partial(open_daemon, first, beside=others, webhooks=True, debounce=DEBOUNCE, url=url)
         daemons: list[Daemon] = []
         for _ in range(nodes):
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ignite-sync-bench-")))
             port = daemons[0].port if daemons else None
-            daemons.append(await stack.enter_async_context(run(folder, public_port=port)))
+            daemons.append(await stack.enter_async_context(run(public_port=port)))
         await in_step(neighbours, daemons[0])
-        with trio.fail_after(SHARING):
-            while nodes > 1 and len(daemons[0].query(FAIR, connections // nodes)) < nodes:  # noqa: ASYNC110  another process
-                await trio.sleep(0.1)
+        await until(lambda: nodes == 1 or len(daemons[0].query(FAIR, connections // nodes)) >= nodes, SHARING)
         return await edit_all(neighbours, seconds, random.Random(0))
 
 

@@ -22,7 +22,7 @@ import trio
 from attrs import field, frozen
 
 from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
-from benchmarks.processes import POLL_SECONDS, Daemon, open_daemon
+from benchmarks.processes import Daemon, open_daemon, until
 from benchmarks.table import Figure
 from daemon.platforms.bigcommerce.webhooks import REGISTERED
 from daemon.sandbox import (
@@ -101,7 +101,8 @@ async def close_gaps() -> list[Closed]:
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as name:
         async with open_sandbox(store=store, bigcommerce=shop, sparklayer=site) as sandbox:
             sandbox.sparklayer.faults.add("*", journal.note, after_effect=True)
-            daemon_of = partial(open_daemon, Path(name), whereabouts(sandbox.bigcommerce, sandbox.sparklayer))
+            told = whereabouts(sandbox.bigcommerce, sandbox.sparklayer)
+            daemon_of = partial(open_daemon, told, folder=Path(name))
             # Without webhooks: this takes longer than the minute in which a registration is new.
             async with daemon_of() as daemon:
                 for kind in KINDS:
@@ -138,17 +139,13 @@ def edit(store: Store, first: int) -> Counter[str]:
 
 
 async def _registered(sandbox: Sandbox) -> None:
-    with trio.fail_after(LONGEST):
-        while len(sandbox.bigcommerce.hooks.registered) < len(REGISTERED):  # noqa: ASYNC110  another process
-            await trio.sleep(POLL_SECONDS)
+    await until(lambda: len(sandbox.bigcommerce.hooks.registered) >= len(REGISTERED), LONGEST)
 
 
 async def _close(sandbox: Sandbox, daemon: Daemon, journal: Journal, needed: Counter[str]) -> Closed:
     """Wait until both sides are equal, and then for the end of all work."""
     began, before = trio.current_time(), journal.writes.copy()
-    with trio.fail_after(LONGEST):
-        while not _equal(sandbox):  # noqa: ASYNC110  another process
-            await trio.sleep(1.0)
+    await until(lambda: _equal(sandbox), LONGEST, pause=1.0)
     seconds = trio.current_time() - began
     await _closed(daemon)
     return Closed(seconds=seconds, spare=sorted((journal.writes - before - needed).elements()))
@@ -166,9 +163,7 @@ def _equal(sandbox: Sandbox) -> bool:
 
 async def _closed(daemon: Daemon) -> None:
     """Wait until no gap is known and no change waits: a stop during a batch would write it again."""
-    with trio.fail_after(LONGEST):
-        while daemon.query("SELECT 1 FROM outbox UNION ALL SELECT 1 FROM gaps"):  # noqa: ASYNC110  another process
-            await trio.sleep(POLL_SECONDS)
+    await until(lambda: not daemon.query("SELECT 1 FROM outbox UNION ALL SELECT 1 FROM gaps"), LONGEST)
 
 
 async def measure(_platform: BenchPlatform = BIGCOMMERCE) -> list[Figure]:

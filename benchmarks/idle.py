@@ -32,12 +32,12 @@ async def measure(platform: BenchPlatform = BIGCOMMERCE) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as name:
         folder = Path(name)
         async with open_sandbox(PRODUCTS, platform) as sandbox:
-            async with open_daemon(folder, sandbox.told) as daemon:
+            async with open_daemon(sandbox.told, folder=folder) as daemon:
                 await trio.sleep(REST_SECONDS)
                 first = daemon.process.memory_info().rss
                 await daemon.full_sync()
                 await trio.sleep(REST_SECONDS)  # the next start finds nothing left to do
-            async with open_daemon(folder, sandbox.told) as daemon:
+            async with open_daemon(sandbox.told, folder=folder) as daemon:
                 await trio.sleep(REST_SECONDS)
                 again = daemon.process.memory_info().rss
                 pages = [

@@ -12,10 +12,8 @@ import gc
 import json
 import random
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import trio
 from attrs import field, frozen
@@ -23,7 +21,7 @@ from attrs import field, frozen
 from benchmarks.load import LOADING, MEASURED, seat
 from benchmarks.neighbours import Neighbour, open_stores
 from benchmarks.platforms import BIGCOMMERCE, BenchPlatform
-from benchmarks.processes import Daemon, open_daemon
+from benchmarks.processes import Daemon, open_daemon, until
 from benchmarks.table import Figure
 from daemon.sandbox import call
 
@@ -78,18 +76,17 @@ async def isolation(
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     alone, beside = [], []
-    with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with open_stores(connections, PRODUCTS, platform) as neighbours:
-            first, *others = [neighbour.told for neighbour in neighbours]
-            daemon_of = partial(open_daemon, Path(folder), first, beside=others, webhooks=True)
-            async with daemon_of(debounce=DEBOUNCE, prepare=seat(MEASURED)) as daemon:
-                await in_step(neighbours, daemon)
-                if after_reads:
-                    await _reads_over(daemon)
-                gc.freeze()  # the stores share this process with the clock of the edits
-                for _ in range(rounds):
-                    alone.append(await edit_all(neighbours[2:], seconds / rounds, chance))
-                    beside.append(await _beside(neighbours, daemon, platform, per_second, seconds / rounds, chance))
+    async with open_stores(connections, PRODUCTS, platform) as neighbours:
+        first, *others = [neighbour.told for neighbour in neighbours]
+        daemon_of = partial(open_daemon, first, beside=others, webhooks=True)
+        async with daemon_of(debounce=DEBOUNCE, prepare=seat(MEASURED)) as daemon:
+            await in_step(neighbours, daemon)
+            if after_reads:  # those that begin 70 s after webhooks were registered
+                await until(lambda: daemon.query(OPEN) == [(0,)], REGISTERING, pause=1.0)
+            gc.freeze()  # the stores share this process with the clock of the edits
+            for _ in range(rounds):
+                alone.append(await edit_all(neighbours[2:], seconds / rounds, chance))
+                beside.append(await _beside(neighbours, daemon, platform, per_second, seconds / rounds, chance))
     return Measured(alone=_sum(alone), beside=_sum(beside), seed=seed)
 
 
@@ -97,16 +94,7 @@ async def in_step(neighbours: Sequence[Neighbour], daemon: Daemon) -> None:
     """Sync every connection, and wait for its webhooks."""
     for neighbour in neighbours:
         await daemon.full_sync(site=f"test/{neighbour.site.site_id}")
-    with trio.fail_after(REGISTERING):
-        while not all(len(neighbour.hooks) for neighbour in neighbours):  # noqa: ASYNC110  nobody tells
-            await trio.sleep(0.1)
-
-
-async def _reads_over(daemon: Daemon) -> None:
-    """Wait for the end of the reads that begin 70 s after webhooks were registered."""
-    with trio.fail_after(REGISTERING):
-        while daemon.query(OPEN) != [(0,)]:  # noqa: ASYNC110  another process
-            await trio.sleep(1.0)
+    await until(lambda: all(len(neighbour.hooks) for neighbour in neighbours), REGISTERING)
 
 
 async def _beside(
@@ -119,7 +107,7 @@ async def _beside(
 ) -> Lateness:
     flooded, hanging, *others = neighbours
     words = (platform.name, daemon.port, f"test/{flooded.site.site_id}", per_second, seconds)
-    command = [sys.executable, "-m", "benchmarks.flood", *map(str, words)]
+    command = [sys.executable, "-m", "benchmarks.load", "flood", *map(str, words)]
     async with hanging.site.faults.hold("*") as held, trio.open_nursery() as nursery:
         hanging.set_title(hanging.ids[0], f"Hangs {chance.random()}")
         await held.arrived()

@@ -14,9 +14,7 @@ before, and the median of several rounds counts.
 """
 
 import statistics
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import trio
 from attrs import field, frozen
@@ -71,34 +69,30 @@ async def race(
     products: int, platform: BenchPlatform = BIGCOMMERCE, *, limits: bool = True, share: float = 0.0
 ) -> Race:
     """Let a new daemon sync a store of `products`."""
-    with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with (
-            open_sandbox(products, platform, limits=limits) as sandbox,
-            open_daemon(Path(folder), sandbox.told) as daemon,
-        ):
-            if share:
-                await sandbox.refuse(share)
-            first_minute = Asked()
+    async with open_sandbox(products, platform, limits=limits) as sandbox, open_daemon(sandbox.told) as daemon:
+        if share:
+            await sandbox.refuse(share)
+        first_minute = Asked()
 
-            async def count() -> None:
-                nonlocal first_minute
-                await trio.sleep(MINUTE)
-                first_minute = await _asked(sandbox)
+        async def count() -> None:
+            nonlocal first_minute
+            await trio.sleep(MINUTE)
+            first_minute = await _asked(sandbox)
 
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(count)
-                began = trio.current_time()
-                await daemon.full_sync()
-                seconds = trio.current_time() - began
-                nursery.cancel_scope.cancel()
-            [(variants,)] = daemon.query("SELECT count(*) FROM owners WHERE kind = 'products'")
-            return Race(
-                seconds=seconds,
-                bound=bound(products, variants, platform),
-                products=products,
-                asked=await _asked(sandbox),
-                first_minute=first_minute,
-            )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count)
+            began = trio.current_time()
+            await daemon.full_sync()
+            seconds = trio.current_time() - began
+            nursery.cancel_scope.cancel()
+        [(variants,)] = daemon.query("SELECT count(*) FROM owners WHERE kind = 'products'")
+        return Race(
+            seconds=seconds,
+            bound=bound(products, variants, platform),
+            products=products,
+            asked=await _asked(sandbox),
+            first_minute=first_minute,
+        )
 
 
 async def _asked(sandbox: Sandbox) -> Asked:

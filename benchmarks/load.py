@@ -1,6 +1,7 @@
 """A cheap load generator: non-blocking sockets and epoll, in its own process; and CPUs for it and the measured one.
 
     python -m benchmarks.load PORT CONNECTIONS SECONDS MODULE:FUNCTION COUNT [WORD ...]
+    python -m benchmarks.load flood PLATFORM PORT SITE PER_SECOND SECONDS
 
 `FUNCTION(COUNT, WORD, ...)` returns the requests as bytes, before the clock starts. The connections take them in turn
 and start over at the end. Each connection has one request under way. Prints a `Result` as one line of JSON. It assumes
@@ -22,8 +23,15 @@ from itertools import cycle
 import trio
 from attrs import asdict, frozen
 
+from benchmarks.platforms import PLATFORMS, BenchPlatform
+
 CONNECTIONS = 64
 DRAIN_SECONDS = 30.0
+
+FLOODING = 32
+"""Sockets of a flood."""
+
+FIRST_FLOODED = 1_000_000
 MEASURED, LOADING = 0, 1
 """The places of CPUs for `seat`."""
 
@@ -94,8 +102,36 @@ def drive(port: int, connections: int, seconds: float, requests: Iterator[bytes]
     )
 
 
+def flood(platform: BenchPlatform, port: int, site: str, per_second: float, seconds: float) -> tuple[int, int]:
+    """Flood a connection with webhooks at a steady rate; return the number of 200 answers, and of others.
+
+    Every webhook is for a different product, is as the platform sends it, and is answered before its socket sends the
+    next. If the daemon is slower than the rate, late webhooks are sent as soon as a socket is free.
+    """
+    poll, sockets, stamp = select.epoll(), {}, str(int(time.time())).encode()
+    for _ in range(FLOODING):
+        client = socket.create_connection(("127.0.0.1", port))
+        poll.register(client, select.EPOLLIN)
+        sockets[client.fileno()] = client
+    idle, sent, taken, refused = list(sockets), 0, 0, 0
+    began = time.perf_counter()
+    while (passed := time.perf_counter() - began) < seconds:
+        for number, _ in poll.poll(1 / per_second):
+            ok = sockets[number].recv(65536)[9:12] == b"200"
+            taken, refused = taken + ok, refused + (not ok)
+            idle.append(number)
+        while idle and sent < passed * per_second:
+            sockets[idle.pop()].sendall(platform.delivery(site, FIRST_FLOODED + sent, stamp))
+            sent += 1
+    return taken, refused
+
+
 def main() -> None:
-    """Read the command line, drive, print."""
+    """Read the command line, drive or flood, print."""
+    if sys.argv[1] == "flood":
+        name, place, site, rate, duration = sys.argv[2:]
+        print(json.dumps(flood(PLATFORMS[name], int(place), site, float(rate), float(duration))))
+        return
     port, connections, seconds, requests, count, *words = sys.argv[1:]
     module, _, function = requests.partition(":")
     make: Callable[..., list[bytes]] = getattr(importlib.import_module(module), function)

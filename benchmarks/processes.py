@@ -11,6 +11,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -185,9 +186,9 @@ async def _asked(url: str, headers: Mapping[str, str], method: str, path: str, b
 
 @contextlib.asynccontextmanager
 async def open_daemon(
-    folder: Path,
     told: Told,
     *,
+    folder: Path | None = None,
     debounce: float = 1.0,
     webhooks: bool = False,
     sync: Mapping[str, float] = MappingProxyType({}),
@@ -196,28 +197,38 @@ async def open_daemon(
     url: Secret | None = None,
     public_port: int | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Run the daemon between the stand-ins of `told`, with its database in `folder` or at `url`.
+    """Run the daemon between the stand-ins of `told`.
 
-    With `webhooks` it registers them, at `public_port` or at its own. `sync` has more settings of that table. `beside`
-    has the stand-ins of other connections, whose sites share one URL.
+    Its database is in `folder`, by default a temporary one, or at `url`. With `webhooks` it registers them, at
+    `public_port` or at its own. `sync` has more settings of that table. `beside` has the stand-ins of other
+    connections, whose sites share one URL.
     """
     port = free_port()
-    config = folder / "bench.toml"
-    text = _config(url.reveal() if url else f"sqlite:///{folder / 'bench.db'}", port, told, debounce)
-    text = text.replace("[sync]", "\n".join(["[sync]", *(f"{name} = {value}" for name, value in sync.items())]))
-    if webhooks:
-        text = text.replace("[listener]", f'[listener]\npublic_url = "http://127.0.0.1:{public_port or port}"')
-    config.write_text("".join([text, *map(_connection, [told, *beside])]), encoding="utf-8")
-    arguments = ("daemon", "run", "--config", str(config))
-    async with open_program(*arguments, prepare=prepare, environment=unit_environment()) as process:
-        await _listens(port, process)
-        yield Daemon(
-            site=f"test/{told['sparklayer']['site_id']}",
-            port=port,
-            database=folder / "bench.db",
-            url=url,
-            process=psutil.Process(process.pid),
-        )
+    with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as made:
+        folder = folder or Path(made)
+        config = folder / "bench.toml"
+        text = _config(url.reveal() if url else f"sqlite:///{folder / 'bench.db'}", port, told, debounce)
+        text = text.replace("[sync]", "\n".join(["[sync]", *(f"{name} = {value}" for name, value in sync.items())]))
+        if webhooks:
+            text = text.replace("[listener]", f'[listener]\npublic_url = "http://127.0.0.1:{public_port or port}"')
+        config.write_text("".join([text, *map(_connection, [told, *beside])]), encoding="utf-8")
+        arguments = ("daemon", "run", "--config", str(config))
+        async with open_program(*arguments, prepare=prepare, environment=unit_environment()) as process:
+            await _listens(port, process)
+            yield Daemon(
+                site=f"test/{told['sparklayer']['site_id']}",
+                port=port,
+                database=folder / "bench.db",
+                url=url,
+                process=psutil.Process(process.pid),
+            )
+
+
+async def until(holds: Callable[[], bool], seconds: float, pause: float = POLL_SECONDS) -> None:
+    """Wait until something holds of another process; it is looked at once in each `pause`. Raises TooSlowError."""
+    with trio.fail_after(seconds):
+        while not holds():  # noqa: ASYNC110  see above
+            await trio.sleep(pause)
 
 
 async def _listens(port: int, process: trio.Process) -> None:

@@ -14,9 +14,7 @@ Run it for half an hour: in a few minutes memory may not have settled yet.
 import random
 import statistics
 import sys
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import psutil
 import trio
@@ -101,17 +99,16 @@ async def soak(minutes: float, platform: BenchPlatform = BIGCOMMERCE, *, connect
     seed = random.randrange(2**32)
     print(f"seed {seed}", file=sys.stderr)
     chance, found = random.Random(seed), Soak()
-    with tempfile.TemporaryDirectory(prefix="ignite-sync-soak-") as folder:
-        async with open_stores(connections, PRODUCTS, platform) as neighbours:
-            first, *others = [neighbour.told for neighbour in neighbours]
-            async with open_daemon(Path(folder), first, debounce=0.05, webhooks=True, beside=others) as daemon:
+    async with open_stores(connections, PRODUCTS, platform) as neighbours:
+        first, *others = [neighbour.told for neighbour in neighbours]
+        async with open_daemon(first, debounce=0.05, webhooks=True, beside=others) as daemon:
+            for neighbour in neighbours:
+                await daemon.full_sync(site=f"test/{neighbour.site.site_id}")
+            async with trio.open_nursery() as nursery:
                 for neighbour in neighbours:
-                    await daemon.full_sync(site=f"test/{neighbour.site.site_id}")
-                async with trio.open_nursery() as nursery:
-                    for neighbour in neighbours:
-                        nursery.start_soon(_edit, neighbour, chance, found)
-                    await _look_on(daemon, minutes * 60, found)
-                    nursery.cancel_scope.cancel()
+                    nursery.start_soon(_edit, neighbour, chance, found)
+                await _look_on(daemon, minutes * 60, found)
+                nursery.cancel_scope.cancel()
     return found
 
 

@@ -20,11 +20,13 @@ for a first sync; 0.26 before and 0.15 after without changes):
 
 The rest: two thirds of a first sync are its 1,000 requests, 0.6 ms each, half of that in httpcore and h11. An unchanged
 product costs a quarter each for decoding, mapping, the database and everything else.
+
+`measure_kinds` has the full syncs of every kind: the calls that each makes to the store beside the least possible
+number. The second time nothing is written.
 """
 
 import math
-import tempfile
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
@@ -40,11 +42,12 @@ FIRST_CALLS = 6
 
 @frozen(kw_only=True)
 class Cost:
-    """Cost of one full sync. `writes` are products, stock levels and prices that were written."""
+    """Cost of one full sync. `reports` are calls of the sync-log; `writes` are all others that write something."""
 
     cpu_seconds: float
     shop_calls: int
     site_calls: int
+    reports: int
     writes: int
 
 
@@ -61,33 +64,28 @@ class Life:
 
 async def live(products: int, url: Secret | None = None, platform: BenchPlatform = BIGCOMMERCE) -> Life:
     """Let a new daemon sync a new store twice, with its database in a file or at `url`."""
-    with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        async with (
-            open_sandbox(products, platform) as sandbox,
-            open_daemon(Path(folder), sandbox.told, url=url) as daemon,
-        ):
-            first, second = await _full_sync(daemon, sandbox, platform), await _full_sync(daemon, sandbox, platform)
-            [(variants,)] = daemon.query("SELECT count(*) FROM owners WHERE kind = 'products'")
-            return Life(
-                products=products, variants=variants, first=first, second=second, peak_bytes=daemon.peak_bytes()
-            )
+    async with open_sandbox(products, platform) as sandbox, open_daemon(sandbox.told, url=url) as daemon:
+        first, second = [await full_sync(daemon, sandbox, platform) for _ in range(2)]
+        [(variants,)] = daemon.query("SELECT count(*) FROM owners WHERE kind = 'products'")
+        return Life(products=products, variants=variants, first=first, second=second, peak_bytes=daemon.peak_bytes())
 
 
-async def _full_sync(daemon: Daemon, sandbox: Sandbox, platform: BenchPlatform) -> Cost:
+async def full_sync(daemon: Daemon, sandbox: Sandbox, platform: BenchPlatform, kind: str = "products") -> Cost:
+    """Measure a full sync."""
     await sandbox.count_anew()
     used = daemon.cpu_seconds()
-    await daemon.full_sync()
+    await daemon.full_sync(kind)
     used = daemon.cpu_seconds() - used
     shop, site = await sandbox.statistics(platform.name), await sandbox.statistics("sparklayer")
-    return Cost(
-        cpu_seconds=used, shop_calls=shop["total"], site_calls=site["total"], writes=writes_among(site["answers"])
-    )
-
-
-def writes_among(answers: dict[str, int]) -> int:
-    """Count the writes in `answers` (by route), except those of the sync-log."""
     reads = ("GET ", "POST /api/auth", "POST /api/v1/batch-fetch")
-    return sum(n for route, n in answers.items() if "sync-log" not in route and not route.startswith(reads))
+    calls = {route: number for route, number in site["answers"].items() if "sync-log" not in route}
+    return Cost(
+        cpu_seconds=used,
+        shop_calls=shop["total"],
+        site_calls=site["total"],
+        reports=site["total"] - sum(calls.values()),
+        writes=sum(number for route, number in calls.items() if not route.startswith(reads)),
+    )
 
 
 def least_shop_calls(products: int, platform: BenchPlatform = BIGCOMMERCE) -> int:
@@ -117,4 +115,41 @@ async def measure(platform: BenchPlatform = BIGCOMMERCE, small: int = 2_000, lar
         Figure("  unchanged: calls to the store", f"{second.shop_calls:,}", f"{shop:,}"),
         Figure(f"  peak memory, MB more than with {small:,}", f"{grown:.1f}", "", "20"),
         Figure("  peak memory, MB", f"{life.peak_bytes / 2**20:.0f}"),
+    ]
+
+
+async def twice(size: Size, platform: BenchPlatform = BIGCOMMERCE) -> Mapping[str, Sequence[Cost]]:
+    """Sync every kind of a new store twice."""
+    async with (
+        open_sandbox(size.products, platform, customers=size.customers, orders=size.orders) as sandbox,
+        open_daemon(sandbox.told) as daemon,
+    ):
+        return {
+            kind: [await full_sync(daemon, sandbox, platform, kind) for _ in range(2)] for kind in platform.least(size)
+        }
+
+
+async def measure_kinds(platform: BenchPlatform = BIGCOMMERCE, size: Size | None = None) -> list[Figure]:
+    """Measure every kind."""
+    size = size or Size()
+    found, least = await twice(size, platform), platform.least(size)
+    first = found["customers"][0]
+    head = f"full syncs of {size.products:,} products, {size.customers:,} customers, {size.orders:,} orders"
+    return [
+        Figure(head),
+        *(row for kind, costs in found.items() for row in _rows(kind, costs, least[kind])),
+        Figure(
+            "  customers: calls to SparkLayer for each new one",
+            f"{(first.site_calls - first.reports) / size.customers:.2f}",
+            "2",
+            "2.01",
+        ),
+    ]
+
+
+def _rows(kind: str, costs: Sequence[Cost], least: int) -> list[Figure]:
+    both = ", ".join(f"{cost.shop_calls:,}" for cost in costs)
+    return [
+        Figure(f"  {kind}: calls to the store, first and second time", both, f"{least:,}"),
+        Figure(f"  {kind}: writes of the second time", f"{costs[1].writes:,}", "0", "0"),
     ]

@@ -24,11 +24,9 @@ Tried and dropped: longer pauses before a commit (no larger groups), plain sqlit
 us a row). The machine matters more: the same code gave 10,000 per second on one and 15,000 on another of the same kind.
 """
 
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from pathlib import Path
 
 from attrs import frozen
 
@@ -72,26 +70,25 @@ async def durable(
     seconds: float, url: Secret | None = None, beside: Beside | None = None, platform: BenchPlatform = BIGCOMMERCE
 ) -> Durable:
     """Load a daemon, and look up every acknowledged id in its database, a file or the one at `url`."""
-    with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as folder:
-        nowhere = {platform.name: dict(platform.nowhere), "sparklayer": SPARKLAYER}
-        async with open_daemon(Path(folder), nowhere, debounce=DEBOUNCE, prepare=seat(MEASURED), url=url) as daemon:
-            before = [await daemon.metric("storage_rows_total"), await daemon.metric("storage_commits_total")]
-            used = daemon.cpu_seconds()
-            count = int(seconds * platform.most_per_second)
-            async with beside(daemon) if beside else nullcontext():
-                requests = "benchmarks.webhooks:deliveries"
-                result = await load(daemon.port, requests, platform.name, count=count, seconds=seconds)
-            used = daemon.cpu_seconds() - used
-            rows = await daemon.metric("storage_rows_total") - before[0]
-            commits = await daemon.metric("storage_commits_total") - before[1]
-            acknowledged = result.statuses.get("200", 0)
-            return Durable(
-                result=result,
-                acknowledged=acknowledged,
-                missing=_missing(daemon, min(count, sum(result.statuses.values()))),
-                group=rows / commits,
-                cpu_seconds=used,
-            )
+    nowhere = {platform.name: dict(platform.nowhere), "sparklayer": SPARKLAYER}
+    async with open_daemon(nowhere, debounce=DEBOUNCE, prepare=seat(MEASURED), url=url) as daemon:
+        before = [await daemon.metric("storage_rows_total"), await daemon.metric("storage_commits_total")]
+        used = daemon.cpu_seconds()
+        count = int(seconds * platform.most_per_second)
+        async with beside(daemon) if beside else nullcontext():
+            requests = "benchmarks.webhooks:deliveries"
+            result = await load(daemon.port, requests, platform.name, count=count, seconds=seconds)
+        used = daemon.cpu_seconds() - used
+        rows = await daemon.metric("storage_rows_total") - before[0]
+        commits = await daemon.metric("storage_commits_total") - before[1]
+        acknowledged = result.statuses.get("200", 0)
+        return Durable(
+            result=result,
+            acknowledged=acknowledged,
+            missing=_missing(daemon, min(count, sum(result.statuses.values()))),
+            group=rows / commits,
+            cpu_seconds=used,
+        )
 
 
 def _missing(daemon: Daemon, sent: int) -> int:

@@ -16,14 +16,13 @@ from daemon.admin.service import AdminService
 from daemon.admin.verify import Verifications
 from daemon.config import Settings
 from daemon.connections.app_visits import AppVisits, build_apps
-from daemon.connections.credentials import KnownStore
 from daemon.connections.delivery_notes import DeliveryNotes
 from daemon.connections.events import Events
 from daemon.connections.factory import ConnectionFactory
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
-from daemon.connections.registry import Registry
+from daemon.connections.registry import KnownStore, Registry
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Alone, Tenure
 from daemon.connections.wakeups import NoWakeups, Wakeups

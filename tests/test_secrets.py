@@ -13,7 +13,7 @@ import pytest
 from daemon.admin.issue_links import IssueLinks
 from daemon.config import ConnectionSettings, ListenerSettings, NotificationSettings, SecuritySettings, Settings
 from daemon.config.table import Table
-from daemon.connections.credentials import KnownStore, Offered
+from daemon.connections.registry import KnownStore, Offered
 from daemon.errors import Blocked, Side
 from daemon.listener.http.messages import Request
 from daemon.listener.page.page import OperatorsPage

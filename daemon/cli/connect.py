@@ -7,7 +7,7 @@ import click
 from daemon.cli.client import DaemonClient
 from daemon.cli.group import answer_to, say, settings_option, site_argument
 from daemon.config import Settings
-from daemon.config.text_file import UnreadableError, read_text_file
+from daemon.config.texts import UnreadableError, read_text_file
 from daemon.model.identifiers import credential_fault, trimmed
 
 

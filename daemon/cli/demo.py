@@ -4,15 +4,19 @@ The store is one of BigCommerce or WooCommerce; see `daemon.cli.demo_shops` for 
 
 It runs over real HTTP and a real database file: full syncs of the AdventureWorks company, with its products, customers
 and orders; a second round that writes nothing; and a few edits that arrive by webhook. Code independent of the daemon
-checks every claim against both sides. A claim that fails ends the demo with exit code 1. Then a person may explore it:
-see `daemon.cli.demo_exploring` and `daemon.sandbox.explore`.
+checks every claim against both sides. A claim that fails ends the demo with exit code 1. Then a person may explore it,
+see `daemon.sandbox.explore`; the configuration of the daemon is in a file, so every command works with it as well.
 """
 
+import json
+import os
+import secrets
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import webbrowser
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,16 +28,30 @@ from attrs import frozen
 from daemon import app
 from daemon.cli import stopping
 from daemon.cli.client import DaemonClient, RefusedError, UnreachableError, latest_run
-from daemon.cli.demo_exploring import ENV, INVITATION, open_browser, welcome, write_settings
 from daemon.cli.demo_shops import SHOPS, DemoShop, open_demo_shop
 from daemon.cli.progress import progress
+from daemon.config import Settings, load
 from daemon.errors import raise_config_error
 from daemon.observability.logging import configure
+from daemon.platforms import load_platforms
 from daemon.sandbox import SparkLayer, SparkLayerOptions
 from daemon.sandbox.expectation import all_differences, held
 from daemon.sandbox.explore import open_explorer
 
 T = TypeVar("T")
+
+ENV = "test"
+
+WELCOME = """The operators' page is {page}
+  log in with the token {token}
+In another terminal, while this runs:
+  {command} status --config {file}
+  (explain, issues, sync and the other commands work too)
+"""
+
+INVITATION = """
+Edit the store at {url}
+  and see each edit arrive in SparkLayer, or wait while SparkLayer is broken. Ctrl-C ends the demo."""
 
 KINDS = ("store", "products", "customers", "orders")
 LOGGED = ("products", "customers")
@@ -144,6 +162,73 @@ def _ending() -> Iterator[signal.Signals]:
 async def _end_at_signal(signals: AsyncIterator[int], show: trio.CancelScope) -> None:
     await anext(signals)
     show.cancel()
+
+
+def write_settings(folder: Path, shop: DemoShop, site: SparkLayer, port: int) -> tuple[Path, Settings]:
+    """Write the configuration of a daemon between a shop and a site; return the file and its settings."""
+    file = folder / "demo.toml"
+    file.touch(0o600)
+    file.write_text("\n".join(_lines(folder / "demo.db", shop, site, port)) + "\n", "utf-8")
+    return file, load(file, {}, load_platforms())
+
+
+def _lines(database: Path, shop: DemoShop, site: SparkLayer, port: int) -> Iterator[str]:
+    tables: Mapping[str, Mapping[str, object]] = {
+        "[listener]": {
+            "port": port,
+            "public_url": f"http://127.0.0.1:{port}",
+            "admin_token": secrets.token_urlsafe(),
+            "metrics_open": True,
+        },
+        "[database]": {"url": f"sqlite:///{database}"},
+        "[sparklayer]": {"test_url": site.url},
+        "[security]": {"secret_keys": [secrets.token_urlsafe(32)]},
+        "[[connections]]": {
+            "site_env": ENV,
+            "site_id": site.site_id,
+            "client_id": site.client_id,
+            "client_secret": site.client_secret,
+            "platform": shop.platform,
+        },
+        f"[connections.{shop.platform}]": shop.settings,
+    }
+    for heading, values in tables.items():
+        yield heading
+        # These values are the same in JSON and TOML: texts, numbers, true, a list of texts.
+        yield from (f"{name} = {json.dumps(value)}" for name, value in values.items())
+
+
+def welcome(file: Path, settings: Settings) -> str:
+    """Return the addresses, the token, and a command to try."""
+    token = settings.listener.command_token
+    called = Path(sys.argv[0])
+    return WELCOME.format(
+        page=settings.listener.public_url,
+        token=token.reveal() if token else "",
+        command=called if called.name == "ignite-sync" else "ignite-sync",
+        file=file,
+    )
+
+
+async def open_browser(url: str) -> None:
+    """Open a page in the browser of a person at this terminal; else do nothing."""
+    if _has_person():
+        await trio.to_thread.run_sync(_open, url, abandon_on_cancel=True)
+
+
+def _has_person() -> bool:
+    has_display = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return has_display and not os.environ.get("CI") and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _open(url: str) -> None:
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return
+    # A browser of this class runs in the terminal, where it would hide the demo.
+    if type(browser) is not webbrowser.GenericBrowser:
+        browser.open(url)
 
 
 def free_port() -> int:

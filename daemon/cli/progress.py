@@ -7,10 +7,11 @@ A log file gets one line for each new note and about ten lines between two notes
 are always shown.
 """
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self, TextIO
 
-from daemon.cli import left_out
+import click
 
 _STEPS = 10
 
@@ -55,30 +56,20 @@ class _Bar(Progress):
     """Shows progress as a bar on a terminal."""
 
     def __init__(self, title: str, stream: TextIO) -> None:
-        # Imported late: rich takes longer than everything else that a command needs.
-        left_out.allow("rich")
-        from rich import progress as rich  # noqa: PLC0415  see above
-        from rich.console import Console  # noqa: PLC0415  see above
-
         super().__init__(title, stream)
-        self._bar = rich.Progress(
-            rich.TextColumn("{task.description}", markup=False),
-            rich.BarColumn(),
-            rich.MofNCompleteColumn(),
-            rich.TimeElapsedColumn(),
-            rich.TextColumn("{task.fields[note]}", markup=False),
-            console=Console(file=stream),
+        nothing: Iterator[str] = iter(())
+        self._bar = click.progressbar(
+            nothing, label=title, file=stream, show_eta=False, show_pos=True, item_show_func=str
         )
-        self._task = self._bar.add_task(title, total=None, note="")
-        self._bar.start()
 
     def update(self, done: int, total: int | None, note: str = "") -> None:
-        self._bar.update(self._task, completed=done, total=total, note=note)
+        self._bar.pos, self._bar.length, self._bar.current_item = done, total, note
+        self._bar.render_progress()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._bar.render_finish()
 
 
 def progress(title: str, stream: TextIO) -> Progress:

@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 import attrs
 from attrs import frozen
 
-from daemon.config.findings import Findings, conclude
 from daemon.config.foreign import is_injected
 from daemon.config.settings import (
     BASE,
@@ -32,9 +31,8 @@ from daemon.config.settings import (
     SecuritySettings,
     Settings,
 )
-from daemon.config.table import ENVIRONMENT, Table, type_name, unknown
-from daemon.config.text_file import UnreadableError, read_text_file
-from daemon.config.texts import Untyped, holds_secret, substituted
+from daemon.config.table import ENVIRONMENT, Findings, Table, conclude, type_name, unknown
+from daemon.config.texts import UnreadableError, Untyped, holds_secret, read_text_file, substituted
 from daemon.errors import ConfigError
 from daemon.model import Secret, Site
 from daemon.model.hosts import in_ascii, is_host
@@ -99,15 +97,10 @@ def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platfor
     apps = _app_sections(platforms)
     tables = dict(_section_tables(source, raw, variables, apps, findings))
     sections: dict[str, Any] = {}
-    tokens = _tokens(tables["listener"], findings) if "listener" in tables else ()
+    tables["listener"].values["tokens"] = _tokens(tables["listener"], findings)
     for name, table in tables.items():
         with findings:
             sections[name] = table.build((_SECTIONS | apps)[name])
-    if "listener" in sections:
-        try:
-            sections["listener"] = attrs.evolve(sections["listener"], tokens=tokens)
-        except ValueError as error:
-            findings.add(tables["listener"].error("tokens", str(error).partition(": ")[2]))
     if "database" in sections:
         sections["database"] = attrs.evolve(sections["database"], folder=tables["database"].folder.resolve())
     faulty = frozenset(tables.keys() - sections.keys())

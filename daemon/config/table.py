@@ -2,7 +2,13 @@
 
 `Table.build` returns a complete value, or raises one `ConfigError` that has the others in `also`. Values keep their
 TOML types ("8080" is not 8080). Only texts without a type (`texts`) are parsed.
-A line never repeats a secret, nor a text meant as one.
+A line never repeats a secret, nor a text meant as one. `Findings` collects the errors of many tables, so that one run
+reports all of them:
+
+    findings = Findings()
+    with findings:
+        section = table.build(ListenerSettings)      # a ConfigError ends the block, and is kept
+    conclude(findings.errors)                        # raises the first; it has the others in `also`
 
 For every secret NAME, a table may have NAME_file, the path of a file with the secret. A relative path starts at the
 folder of the configuration file; without such a file, at the working directory.
@@ -11,16 +17,16 @@ folder of the configuration file; without such a file, at the working directory.
 import contextlib
 import difflib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NoReturn, TypeVar, get_args, get_origin
 
 import attrs
-from attrs import field, frozen
+from attrs import define, field, frozen
 from cattrs import Converter
 
-from daemon.config.text_file import UnreadableError, read_text_file
-from daemon.config.texts import Untyped, unset_in
+from daemon.config.texts import UnreadableError, Untyped, read_text_file, unset_in
 from daemon.errors import ConfigError
 from daemon.model import Secret
 from daemon.model.identifiers import line_fault, name_of, trimmed
@@ -57,6 +63,39 @@ def unknown(what: str, name: str, valid: Collection[str]) -> str:
     closest = difflib.get_close_matches(name, valid, n=1)
     hint = f'did you mean "{closest[0]}"?' if closest else f"known are: {', '.join(sorted(valid))}"
     return f'unknown {what} "{name}"; {hint}'
+
+
+def conclude(errors: Sequence[ConfigError]) -> None:
+    """Raise the first error, with the others in `also`, if there are any."""
+    if errors:
+        raise ConfigError(str(errors[0]), errors[1:])
+
+
+@define
+class Findings:
+    """The errors so far. As a context manager it keeps a ConfigError, and the code after the block continues.
+
+    `secret_files` are the files of secrets that were read.
+    """
+
+    errors: list[ConfigError] = field(factory=list)
+    secret_files: list[Path] = field(factory=list)
+
+    def add(self, error: ConfigError) -> None:
+        """Keep an error and the errors in its `also`."""
+        self.errors += [error, *error.also]
+
+    def __enter__(self) -> None:
+        """Begin a block."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """End it."""
+        if not isinstance(error, ConfigError):
+            return False
+        self.add(error)
+        return True
 
 
 @frozen(kw_only=True)
@@ -264,7 +303,9 @@ def _items(value: Untyped) -> list[str]:
 
 
 def _tuple(value: Any, annotation: Any) -> tuple[Any, ...]:
-    """Structure a list. A text has its items separated by commas or line breaks."""
+    """Structure a list; one that is built stays. A text has its items separated by commas or line breaks."""
+    if isinstance(value, tuple):
+        return value
     if isinstance(value, Untyped):
         value = [Untyped(item, value.variable) for item in _items(value)]
     if not isinstance(value, list):

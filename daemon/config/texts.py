@@ -3,11 +3,17 @@
 access_token = "${SHOP_TOKEN}"               the variable's value, parsed by the setting's type
 url = "sqlite:///${HOME}/ignite-sync.db"     the value within a text
 pattern = "$${CART}"                         the text ${CART}
+
+The small files with settings, the TOML file and files with a secret, are UTF-8 with or without a byte order mark, or
+UTF-16 with one, as Windows shells write it.
 """
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
+
+from daemon.model.byte_order_mark import text_of
 
 _REFERENCE = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -67,3 +73,28 @@ def holds_secret(raw: Any, name: str = "") -> bool:
     if isinstance(raw, list):
         return any(holds_secret(value, name) for value in raw)
     return isinstance(raw, str) and not isinstance(raw, Untyped) and bool(raw and SECRET_NAME.search(name))
+
+
+LARGEST = 1024 * 1024
+"""Largest file in bytes. A device such as /dev/zero never ends."""
+
+
+class UnreadableError(ValueError):
+    """The file cannot be read. The text has the reason and the remedy, and nothing of the contents."""
+
+
+def read_text_file(path: Path, remedy: str) -> str:
+    """Return the text of a file. Raises UnreadableError; `remedy` is for a wrong path."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise UnreadableError(f"({error.strerror}); {remedy}") from None
+    except ValueError:
+        raise UnreadableError(f"(a path cannot contain a NUL character); {remedy}") from None
+    if len(content) > LARGEST:
+        raise UnreadableError(f"(it is larger than {LARGEST // 1024} KiB); {remedy}")
+    try:
+        return text_of(content)
+    except UnicodeDecodeError:
+        raise UnreadableError("(it is not UTF-8 text); save it as UTF-8") from None

@@ -12,9 +12,8 @@ import structlog
 from attrs import evolve, frozen
 
 from daemon.config import Settings
-from daemon.connections.credentials import KeyAnswers, KnownStore
 from daemon.connections.lifecycle import Lifecycle
-from daemon.connections.registry import has_secrets, with_secrets
+from daemon.connections.registry import KeyAnswers, KnownStore, has_secrets, with_secrets
 from daemon.model import Site
 from daemon.platforms.apps import App, AppRefused, Authorized, Installed, Loaded, Returned, Uninstalled, Visit
 from daemon.platforms.base import PlatformType

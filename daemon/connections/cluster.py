@@ -22,8 +22,7 @@ import trio
 from attrs import define, field
 
 from daemon import __version__
-from daemon.connections.owned import OwnedConnection
-from daemon.connections.tenure import Work, patiently
+from daemon.connections.tenure import OwnedConnection, Work, patiently
 from daemon.engine.signal import Signal
 from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId

@@ -13,8 +13,7 @@ from urllib.parse import quote, unquote
 import trio
 from attrs import define, field
 
-from daemon.connections.credentials import KnownStore
-from daemon.connections.registry import Registry, site_client
+from daemon.connections.registry import KnownStore, Registry, site_client
 from daemon.engine.context import SYNCED_KINDS, ConnectionContext, Options
 from daemon.engine.gaps import AT_ONCE
 from daemon.engine.pause import Pause

@@ -17,9 +17,16 @@ import trio
 from attrs import evolve, field, frozen
 
 from daemon.config import Settings
-from daemon.connections.credentials import NOTHING_OFFERED, KeyAnswers, KnownStore, Offered
 from daemon.connections.factory import ConnectionFactory
-from daemon.connections.registry import Registry, has_secrets, with_secrets
+from daemon.connections.registry import (
+    NOTHING_OFFERED,
+    KeyAnswers,
+    KnownStore,
+    Offered,
+    Registry,
+    has_secrets,
+    with_secrets,
+)
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Tenure
 from daemon.connections.wakeups import Wakeups

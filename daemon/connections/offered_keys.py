@@ -8,8 +8,8 @@ import structlog
 import trio
 from attrs import field, frozen
 
-from daemon.connections.credentials import KnownStore, Offered
 from daemon.connections.lifecycle import Lifecycle
+from daemon.connections.registry import KnownStore, Offered
 from daemon.errors import Rejected, StorageTrouble
 from daemon.model import Site
 from daemon.observability.logging import log_storage_trouble

@@ -20,11 +20,10 @@ import attrs
 import cattrs
 import msgspec
 import structlog
-from attrs import define
+from attrs import define, field, frozen
 
 from daemon import sparklayer
 from daemon.config import ConnectionSettings, Settings
-from daemon.connections.credentials import NOTHING_OFFERED, KnownStore, Offered
 from daemon.errors import ConfigError, Invalid
 from daemon.model import ApiKey, Connection, Kind, Secret, Site
 from daemon.platforms.base import PlatformType
@@ -41,6 +40,53 @@ log = structlog.get_logger()
 _converter = cattrs.Converter()
 _converter.register_unstructure_hook(Secret, lambda secret: secret.reveal())
 _converter.register_structure_hook(Secret, lambda text, _: Secret(text))
+
+
+@frozen
+class KnownStore:
+    """A store whose credentials are known; `store` is its platform's settings value."""
+
+    platform: str
+    store: Any = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Offered:
+    """Credentials beside those in use, which replace them when they first work; None: those of that side stay.
+
+    `store` is a settings value of the connection's platform.
+    """
+
+    api_key: ApiKey | None = None
+    store: Any = field(default=None, repr=False)
+
+    def parts(self) -> list["Offered"]:
+        """Return the credentials of each side alone."""
+        api_key = [] if self.api_key is None else [Offered(api_key=self.api_key)]
+        return api_key if self.store is None else [*api_key, Offered(store=self.store)]
+
+    def without(self, part: "Offered") -> "Offered":
+        """Return these without the side that `part` has."""
+        return Offered(
+            api_key=None if part.api_key is not None else self.api_key,
+            store=None if part.store is not None else self.store,
+        )
+
+
+NOTHING_OFFERED = Offered()
+
+
+@frozen(kw_only=True)
+class KeyAnswers:
+    """The answers of both sides about the credentials of a connect: of SparkLayer's key, and of the store's keys.
+
+    `store_known` is false if the store gave no answer about the keys that came with the connect. `store_void` is true
+    if the store refuses those that the site's connection uses, so the merchant must let us in again.
+    """
+
+    api_key_known: bool = False
+    store_known: bool = False
+    store_void: bool = False
 
 
 @define

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from daemon.cli.demo_exploring import open_browser
+from daemon.cli.demo import open_browser
 
 URL = "http://127.0.0.1:8080"
 

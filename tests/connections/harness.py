@@ -21,11 +21,11 @@ from daemon.composition import compose
 from daemon.config import ConnectionSettings, Settings
 from daemon.config.settings import ListenerSettings, SecuritySettings
 from daemon.connections.app_visits import AppVisits
-from daemon.connections.credentials import KnownStore
 from daemon.connections.events import Events
 from daemon.connections.guests import Guests
 from daemon.connections.intake import Intake
 from daemon.connections.lifecycle import Lifecycle
+from daemon.connections.registry import KnownStore
 from daemon.connections.teardown import Teardown
 from daemon.connections.tenure import Tenure, Work
 from daemon.connections.wakeups import Wakeups

@@ -5,8 +5,8 @@ import trio
 from attrs import define, field
 from trio.testing import MockClock
 
-from daemon.connections.credentials import KnownStore
 from daemon.connections.offered_keys import OfferedKeys
+from daemon.connections.registry import KnownStore
 from daemon.errors import Failure, Invalid, Rejected, Retry
 from daemon.model import Site
 from tests.connections.harness import LifecycleHarness, link, open_harness, site

@@ -16,9 +16,8 @@ from unittest import mock
 from sqlalchemy import Connection, delete, select, update
 
 import daemon.connections.cluster
-import daemon.connections.owned
 from daemon.connections.cluster import Cluster
-from daemon.connections.owned import OwnedConnection
+from daemon.connections.tenure import OwnedConnection
 from daemon.engine.pipeline import Pipeline
 from daemon.storage import last_word, leases
 from daemon.storage.tables import nodes, outbox

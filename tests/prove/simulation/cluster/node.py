@@ -9,7 +9,7 @@ from attrs import define, field
 
 from daemon.composition import Daemon
 from daemon.connections.cluster import Cluster
-from daemon.connections.owned import OwnedConnection
+from daemon.connections.tenure import OwnedConnection
 from daemon.connections.wakeups import NodeWakeups
 from daemon.storage.database import SharedStorage
 from tests.prove.simulation.cluster.link import UP, Bus, Link, NodeMessages, NodeStorage

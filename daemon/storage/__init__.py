@@ -1,4 +1,4 @@
-"""The only place that knows SQL.
+"""The only place that knows SQL and asyncio.
 
 | file | contents |
 |---|---|

@@ -15,7 +15,7 @@ import trio
 
 from daemon.model import Secret
 from daemon.storage import outbox, postgres, sqlite
-from daemon.storage.group_commit import GroupCommit, Observe, Operation, WorkerConnection
+from daemon.storage.group_commit import GroupCommit, Observe, Operation, Transactions
 from daemon.storage.leases import Lease
 
 C = TypeVar("C")
@@ -64,9 +64,7 @@ class SharedStorage(Storage, Protocol):
 class Database:
     """The storage with threads; made by `open_database`."""
 
-    def __init__(
-        self, writer: GroupCommit, readers: Sequence[WorkerConnection], beats: WorkerConnection | None = None
-    ) -> None:
+    def __init__(self, writer: GroupCommit, readers: Sequence[Transactions], beats: Transactions | None = None) -> None:
         self._beats = beats
         self._writer = writer
         self._idle = list(readers)
@@ -112,14 +110,14 @@ async def open_database(
     ConfigError, one line, when a person must change the settings, the rights or the file; and StorageTrouble when that
     may pass: another process has the file, the disk is full, a server does not answer.
     """
-    opening: AbstractAsyncContextManager[
-        tuple[Sequence[WorkerConnection], Sequence[WorkerConnection], WorkerConnection | None]
-    ] = postgres.connected(place, make=make) if isinstance(place, Secret) else sqlite.connected(place)
+    opening: AbstractAsyncContextManager[tuple[Sequence[Transactions], Sequence[Transactions], Transactions | None]] = (
+        postgres.connected(place, make=make) if isinstance(place, Secret) else sqlite.connected(place)
+    )
     async with opening as (connections, readers, beats):
         writer = GroupCommit(connections, observe, OVERLAPPING, in_order)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run)
-            if isinstance(place, Path) and isinstance(connections[0], sqlite.SqliteConnection):
+            if isinstance(place, Path) and isinstance(connections[0], sqlite.WorkerConnection):
                 nursery.start_soon(sqlite.keep_log_small, place, connections[0], writer)
             try:
                 yield Database(writer, readers, beats)

@@ -12,19 +12,15 @@ alone, in the order of `place`, and then in the order in which they came.
 It knows neither dialect nor driver; its connection does.
 """
 
-import abc
-import contextlib
 import functools
 import itertools
-import queue
-import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import outcome
 import trio
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from daemon.errors import StorageTrouble
 
@@ -49,50 +45,19 @@ Observe = Callable[[str, int, float], None]
 """Called after each commit with "committed" or "failed", its number of calls, and the seconds it took."""
 
 
-class WorkerConnection(abc.ABC):
-    """A connection to a database with a thread of its own, in which each transaction runs as a whole."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._closed = False
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        # A daemon thread: an error in between must not keep the process from ending.
-        threading.Thread(target=self._run, name="database", daemon=True).start()
-
-    def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
+class Transactions(Protocol):
+    """A connection to a database, with a thread of its own."""
 
     async def run(self, fn: Callable[..., R], *args: Any) -> R:
-        """From trio: call `fn(*args)` in the connection's thread, and wait for it even if this task is cancelled.
+        """From trio: call `fn(*args)` in the connection's thread, and wait for it even if this task is cancelled."""
+        ...
 
-        Raises StorageTrouble when the connection is closed, and what `fn` raises.
-        """
-        if self._closed:
-            raise closed()
-        task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
-
-        def work() -> None:
-            result = outcome.capture(fn, *args)
-            with contextlib.suppress(trio.RunFinishedError):  # the process is ending
-                token.run_sync_soon(trio.lowlevel.reschedule, task, result)
-
-        self._work.put(work)
-        answer: R = await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
-        return answer
-
-    @abc.abstractmethod
     def transact(self, fn: Callable[..., R], *args: Any) -> R:
         """In the connection's thread: run `fn(conn, *args)` in a transaction.
 
         Raises StorageTrouble when the database fails, and what `fn` raises.
         """
-
-    async def aclose(self) -> None:
-        """Close the connection, and end the thread."""
-        await self.run(self._engine.dispose)
-        self._closed = True
-        self._work.put(None)
+        ...
 
 
 class GroupCommit:
@@ -104,7 +69,7 @@ class GroupCommit:
 
     def __init__(
         self,
-        connections: Sequence[WorkerConnection],
+        connections: Sequence[Transactions],
         observe: Observe,
         beside: Collection[Operation[Any, Any]] = (),
         place: Callable[[Any], Any] = lambda _call: 0,
@@ -173,7 +138,7 @@ class GroupCommit:
         self._queue = [waiting for waiting in self._queue if (waiting[0] in self._beside) is not beside]
         return taken if beside else sorted(taken, key=lambda waiting: self._place(waiting[1]))
 
-    async def _commit_together(self, batch: Sequence[Waiting], connection: WorkerConnection) -> None:
+    async def _commit_together(self, batch: Sequence[Waiting], connection: Transactions) -> None:
         """Commit calls, and tell each caller."""
         began = time.perf_counter()
         # Neighbours only: calls of different functions must stay in the order in which they came.
@@ -195,7 +160,7 @@ class GroupCommit:
             self._returned.set()
 
 
-def _commit(connection: WorkerConnection, groups: Groups) -> list[outcome.Outcome[Any]]:
+def _commit(connection: Transactions, groups: Groups) -> list[outcome.Outcome[Any]]:
     """In the connection's thread: one transaction for all groups, or each call alone when that fails."""
     try:
         return [outcome.Value(result) for result in connection.transact(apply, groups)]

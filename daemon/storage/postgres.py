@@ -12,6 +12,7 @@ answer is lost may have been made: as after a crash, the caller does its work tw
 import contextlib
 import functools
 import os
+import queue
 import random
 import socket
 import threading
@@ -19,6 +20,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+import outcome
 import structlog
 import trio
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -28,7 +30,7 @@ from sqlalchemy.pool import QueuePool
 from daemon.errors import ConfigError, NoDatabaseYet, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
-from daemon.storage.group_commit import WorkerConnection
+from daemon.storage.group_commit import closed
 from daemon.storage.migrate import upgrade
 from daemon.storage.postgres_server import (
     READERS,
@@ -103,21 +105,47 @@ _REASONS = {
 """The trouble that an error's code tells of, by the beginning of the code; the longest counts."""
 
 
-class PostgresConnection(WorkerConnection):
-    """A connection to PostgreSQL."""
+class PostgresConnection:
+    """A connection to PostgreSQL with a thread of its own."""
 
     def __init__(
         self, url: Secret, begin: str, limits: Sequence[str] = (), silent_seconds: float | None = None
     ) -> None:
         # What a query asks for must not get into the server's log; see `postgres_session`.
-        super().__init__(engine(url, begin, limits or LIMITS, together=begin == WRITE))
+        self._engine = engine(url, begin, limits or LIMITS, together=begin == WRITE)
         self._silent_seconds = silent_seconds or SILENT_SECONDS
+        self._closed = False
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="postgres", daemon=True)
+        self._thread.start()
         self._driver: Any = None
         self._asked: float | None = None
         for moment in ("begin", "commit", "rollback"):
             event.listen(self._engine, moment, self._ask)
         event.listen(self._engine, "before_cursor_execute", self._ask)
         event.listen(self._engine, "connect", self._connected)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+    async def run(self, fn: Callable[..., R], *args: Any) -> R:
+        """From trio: call `fn(*args)` in the connection's thread, and wait for it even if this task is cancelled.
+
+        Raises StorageTrouble when the connection is closed, and what `fn` raises.
+        """
+        if self._closed:
+            raise closed()
+        task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
+
+        def work() -> None:
+            result = outcome.capture(fn, *args)
+            with contextlib.suppress(trio.RunFinishedError):  # the process is ending
+                token.run_sync_soon(trio.lowlevel.reschedule, task, result)
+
+        self._work.put(work)
+        answer: R = await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        return answer
 
     def transact(self, fn: Callable[..., R], *args: Any) -> R:
         """In the connection's thread: run `fn(conn, *args)` in a transaction, again when another one was in its way.
@@ -155,6 +183,12 @@ class PostgresConnection(WorkerConnection):
         # The connection's own thread may close the socket at this moment, or have none yet.
         with contextlib.suppress(Exception), socket.socket(fileno=os.dup(self._driver.fileno())) as copy:
             copy.shutdown(socket.SHUT_RDWR)
+
+    async def aclose(self) -> None:
+        """End the session and the thread."""
+        await self.run(self._engine.dispose)
+        self._closed = True
+        self._work.put(None)
 
 
 class Watchdog:

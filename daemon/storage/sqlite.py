@@ -1,17 +1,22 @@
 """SQLite as the daemon uses it: its connections, what its errors mean, and the size of its log.
 
-A connection has a thread of its own, in which a transaction runs as a whole, through SQLAlchemy.
+aiosqlite lives on an asyncio loop in a thread, and has another thread for each connection. A transaction runs as a
+whole in its connection's thread, through SQLAlchemy: with SQLAlchemy's own asynchronous engine, a commit of one
+statement crosses between threads 26 times, here 4 times. Only the public API of aiosqlite is used.
 
 A commit survives a loss of power. Every error of the file itself is a `StorageTrouble`; other errors pass.
 """
 
+import asyncio
 import contextlib
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiosqlite
 import trio
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
@@ -19,7 +24,7 @@ from sqlalchemy.pool import StaticPool
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage.backup import SIDECARS, damage
-from daemon.storage.group_commit import GroupCommit, WorkerConnection
+from daemon.storage.group_commit import GroupCommit, closed
 from daemon.storage.lock import file_error, only_one, real_path, refuse_names
 from daemon.storage.migrate import upgrade
 
@@ -43,16 +48,54 @@ LOG_SECONDS = 30.0
 """The time between two looks at the log of an idle database; SQLite itself looks at each commit."""
 
 
-class SqliteConnection(WorkerConnection):
-    """A connection to the file at `path`, whose transactions begin with `begin`."""
+class _FunctionRunner(sqlite3.Connection):
+    """A connection on which `execute` calls functions: aiosqlite's only public way to more than one statement."""
 
-    def __init__(self, path: Path, begin: str, *pragmas: str) -> None:
-        def connect() -> sqlite3.Connection:
-            self._connection = sqlite3.connect(path)
-            return self._connection
+    def execute(self, _sql: str, functions: Any = (), /) -> sqlite3.Cursor:
+        """Call the functions."""
+        for function in functions:
+            function()
+        return self.cursor()
 
-        # A pool of one: a connection of SQLite must not leave its thread.
-        super().__init__(prepare(create_engine("sqlite://", creator=connect, poolclass=StaticPool), begin, *pragmas))
+
+class WorkerConnection:
+    """A connection of aiosqlite, and SQLAlchemy's view of it in the thread where it lives."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, path: Path, begin: str, *pragmas: str) -> None:
+        self._loop = loop
+        self._path = path
+        self._closed = False
+        self._refused: sqlite3.Error | None = None
+        self._driver = aiosqlite.Connection(self._connect, iter_chunk_size=1)
+        # A pool of one: the driver's connection must not leave its thread.
+        engine = create_engine("sqlite://", creator=lambda: self._connection, poolclass=StaticPool)
+        self._engine = prepare(engine, begin, *pragmas)
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self._connection = sqlite3.connect(self._path, factory=_FunctionRunner)
+        except sqlite3.Error as error:
+            # After a call that fails, aiosqlite's thread would outlive the loop, and print what it meets.
+            self._refused = error
+            self._connection = sqlite3.connect(":memory:", factory=_FunctionRunner)
+        return self._connection
+
+    async def open(self) -> None:
+        """Open the file. Raises StorageTrouble."""
+        await self._on_loop(self._driver.__aenter__())
+        if self._refused is not None:
+            raise _trouble(self._refused) or self._refused from self._refused
+
+    async def run(self, fn: Callable[..., R], *args: Any) -> R:
+        """From trio: call `fn(*args)` in the connection's thread, and wait for it even if this task is cancelled.
+
+        Raises StorageTrouble when the connection is closed, and what `fn` raises.
+        """
+        if self._closed:
+            raise closed()
+        results: list[R] = []
+        await self._on_loop(self._driver.execute("", [lambda: results.append(fn(*args))]))
+        return results[0]
 
     def transact(self, fn: Callable[..., R], *args: Any) -> R:
         """In the connection's thread: run `fn(conn, *args)` in a transaction.
@@ -78,19 +121,38 @@ class SqliteConnection(WorkerConnection):
         finally:
             cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
 
+    async def aclose(self) -> None:
+        """Close the file. An open one would keep the process from ending."""
+        self._closed = True
+        await self._on_loop(self._driver.close())
+
+    async def _on_loop(self, work: Coroutine[Any, Any, R]) -> R:
+        """Run a coroutine on the asyncio loop, and wait for it even if this task is cancelled."""
+        task, token = trio.lowlevel.current_task(), trio.lowlevel.current_trio_token()
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+
+        def wake(_: object) -> None:
+            with contextlib.suppress(trio.RunFinishedError):  # the process is ending
+                token.run_sync_soon(trio.lowlevel.reschedule, task)
+
+        future.add_done_callback(wake)
+        await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        return future.result()
+
 
 @contextlib.asynccontextmanager
-async def connected(path: Path) -> AsyncIterator[tuple[Sequence[SqliteConnection], Sequence[SqliteConnection], None]]:
+async def connected(path: Path) -> AsyncIterator[tuple[Sequence[WorkerConnection], Sequence[WorkerConnection], None]]:
     """Open the database at `path`, with this release's schema; lend connections: to write, to read, and none for beats.
 
     Raises ConfigError, one line, when this user cannot write the file, or when it is damaged or no database, and
     StorageTrouble when another process has it, the disk is full, or the like.
     """
-    with only_one(path, make=True):
+    with only_one(path, make=True), _running_loop() as loop:
         # A transaction that reads first and then writes could meet SQLITE_BUSY, which no patience helps.
-        writer = SqliteConnection(path, "BEGIN IMMEDIATE")
-        readers = [SqliteConnection(path, "BEGIN", "query_only=ON") for _ in range(READERS)]
+        writer = WorkerConnection(loop, path, "BEGIN IMMEDIATE")
+        readers = [WorkerConnection(loop, path, "BEGIN", "query_only=ON") for _ in range(READERS)]
         try:
+            await writer.open()
             # Damage that is found months later may be in every backup by then.
             found = await writer.run(writer.transact, damage)
             await writer.run(writer.transact, _shrink)
@@ -98,7 +160,7 @@ async def connected(path: Path) -> AsyncIterator[tuple[Sequence[SqliteConnection
                 raise ConfigError(f"database {path}: is damaged ({found}); {DAMAGED}")
             await writer.run(writer.transact, upgrade)
             for reader in readers:
-                await reader.run(reader.transact, _shrink)  # opens the file
+                await reader.open()
         except StorageTrouble as trouble:
             if trouble.reason in {"storage_damaged", "storage_readonly"}:
                 raise ConfigError(f"database {path}: {trouble}") from trouble
@@ -112,12 +174,27 @@ async def connected(path: Path) -> AsyncIterator[tuple[Sequence[SqliteConnection
                     await connection.aclose()
 
 
+@contextlib.contextmanager
+def _running_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """Run an asyncio loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    # A daemon thread: an error in between must not keep the process from ending.
+    thread = threading.Thread(target=loop.run_forever, name="asyncio", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
 def _shrink(conn: Connection) -> None:
     """Give back the pages that a look at the whole file has left in the cache: 2 MB."""
     conn.exec_driver_sql("PRAGMA shrink_memory")
 
 
-async def keep_log_small(path: Path, connection: SqliteConnection, writer: GroupCommit) -> None:
+async def keep_log_small(path: Path, connection: WorkerConnection, writer: GroupCommit) -> None:
     """Cut the log of the database at `path` back when it is too large and no call waits, until cancelled."""
     # SQLite follows links, and keeps the log beside the file that they lead to.
     log = Path(f"{real_path(path)}-wal")

@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Secret
 from daemon.storage import outbox, postgres, prepared
 from daemon.storage.database import OVERLAPPING, in_order, open_database
-from daemon.storage.group_commit import GroupCommit, Operation, WorkerConnection
+from daemon.storage.group_commit import GroupCommit, Operation
 from daemon.storage.leases import Lease
 from daemon.storage.outbox import Record
 from daemon.storage.postgres_session import TogetherCursor
@@ -121,7 +121,7 @@ async def test_a_group_of_webhooks_takes_one_round_trip(postgres_url: Secret, tr
         assert {claim.external_id for claim in await harness.claim(now=1.0)} == {"1", "2"}, "no other connection's"
 
 
-class SlowConnection(WorkerConnection):
+class SlowConnection:
     """A connection whose transactions wait until they are let go."""
 
     def __init__(self, log: list[str]) -> None:
@@ -186,7 +186,7 @@ def test_intake_alone_is_committed_beside_other_commits() -> None:
     assert {outbox.record} == OVERLAPPING
 
 
-class LoggingConnection(WorkerConnection):
+class LoggingConnection:
     """A connection that logs the calls of each of its transactions."""
 
     def __init__(self, log: list[list[Any]]) -> None:

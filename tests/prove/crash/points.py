@@ -1,6 +1,6 @@
 """The moments between two stations of the line at which a daemon under test dies, by name.
 
-Every station ends in a transaction, and every transaction passes `SqliteConnection.transact`: so a moment is an
+Every station ends in a transaction, and every transaction passes `WorkerConnection.transact`: so a moment is an
 operation of the storage, and whether it is about to run, has run without being committed, or is committed and
 nobody has been told.
 Two more lie at the calls to both sides' APIs. `arm` wraps the daemon's function at that place so that the process
@@ -19,7 +19,7 @@ from daemon.storage import connections, full_syncs, ledger, outbox, sweeps, sync
 from daemon.storage.group_commit import apply
 from daemon.storage.migrate import upgrade
 from daemon.storage.settle import settle
-from daemon.storage.sqlite import SqliteConnection
+from daemon.storage.sqlite import WorkerConnection
 from daemon.transport.http import Answer, Api
 
 R = TypeVar("R")
@@ -141,9 +141,9 @@ def arm(point: Point, fuse: Fuse) -> None:
 
 
 def _arm_storage(station: Station, fuse: Fuse) -> None:
-    transact = SqliteConnection.transact
+    transact = WorkerConnection.transact
 
-    def transact_or_die(connection: SqliteConnection, fn: Callable[..., R], *args: Any) -> R:
+    def transact_or_die(connection: WorkerConnection, fn: Callable[..., R], *args: Any) -> R:
         if station.when is When.ASKED and _takes_part(station, fn, args):
             fuse.strike()
 
@@ -158,7 +158,7 @@ def _arm_storage(station: Station, fuse: Fuse) -> None:
             fuse.strike()
         return result
 
-    SqliteConnection.transact = transact_or_die  # type: ignore[method-assign, assignment]  # that is what arming a point is
+    WorkerConnection.transact = transact_or_die  # type: ignore[method-assign, assignment]  # that is what arming a point is
 
 
 def _takes_part(station: Station, fn: Callable[..., Any], args: Sequence[Any]) -> bool:

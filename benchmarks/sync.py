@@ -10,7 +10,7 @@ for a first sync; 0.26 before and 0.15 after without changes):
 
 | slow | done |
 |---|---|
-| tenacity, a seventh of every request though few fail | a loop |
+| tenacity, a seventh of every request though few fail | only a request that failed goes through it |
 | httpx decoding bodies that are not compressed, parsing the same URL a thousand times | neither |
 | the garbage collector walking all loaded modules | `gc.freeze` before the start |
 | SQLAlchemy on each row of tags, ledger and owners; a thread's crossing at every statement | as in `webhooks` |

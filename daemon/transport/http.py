@@ -10,9 +10,7 @@ of a pool, so an `Api` has a stack of pools of one connection. The last one used
 """
 
 import functools
-import itertools
 import math
-import random
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -25,6 +23,7 @@ from urllib.parse import urlencode
 import httpx
 import trio
 from attrs import field, frozen
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_random_exponential
 
 from daemon import __version__
 from daemon.errors import Retry
@@ -42,9 +41,6 @@ Transport = httpx.AsyncBaseTransport
 LARGEST_BODY = 64 * 1024 * 1024
 CONNECT_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 30.0
-FIRST_WAIT = 0.5
-"""Seconds that `shortly` waits at most after the first attempt; it doubles with each."""
-
 LIMITED_ATTEMPTS = 2
 """Attempts within `answered_within`, if the first may have been carried out."""
 TIMEOUT = "timeout"
@@ -293,37 +289,68 @@ async def shortly(
 ) -> T:
     """Call `attempt` until it succeeds, at most `attempts` times, with a short wait after each `Retry`.
 
-    The wait is random, grows with each attempt, and is no less than the other side asks for. `held_back`: the throttle
-    holds back the next attempt after a 429, so its time is not waited out here. False if the next attempt begins with
-    another request.
+    `held_back`: the throttle holds back the next attempt after a 429, so its time is not waited out here. False if the
+    next attempt begins with another request.
 
     Raises the last Retry, at once if the other side asks for more than 5 seconds. Raises Retry "timeout" if the
     attempts take more than `within` seconds together.
     """
     try:
         with trio.fail_after(within):
-            for number in itertools.count(1):
-                try:
-                    return await attempt()
-                except Retry as error:
-                    if number == attempts or not _is_repeated(error, number):
-                        raise
-                    wait = random.uniform(0, min(FIRST_WAIT * 2 ** (number - 1), LONGEST_SHORT_WAIT))  # noqa: S311
-                    # The throttle waits out a 429's time instead, since `finish` can end its waits.
-                    if not (held_back and error.reason == HELD_BACK):
-                        wait = max(error.after or 0.0, wait)
-                # The other entities of the batch need not wait for this request's next attempt.
-                with standing_aside():
-                    await trio.sleep(wait)
+            try:
+                return await attempt()  # tenacity costs a sixth of a request's CPU, so only failures use it.
+            except Retry as error:
+                return await _again(attempt, error, attempts, _moment if held_back else _whole_moment)
     except trio.TooSlowError as error:
         raise Retry(f"took more than {within:g} s", reason=TIMEOUT, effect_unknown=True) from error
-    raise AssertionError  # the last attempt returns or raises
 
 
-def _is_repeated(error: Retry, attempt: int) -> bool:
-    """Return True if a failed attempt, the first being 1, is worth a short wait and another one."""
-    if (error.after or 0.0) > LONGEST_SHORT_WAIT:
+async def _again(
+    attempt: Callable[[], Awaitable[T]], failed: Retry, attempts: int, wait: Callable[[RetryCallState], float]
+) -> T:
+    """Continue after a first attempt that raised `failed`."""
+    first = [failed]
+
+    async def attempt_or_fail() -> T:
+        if first:
+            raise first.pop()
+        return await attempt()
+
+    return await AsyncRetrying(
+        sleep=_sleep_aside, stop=stop_after_attempt(attempts), wait=wait, retry=_is_repeated, reraise=True
+    )(attempt_or_fail)
+
+
+async def _sleep_aside(seconds: float) -> None:
+    # The other entities of the batch need not wait for this request's next attempt.
+    with standing_aside():
+        await trio.sleep(seconds)
+
+
+def _is_repeated(state: RetryCallState) -> bool:
+    """Return True if a failed attempt is worth a short wait and another one."""
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, Retry) or (error.after or 0.0) > LONGEST_SHORT_WAIT:
         return False
     if _LONGEST.get() == math.inf or not error.effect_unknown:
         return True
-    return error.reason != TIMEOUT and not error.after and attempt < LIMITED_ATTEMPTS
+    return error.reason != TIMEOUT and not error.after and state.attempt_number < LIMITED_ATTEMPTS
+
+
+_JITTER = wait_random_exponential(multiplier=0.5, max=LONGEST_SHORT_WAIT)
+
+
+def _moment(state: RetryCallState) -> float:
+    """Return a random wait in seconds, growing with each attempt, and no less than the other side asks for.
+
+    The throttle waits out a 429's time instead, since `finish` can end its waits.
+    """
+    error = state.outcome.exception() if state.outcome else None
+    is_held_back = isinstance(error, Retry) and error.reason == HELD_BACK
+    return _JITTER(state) if is_held_back else _whole_moment(state)
+
+
+def _whole_moment(state: RetryCallState) -> float:
+    """Return a wait as `_moment` does, also after a 429."""
+    error = state.outcome.exception() if state.outcome else None
+    return max((isinstance(error, Retry) and error.after) or 0.0, _JITTER(state))

@@ -48,7 +48,6 @@ from daemon.platforms.base import (
     tell_nobody,
 )
 from daemon.sandbox.message import Request, Response
-from daemon.sandbox.sparklayer import products
 from daemon.sandbox.sparklayer.api import SparkLayer, SparkLayerOptions
 from daemon.sandbox.transport import InProcess
 from daemon.storage import outbox, removals
@@ -305,7 +304,7 @@ class Bench:
         """Return SparkLayer's live SKUs with their products."""
         return {
             variant["sku"]: external_id
-            for external_id, held in products.comparable(self.site.state.products.products).items()
+            for external_id, held in self.site.state.products.comparable().items()
             for variant in held["variants"].values()
             if variant["status"] != Status.DISCONTINUED
         }

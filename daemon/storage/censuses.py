@@ -4,17 +4,16 @@ from attrs import asdict, frozen
 from sqlalchemy import Connection, select
 
 from daemon.model import ConnectionId, ExternalId, Kind
+from daemon.storage.group_commit import KindCall
 from daemon.storage.outbox import while_active
 from daemon.storage.tables import censuses, ledger, of_kind
 from daemon.storage.upsert import replacing
 
 
 @frozen(kw_only=True)
-class PastCensus:
+class PastCensus(KindCall):
     """A census that began at `began_at` (seconds since the epoch), and took `seconds` without blocked time."""
 
-    connection_id: ConnectionId
-    kind: Kind
     began_at: float
     seconds: float
 

@@ -26,7 +26,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, or_, 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import gaps, leftovers, removals
 from daemon.storage.absent import absent
-from daemon.storage.group_commit import one_by_one
+from daemon.storage.group_commit import KindCall, one_by_one
 from daemon.storage.outbox import active, lock, tag
 from daemon.storage.prepared import UNREAD, PreparedAmong, given, of_given_kind
 from daemon.storage.states import RunMode, RunState, Transition
@@ -84,15 +84,13 @@ class Run:
 
 
 @frozen(kw_only=True)
-class Start:
+class Start(KindCall):
     """A request for a run. During another run, an `internal` one has that run again; any other is refused.
 
     A run that is owed in this way takes the place of the next one, in any mode. It is also refused while a full sync of
     one of the kinds in `after` reads pages.
     """
 
-    connection_id: ConnectionId
-    kind: Kind
     mode: RunMode
     now: float
     internal: bool = False

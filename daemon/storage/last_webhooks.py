@@ -6,16 +6,16 @@ from attrs import frozen
 from sqlalchemy import Connection, case, select
 
 from daemon.model import ConnectionId
+from daemon.storage.group_commit import ConnectionCall
 from daemon.storage.outbox import active
 from daemon.storage.tables import last_webhooks
 from daemon.storage.upsert import insert
 
 
 @frozen(kw_only=True)
-class Arrived:
+class Arrived(ConnectionCall):
     """A webhook of a connection came at a time."""
 
-    connection_id: ConnectionId
     at: float
 
 

@@ -17,7 +17,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 import trio
@@ -28,7 +28,7 @@ from sqlalchemy.pool import QueuePool
 from daemon.errors import ConfigError, NoDatabaseYet, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
-from daemon.storage.group_commit import WorkerConnection
+from daemon.storage.group_commit import R, WorkerConnection
 from daemon.storage.migrate import upgrade
 from daemon.storage.postgres_server import (
     READERS,
@@ -41,8 +41,6 @@ from daemon.storage.postgres_server import (
     warnings_of,
 )
 from daemon.storage.prepared import UNREAD
-
-R = TypeVar("R")
 
 log = structlog.get_logger()
 

@@ -9,13 +9,14 @@ from attrs import asdict, field, frozen
 from sqlalchemy import Connection, delete, select
 
 from daemon.model import ConnectionId
+from daemon.storage.group_commit import ConnectionCall
 from daemon.storage.outbox import while_active
 from daemon.storage.tables import registrations
 from daemon.storage.upsert import replacing
 
 
 @frozen(kw_only=True)
-class StoredRegistration:
+class StoredRegistration(ConnectionCall):
     """A registration as it was at `looked_at` (None: the daemon never could look). Both numbers count scopes.
 
     `encrypted` has {"missing": {scope: reason}, "trouble": reason why the daemon could not look, or None,
@@ -24,7 +25,6 @@ class StoredRegistration:
     the platform had switched off} of the last look that changed anything.
     """
 
-    connection_id: ConnectionId
     registered: int
     missing: int
     looked_at: float | None

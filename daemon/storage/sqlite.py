@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import trio
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -19,11 +19,9 @@ from sqlalchemy.pool import StaticPool
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage.backup import SIDECARS, damage
-from daemon.storage.group_commit import GroupCommit, WorkerConnection
+from daemon.storage.group_commit import GroupCommit, R, WorkerConnection
 from daemon.storage.lock import file_error, only_one, real_path, refuse_names
 from daemon.storage.migrate import upgrade
-
-R = TypeVar("R")
 
 MAGIC = b"SQLite format 3\0"
 """The first bytes of a database. A file that was only just made is empty."""

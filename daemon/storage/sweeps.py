@@ -6,7 +6,7 @@ from attrs import frozen
 from sqlalchemy import Connection, select, update
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane
-from daemon.storage.group_commit import one_by_one
+from daemon.storage.group_commit import KindCall, one_by_one
 from daemon.storage.outbox import Record, record, while_active
 from daemon.storage.prepared import among
 from daemon.storage.tables import of_kind, outbox, sweeps
@@ -14,21 +14,17 @@ from daemon.storage.upsert import replacing
 
 
 @frozen(kw_only=True)
-class Swept:
+class Swept(KindCall):
     """A page of entities that the platform lists as changed."""
 
-    connection_id: ConnectionId
-    kind: Kind
     ids: Sequence[ExternalId]
     now: float
 
 
 @frozen(kw_only=True)
-class SweptUntil:
+class SweptUntil(KindCall):
     """A sweep has ended: the next one asks for changes since `since` (seconds since the epoch)."""
 
-    connection_id: ConnectionId
-    kind: Kind
     since: float
 
 

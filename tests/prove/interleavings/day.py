@@ -91,7 +91,7 @@ def made(conn: Connection) -> Day:
     write(last_webhooks.note, last_webhooks.Arrived(connection_id=shop, at=6.0))
     write(notifications.store, calls.notification(shop, NotificationState.OPENING))
     ledger.doubt(conn, shop, PRODUCTS, ids("1", "2"))
-    write(last_word.owe, last_word.SecondLooks(shop, 8.0))
+    write(last_word.owe, last_word.SecondLooks(connection_id=shop, at=8.0))
     report, last_report = (write(sync_log.take, (shop, kind)) for kind in (PRODUCTS, CUSTOMERS))
     assert report.full
     assert last_report.run == customers

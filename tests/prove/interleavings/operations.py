@@ -103,8 +103,8 @@ INTAKE: Mapping[str, Make] = {
             reported=[PRODUCTS],
         ),
     ),
-    "owe second looks": lambda day, _: (last_word.owe, last_word.SecondLooks(day.shop, 39.0)),
-    "look again": lambda day, _: (last_word.look_again, last_word.SecondLooks(day.shop, 9.0)),
+    "owe second looks": lambda day, _: (last_word.owe, last_word.SecondLooks(connection_id=day.shop, at=39.0)),
+    "look again": lambda day, _: (last_word.look_again, last_word.SecondLooks(connection_id=day.shop, at=9.0)),
     "pause": lambda day, _: (connections.set_pause, connections.SetPause(id=day.shop, at=9.0)),
     "resume": lambda day, _: (connections.set_pause, connections.SetPause(id=day.shop, at=None)),
     "note a webhook": lambda day, n: (

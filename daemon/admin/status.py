@@ -26,13 +26,13 @@ from daemon.engine.pause import Pause
 from daemon.model import Lane
 from daemon.storage import registrations
 from daemon.storage.age import age_if_known
-from daemon.storage.censuses import PastCensus
 from daemon.storage.connections import Stored
 from daemon.storage.database import Storage
 from daemon.storage.full_syncs import Run
 from daemon.storage.overview import Depth, KindOverview, overview
 from daemon.storage.registrations import StoredRegistration
 from daemon.storage.states import RowState
+from daemon.storage.sweeps import PastCensus
 from daemon.storage.vault import Vault
 from daemon.transport.throttle.limiter import LimiterStatistics
 

@@ -12,9 +12,9 @@ from attrs import field, frozen
 from daemon.errors import StorageTrouble
 from daemon.model import ConnectionId
 from daemon.observability.logging import log_storage_trouble
-from daemon.storage import last_webhooks
+from daemon.storage import registrations
 from daemon.storage.database import Storage
-from daemon.storage.last_webhooks import Arrived
+from daemon.storage.registrations import Arrived
 
 STORE_EVERY = 10.0
 """Seconds between two times that new times are stored."""
@@ -34,7 +34,7 @@ class LastWebhooks:
 
     async def times(self) -> dict[ConnectionId, float]:
         """Return the times by connection. Raises StorageTrouble."""
-        stored = await self.storage.read(last_webhooks.times)
+        stored = await self.storage.read(registrations.arrivals)
         return {id_: max(stored.get(id_, 0.0), self._noted.get(id_, 0.0)) for id_ in stored.keys() | self._noted.keys()}
 
     async def run(self) -> None:
@@ -44,7 +44,7 @@ class LastWebhooks:
             await trio.sleep(STORE_EVERY)
             try:
                 for connection_id, at in sorted(self._noted.items() - stored.items()):
-                    await self.storage.write(last_webhooks.note, Arrived(connection_id=connection_id, at=at))
+                    await self.storage.write(registrations.note_arrival, Arrived(connection_id=connection_id, at=at))
                     stored[connection_id] = at
             except StorageTrouble as trouble:
                 log_storage_trouble(trouble)

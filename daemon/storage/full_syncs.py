@@ -151,7 +151,8 @@ def start(conn: Connection, call: Start) -> RunId | None:
     leftovers.owe(conn, call.connection_id, call.kind)
     if call.allow_removals:
         allow = removals.Allow(connection_id=call.connection_id, kind=call.kind, ids=None, now=call.now)
-        tag(conn, call.connection_id, call.kind, removals.allowed(conn, allow), run, call.now)
+        [allowed] = removals.allow(conn, [allow])
+        tag(conn, call.connection_id, call.kind, allowed, run, call.now)
     if _is_told(mode, call.kind):
         row = {"connection_id": call.connection_id, "kind": call.kind.value, "put_for": run, "started_at": call.now}
         conn.execute(replacing(sync_log, "put_for", "started_at"), [{**row, "ever_put": False}])

@@ -344,12 +344,7 @@ def listed(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[Sh
 
 
 @one_by_one
-def allow(conn: Connection, call: Allow) -> int:
-    """Let held removals go; return the number of their entities."""
-    return len(allowed(conn, call))
-
-
-def allowed(conn: Connection, call: Allow) -> list[ExternalId]:
+def allow(conn: Connection, call: Allow) -> list[ExternalId]:
     """Let held removals go; return the entities, which are in the outbox then."""
     # Alone, since a start that replaces a run locks its rows of the outbox before these.
     if not active(conn, [call.connection_id], alone=True):

@@ -18,8 +18,7 @@ import trio
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from daemon.storage import postgres, sqlite
-from daemon.storage.database import C, R
-from daemon.storage.group_commit import Operation
+from daemon.storage.group_commit import C, Operation, R
 from daemon.storage.migrate import upgrade
 from daemon.storage.tables import metadata
 from tests.postgres import Server

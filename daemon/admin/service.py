@@ -251,7 +251,7 @@ class AdminService:
         allow = Allow(connection_id=stored.id, kind=kind, ids=ids, now=self.lifecycle.now())
         allowed = await self.storage.write(removals.allow, allow)
         self.intake.wake(stored.id, self.lifecycle.factory.kinds(stored.platform))
-        return {"allowed": allowed}
+        return {"allowed": len(allowed)}
 
     async def history(self, params: Params) -> shapes.HistoryAnswer:
         """Return what happened: {"site", "kind"?, "id"?} -> {"full_syncs", "settlements"}.

@@ -44,7 +44,7 @@ from daemon.observability.logging import configure
 from daemon.observability.metrics import Metrics
 from daemon.storage import connections
 from daemon.storage.database import Database, OpenStorage, open_database
-from daemon.storage.dry_run import take_along, take_key
+from daemon.storage.dry_run import take_along
 from daemon.storage.group_commit import Operation
 
 C = TypeVar("C")
@@ -177,7 +177,6 @@ async def _take_along(settings: Settings, site: Site, scratch: Database) -> bool
         return False
     try:
         async with open_database(place, make=False) as database:
-            await take_key(database, scratch)
             for stored in await database.read(connections.of_site, site):
                 await take_along(database, scratch, stored.id)
             return database.shared

@@ -13,7 +13,7 @@ sent something without its lease all the same.
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -177,7 +177,7 @@ class Cluster:
         """Begin, change and end work as the leases say."""
         for name in seen.expelled:
             log.warning("a silent node was expelled", node=name)
-        valid = {owned.lease: owned.stored for owned in seen.owned}
+        valid = seen.owned
         for owned in list(self._owned.values()):
             if owned.lease not in valid:
                 self._lose(owned, "the lease is gone")
@@ -200,7 +200,7 @@ class Cluster:
         elif surplus > 0 and not self._releasing:  # one after the other
             self._give_back(next(reversed(self._owned.values())))
 
-    def _begin(self, taken: Taken, valid: dict[leases.Lease, Any]) -> None:
+    def _begin(self, taken: Taken, valid: Mapping[leases.Lease, Any]) -> None:
         owned = OwnedConnection(
             taken,
             valid[taken.lease],
@@ -230,7 +230,9 @@ class Cluster:
             if not owned.looks_twice:
                 if not owned.taken.given:
                     # Before the work begins: later it would be this node's own entities.
-                    await self.storage.write(last_word.owe, SecondLooks(owned.id, self.now() + SECOND_LOOK_SECONDS))
+                    await self.storage.write(
+                        last_word.owe, SecondLooks(connection_id=owned.id, at=self.now() + SECOND_LOOK_SECONDS)
+                    )
                 owned.looks_twice = True
             await self._work.work_on(stored)
             if owned.worked_on is None:
@@ -249,7 +251,7 @@ class Cluster:
         """Have the entities that earlier owners may have been sending written once more, when that is due."""
 
         async def look() -> float | None:
-            return await self.storage.write(last_word.look_again, SecondLooks(owned.id, self.now()))
+            return await self.storage.write(last_word.look_again, SecondLooks(connection_id=owned.id, at=self.now()))
 
         due_at: float | None = self.now()
         while due_at is not None:

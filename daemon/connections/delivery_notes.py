@@ -20,10 +20,10 @@ from daemon.errors import StorageTrouble
 from daemon.listener.webhooks import Endpoint
 from daemon.model import ConnectionId, Kind
 from daemon.observability.logging import log_storage_trouble
-from daemon.storage import gaps, last_webhooks
+from daemon.storage import gaps, registrations
 from daemon.storage.database import Storage
 from daemon.storage.gaps import GapNote
-from daemon.storage.last_webhooks import Arrived
+from daemon.storage.registrations import Arrived
 
 TRY_EVERY = 1.0
 """Seconds between two tries to write to the database."""
@@ -47,7 +47,7 @@ class DeliveryNotes:
 
     async def times(self) -> dict[ConnectionId, float]:
         """Return the times of the latest deliveries by connection, at any node. Raises StorageTrouble."""
-        stored = await self.storage.read(last_webhooks.times)
+        stored = await self.storage.read(registrations.arrivals)
         every = stored.keys() | self._latest.keys()
         return {id_: max(stored.get(id_, 0.0), self._latest.get(id_, 0.0)) for id_ in every}
 
@@ -91,7 +91,7 @@ class DeliveryNotes:
                     for kind in self._gaps.pop(connection_id):
                         self.wakeups.tell("gap", connection_id, kind.value)
                 for connection_id, at in sorted(self._latest.items() - stored.items()):
-                    await self.storage.write(last_webhooks.note, Arrived(connection_id=connection_id, at=at))
+                    await self.storage.write(registrations.note_arrival, Arrived(connection_id=connection_id, at=at))
                     stored[connection_id] = at
             except StorageTrouble as trouble:
                 log_storage_trouble(trouble)

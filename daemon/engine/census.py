@@ -21,11 +21,10 @@ from daemon.engine.context import ConnectionContext
 from daemon.engine.full_sync import FullSyncs
 from daemon.model import ExternalId, Kind
 from daemon.platforms.base import IdPage
-from daemon.storage import censuses, full_syncs
+from daemon.storage import full_syncs, sweeps
 from daemon.storage.age import age
-from daemon.storage.censuses import PastCensus
 from daemon.storage.leftovers import sku_of
-from daemon.storage.sweeps import Swept, take_swept
+from daemon.storage.sweeps import PastCensus, Swept, take_swept
 
 PARTS = 10.0
 """The period of a census lasts at least this many times as long as the census."""
@@ -66,7 +65,7 @@ class Census:
     async def _rest(self) -> float:
         """Return for how many seconds no census is due; infinite while everything is read anyway."""
         context = self._context
-        last = await context.storage.read(censuses.last, context.connection.id, self._kind)
+        last = await context.storage.read(sweeps.last_census, context.connection.id, self._kind)
         run = await context.storage.read(full_syncs.newest, context.connection.id, self._kind)
         if run is not None and run.current:
             return inf
@@ -98,7 +97,7 @@ class Census:
         taken = PastCensus(
             connection_id=context.connection.id, kind=self._kind, began_at=began, seconds=max(0.0, seconds)
         )
-        await context.storage.write(censuses.store, taken)
+        await context.storage.write(sweeps.store_census, taken)
         log.info("census taken", **fields, missing=missing, seconds=round(taken.seconds, 1))
         if not listed:
             log.warning("census listed nothing, so nothing is removed", **fields)
@@ -110,7 +109,7 @@ class Census:
         context, after, count = self._context, "", 0
         while True:
             await self._runs.wait_for_room()
-            ids = await context.storage.read(censuses.known, context.connection.id, self._kind, after, KNOWN_AT_ONCE)
+            ids = await context.storage.read(sweeps.known_ids, context.connection.id, self._kind, after, KNOWN_AT_ONCE)
             if not ids:
                 return count
             # A leftover's id is none of the platform's: only a read of everything may remove it.

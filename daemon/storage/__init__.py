@@ -17,7 +17,7 @@
 | settle, dependencies | the outcomes of a batch; entities that wait for others, parents and circles |
 | ledger, removals, leftovers | what SparkLayer was last told; the removal brake; the rest of a lost database |
 | full_syncs, absent, resync | runs with their life; what a run did not see; runs after a changed setting or location |
-| sweeps, censuses, gaps, last_webhooks | the last catch-up, and times in which webhooks were missing |
+| sweeps, gaps | the last catch-ups, and times in which webhooks were missing |
 | issues, sync_log | what the merchant must fix, and what SparkLayer has not been told yet |
 | registrations, adapter_state | a connection's webhooks, its adapter's entries |
 | history, overview, counts | for people and metrics: past settlements, one connection or entity, all of them |

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func,
 
 from daemon.model import ConnectionId
 from daemon.storage.database import Storage
+from daemon.storage.group_commit import ConnectionCall
 from daemon.storage.outbox import while_active
 from daemon.storage.prepared import PreparedAmong, among
 from daemon.storage.tables import adapter_state
@@ -26,10 +27,9 @@ class StoredEntry(Protocol):
 
 
 @frozen(kw_only=True)
-class StateChange:
+class StateChange(ConnectionCall):
     """A change of an adapter's state: the entries of `forgotten` owners are deleted, then `entries` are written."""
 
-    connection_id: ConnectionId
     section: str
     entries: Sequence[StoredEntry] = ()
     scan_id: int = 0

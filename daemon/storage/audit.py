@@ -4,7 +4,7 @@ A row is committed before the action, with the outcome `begun`, and again when i
 missing, and one that a crash cut off is still `begun`. The encrypted part may quote ids of entities and errors.
 """
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 from sqlalchemy import Connection, delete, select, update
 
 from daemon.storage.group_commit import one_by_one
@@ -38,18 +38,11 @@ class ActionResult:
 
 
 @frozen(kw_only=True)
-class AuditRow:
-    """A row as it is stored."""
+class AuditRow(OperatorAction):
+    """A row as it is stored; at its end `encrypted` has the answer too."""
 
     id: int
-    at: float
-    operator: str
-    action: str
-    site: str | None
-    kind: str | None
     outcome: AuditOutcome
-    request_id: str | None
-    encrypted: bytes = field(repr=False)
 
 
 @frozen(kw_only=True)
@@ -70,10 +63,7 @@ class AuditChoice:
 def begin(conn: Connection, call: OperatorAction) -> int:
     """Store an action before it begins, forget those that are too old, and return its id."""
     conn.execute(delete(audit).where(audit.c.at < call.at - KEPT))
-    row = {
-        name: getattr(call, name) for name in ("at", "operator", "action", "site", "kind", "request_id", "encrypted")
-    }
-    stored = conn.execute(audit.insert().values(**row, outcome=AuditOutcome.BEGUN).returning(audit.c.id))
+    stored = conn.execute(audit.insert().values(**asdict(call), outcome=AuditOutcome.BEGUN).returning(audit.c.id))
     return int(stored.scalar_one())
 
 

@@ -88,11 +88,6 @@ class Adopt:
     now: float
     read_again: Sequence[Kind] = ()
 
-    def changes_nothing(self, present: "Stored") -> bool:
-        """Return True if the connection is stored like this already."""
-        same = (State.ACTIVE, self.platform, self.encrypted) == (present.state, present.platform, present.encrypted)
-        return same and not self.read_again
-
 
 @frozen(kw_only=True)
 class Begin:
@@ -162,9 +157,10 @@ def adopt(conn: Connection, call: Adopt) -> Stored:
     """
     # A tombstone, too, keeps the site from being adopted.
     present = find(conn, call.site)
+    wanted = (State.ACTIVE, call.platform, call.encrypted)
     if present is None:
         conn.execute(_insert_unless_active(call, by_ignite=False))
-    elif call.changes_nothing(present):
+    elif (present.state, present.platform, present.encrypted) == wanted and not call.read_again:
         # Without a lock: those of other nodes' webhooks could keep it waiting, and this node from starting.
         return present
     stored = _locked(conn, call.site)[0]

@@ -9,17 +9,14 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import trio
 
 from daemon.model import Secret
 from daemon.storage import outbox, postgres, sqlite
-from daemon.storage.group_commit import GroupCommit, Observe, Operation, Transactions
+from daemon.storage.group_commit import C, GroupCommit, Observe, Operation, R, Transactions
 from daemon.storage.leases import Lease
-
-C = TypeVar("C")
-R = TypeVar("R")
 
 OVERLAPPING = frozenset({outbox.record})
 """The operations whose commits may overlap: they lock rows in one order, and any order of their calls is right."""

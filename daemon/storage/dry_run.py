@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
-from sqlalchemy import Connection, Table, and_, func, select, tuple_
+from sqlalchemy import Connection, and_, func, select, true, tuple_
 
 from daemon.model import ConnectionId, Kind
 from daemon.storage.database import Storage
@@ -34,6 +34,8 @@ from daemon.storage.upsert import insert
 ROWS = 1000
 
 COPIED: Mapping[str, Mapping[str, Any]] = {
+    # The encrypted key of fingerprints: with another one, everything would differ.
+    meta.name: {},
     connections.name: {},
     ledger.name: {"settled_run": 0, "seen_run": 0},
     owners.name: {},
@@ -72,28 +74,14 @@ async def take_along(source: Storage, scratch: Storage, connection_id: Connectio
             await scratch.write(put, TableRows(table=name, rows=rows))
 
 
-async def take_key(source: Storage, scratch: Storage) -> None:
-    """Copy the encrypted key of fingerprints: with another one, everything would differ. Raises StorageTrouble."""
-    await scratch.write(_put_meta, await source.read(_meta))
-
-
-def _meta(conn: Connection) -> list[dict[str, Any]]:
-    return [dict(row) for row in conn.execute(select(meta)).mappings()]
-
-
-@one_by_one
-def _put_meta(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        conn.execute(insert(meta).on_conflict_do_nothing(), rows)
-
-
 def part(
     conn: Connection, name: str, connection_id: ConnectionId, after: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
     """Return the next `ROWS` rows of a connection in a table, in the order of their keys; `after` is the last one."""
     table = metadata.tables[name]
+    of = connections.c.id if table is connections else table.c.get("connection_id")
     keys = list(table.primary_key.columns)
-    mine = (connections.c.id if table is connections else table.c.connection_id) == connection_id
+    mine = true() if of is None else of == connection_id
     # Not by an offset: rows come and go between the transactions of two parts.
     rest = mine if after is None else and_(mine, tuple_(*keys) > tuple_(*(after[key.name] for key in keys)))
     found = conn.execute(select(table).where(rest).order_by(*keys).limit(ROWS)).mappings()
@@ -108,7 +96,7 @@ def put(conn: Connection, call: TableRows) -> None:
     if table is removals:
         rows = [_without_run(row) for row in rows if row["state"] != RemovalState.WAITING]
     if rows:
-        conn.execute(Table.insert(table), rows)
+        conn.execute(insert(table).on_conflict_do_nothing(), rows)
 
 
 def _without_run(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, or_, 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import gaps, leftovers, removals
 from daemon.storage.absent import absent
-from daemon.storage.group_commit import one_by_one
+from daemon.storage.group_commit import KindCall, one_by_one
 from daemon.storage.outbox import active, lock, tag
 from daemon.storage.prepared import UNREAD, PreparedAmong, given, of_given_kind
 from daemon.storage.states import RunMode, RunState, Transition
@@ -84,15 +84,13 @@ class Run:
 
 
 @frozen(kw_only=True)
-class Start:
+class Start(KindCall):
     """A request for a run. During another run, an `internal` one has that run again; any other is refused.
 
     A run that is owed in this way takes the place of the next one, in any mode. It is also refused while a full sync of
     one of the kinds in `after` reads pages.
     """
 
-    connection_id: ConnectionId
-    kind: Kind
     mode: RunMode
     now: float
     internal: bool = False
@@ -153,7 +151,8 @@ def start(conn: Connection, call: Start) -> RunId | None:
     leftovers.owe(conn, call.connection_id, call.kind)
     if call.allow_removals:
         allow = removals.Allow(connection_id=call.connection_id, kind=call.kind, ids=None, now=call.now)
-        tag(conn, call.connection_id, call.kind, removals.allowed(conn, allow), run, call.now)
+        [allowed] = removals.allow(conn, [allow])
+        tag(conn, call.connection_id, call.kind, allowed, run, call.now)
     if _is_told(mode, call.kind):
         row = {"connection_id": call.connection_id, "kind": call.kind.value, "put_for": run, "started_at": call.now}
         conn.execute(replacing(sync_log, "put_for", "started_at"), [{**row, "ever_put": False}])

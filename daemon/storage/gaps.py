@@ -12,7 +12,7 @@ from attrs import frozen
 from sqlalchemy import Connection, and_, case, delete, func, not_, or_, select
 
 from daemon.model import ConnectionId, Kind
-from daemon.storage.group_commit import one_by_one
+from daemon.storage.group_commit import ConnectionCall, one_by_one
 from daemon.storage.outbox import while_active
 from daemon.storage.states import RunMode, RunState
 from daemon.storage.tables import full_syncs, gaps, of_kind
@@ -31,10 +31,9 @@ class Gap:
 
 
 @frozen(kw_only=True)
-class GapNote:
+class GapNote(ConnectionCall):
     """Kinds that have a gap. A present gap is due at the later of both times; a `maybe` leaves it as it is."""
 
-    connection_id: ConnectionId
     kinds: Iterable[Kind]
     due_at: float
     at_once: bool = False

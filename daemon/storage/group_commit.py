@@ -20,9 +20,11 @@ from typing import Any, Protocol, TypeVar
 
 import outcome
 import trio
+from attrs import frozen
 from sqlalchemy import Connection
 
 from daemon.errors import StorageTrouble
+from daemon.model import ConnectionId, Kind
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -39,6 +41,20 @@ def one_by_one(function: Callable[[Connection, C], R]) -> Callable[[Connection, 
         return [function(conn, call) for call in calls]
 
     return on_all
+
+
+@frozen(kw_only=True)
+class ConnectionCall:
+    """A call about one connection."""
+
+    connection_id: ConnectionId
+
+
+@frozen(kw_only=True)
+class KindCall(ConnectionCall):
+    """A call about one kind of a connection."""
+
+    kind: Kind
 
 
 Observe = Callable[[str, int, float], None]

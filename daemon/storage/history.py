@@ -40,15 +40,11 @@ class HistoryEntry:
 
 
 @frozen(kw_only=True)
-class HistoryRow:
+class HistoryRow(HistoryEntry):
     """A row as it is stored. `at` is in seconds since the epoch."""
 
     kind: Kind
-    external_id: ExternalId
     at: float
-    result: Result
-    reason: str | None
-    run: RunId | None
 
 
 def record(

@@ -38,16 +38,22 @@ class Install:
 
 
 @frozen(kw_only=True)
-class PendingConnection:
-    """A site to be connected as soon as its store has the app; `encrypted` has SparkLayer's key for the site.
-
-    `state` recognises its install, beside the states that it was given within the last hour.
-    """
+class AwaitedStore:
+    """The store that a site waits for; `encrypted` has SparkLayer's key for the site."""
 
     site: Site
     platform: str
     store_id: str
     encrypted: bytes = field(repr=False)
+
+
+@frozen(kw_only=True)
+class PendingConnection(AwaitedStore):
+    """A site to be connected as soon as its store has the app.
+
+    `state` recognises its install, beside the states that it was given within the last hour.
+    """
+
     now: float
     state: str = field(repr=False)
 
@@ -60,16 +66,6 @@ class NewState:
     platform: str
     state: str = field(repr=False)
     now: float
-
-
-@frozen(kw_only=True)
-class AwaitedStore:
-    """The store that a site waits for; `encrypted` has SparkLayer's key for the site."""
-
-    site: Site
-    platform: str
-    store_id: str
-    encrypted: bytes = field(repr=False)
 
 
 @one_by_one

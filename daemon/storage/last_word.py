@@ -33,7 +33,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, true, update
 from daemon.model import Change, ConnectionId, ExternalId, Key, Kind
 from daemon.model.outcome import Row
 from daemon.storage import ledger, outbox, sync_log, tables
-from daemon.storage.group_commit import Operation
+from daemon.storage.group_commit import ConnectionCall, KindCall, Operation
 from daemon.storage.ledger import Mark, mark
 from daemon.storage.outbox import Claim, Record, record, while_active
 from daemon.storage.prepared import among
@@ -54,29 +54,25 @@ Doubted = Mapping[ExternalId, Collection[bytes]]
 
 
 @frozen(kw_only=True)
-class LastWord:
+class LastWord(ConnectionCall):
     """Things that may have been sent without the lease: entities, and reports to the sync-log."""
 
-    connection_id: ConnectionId
     now: float
     doubted: Mapping[Kind, Doubted]
     reported: Collection[Kind] = ()
 
 
-@frozen
-class SecondLooks:
+@frozen(kw_only=True)
+class SecondLooks(ConnectionCall):
     """The second looks of a connection that are to be owed until `at`, or are due at that time."""
 
-    connection_id: ConnectionId
     at: float
 
 
 @frozen(kw_only=True)
-class Restore:
+class Restore(KindCall):
     """Ledger rows that list stale parts again, by the claims that brought these, and the keys of each entity's."""
 
-    connection_id: ConnectionId
-    kind: Kind
     now: float
     rows: Mapping[Claim, Row]
     keys: Mapping[ExternalId, Collection[Key]]

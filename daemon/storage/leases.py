@@ -10,8 +10,7 @@ All times are the database's, since the clocks of nodes differ. With SQLite ther
 
 import functools
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from attrs import asdict, frozen
 from sqlalchemy import Connection, delete, exists, func, or_, select, tuple_, update
@@ -21,13 +20,10 @@ from daemon.model import ConnectionId
 from daemon.storage import connections as stored_connections
 from daemon.storage import failover
 from daemon.storage.connections import Stored
-from daemon.storage.group_commit import Operation, one_by_one
+from daemon.storage.group_commit import C, ConnectionCall, Operation, R, one_by_one
 from daemon.storage.notify import CHANNEL
 from daemon.storage.tables import Conditions, connections, leases, nodes
 from daemon.storage.upsert import insert
-
-C = TypeVar("C")
-R = TypeVar("R")
 
 EXPEL_AFTER = 10.0
 """Seconds without a beat after which other nodes expel a node."""
@@ -68,14 +64,6 @@ class Taken:
 
 
 @frozen(kw_only=True)
-class Owned:
-    """A lease of a node, and its connection as it is stored now."""
-
-    lease: Lease
-    stored: Stored
-
-
-@frozen(kw_only=True)
 class Look:
     """A node's look at the leases. `held` are those that it has; `may_accuse`: it may expel, and `may_take` leases.
 
@@ -94,6 +82,7 @@ class Look:
 class Seen:
     """The result of a look: the names of expelled nodes, the node's leases, those of them just taken, and the share.
 
+    `owned` has the connection of each lease as it is stored now.
     `differing` are the names of nodes that have other settings.
     """
 
@@ -101,7 +90,7 @@ class Seen:
     differing: Sequence[str] = ()
     timeline: int | None = None
     failed_over: bool = False
-    owned: Sequence[Owned]
+    owned: Mapping[Lease, Stored]
     taken: Sequence[Taken]
     fair: int
 
@@ -124,10 +113,9 @@ class Owner:
 
 
 @frozen(kw_only=True)
-class OwnerReport:
+class OwnerReport(ConnectionCall):
     """A JSON text about a connection, from the node that works on it."""
 
-    connection_id: ConnectionId
     text: str
 
 
@@ -249,17 +237,17 @@ def take(conn: Connection, node_id: str, held: Collection[ConnectionId], now: fl
     return [Taken(lease=Lease(row.connection_id, node_id, row.token + 1), given=row.node_id is None) for row in rows]
 
 
-def owned(conn: Connection, node_id: str) -> list[Owned]:
+def owned(conn: Connection, node_id: str) -> dict[Lease, Stored]:
     """Return the leases of a node, with their connections."""
     mine = conn.execute(select(leases.c.connection_id, leases.c.token).where(leases.c.node_id == node_id)).all()
     if not mine:
-        return []
+        return {}
     stored = {row.id: row for row in stored_connections.everyone(conn)}
-    return [
-        Owned(lease=Lease(row.connection_id, node_id, row.token), stored=stored[row.connection_id])
+    return {
+        Lease(row.connection_id, node_id, row.token): stored[row.connection_id]
         for row in mine
         if row.connection_id in stored
-    ]
+    }
 
 
 def owners(conn: Connection) -> dict[ConnectionId, Owner]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, delete, func, select, update
 from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
 from daemon.model.outcome import Row
 from daemon.storage import tables
+from daemon.storage.group_commit import KindCall
 from daemon.storage.outbox import active
 from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
 from daemon.storage.states import DependencyReason
@@ -22,14 +23,12 @@ from daemon.storage.upsert import Upsert, excluded
 
 
 @frozen(kw_only=True)
-class Mark(Generic[K]):
+class Mark(KindCall, Generic[K]):
     """Parts that will be sent, and the keys that they claim.
 
     `claims` has the claimant of each key, `given_up` the owner that may give it up in the same batch.
     """
 
-    connection_id: ConnectionId
-    kind: Kind
     rows: Sequence[Row]
     claims: Mapping[K, ExternalId] = field(factory=dict)
     given_up: Mapping[K, ExternalId] = field(factory=dict)

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, f
 from daemon.model import ConnectionId, ExternalId, Kind, Sku
 from daemon.model.outcome import Row
 from daemon.storage import ledger as ledgers
-from daemon.storage.group_commit import one_by_one
+from daemon.storage.group_commit import KindCall, one_by_one
 from daemon.storage.outbox import active
 from daemon.storage.prepared import among
 from daemon.storage.states import RemovalState
@@ -31,11 +31,9 @@ OWED = "owed"
 
 
 @frozen(kw_only=True)
-class LeftoverRows:
+class LeftoverRows(KindCall):
     """Ledger rows for the SKUs that SparkLayer has."""
 
-    connection_id: ConnectionId
-    kind: Kind
     rows: Sequence[Row] = field(repr=False)
 
 

@@ -69,7 +69,10 @@ def only_one(path: Path, *, make: bool = False) -> Iterator[None]:
         if os.geteuid() == 0:  # a command that root calls must not lock the daemon's own user out
             os.fchown(beside.fileno(), *owner_of(real))
         if make:
-            _make_private(real)
+            # Only this user can read it, and SQLite gives the files beside it the same rights. Locking the file tells
+            # why it cannot be made.
+            with contextlib.suppress(OSError):
+                os.close(os.open(real, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         refuse_names(path, real)
         # Mounted files reach the same file from other folders, and so does a hard link that is made meanwhile.
         with _held(path, real):
@@ -130,13 +133,6 @@ def _held(path: Path, real: Path) -> Iterator[None]:
         except OSError:
             pass  # a file system without such locks
         yield
-
-
-def _make_private(real: Path) -> None:
-    """Make a new database's file that only this user can read."""
-    # SQLite gives the files beside it the same rights. Locking the file tells why it cannot be made.
-    with contextlib.suppress(OSError):
-        os.close(os.open(real, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _in_use() -> StorageTrouble:

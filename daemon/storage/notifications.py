@@ -8,6 +8,7 @@ from attrs import asdict, frozen
 from sqlalchemy import Connection, select
 
 from daemon.model import ConnectionId
+from daemon.storage.group_commit import ConnectionCall
 from daemon.storage.outbox import while_active
 from daemon.storage.states import NotificationState
 from daemon.storage.tables import notifications
@@ -15,14 +16,13 @@ from daemon.storage.upsert import replacing
 
 
 @frozen(kw_only=True)
-class Notification:
+class Notification(ConnectionCall):
     """The state of one notification. `kind` is empty for the whole connection; `told_at` is the last success.
 
     `cause` is that of the latest message; None of one without a cause. For issues, those opened until `told_until`
     (seconds since the epoch) were told, and those until `telling_until` are being told.
     """
 
-    connection_id: ConnectionId
     receiver: str
     event: str
     kind: str = ""

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.model import Secret
-from daemon.storage.postgres import CONNECT_SECONDS, WRITE, PostgresConnection, Watchdog
+from daemon.storage.postgres import CONNECT_SECONDS, WRITE, PostgresConnection, watched
 from daemon.storage.postgres_server import driver, refuse_url, remedy
 
 CHANNEL = "ignite"
@@ -71,7 +71,7 @@ async def open_messenger(url: Secret, listen_url: Secret) -> AsyncIterator[Messe
     """
     refuse_url(listen_url, "database.listen_url")
     sender = PostgresConnection(url, WRITE)
-    with Watchdog([sender]):
+    with watched([sender]):
         try:
             yield Messenger(sender, listen_url)
         finally:

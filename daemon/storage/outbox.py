@@ -21,13 +21,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from functools import wraps
 from operator import attrgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from attrs import frozen
 from sqlalchemy import ColumnElement, Connection, bindparam, case, delete, func, select
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
-from daemon.storage.group_commit import Operation, R, one_by_one
+from daemon.storage.group_commit import ConnectionCall, Operation, R, one_by_one
 from daemon.storage.prepared import UNREAD, Prepared, PreparedAmong, among, given, of_given_kind
 from daemon.storage.states import RowState, Transition
 from daemon.storage.tables import Conditions, connections, full_syncs, of_kind, outbox
@@ -54,14 +54,13 @@ class RowLife:
 
 
 @frozen(kw_only=True)
-class Record:
+class Record(ConnectionCall):
     """Changes of one connection to be recorded together.
 
     `debounce` is the number of seconds that a live change waits for further ones of its entity, `debounce_max` the most
     it waits after the first of them. Both are 0 for changes that must not wait.
     """
 
-    connection_id: ConnectionId
     changes: Sequence[Change]
     now: float
     lane: Lane = Lane.LIVE
@@ -95,12 +94,7 @@ def active(conn: Connection, ids: Iterable[ConnectionId], *, alone: bool = False
     return set((_ACTIVE_ALONE if alone else _ACTIVE)(conn, asked).scalars()) if asked else set()
 
 
-class _OfConnection(Protocol):
-    @property
-    def connection_id(self) -> ConnectionId: ...
-
-
-Call = TypeVar("Call", bound=_OfConnection)
+Call = TypeVar("Call", bound=ConnectionCall)
 
 
 def while_active(function: Callable[[Connection, Call], R]) -> Operation[Call, R | None]:

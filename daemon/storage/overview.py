@@ -7,13 +7,13 @@ from attrs import field, frozen
 from sqlalchemy import Connection, Row, Table, func, select
 
 from daemon.model import ConnectionId, ExternalId, Kind, Lane, RunId
-from daemon.storage import censuses, full_syncs, gaps, issues, ledger, removals, tables
-from daemon.storage.censuses import PastCensus
+from daemon.storage import full_syncs, gaps, issues, ledger, removals, sweeps, tables
 from daemon.storage.full_syncs import Run
 from daemon.storage.gaps import Gap
 from daemon.storage.parked import WaitingChange, waiting_changes
 from daemon.storage.removals import Shown
 from daemon.storage.states import RowState, RunState
+from daemon.storage.sweeps import PastCensus
 from daemon.storage.tables import of_kind, outbox
 
 MOST_NAMED = 10
@@ -65,7 +65,7 @@ def overview(conn: Connection, connection_id: ConnectionId, kind: Kind) -> KindO
         issues=issues.count(conn, connection_id, kind),
         held=removals.held(conn, connection_id, kind),
         gap=gaps.open_gap(conn, connection_id, kind) if ever_synced else None,
-        census=censuses.last(conn, connection_id, kind),
+        census=sweeps.last_census(conn, connection_id, kind),
         run=run,
         retrying=failing,
         held_up=held_up,

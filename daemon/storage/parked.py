@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, select
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import outbox as rows
-from daemon.storage.group_commit import one_by_one
+from daemon.storage.group_commit import ConnectionCall, one_by_one
 from daemon.storage.prepared import among
 from daemon.storage.states import RowState
 from daemon.storage.tables import Conditions, of_kind, outbox
@@ -46,10 +46,9 @@ def waiting_changes(conn: Connection, query: Select[Any]) -> list[WaitingChange]
 
 
 @frozen(kw_only=True)
-class Choice:
+class Choice(ConnectionCall):
     """Parked changes of a connection: of one kind or all, of some ids or all; `now` is when they are due again."""
 
-    connection_id: ConnectionId
     kind: Kind | None
     ids: Sequence[ExternalId]
     now: float

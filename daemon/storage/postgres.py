@@ -3,7 +3,7 @@
 A connection has a thread of its own, in which a transaction runs as a whole, through SQLAlchemy and psycopg. Limits are
 set in each transaction: a pooler refuses them at the start of a session, and hands sessions to other clients. For the
 same reason nothing is prepared by name. A server that has died without a word acknowledges nothing and refuses nothing,
-so `Watchdog` closes a socket that has been silent for longer than any statement may take.
+so `watched` closes a socket that has been silent for longer than any statement may take.
 
 Trouble with the server is a `StorageTrouble`; the next transaction connects again. Other errors pass. A commit whose
 answer is lost may have been made: as after a crash, the caller does its work twice.
@@ -17,8 +17,8 @@ import random
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
 
 import outcome
 import structlog
@@ -30,7 +30,7 @@ from sqlalchemy.pool import QueuePool
 from daemon.errors import ConfigError, NoDatabaseYet, StorageTrouble
 from daemon.model import Secret
 from daemon.model.identifiers import without_password
-from daemon.storage.group_commit import closed
+from daemon.storage.group_commit import R, closed
 from daemon.storage.migrate import upgrade
 from daemon.storage.postgres_server import (
     READERS,
@@ -43,8 +43,6 @@ from daemon.storage.postgres_server import (
     warnings_of,
 )
 from daemon.storage.prepared import UNREAD
-
-R = TypeVar("R")
 
 log = structlog.get_logger()
 
@@ -191,25 +189,23 @@ class PostgresConnection:
         self._work.put(None)
 
 
-class Watchdog:
-    """Looks at connections once a second, in a thread, and closes the silent ones."""
+@contextlib.contextmanager
+def watched(connections: Sequence[PostgresConnection]) -> Iterator[None]:
+    """Look at connections once a second, in a thread, and close the silent ones."""
+    end = threading.Event()
 
-    def __init__(self, connections: Iterable[PostgresConnection]) -> None:
-        self._connections = list(connections)
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="postgres watchdog", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._end.wait(1.0):
-            for connection in self._connections:
+    def look() -> None:
+        while not end.wait(1.0):
+            for connection in connections:
                 connection.hang_up(time.monotonic())
+
+    thread = threading.Thread(target=look, name="postgres watchdog", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
 
 
 def engine(url: Secret, begin: str, limits: Sequence[str] = LIMITS, *, together: bool = False) -> Engine:
@@ -277,7 +273,7 @@ async def connected(
     readers = [PostgresConnection(url, READ) for _ in range(READERS)]
     beats = PostgresConnection(url, WRITE, BEAT_LIMITS, BEAT_SILENT_SECONDS)
     connections = [*writers, *readers, beats]
-    with Watchdog(connections):
+    with watched(connections):
         try:
             name = without_password(url.reveal())
             await _started(writers[0], name, make=make)

@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, exists
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId, VariantId
 from daemon.model.outcome import Row as LedgerRow
 from daemon.storage import ledger as ledgers
-from daemon.storage.group_commit import one_by_one
+from daemon.storage.group_commit import KindCall, one_by_one
 from daemon.storage.leftovers import forget_owned
 from daemon.storage.outbox import Record, active, record, tag
 from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
@@ -68,7 +68,7 @@ class Removal:
 
 
 @frozen(kw_only=True)
-class Decided:
+class Decided(KindCall):
     """The removals decided in a batch.
 
     `looked_at` maps each entity that was read to what it still has: itself (`WHOLE`) and its variants. Noted removals
@@ -76,8 +76,6 @@ class Decided:
     entity that was read with an odd value is not in `looked_at`: its noted removals stay.
     """
 
-    connection_id: ConnectionId
-    kind: Kind
     now: float
     removals: Sequence[Removal]
     looked_at: Mapping[ExternalId, Collection[VariantId]] = field(factory=dict)
@@ -96,22 +94,16 @@ class Held:
 
 
 @frozen(kw_only=True)
-class Shown:
+class Shown(Removal):
     """A held removal, as listed for a person."""
 
-    external_id: ExternalId
-    variant: VariantId
-    cause: RemovalCause
     since: float
-    encrypted: bytes | None = field(repr=False)
 
 
 @frozen(kw_only=True)
-class Allow:
+class Allow(KindCall):
     """A person's permission to remove what is held: of some entities, or of all of a kind (None)."""
 
-    connection_id: ConnectionId
-    kind: Kind
     ids: Sequence[ExternalId] | None
     now: float
 
@@ -352,12 +344,7 @@ def listed(conn: Connection, connection_id: ConnectionId, kind: Kind) -> list[Sh
 
 
 @one_by_one
-def allow(conn: Connection, call: Allow) -> int:
-    """Let held removals go; return the number of their entities."""
-    return len(allowed(conn, call))
-
-
-def allowed(conn: Connection, call: Allow) -> list[ExternalId]:
+def allow(conn: Connection, call: Allow) -> list[ExternalId]:
     """Let held removals go; return the entities, which are in the outbox then."""
     # Alone, since a start that replaces a run locks its rows of the outbox before these.
     if not active(conn, [call.connection_id], alone=True):

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from daemon.model import ConnectionId, Kind
 from daemon.storage import ledger
 from daemon.storage.full_syncs import Start, start
-from daemon.storage.group_commit import one_by_one
+from daemon.storage.group_commit import ConnectionCall, one_by_one
 from daemon.storage.ledger import Mark, mark
 from daemon.storage.outbox import active
 from daemon.storage.states import RunMode
@@ -32,10 +32,9 @@ class StockPlace:
 
 
 @frozen(kw_only=True)
-class Settle:
+class Settle(ConnectionCall):
     """The place where a connection puts its stock from now on."""
 
-    connection_id: ConnectionId
     place: StockPlace
     now: float
 

@@ -15,6 +15,7 @@ from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane, RunId
 from daemon.model.outcome import IssueRow, Outcome, Result, Row
 from daemon.storage import history, ledger, outbox
 from daemon.storage.dependencies import Dependencies
+from daemon.storage.group_commit import KindCall
 from daemon.storage.history import HistoryEntry
 from daemon.storage.issues import replace
 from daemon.storage.outbox import Claim, Record, while_active
@@ -39,7 +40,7 @@ class RetryLater:
 
 
 @frozen(kw_only=True)
-class Settlement:
+class Settlement(KindCall):
     """The outcomes of a batch, or of a part of it.
 
     `wanted` and `missing` entities are looked at next; `missing` ones are unsure from now on. What a person allowed to
@@ -47,8 +48,6 @@ class Settlement:
     their next change.
     """
 
-    connection_id: ConnectionId
-    kind: Kind
     now: float
     done: Mapping[Claim, Outcome] = field(factory=dict)
     """Entities that were worked on to their end."""

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiosqlite
 import trio
@@ -24,11 +24,9 @@ from sqlalchemy.pool import StaticPool
 
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.storage.backup import SIDECARS, damage
-from daemon.storage.group_commit import GroupCommit, closed
+from daemon.storage.group_commit import GroupCommit, R, closed
 from daemon.storage.lock import file_error, only_one, real_path, refuse_names
 from daemon.storage.migrate import upgrade
-
-R = TypeVar("R")
 
 MAGIC = b"SQLite format 3\0"
 """The first bytes of a database. A file that was only just made is empty."""

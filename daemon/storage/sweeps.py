@@ -1,35 +1,42 @@
-"""Sweeps: the time up to which each kind of a connection was swept, and the pages that a sweep found."""
+"""Catch-ups: the time up to which each kind of a connection was swept, the pages that a sweep found, and censuses.
+
+A census compares the ids of a kind with the ledger.
+"""
 
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import asdict, frozen
 from sqlalchemy import Connection, select, update
 
 from daemon.model import Change, ConnectionId, ExternalId, Kind, Lane
-from daemon.storage.group_commit import one_by_one
+from daemon.storage.group_commit import KindCall, one_by_one
 from daemon.storage.outbox import Record, record, while_active
 from daemon.storage.prepared import among
-from daemon.storage.tables import of_kind, outbox, sweeps
+from daemon.storage.tables import censuses, ledger, of_kind, outbox, sweeps
 from daemon.storage.upsert import replacing
 
 
 @frozen(kw_only=True)
-class Swept:
+class Swept(KindCall):
     """A page of entities that the platform lists as changed."""
 
-    connection_id: ConnectionId
-    kind: Kind
     ids: Sequence[ExternalId]
     now: float
 
 
 @frozen(kw_only=True)
-class SweptUntil:
+class SweptUntil(KindCall):
     """A sweep has ended: the next one asks for changes since `since` (seconds since the epoch)."""
 
-    connection_id: ConnectionId
-    kind: Kind
     since: float
+
+
+@frozen(kw_only=True)
+class PastCensus(KindCall):
+    """A census that began at `began_at` (seconds since the epoch), and took `seconds` without blocked time."""
+
+    began_at: float
+    seconds: float
 
 
 @one_by_one
@@ -60,3 +67,23 @@ def store_swept(conn: Connection, call: SweptUntil) -> None:
     """Note that a sweep has ended."""
     row = {"connection_id": call.connection_id, "kind": call.kind.value, "since": call.since}
     conn.execute(replacing(sweeps, "since"), [row])
+
+
+@while_active  # a census waits for the platform's whole list; the connection may have left in between
+def store_census(conn: Connection, call: PastCensus) -> None:
+    """Store a census in place of an earlier one."""
+    conn.execute(replacing(censuses, "began_at", "seconds"), [asdict(call) | {"kind": call.kind.value}])
+
+
+def last_census(conn: Connection, connection_id: ConnectionId, kind: Kind) -> PastCensus | None:
+    """Return the last census of a kind; None before the first."""
+    query = select(censuses.c.began_at, censuses.c.seconds).where(*of_kind(censuses, connection_id, kind))
+    row = conn.execute(query).mappings().one_or_none()
+    return None if row is None else PastCensus(connection_id=connection_id, kind=kind, **row)
+
+
+def known_ids(conn: Connection, connection_id: ConnectionId, kind: Kind, after: str, most: int) -> list[ExternalId]:
+    """Return at most `most` ids of the ledger after `after`, in text order."""
+    c = ledger.c
+    mine = (*of_kind(ledger, connection_id, kind), c.external_id > after)
+    return list(conn.execute(select(c.external_id).where(*mine).order_by(c.external_id).limit(most)).scalars())

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from daemon.model import ConnectionId, ExternalId, Kind, RunId
 from daemon.storage.full_syncs import ending, latest, note_told
-from daemon.storage.group_commit import one_by_one
+from daemon.storage.group_commit import KindCall, one_by_one
 from daemon.storage.outbox import active, while_active
 from daemon.storage.prepared import Prepared, given, of_given_kind
 from daemon.storage.tables import issues, of_kind, sync_log, synced
@@ -22,7 +22,7 @@ MAX_ERRORS = 5000
 
 
 @frozen(kw_only=True)
-class Report:
+class Report(KindCall):
     """The next request: a PUT when `full`, else a PATCH.
 
     `errors` are (id, fingerprint, encrypted text), `resolved` (id, revision). `run` is the run whose start (PUT) or end
@@ -30,8 +30,6 @@ class Report:
     PUTs, owed after last words, that this one makes up for.
     """
 
-    connection_id: ConnectionId
-    kind: Kind
     full: bool
     run: RunId | None
     started_at: float | None

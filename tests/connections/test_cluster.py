@@ -336,7 +336,7 @@ async def test_a_change_of_hands_that_was_refused_by_the_database_is_tried_again
     assert not a.ended.is_set()
     a.net.cut = False
     await a.ended.wait()
-    assert await cells.database.read(leases.owned, "") == []
+    assert await cells.database.read(leases.owned, "") == {}
     assert [taken.given for taken in await _taken(cells, id_)] == [True]
 
 

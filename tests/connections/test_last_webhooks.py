@@ -5,7 +5,7 @@ import trio
 from trio.testing import MockClock
 
 from daemon.connections.delivery_notes import STORE_EVERY
-from daemon.storage import last_webhooks
+from daemon.storage import registrations
 from tests.connections.harness import LifecycleHarness, link, open_harness, site
 
 
@@ -25,10 +25,10 @@ async def test_the_latest_webhook_is_in_the_status_and_stored(
             harness.later[0] = at
             harness.intake.taken(endpoint)
             assert await shown(harness) == at
-        assert await harness.database.read(last_webhooks.times) == {}
+        assert await harness.database.read(registrations.arrivals) == {}
         await trio.sleep(STORE_EVERY + 1)
-        assert await harness.database.read(last_webhooks.times) == {endpoint.connection_id: 200.0}
-        monkeypatch.setattr(last_webhooks, "note", None)
+        assert await harness.database.read(registrations.arrivals) == {endpoint.connection_id: 200.0}
+        monkeypatch.setattr(registrations, "note_arrival", None)
         await trio.sleep(3 * STORE_EVERY)  # nothing is new, so nothing is called
         monkeypatch.undo()
         again = await harness.restarted(link("a", "store-1"))

@@ -279,7 +279,7 @@ class Bench:
         """Approve held removals of some entities or of all, as a person does; return their number."""
         chosen = [ExternalId(one) for one in ids] or None
         call = Allow(connection_id=self.harness.connection_id, kind=self.kind, ids=chosen, now=self.context.now())
-        return await self.context.storage.write(removals.allow, call)
+        return len(await self.context.storage.write(removals.allow, call))
 
     async def probed(self) -> None:
         """Let the probers end the pauses."""

@@ -13,7 +13,7 @@ from daemon.engine.full_sync import FullSyncs
 from daemon.errors import Blocked, Retry, Side
 from daemon.model import ExternalId, Sku
 from daemon.platforms.base import WebhookTimes
-from daemon.storage import censuses
+from daemon.storage import sweeps
 from daemon.storage.leftovers import LeftoverRows, leftover, note
 from tests.engine.missed import PRODUCTS, GapBench, open_gap_bench
 from tests.storage.harness import row
@@ -30,8 +30,8 @@ async def silent() -> AsyncIterator[GapBench]:
         yield bench
 
 
-async def taken(bench: GapBench) -> censuses.PastCensus | None:
-    return await bench.context.storage.read(censuses.last, bench.harness.connection_id, PRODUCTS)
+async def taken(bench: GapBench) -> sweeps.PastCensus | None:
+    return await bench.context.storage.read(sweeps.last_census, bench.harness.connection_id, PRODUCTS)
 
 
 async def test_what_was_removed_without_a_word_is_removed_one_census_later(

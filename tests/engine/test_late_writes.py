@@ -177,7 +177,7 @@ async def test_what_a_late_write_brings_back_goes_again(
     late = await _work_and_die(bench)
     unsettled = await _unsure(bench)
     if not by_last_word:
-        await write(owe, SecondLooks(connection_id, now() + 30.0))
+        await write(owe, SecondLooks(connection_id=connection_id, at=now() + 30.0))
     story.since(bench.shop)
     await bench.change(*ids)
     await bench.work()
@@ -190,7 +190,7 @@ async def test_what_a_late_write_brings_back_goes_again(
         assert word is not None
         await write(say, word)
     else:
-        assert await write(look_again, SecondLooks(connection_id, now() + 60.0)) is None
+        assert await write(look_again, SecondLooks(connection_id=connection_id, at=now() + 60.0)) is None
     await bench.work()
     assert bench.site.state.comparable() == right
     assert await bench.harness.owners() == owners

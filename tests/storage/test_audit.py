@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from daemon.model import ConnectionId
-from daemon.storage import audit, last_webhooks
+from daemon.storage import audit, registrations
 from daemon.storage.audit import KEPT, ActionResult, AuditChoice, OperatorAction
-from daemon.storage.last_webhooks import Arrived
+from daemon.storage.registrations import Arrived
 from daemon.storage.states import AuditOutcome
 from tests.databases import InlineDatabase, new_database
 from tests.storage.harness import StorageHarness
@@ -59,7 +59,7 @@ async def test_the_latest_time_of_a_webhook_stays_and_goes_with_its_connection()
     database = new_database()
     harness = await StorageHarness.build(database)
     for at in (5.0, 9.0, 7.0):
-        await database.write(last_webhooks.note, Arrived(connection_id=harness.connection_id, at=at))
-    await database.write(last_webhooks.note, Arrived(connection_id=ConnectionId(999), at=1.0))
-    assert await database.read(last_webhooks.times) == {harness.connection_id: 9.0}
+        await database.write(registrations.note_arrival, Arrived(connection_id=harness.connection_id, at=at))
+    await database.write(registrations.note_arrival, Arrived(connection_id=ConnectionId(999), at=1.0))
+    assert await database.read(registrations.arrivals) == {harness.connection_id: 9.0}
     database.close()

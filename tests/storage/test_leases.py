@@ -164,12 +164,12 @@ def test_leases_follow_their_connections(several: Leases) -> None:
     several.enter("a")
     several.take("a")
     with several.engine.begin() as conn:
-        [owned] = leases.owned(conn, "a")
-        assert owned.stored.site == Site("test", "site-0")
-        connections.leave(conn, [connections.Leave(site=owned.stored.site, now=1.0)])
-        assert leases.owned(conn, "a")[0].stored.state == "leaving"
+        [stored] = leases.owned(conn, "a").values()
+        assert stored.site == Site("test", "site-0")
+        connections.leave(conn, [connections.Leave(site=stored.site, now=1.0)])
+        assert [left.state for left in leases.owned(conn, "a").values()] == ["leaving"]
         connections.wipe(conn, [Wipe(id=id_, blank=b"")])
-        assert leases.owned(conn, "a") == []
+        assert leases.owned(conn, "a") == {}
         assert leases.fair_share(conn) == 0
 
 

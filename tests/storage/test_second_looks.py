@@ -12,11 +12,11 @@ pytestmark = pytest.mark.usefixtures("both_engines")
 
 
 async def look(harness: StorageHarness, now: float) -> float | None:
-    return await harness.storage.write(look_again, SecondLooks(harness.connection_id, now))
+    return await harness.storage.write(look_again, SecondLooks(connection_id=harness.connection_id, at=now))
 
 
 async def owed(harness: StorageHarness, due_at: float) -> None:
-    await harness.storage.write(owe, SecondLooks(harness.connection_id, due_at))
+    await harness.storage.write(owe, SecondLooks(connection_id=harness.connection_id, at=due_at))
 
 
 async def test_what_is_unsure_is_doubted_when_its_look_is_due_though_it_was_settled_since(

@@ -59,13 +59,13 @@ async def test_a_free_key_is_taken_and_the_owner_of_another_is_doubted(harness: 
 
 async def test_second_looks_have_the_parts_of_the_takeover_and_of_earlier_ones(harness: StorageHarness) -> None:
     await harness.mark(Row(id_("1"), None, b"a"))
-    await harness.storage.write(owe, SecondLooks(harness.connection_id, 30.0))
+    await harness.storage.write(owe, SecondLooks(connection_id=harness.connection_id, at=30.0))
     await harness.mark(Row(id_("1"), None, b"b"))
-    await harness.storage.write(owe, SecondLooks(harness.connection_id, 50.0))
+    await harness.storage.write(owe, SecondLooks(connection_id=harness.connection_id, at=50.0))
     await harness.record("1")
     [claim] = await harness.claim()
     await harness.settle(done=[settled(claim, forget=True)])
-    assert await harness.storage.write(look_again, SecondLooks(harness.connection_id, 50.0)) is None
+    assert await harness.storage.write(look_again, SecondLooks(connection_id=harness.connection_id, at=50.0)) is None
     [claim] = await harness.claim(now=51.0)
     assert (claim.doubted, unpacked(claim.stale_parts)) == (True, [b"a", b"b"])
 

@@ -24,7 +24,7 @@ from functools import partial
 from http import HTTPStatus
 
 import trio
-from attrs import frozen
+from attrs import define, field, frozen
 
 from daemon.errors import Blocked, Failure, Retry, Side
 from daemon.model import Lane
@@ -79,19 +79,32 @@ class LimiterStatistics:
     """Seconds spent waiting for turns, in total."""
 
 
+@define(eq=False)
 class Turn:
-    """The right to send one request now. Report its outcome by one call of either `observe` or `lost`."""
+    """A place in the queue, and then the right to send one request. Report its outcome by one `observe` or `lost`.
 
-    __slots__ = ("answered", "began", "headers", "key", "lane", "status", "ticket")
+    `woken` comes when the turn is granted or fails, or with neither if its request is now held back. A turn with an
+    end, `before`, is ahead of those without.
+    """
 
-    def __init__(self, lane: Lane, key: Hashable, began: float, ticket: int) -> None:
-        self.lane = lane
-        self.key = key
-        self.began = began
-        self.ticket = ticket
-        self.answered: bool | None = None
-        self.status = 0
-        self.headers: Mapping[str, str] = {}
+    lane: Lane
+    key: Hashable
+    asked: float
+    before: float
+    scope: trio.CancelScope
+    woken: trio.Event = field(init=False, factory=trio.Event)
+    failure: Failure | None = field(init=False, default=None)
+    is_granted: bool = field(init=False, default=False)
+    began: float = field(init=False, default=-math.inf)
+    ticket: int = field(init=False, default=0)
+    answered: bool | None = field(init=False, default=None)
+    status: int = field(init=False, default=0)
+    headers: Mapping[str, str] = field(init=False, factory=dict)
+
+    @property
+    def is_urgent(self) -> bool:
+        """True if the request must leave before a certain time."""
+        return self.before < math.inf
 
     def observe(self, status: int, headers: Mapping[str, str]) -> None:
         """Record an answer; `headers` has lower-case names."""
@@ -100,30 +113,6 @@ class Turn:
     def lost(self) -> None:
         """Record that no answer came: a timeout or a network failure."""
         self.answered = False
-
-
-class _Place:
-    """A place in the queue. `woken` comes with `turn` or `failure`, or with neither if its request is now held back.
-
-    A place with an end, `before`, is ahead of those without.
-    """
-
-    __slots__ = ("asked", "before", "failure", "key", "lane", "scope", "turn", "woken")
-
-    def __init__(self, lane: Lane, key: Hashable, asked: float, before: float) -> None:
-        self.lane = lane
-        self.key = key
-        self.asked = asked
-        self.before = before
-        self.turn: Turn | None = None
-        self.failure: Failure | None = None
-        self.woken = trio.Event()
-        self.scope = trio.CancelScope(deadline=before)
-
-    @property
-    def is_urgent(self) -> bool:
-        """True if the request must leave before a certain time."""
-        return self.before < math.inf
 
 
 class Limiter:
@@ -147,7 +136,7 @@ class Limiter:
         self._for_backfill = concurrency - (concurrency // 4 if reserved is None else reserved)
         self._breaker = breaker or Breaker()
         self._wall = wall
-        self._queues: Mapping[Lane, deque[_Place]] = {lane: deque() for lane in Lane}
+        self._queues: Mapping[Lane, deque[Turn]] = {lane: deque() for lane in Lane}
         self._out = dict.fromkeys(Lane, 0)
         self._in_flight = 0
         self._live_in_a_row = 0
@@ -218,22 +207,22 @@ class Limiter:
         # A cancelled caller must not use up a turn; another caller that gets its turn at once need not yield.
         await trio.lowlevel.checkpoint_if_cancelled()
         while True:
-            # A place woken with neither turn nor failure returns here, since its request was held back meanwhile.
+            # A turn woken without being granted or failing returns here, since its request was held back meanwhile.
             await self._hold_back(key, before)
             now = trio.current_time()
             if now >= before:
                 raise self._too_late()
-            place = _Place(lane, key, now, before)
+            turn = Turn(lane, key, now, before, trio.CancelScope(deadline=before))
             queue = self._queues[lane]
             behind = (index for index, other in enumerate(queue) if not other.is_urgent)
-            queue.insert(next(behind, len(queue)) if place.is_urgent else len(queue), place)
+            queue.insert(next(behind, len(queue)) if turn.is_urgent else len(queue), turn)
             self._dispatch(now)
-            if not place.woken.is_set():
-                await self._wait(place)
-            if place.failure is not None:
-                raise place.failure
-            if place.turn is not None:
-                return place.turn
+            if not turn.woken.is_set():
+                await self._wait(turn)
+            if turn.failure is not None:
+                raise turn.failure
+            if turn.is_granted:
+                return turn
 
     async def _hold_back(self, key: Hashable, before: float) -> None:
         """Wait until the request with this key is no longer held back.
@@ -248,33 +237,33 @@ class Limiter:
             with standing_aside(), trio.move_on_after(wait):
                 await self._finish.wait()
 
-    async def _wait(self, place: _Place) -> None:
-        """Sleep until the place has its turn or failure; run `_dispatch` when its timer ends.
+    async def _wait(self, turn: Turn) -> None:
+        """Sleep until the turn is granted or fails; run `_dispatch` when its timer ends.
 
-        Raises Retry when the place has come to its end.
+        Raises Retry when the turn has come to its end.
         """
         try:
-            while not place.woken.is_set():
-                with place.scope:
-                    await place.woken.wait()
+            while not turn.woken.is_set():
+                with turn.scope:
+                    await turn.woken.wait()
                     return
-                if trio.current_time() >= place.before:
-                    self._withdraw(place)
+                if trio.current_time() >= turn.before:
+                    self._withdraw(turn)
                     raise self._too_late()
                 # A cancel scope can be entered only once, so the next timer needs a new one.
-                place.scope = trio.CancelScope(deadline=place.before)
+                turn.scope = trio.CancelScope(deadline=turn.before)
                 self._dispatch(trio.current_time())
         except trio.Cancelled:
-            self._withdraw(place)
+            self._withdraw(turn)
             raise
 
-    def _withdraw(self, place: _Place) -> None:
-        """Remove the place of a caller that leaves; it may have got its turn in the same instant."""
-        if place.turn is not None:
+    def _withdraw(self, turn: Turn) -> None:
+        """Remove the turn of a caller that leaves; it may have been granted in the same instant."""
+        if turn.is_granted:
             # It is unused, so it must come back, or its slot would be lost forever.
-            self._leave(place.turn)
-        elif not place.woken.is_set():
-            self._queues[place.lane].remove(place)
+            self._leave(turn)
+        elif not turn.woken.is_set():
+            self._queues[turn.lane].remove(turn)
             self._dispatch(trio.current_time())
 
     def _leave(self, turn: Turn) -> None:
@@ -320,9 +309,9 @@ class Limiter:
         # Popped first, so that the key moves to the end: the oldest is forgotten first.
         self._held[key] = max(until, self._held.pop(key, until))
         for queue in self._queues.values():
-            for place in [one for one in queue if one.key == key]:
-                queue.remove(place)
-                place.woken.set()
+            for turn in [one for one in queue if one.key == key]:
+                queue.remove(turn)
+                turn.woken.set()
         while len(self._held) > MOST_HELD:
             del self._held[next(iter(self._held))]
 
@@ -334,10 +323,10 @@ class Limiter:
             if blocked := self._breaker.wait(now):
                 self._refuse(partial(self._breaker_open, blocked))
                 return
-            place = self._next(now, live, backfill)
-            if place is None:
+            turn = self._next(now, live, backfill)
+            if turn is None:
                 break
-            self._grant(place, now)
+            self._grant(turn, now)
         if self._finish.is_set():
             # An infinite wait ends with the next answer, which is already under way.
             wait = max(self._policy.wait(now, lane, self._in_flight) for lane in Lane)
@@ -345,7 +334,7 @@ class Limiter:
                 words = f"{self._api}: the process stops, next try in {wait:.0f} s"
                 self._refuse(partial(Retry, words, reason="stopping", after=wait))
 
-    def _next(self, now: float, live: deque[_Place], backfill: deque[_Place]) -> _Place | None:
+    def _next(self, now: float, live: deque[Turn], backfill: deque[Turn]) -> Turn | None:
         fair = bool(backfill) and self._live_in_a_row >= LIVE_IN_A_ROW
         if any(queue and queue[0].is_urgent for queue in (live, backfill)):
             fair = not (live and live[0].is_urgent)
@@ -363,16 +352,16 @@ class Limiter:
             return False
         return lane is Lane.LIVE or self._out[lane] < self._for_backfill
 
-    def _grant(self, place: _Place, now: float) -> None:
-        lane = place.lane
+    def _grant(self, turn: Turn, now: float) -> None:
+        lane = turn.lane
         self._queues[lane].popleft()
         self._policy.granted(now)
-        place.turn = Turn(lane, place.key, now, self._breaker.begin())
-        place.woken.set()
+        turn.is_granted, turn.began, turn.ticket = True, now, self._breaker.begin()
+        turn.woken.set()
         self._in_flight += 1
         self._out[lane] += 1
         self._granted += 1
-        self._waited += now - place.asked
+        self._waited += now - turn.asked
         # Only live turns taken while backfill waits count towards backfill's turn.
         contested = lane is Lane.LIVE and self._queues[Lane.BACKFILL]
         self._live_in_a_row = self._live_in_a_row + 1 if contested else 0
@@ -386,7 +375,7 @@ class Limiter:
 
     def _refuse(self, failure: Callable[[], Failure]) -> None:
         for queue in self._queues.values():
-            for place in queue:
-                place.failure = failure()
-                place.woken.set()
+            for turn in queue:
+                turn.failure = failure()
+                turn.woken.set()
             queue.clear()

@@ -13,12 +13,12 @@ from daemon.storage import (
     full_syncs,
     gaps,
     installs,
-    last_webhooks,
     last_word,
     leases,
     ledger,
     notifications,
     outbox,
+    registrations,
     removals,
     settle,
     sync_log,
@@ -88,10 +88,10 @@ def made(conn: Connection) -> Day:
     write(full_syncs.finish_enumeration, (customers, 6.0))
     write(full_syncs.close_if_drained, (customers, 6.0))
     write(sync_log.confirm, write(sync_log.take, (shop, CUSTOMERS)))
-    write(last_webhooks.note, last_webhooks.Arrived(connection_id=shop, at=6.0))
+    write(registrations.note_arrival, registrations.Arrived(connection_id=shop, at=6.0))
     write(notifications.store, calls.notification(shop, NotificationState.OPENING))
     ledger.doubt(conn, shop, PRODUCTS, ids("1", "2"))
-    write(last_word.owe, last_word.SecondLooks(shop, 8.0))
+    write(last_word.owe, last_word.SecondLooks(connection_id=shop, at=8.0))
     report, last_report = (write(sync_log.take, (shop, kind)) for kind in (PRODUCTS, CUSTOMERS))
     assert report.full
     assert last_report.run == customers

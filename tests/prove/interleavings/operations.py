@@ -14,13 +14,11 @@ from daemon.model.outcome import Row
 from daemon.storage import (
     adapter_state,
     audit,
-    censuses,
     connections,
     full_syncs,
     gaps,
     history,
     installs,
-    last_webhooks,
     last_word,
     leases,
     ledger,
@@ -103,13 +101,13 @@ INTAKE: Mapping[str, Make] = {
             reported=[PRODUCTS],
         ),
     ),
-    "owe second looks": lambda day, _: (last_word.owe, last_word.SecondLooks(day.shop, 39.0)),
-    "look again": lambda day, _: (last_word.look_again, last_word.SecondLooks(day.shop, 9.0)),
+    "owe second looks": lambda day, _: (last_word.owe, last_word.SecondLooks(connection_id=day.shop, at=39.0)),
+    "look again": lambda day, _: (last_word.look_again, last_word.SecondLooks(connection_id=day.shop, at=9.0)),
     "pause": lambda day, _: (connections.set_pause, connections.SetPause(id=day.shop, at=9.0)),
     "resume": lambda day, _: (connections.set_pause, connections.SetPause(id=day.shop, at=None)),
     "note a webhook": lambda day, n: (
-        last_webhooks.note,
-        last_webhooks.Arrived(connection_id=day.shop, at=9.0 + n),
+        registrations.note_arrival,
+        registrations.Arrived(connection_id=day.shop, at=9.0 + n),
     ),
     "add a state": lambda _, n: (
         installs.add_state,
@@ -170,8 +168,8 @@ OWNER: Mapping[str, Make] = {
     ),
     "touch sweeps": lambda day, _: (sweeps.touch, day.shop),
     "note a census": lambda day, _: (
-        censuses.store,
-        censuses.PastCensus(connection_id=day.shop, kind=PRODUCTS, began_at=9.0, seconds=1.0),
+        sweeps.store_census,
+        sweeps.PastCensus(connection_id=day.shop, kind=PRODUCTS, began_at=9.0, seconds=1.0),
     ),
     "keep an entry": lambda day, _: (
         adapter_state._store,

@@ -24,7 +24,6 @@ WRITES = ("write", "apart")
 ELSEWHERE: Mapping[Callable[..., Any], str] = {
     leases.pulse: "a beat, by a clock",
     dry_run.put: "into a database of the dry run's own",
-    dry_run._put_meta: "the same",
 }
 """Operations that are in no pair, and the reason."""
 

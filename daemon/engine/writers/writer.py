@@ -232,8 +232,9 @@ class Writer(ABC, Generic[J, T]):
         """Finish late entities as their writes end: together those that ended together, since bulk calls are dear."""
         while late:
             await batch.came_in.wait()
-            # The signal may be about something else: then nothing has ended yet, and the loop goes round once more.
             ended = {external_id: late.pop(external_id) for external_id in late.keys() - plan.late}
+            if not ended:
+                continue  # the signal was about something else, such as the end of the loop before
             late_again: AbstractSet[ExternalId] = frozenset()
             try:
                 late_again = await self.write(batch, await self.finish(batch, plan, ended.values()))

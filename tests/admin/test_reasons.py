@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from daemon.admin.reasons import Case, reasons
-from daemon.engine.explanation import Explanation, Step
+from daemon.engine.explanation import Explanation
+from daemon.engine.writers.job import Step
 from daemon.entities import Issue, Mapped
 from daemon.model import ExternalId, Kind
 from daemon.model.outcome import Row

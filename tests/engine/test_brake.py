@@ -10,8 +10,9 @@ from trio.testing import MockClock
 
 from daemon.admin.status import connection_status
 from daemon.engine.actor import Actor
-from daemon.engine.explanation import HELD, Step
+from daemon.engine.explanation import HELD
 from daemon.engine.full_sync import FullSyncs
+from daemon.engine.writers.job import Step
 from daemon.entities import Issue
 from daemon.model import ExternalId, Kind
 from daemon.sandbox.faults import answer

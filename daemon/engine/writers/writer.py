@@ -19,9 +19,8 @@ import msgspec
 
 from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
-from daemon.engine.explanation import Step
 from daemon.engine.stragglers import work_off
-from daemon.engine.writers.job import BatchPlan, Job, T, encoded
+from daemon.engine.writers.job import BatchPlan, Job, Step, T, encoded
 from daemon.errors import Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import ExternalId, Key, Kind, Sku, VariantId

@@ -11,8 +11,7 @@ from attrs import asdict
 
 from daemon.admin.history import of_entity
 from daemon.admin.reasons import Case, Reason, nothing_known, reasons
-from daemon.engine.explanation import Explanation
-from daemon.engine.lookup import find
+from daemon.engine.explanation import Explanation, find
 from daemon.engine.runner import ConnectionRunner
 from daemon.entities import Issue
 from daemon.errors import Failure

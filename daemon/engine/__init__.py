@@ -9,7 +9,7 @@
 | stragglers | many jobs at a time without waiting for the slow ones |
 | unique_keys | owners of SKUs, e-mail addresses and carts |
 | writers/ | a writer per kind: what is sent to SparkLayer |
-| explanation, lookup, pull | answers to a person, or to SparkLayer |
+| explanation, pull | answers to a person, or to SparkLayer |
 | full_sync, leftovers, dry_run | runs over every entity of a kind; leftovers of a lost database; a rehearsal |
 | census | removals without a webhook |
 | sweep, gaps, deliveries | missed webhooks: periodic catch-up, known gaps, signs of new ones |

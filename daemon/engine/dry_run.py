@@ -63,6 +63,10 @@ class Action(enum.StrEnum):
     REMOVE = "remove"
 
 
+ACTIONS = {Result.WRITTEN: Action.CHANGE, Result.UNCHANGED: Action.UNCHANGED, Result.REMOVED: Action.REMOVE}
+"""Results by which something is done; a write may also create the entity."""
+
+
 @define(eq=False)
 class KindRehearsal:
     """The findings about one kind so far."""
@@ -247,7 +251,9 @@ class DryRun:
             if outcome.failure is not None or outcome.next is not None:
                 continue
             rehearsal.seen += 1
-            before, action = rehearsal.actions.get(external_id), self._action(kind, external_id, outcome.result)
+            before, action = rehearsal.actions.get(external_id), ACTIONS.get(outcome.result)
+            if action is Action.CHANGE and (kind, external_id) in self.writes.created:
+                action = Action.CREATE
             if action is Action.UNCHANGED and (before is not None or not batch.concerns_merchant(external_id)):
                 continue  # a second look changes nothing of what the first would have written
             if action is None or action is before:
@@ -259,9 +265,3 @@ class DryRun:
             if action is not Action.UNCHANGED and (self._named is None or len(names) < self._named):
                 mapped = batch.mapped.get(external_id)
                 names[external_id] = mapped.name if mapped else ""
-
-    def _action(self, kind: Kind, external_id: ExternalId, result: Result) -> Action | None:
-        """Return what a result means for SparkLayer; None: nothing is done now."""
-        if result is Result.WRITTEN:
-            return Action.CREATE if (kind, external_id) in self.writes.created else Action.CHANGE
-        return {Result.UNCHANGED: Action.UNCHANGED, Result.REMOVED: Action.REMOVE}.get(result)

@@ -16,9 +16,10 @@ import trio
 
 from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
-from daemon.engine.explanation import HELD, Explanation, Step
+from daemon.engine.explanation import HELD, Explanation
 from daemon.engine.reading import BatchReader
 from daemon.engine.writers.customers.writer import CustomerWriter
+from daemon.engine.writers.job import Step
 from daemon.engine.writers.orders import OrderWriter
 from daemon.engine.writers.products.terms import SiteTerms
 from daemon.engine.writers.products.writer import ProductWriter

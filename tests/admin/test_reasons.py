@@ -6,7 +6,8 @@ import pytest
 from attrs import evolve
 
 from daemon.admin.reasons import Case, reasons
-from daemon.engine.explanation import Explanation, Step
+from daemon.engine.explanation import Explanation
+from daemon.engine.writers.job import Step
 from daemon.entities import Issue, Mapped
 from daemon.model import ExternalId, Kind, RunId
 from daemon.model.outcome import Row

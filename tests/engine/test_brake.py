@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from daemon.admin.status import connection_status
-from daemon.engine.explanation import HELD, Step
+from daemon.engine.explanation import HELD
+from daemon.engine.writers.job import Step
 from daemon.entities import Issue
 from daemon.model import ExternalId, Kind
 from daemon.sandbox.faults import answer

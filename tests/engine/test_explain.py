@@ -3,7 +3,7 @@
 from attrs import evolve
 from trio.testing import MockClock
 
-from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE, Step
+from daemon.engine.writers.job import DIFFERS, GONE, NEVER_TOLD, UNSURE, Step
 from daemon.entities import Issue, StockLevel
 from daemon.model import ExternalId, Kind
 from daemon.sandbox.faults import reset

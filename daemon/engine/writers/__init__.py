@@ -5,5 +5,4 @@
 | `writer` | the loop, the same for every kind, and its hooks |
 | `job` | the values that the loop works on (pure) |
 | `products/`, `customers/`, `orders`, `store` | the writers of the kinds |
-| `kinds` | builds the writers of one connection |
 """

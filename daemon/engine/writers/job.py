@@ -12,15 +12,27 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 from attrs import define, field, frozen
 
-from daemon.engine.explanation import DIFFERS, GONE, NEVER_TOLD, UNSURE
 from daemon.model import ExternalId, Key
 from daemon.model.outcome import Row
 
 V = TypeVar("V")
 P = TypeVar("P")
 
+NEVER_TOLD = "SparkLayer was never told of it"
+UNSURE = "an earlier attempt was not confirmed, so what SparkLayer has is unsure"
+DIFFERS = "it differs from what SparkLayer was last told"
+GONE = "it is gone from the store, or must not be in SparkLayer"
+
 encoded = msgspec.msgpack.Encoder().encode
 """Returns parts as the ledger keeps them."""
+
+
+@frozen
+class Step:
+    """One thing that would be sent, and the reason."""
+
+    what: str
+    why: str
 
 
 class Task(Protocol):

@@ -13,9 +13,8 @@ from attrs import evolve, frozen
 
 from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
-from daemon.engine.explanation import Step
 from daemon.engine.unique_keys import decide_owners
-from daemon.engine.writers.job import BatchPlan, Job, by_id
+from daemon.engine.writers.job import BatchPlan, Job, Step, by_id
 from daemon.engine.writers.writer import Writer
 from daemon.entities import Order
 from daemon.errors import Retry

@@ -12,8 +12,7 @@ from attrs import frozen
 
 from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
-from daemon.engine.explanation import Step
-from daemon.engine.writers.job import BatchPlan, Job, by_id
+from daemon.engine.writers.job import BatchPlan, Job, Step, by_id
 from daemon.engine.writers.products.terms import SiteTerms
 from daemon.engine.writers.writer import Writer
 from daemon.entities import StoreFacts

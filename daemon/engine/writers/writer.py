@@ -19,9 +19,8 @@ import msgspec
 
 from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
-from daemon.engine.explanation import Step
 from daemon.engine.stragglers import work_off
-from daemon.engine.writers.job import BatchPlan, Job, T, encoded
+from daemon.engine.writers.job import BatchPlan, Job, Step, T, encoded
 from daemon.errors import Rejected, Retry
 from daemon.issues import IssueType, refused
 from daemon.model import ExternalId, Key, Kind, Sku, VariantId
@@ -80,7 +79,7 @@ class Writer(ABC, Generic[J, T]):
         in_time = [task for task in plan.tasks.values() if task.external_id not in late]
         # The keys are copied: the follower empties the mapping.
         late_ids = set(late)
-        late_ids |= await self.write(batch, await self.finish(batch, plan, in_time))
+        late_ids |= await self.write(batch, jobs=await self.finish(batch, plan, in_time))
         return late_ids | plan.apart
 
     async def prepare(self) -> None:
@@ -237,7 +236,7 @@ class Writer(ABC, Generic[J, T]):
                 continue  # the signal was about something else, such as the end of the loop before
             late_again: AbstractSet[ExternalId] = frozenset()
             try:
-                late_again = await self.write(batch, await self.finish(batch, plan, ended.values()))
+                late_again = await self.write(batch, jobs=await self.finish(batch, plan, ended.values()))
             except Exception as error:  # noqa: BLE001  the entities' edge: the pipeline logs and counts it
                 # StorageTrouble too: the rest of the batch may be settled already, so these are retried alone.
                 for external_id in ended:

@@ -16,7 +16,6 @@ from attrs import evolve
 
 from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
-from daemon.engine.explanation import Step
 from daemon.engine.writers.customers.exchange import REPLACED, SALES_AGENT, UNREAD, EmailTaken, Exchange
 from daemon.engine.writers.customers.plan import (
     CustomerJob,
@@ -27,7 +26,7 @@ from daemon.engine.writers.customers.plan import (
     find_links,
     plan_customers,
 )
-from daemon.engine.writers.job import BatchPlan
+from daemon.engine.writers.job import BatchPlan, Step
 from daemon.engine.writers.writer import Writer
 from daemon.entities import Customer, Issue
 from daemon.errors import Duplicate, Rejected, Retry

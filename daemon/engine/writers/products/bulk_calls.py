@@ -105,13 +105,13 @@ class BulkCalls:
         """Return True if the product was alone at fault in the latest call that had rows of it."""
         return product in self._slow
 
-    async def send(self, rows: RowList[R]) -> None:
-        """Send rows in as few calls as possible. Failures are kept by SKU; only cancellation comes out of here."""
-        await self._send_all(in_bulks(rows.rows), rows)
+    async def send(self, rows: RowList[R], parts: Sequence[Sequence[R]] | None = None) -> None:
+        """Send rows in as few calls as possible, or in these parts.
 
-    async def _send_all(self, parts: Sequence[Sequence[R]], rows: RowList[R]) -> None:
+        Failures are kept by SKU; only cancellation comes out of here.
+        """
         async with trio.open_nursery() as nursery:
-            for part in parts:
+            for part in in_bulks(rows.rows) if parts is None else parts:
                 nursery.start_soon(self._send, part, rows, await self._turn())
 
     async def _turn(self) -> trio.Event:
@@ -153,7 +153,7 @@ class BulkCalls:
             self._confirm(part, rows)
         finally:
             turn.set()
-        return await self._send_all(smaller, rows) if smaller else None
+        return await self.send(rows, smaller) if smaller else None
 
     def _note_answer(self, part: Sequence[R], rows: RowList[R]) -> None:
         rows.answered += 1

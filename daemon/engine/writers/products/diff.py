@@ -71,12 +71,12 @@ class Terms:
     price_list: str
 
 
+@frozen
 class Fingerprints:
     """The fingerprints of products and their parts under one site's terms."""
 
-    def __init__(self, fingerprint: Callable[[object], bytes], terms: Terms) -> None:
-        self._fingerprint = fingerprint
-        self.terms = terms
+    _fingerprint: Callable[[object], bytes]
+    terms: Terms
 
     def fingerprint(self, product: Product) -> bytes:
         """Return one fingerprint for everything that is sent for `product`."""

@@ -7,8 +7,7 @@ from attrs import evolve
 
 from daemon.engine.batch import Batch
 from daemon.engine.context import ConnectionContext
-from daemon.engine.explanation import DIFFERS, NEVER_TOLD, UNSURE, Step
-from daemon.engine.writers.job import BatchPlan, by_id
+from daemon.engine.writers.job import DIFFERS, NEVER_TOLD, UNSURE, BatchPlan, Step, by_id
 from daemon.engine.writers.products.diff import Fingerprints, ProductJob, ProductParts, ProductPlan, plan_batch, without
 from daemon.engine.writers.products.outcome import BulkResult, GaveWay, Unmanaged, judge
 from daemon.engine.writers.products.push import Pusher, allowed

@@ -61,7 +61,7 @@ def _no_second_look() -> Patch:
 def _stale_parts_forgotten() -> Patch:
     """Write doubted entities again, and forget what a late write may have brought back of them."""
 
-    async def nothing(_pipeline: Pipeline, _batch: object) -> None:
+    async def nothing(_pipeline: Pipeline, _batch: object, _doubted: object) -> None:
         pass
 
     return mock.patch.object(Pipeline, "_restore", nothing)

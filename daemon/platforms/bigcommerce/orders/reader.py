@@ -21,10 +21,9 @@ from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import Entity, Page
 from daemon.platforms.bigcommerce import schema
-from daemon.platforms.bigcommerce.changed_parents import ChangedParents, walk_begins
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, since_text
-from daemon.platforms.bigcommerce.metafields import Metafields
+from daemon.platforms.bigcommerce.metafields import ChangedParents, Metafields, walk_begins
 from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import RawOrder
 from daemon.platforms.bigcommerce.orders.schema import (

@@ -20,10 +20,9 @@ from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import Entity, Page
 from daemon.platforms.bigcommerce import schema
-from daemon.platforms.bigcommerce.changed_parents import ChangedParents, walk_begins
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed, since_text
-from daemon.platforms.bigcommerce.metafields import Metafields
+from daemon.platforms.bigcommerce.metafields import ChangedParents, Metafields, walk_begins
 from daemon.platforms.bigcommerce.owned_rows import OwnedList, read_owned_rows
 from daemon.platforms.bigcommerce.products import mapping
 from daemon.platforms.bigcommerce.products.mapping import TRACKED, Levels, RawProduct

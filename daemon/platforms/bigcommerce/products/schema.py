@@ -10,13 +10,12 @@ A field of another type becomes an issue, and SparkLayer keeps what it has: see 
 from decimal import Decimal
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
 from daemon.platforms.bigcommerce.schema import Listing
 from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import OUT_OF_FILTER, Amount, Count, Nothing, Odd, Unreadable, decode
+from daemon.platforms.shared.rows import OUT_OF_FILTER, Amount, Count, Nothing, Odd, Unreadable, readable
 
 
 class OptionValue(Struct, frozen=True):
@@ -140,7 +139,4 @@ def read_product(raw: Raw) -> Product | Unreadable | Odd:
 
 def read_owner(raw: Raw) -> int | None:
     """Return the product of an inventory item, or None."""
-    try:
-        return decode(raw, _OWNED).identity.product_id
-    except msgspec.DecodeError:
-        return None
+    return next((row.identity.product_id for row in readable([raw], _OWNED)), None)

@@ -23,7 +23,7 @@ from msgspec.json import Decoder
 from daemon.errors import Rejected, Retry
 from daemon.model import ExternalId, Lane
 from daemon.platforms.shared.page_size import PageSize, read_in_parts
-from daemon.platforms.shared.rows import OUT_OF_FILTER, Unreadable, read_id, read_row, with_ids
+from daemon.platforms.shared.rows import OUT_OF_FILTER, read_id, readable, with_ids
 from daemon.platforms.woocommerce.client import Client
 from daemon.platforms.woocommerce.customers.roles import PATH, Roles
 from daemon.platforms.woocommerce.values import MOST_INCLUDED, listed
@@ -44,8 +44,7 @@ _DECODER = Decoder(_FirstRole)
 
 def first_role(raw: Raw) -> str:
     """Return a customer's first role; empty if it has none, or its record does not show it."""
-    read = read_row(raw, _DECODER)
-    return "" if isinstance(read, Unreadable) else read.role
+    return next((row.role for row in readable([raw], _DECODER)), "")
 
 
 @frozen(kw_only=True)

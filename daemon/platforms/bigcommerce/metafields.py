@@ -12,6 +12,7 @@ A run reads at most `MOST_ASKED` of them this way; the others stay as they were.
 The namespace is that of other platforms (inferred, the pages about BigCommerce's were not readable).
 """
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,10 +24,12 @@ from msgspec import Raw
 from daemon.errors import Failure, Missing, Retry
 from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState, Entry
+from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.ids import MARGIN, padded, since_text
+from daemon.platforms.bigcommerce.ids import MARGIN, MetafieldsId, is_id, padded, since_text
 from daemon.platforms.bigcommerce.schema import LARGEST_PAGE
+from daemon.platforms.shared.adapter import Reader, read_single
 from daemon.platforms.shared.dates import seconds_of
 from daemon.platforms.shared.odd import Shape
 from daemon.platforms.shared.rows import OUT_OF_FILTER, UNEXPECTED
@@ -271,6 +274,52 @@ class ChangedParents:
         await self._done()
         self._found = None
         return None if cursor is None else ([], WALK)
+
+
+class ParentReader(Reader):
+    """Reads a kind of entities with metafields. An id of metafields has these read again, and leads to their parent."""
+
+    batch = schema.LARGEST_PAGE
+
+    def is_id(self, text: str) -> bool:
+        """Return True for the id of an entity, and for one of metafields."""
+        return is_id(text) or MetafieldsId.read(text) is not None
+
+    async def read_named(self, ids: Sequence[ExternalId], lane: Lane) -> dict[ExternalId, Entity]:
+        """Read the metafields among `ids` again; return their parents, without content."""
+        named = [named_id for named_id in map(MetafieldsId.read, ids) if named_id is not None]
+
+        async def parent_of(place: int) -> ExternalId | None:
+            return await self._read_again(named[place], lane)
+
+        found: dict[ExternalId, Entity] = {}
+        beside = len(ids) > len(named)
+        for place, parent in (await of_each(range(len(named)), parent_of, lane, beside=beside)).items():
+            text = named[place].text
+            if isinstance(parent, Failure):
+                found[text] = Entity(text, parent)
+            elif parent is not None:
+                found[text] = Entity(parent, None)
+        return found
+
+    async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
+        """Read one entity; None if BigCommerce itself says that it does not exist."""
+        if MetafieldsId.read(external_id):
+            return None  # `read_named` has asked BigCommerce itself
+        raw = await read_single(external_id, partial(self._one, external_id, lane))
+        return None if raw is None else (await self._entities([raw], lane))[0]
+
+    @abstractmethod
+    async def _read_again(self, named_id: MetafieldsId, lane: Lane) -> ExternalId | None:
+        """Read metafields again; return the id of their parent, or None if there is none."""
+
+    @abstractmethod
+    async def _one(self, external_id: ExternalId, lane: Lane) -> Raw:
+        """Ask for one entity."""
+
+    @abstractmethod
+    async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
+        """Decode entities, and read their other parts."""
 
 
 def walk_begins(cursor: str | None) -> bool:

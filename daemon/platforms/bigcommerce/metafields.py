@@ -31,8 +31,7 @@ from daemon.platforms.bigcommerce.ids import MARGIN, MetafieldsId, is_id, padded
 from daemon.platforms.bigcommerce.schema import LARGEST_PAGE
 from daemon.platforms.shared.adapter import Reader, read_single
 from daemon.platforms.shared.dates import seconds_of
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import OUT_OF_FILTER, UNEXPECTED
+from daemon.platforms.shared.rows import OUT_OF_FILTER, UNEXPECTED, Shape
 from daemon.platforms.shared.secondary import of_each
 from daemon.transport.http import shortly
 from daemon.transport.second_answer import SECOND_AFTER

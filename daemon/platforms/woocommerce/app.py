@@ -22,9 +22,8 @@ from msgspec import Meta, Struct
 from daemon.errors import Blocked, Failure, Rejected, Retry
 from daemon.model import Lane, Secret
 from daemon.platforms.apps import AppPage, AppRefused, AppType, Authorized, Installed, Returned, TypedKeys, Visit
-from daemon.platforms.woocommerce.address import delivery_fault, is_loopback
 from daemon.platforms.woocommerce.client import Client
-from daemon.platforms.woocommerce.settings import WooCommerceSettings, typed_store
+from daemon.platforms.woocommerce.settings import WooCommerceSettings, delivery_fault, is_loopback, typed_store
 from daemon.transport.client import Observe, ignore
 from daemon.transport.http import Transport
 

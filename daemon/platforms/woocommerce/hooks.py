@@ -21,8 +21,8 @@ from daemon.errors import Blocked, Missing, Rejected, Retry
 from daemon.model import Lane
 from daemon.platforms.shared import hooks
 from daemon.platforms.shared.hooks import HookRegister, Plan, Work, connection_of, is_lasting
-from daemon.platforms.shared.odd import Shape
 from daemon.platforms.shared.page_size import PageSize
+from daemon.platforms.shared.rows import Shape
 from daemon.platforms.woocommerce.client import Client
 from daemon.platforms.woocommerce.walk import asks_for, step
 from daemon.platforms.woocommerce.webhooks import TOPICS

@@ -5,8 +5,7 @@ from typing import Any
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, readable
+from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Shape, Unreadable, readable
 
 
 class Owned(Struct, frozen=True, kw_only=True):

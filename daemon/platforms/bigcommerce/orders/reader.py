@@ -37,8 +37,7 @@ from daemon.platforms.bigcommerce.orders.schema import (
 )
 from daemon.platforms.bigcommerce.orders.schema import Order as Listed
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
+from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Shape, Unreadable, read_id, with_ids
 from daemon.platforms.shared.secondary import of_each
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.transport.http import shortly

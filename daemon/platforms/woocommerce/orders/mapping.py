@@ -143,6 +143,7 @@ def _packages(source: RawOrder) -> Iterator[Package]:
     parts = [(kind, rest, shipment), (PackageType.RETURNED, returned, None)]
     filled = [(kind, tuple(filter(None, lines)), shipment) for kind, lines, shipment in parts if any(lines)]
     address = _address(raw.shipping)
+    method = next((html.unescape(cost.method_title) for cost in raw.shipping_lines if cost.method_title), "")
     # The first package carries the cost of shipping and the fees.
     for place, (of_kind, lines, sent) in enumerate(filled):
         first = place == 0
@@ -150,7 +151,7 @@ def _packages(source: RawOrder) -> Iterator[Package]:
             type=of_kind,
             lines=lines,
             address=address,
-            method=_method(raw) if first else "",
+            method=method if first else "",
             shipping=_cost(raw) if first else None,
             shipment=sent,
         )
@@ -174,10 +175,6 @@ def _line(raw: schema.OrderLine) -> OrderLine:
         tax=_amount(raw.total_tax),
         options=tuple(options),
     )
-
-
-def _method(raw: schema.Order) -> str:
-    return next((html.unescape(cost.method_title) for cost in raw.shipping_lines if cost.method_title), "")
 
 
 def _cost(raw: schema.Order) -> tuple[Decimal, Decimal] | None:

@@ -6,7 +6,6 @@ rounded (three for 25.00 are 8.3333 each), so pieces are never multiplied by a p
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from attrs import evolve
@@ -15,9 +14,6 @@ from daemon.entities import Address, Issue, Mapped, Order, OrderLine, Package
 from daemon.issues import IssueType
 from daemon.model import CartId, ExternalId
 from daemon.platforms.shared.dates import moment_of
-
-NO_MOMENT = datetime.fromtimestamp(0, UTC)
-"""Placeholder for an invalid date of an order; such an order is not sent."""
 
 MILLS = Decimal("0.0001")
 """Rounding of a share: the decimals of BigCommerce's amounts, and more than a currency has."""
@@ -44,8 +40,8 @@ def order(
 ) -> Mapped[Order]:
     """Map an order; one with an unusable cart, date or amount to its issues.
 
-    `dates` has the names and the texts of its first and of its last date. `unusable_amounts` are paths of fields,
-    `unnamed_lines` the names of lines without a SKU.
+    `dates` has the names and the texts of its first and of its last date, which may be the same one.
+    `unusable_amounts` are paths of fields, `unnamed_lines` the names of lines without a SKU.
     """
     issues: list[Issue] = []
     cart_id: CartId | None = None
@@ -56,25 +52,26 @@ def order(
     amounts, lines = IssueType.ORDER_AMOUNT_UNUSABLE, IssueType.LINE_WITHOUT_PRODUCT
     issues += [amounts.issue(platform=platform, field=field) for field in unusable_amounts]
     issues += [lines.issue(platform=platform, line=line) for line in unnamed_lines]
-    moments = {name: moment_of(text or "") for name, text in dates.items()}
-    first, *_, last = [*moments.values()] * 2  # there may be only one
-    undated = [name for name, moment in moments.items() if moment is None]
+    moments = [moment_of(text or "") for text in dates.values()]
+    undated = [name for name, moment in zip(dates, moments, strict=True) if moment is None]
     issues += [IssueType.ORDER_DATE_UNUSABLE.issue(platform=platform, field=name) for name in undated]
+    placed, updated = moments[0], moments[-1]
+    if cart_id is None or placed is None or updated is None or unusable_amounts:
+        return Mapped(value=None, issues=tuple(issues), name=f"Order {number}", url=url)
     value = Order(
         external_id=ExternalId(str(order_id)),
-        cart_id=cart_id or CartId(""),
+        cart_id=cart_id,
         visible=number,
         customer=ExternalId(str(customer_id)) if customer_id else None,
-        placed=first or NO_MOMENT,
-        updated=last or NO_MOMENT,
+        placed=placed,
+        updated=updated,
         currency=currency,
         packages=tuple(packages),
         billing_address=billing_address,
         paid=paid,
         tax=tax,
     )
-    is_whole = cart_id is not None and not undated and not unusable_amounts
-    return Mapped(value=value if is_whole else None, issues=tuple(issues), name=f"Order {number}", url=url)
+    return Mapped(value=value, issues=tuple(issues), name=f"Order {number}", url=url)
 
 
 class LineAllocation:

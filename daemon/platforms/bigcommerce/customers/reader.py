@@ -325,12 +325,13 @@ class CustomerReader(Reader):
         rows: tuple[OwnedRows[Address], OwnedRows[Attribute]] | None,
         namesake: bool | Failure,  # noqa: FBT001  an answer, not a switch
     ) -> RawCustomer | Failure | Unreadable | Odd:
-        """Return a complete customer, or its substitute. `rows` are None for a retail customer.
+        """Return a complete customer, or its substitute. `rows` are None for one outside the B2B groups.
 
         An empty list of groups is never believed if a customer has a group.
         """
         group = customer.customer_group_id
-        if group in known.unread:
+        # The groups may have been read again after the rows, and its group may be a B2B one only since then.
+        if group in known.unread or (rows is None and group in known.groups):
             return Unreadable(customer.id, "its customer group cannot be read")
         if known.every_group == frozenset() and group:
             return Unreadable(customer.id, "it has a group, but no groups are listed", reason=MISCOUNTED)

@@ -15,6 +15,7 @@ The namespace is that of other platforms (inferred, the pages about BigCommerce'
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 
 import trio
@@ -114,7 +115,7 @@ class Metafields:
         The next call finds them again, unless `caught_up` was called in between.
         """
         state = await self._state.look_up(self._section, [STATE])
-        since = float(state.get(STATE, {}).get(SINCE, 0.0))
+        since = seconds_of(state.get(STATE, {}).get(SINCE, "")) or 0.0
         scan_id, owners = await self._state.newest_scan_id(self._section), set[int]()
         reading = Reading(scan_id=scan_id, newest=since, owners=owners, handed_out=self._handed_out)
         with self._open(reading):
@@ -225,7 +226,8 @@ class Metafields:
     async def _note_since(self, reading: Reading) -> None:
         if reading.newest:
             scan_id = await self._state.newest_scan_id(self._section)
-            await self._state.put(self._section, [Entry(STATE, SINCE, str(reading.newest))], scan_id)
+            moment = datetime.fromtimestamp(reading.newest, UTC).isoformat()
+            await self._state.put(self._section, [Entry(STATE, SINCE, moment)], scan_id)
         self._handed_out = frozenset(reading.last)
 
 

@@ -38,7 +38,7 @@ PLAIN = {
     ("storage/standing.py", "credentials"),  # encrypted ones, only compared
     ("admin/shapes.py", "client_secret"),  # a schema for /openapi.json; no value is made of it
     ("listener/ignite.py", "spark_api_client_secret"),  # the same
-    ("platforms/bigcommerce/signed_payload.py", "token"),  # a parameter of the address that is being verified
+    ("platforms/bigcommerce/app.py", "token"),  # a parameter of the address that is being verified
 }
 """(file, name) of what sounds like a secret and is a plain text all the same."""
 

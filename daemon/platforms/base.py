@@ -260,16 +260,6 @@ class WebhookTimes:
         return self.retried_for > 0
 
 
-def any_store_id(text: str) -> str:
-    """Accept every text as the id of a store, as it is."""
-    return text
-
-
-def any_address(_store: Any, _public_url: str) -> str | None:
-    """Accept every public URL."""
-    return None
-
-
 @frozen(kw_only=True)
 class PlatformType:
     """A platform, as its folder offers it to the rest of the daemon.
@@ -287,7 +277,7 @@ class PlatformType:
     label: str
     settings: type
     identity: Callable[[Any], str]
-    store_id: Callable[[str], str] = any_store_id
+    store_id: Callable[[str], str] = str
     connect: Callable[[Any, Transport | None, Observe, AdapterState], Platform]
     reader: Callable[[Any], WebhookReader]
     kinds: frozenset[Kind] = frozenset(Kind)
@@ -307,7 +297,7 @@ class PlatformType:
     """Advice to operators in the platform's words, by the reason of a failure. Others get general advice."""
     rights: Mapping[Kind, str] = field(factory=dict)
     """Rights that reading a kind takes, by their names in the platform's control panel."""
-    public_url_fault: Callable[[Any, str], str | None] = any_address
+    public_url_fault: Callable[[Any, str], str | None] = lambda _store, _public_url: None
     """Return the reason why the platform does not deliver webhooks to a public URL, and the remedy; None if it does."""
 
     @property

@@ -6,9 +6,9 @@
     adapter                           the `Platform` that the engine sees, with one reader for each kind
     products/, customers/, orders/    one kind each: reader, schema of the API's answers, mapping (pure)
     store                             the store's own settings
-    metafields, changed_parents       metafields in the adapter's state; parents of the changed ones, for a sweep
+    metafields                        metafields in the adapter's state; parents of the changed ones, for a sweep
     webhooks, hooks                   deliveries (pure); registration of webhooks
-    app, signed_payload               the single-click app and its signed calls
+    app                               the single-click app and its signed calls
     lookup                            entities as people name them
     schema, ids                       shared by all kinds, as are the filters for a sweep
 

@@ -6,10 +6,16 @@
 
 A code is valid for one exchange, so the exchange is not retried: the merchant installs the app again. The contract
 describes the exchange (section 1); names and values of the call, and the page that installs an app, are inferred.
+
+The other calls carry a `signed_payload_jwt`, the proof that BigCommerce has just sent a merchant to our app. Only a JWT
+signed with HS256 and the app's client secret is accepted: the algorithm in the token is compared, never followed. The
+names of its claims are inferred (contract section 1 has no page of them).
 """
 
+import hmac
 import re
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,8 +27,7 @@ from daemon.model import Secret
 from daemon.model.identifiers import trimmed, without_slash
 from daemon.platforms.apps import AppPage, AppRefused, AppType, Installed, Loaded, Uninstalled, Visit
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings, fits_a_header
-from daemon.platforms.bigcommerce.signed_payload import read_signed_payload, store_of
-from daemon.transport.http import Answer, Api, Transport
+from daemon.transport.http import Api, Transport
 
 NAME = "bigcommerce"
 TOKEN_PATH = "/oauth2/token"  # noqa: S105  an address
@@ -32,6 +37,15 @@ INSTALL_PATH = "/app/{}/install"
 AGAIN = "Open the app in your BigCommerce control panel and install it again."
 
 _SERVER_ERROR = 500
+
+ALGORITHM = "HS256"
+ISSUER = "bc"
+LEEWAY = 60.0
+"""Tolerance for differing clocks, in seconds."""
+LONGEST = 8192
+
+_PART = re.compile(r"[A-Za-z0-9_-]+")
+_CONTEXT = re.compile(r"stores/([A-Za-z0-9_-]{1,64})")
 
 
 def _is_address(_: object, attribute: "Attribute[Any]", value: str) -> None:
@@ -121,18 +135,70 @@ class BigCommerceApp:
             answer = await self._login.send("POST", TOKEN_PATH, body=msgspec.json.encode(body))
         except Retry:
             raise AppRefused(f"BigCommerce's login server cannot be reached at the moment. {AGAIN}", 502) from None
-        return _granted(answer)
+        if answer.status >= _SERVER_ERROR:
+            raise AppRefused(f"BigCommerce's login server has a problem at the moment. {AGAIN}", 502)
+        if not answer.ok:
+            raise AppRefused(f"BigCommerce's code is invalid or has expired. {AGAIN}")
+        try:
+            return msgspec.json.decode(answer.body, type=_Granted)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise AppRefused(f"BigCommerce's login server did not answer with a token. {AGAIN}", 502) from None
 
 
-def _granted(answer: Answer) -> _Granted:
-    if answer.status >= _SERVER_ERROR:
-        raise AppRefused(f"BigCommerce's login server has a problem at the moment. {AGAIN}", 502)
-    if not answer.ok:
-        raise AppRefused(f"BigCommerce's code is invalid or has expired. {AGAIN}")
+class _Head(msgspec.Struct):
+    alg: str
+
+
+class _Claims(msgspec.Struct):
+    aud: str
+    iss: str
+    sub: str
+    exp: float
+    nbf: float = 0.0
+
+
+def store_of(context: str) -> str | None:
+    """Return the store's hash from a context such as `stores/abc123`; None if it is not a context."""
+    found = _CONTEXT.fullmatch(context)
+    return found[1] if found else None
+
+
+def read_signed_payload(token: str, client_id: str, client_secret: Secret, now: float) -> str:
+    """Return the hash of the token's store. Raises ValueError with a short reason if the token is invalid.
+
+    `now` is in seconds since the epoch.
+    """
+    parts = token.split(".")
+    if len(token) > LONGEST or len(parts) != 3 or not all(_PART.fullmatch(part) for part in parts):  # noqa: PLR2004
+        raise ValueError("it is not signed")
+    signed, _, signature = token.rpartition(".")
+    right = hmac.digest(client_secret.reveal().encode(), signed.encode(), "sha256")
+    if not hmac.compare_digest(_decoded(signature), right):
+        raise ValueError("its signature is not BigCommerce's for this app")
     try:
-        return msgspec.json.decode(answer.body, type=_Granted)
+        head = msgspec.json.decode(_decoded(parts[0]), type=_Head)
+        claims = msgspec.json.decode(_decoded(parts[1]), type=_Claims)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise AppRefused(f"BigCommerce's login server did not answer with a token. {AGAIN}", 502) from None
+        raise ValueError("it has an unexpected shape") from None
+    if head.alg != ALGORITHM:
+        raise ValueError("it is signed with another algorithm")
+    if claims.iss != ISSUER or claims.aud != client_id:
+        raise ValueError("it is for another app")
+    if now > claims.exp + LEEWAY:
+        raise ValueError("it has expired")
+    if now < claims.nbf - LEEWAY:
+        raise ValueError("it is not valid yet")
+    store = store_of(claims.sub)
+    if store is None:
+        raise ValueError("it names no store")
+    return store
+
+
+def _decoded(part: str) -> bytes:
+    try:
+        return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        raise ValueError("it is not signed") from None
 
 
 APP = AppType(

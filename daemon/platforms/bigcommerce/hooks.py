@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.json import Decoder
 
 from daemon.errors import Blocked, Missing, Rejected, Retry
-from daemon.model import Lane, Secret
+from daemon.model import Lane
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.schema import LARGEST_PAGE, RAW_LISTING, Single
 from daemon.platforms.bigcommerce.webhooks import KINDS, SECRET_HEADER
@@ -76,14 +76,10 @@ class _Health(Struct, frozen=True):
 _HOOK, _HEALTH = Decoder(Hook), Decoder(Single[_Health])
 
 
-class BigCommerceHooks(HookRegister[Hook]):
+class BigCommerceHooks(HookRegister[Client, Hook]):
     """The hooks of one connection. They carry our secret in a header."""
 
     kinds = KINDS
-
-    def __init__(self, client: Client, destination: str, secret: Secret) -> None:
-        super().__init__(destination, secret)
-        self._client = client
 
     def is_ours(self, hook: Hook) -> bool:
         """Return True if this connection registered `hook`, perhaps with an earlier address."""

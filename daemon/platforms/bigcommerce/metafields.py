@@ -12,8 +12,10 @@ A run reads at most `MOST_ASKED` of them this way; the others stay as they were.
 The namespace is that of other platforms (inferred, the pages about BigCommerce's were not readable).
 """
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 
 import trio
@@ -21,15 +23,16 @@ from attrs import define, field
 from msgspec import Raw
 
 from daemon.errors import Failure, Missing, Retry
-from daemon.model import Lane
+from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState, Entry
+from daemon.platforms.base import Entity
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
-from daemon.platforms.bigcommerce.ids import MARGIN, padded, since_text
+from daemon.platforms.bigcommerce.ids import MARGIN, MetafieldsId, is_id, padded, since_text
 from daemon.platforms.bigcommerce.schema import LARGEST_PAGE
+from daemon.platforms.shared.adapter import Reader, read_single
 from daemon.platforms.shared.dates import seconds_of
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import OUT_OF_FILTER, UNEXPECTED
+from daemon.platforms.shared.rows import OUT_OF_FILTER, UNEXPECTED, Shape
 from daemon.platforms.shared.secondary import of_each
 from daemon.transport.http import shortly
 from daemon.transport.second_answer import SECOND_AFTER
@@ -39,6 +42,11 @@ MOST_ASKED = 100
 _METAFIELD = Shape(schema.Metafield)
 STATE, SINCE, WHOLE = "", "since", "whole"
 """Owner of the entries about a list itself, and their names: the date reached, and the mark of a complete list."""
+
+
+CURSOR = "touched:"
+WALK = "walk:"
+"""Cursor of the walk's first page, if changed parents came before it."""
 
 
 @define(kw_only=True)
@@ -107,7 +115,7 @@ class Metafields:
         The next call finds them again, unless `caught_up` was called in between.
         """
         state = await self._state.look_up(self._section, [STATE])
-        since = float(state.get(STATE, {}).get(SINCE, 0.0))
+        since = seconds_of(state.get(STATE, {}).get(SINCE, "")) or 0.0
         scan_id, owners = await self._state.newest_scan_id(self._section), set[int]()
         reading = Reading(scan_id=scan_id, newest=since, owners=owners, handed_out=self._handed_out)
         with self._open(reading):
@@ -218,7 +226,8 @@ class Metafields:
     async def _note_since(self, reading: Reading) -> None:
         if reading.newest:
             scan_id = await self._state.newest_scan_id(self._section)
-            await self._state.put(self._section, [Entry(STATE, SINCE, str(reading.newest))], scan_id)
+            moment = datetime.fromtimestamp(reading.newest, UTC).isoformat()
+            await self._state.put(self._section, [Entry(STATE, SINCE, moment)], scan_id)
         self._handed_out = frozenset(reading.last)
 
 
@@ -235,3 +244,90 @@ def _changed_at(metafield: schema.Metafield) -> float:
 
 def _entry(metafield: schema.Metafield) -> Entry:
     return Entry(padded(metafield.resource_id), metafield.key, metafield.value)
+
+
+@define
+class ChangedParents:
+    """The first pages of a sweep: the parents that `find` finds, at most `size` at a time, before the walk by date.
+
+    A changed metafield does not change its parent's date, so the walk by date would miss the parent. The parents are
+    found once and returned page by page in the order of their ids. `done` is called when the page after the last one is
+    asked for, because by then the caller has taken all of them. After a restart, the parents are found again and
+    returned from the first one: an earlier one may have changed since. The walk by date starts with a cursor of its
+    own, so that asking again for its first page does not find parents again and drop them.
+    """
+
+    _size: int
+    _find: Callable[[], Awaitable[Iterable[object]]]
+    _done: Callable[[], Awaitable[None]]
+    _found: Sequence[ExternalId] | None = None
+
+    async def page(self, cursor: str | None) -> tuple[Sequence[ExternalId], str] | None:
+        """Return the page that `cursor` starts, and the cursor of the next one; None when the walk follows."""
+        if cursor is not None and not cursor.startswith(CURSOR):
+            return None
+        after = cursor.removeprefix(CURSOR) if cursor and self._found is not None else ""
+        if cursor is None or self._found is None:
+            self._found = sorted((ExternalId(str(parent)) for parent in await self._find()), key=_order)
+        part = [parent for parent in self._found if _order(parent) > _order(after)][: self._size]
+        if part:
+            return part, f"{CURSOR}{part[-1]}"
+        await self._done()
+        self._found = None
+        return None if cursor is None else ([], WALK)
+
+
+class ParentReader(Reader):
+    """Reads a kind of entities with metafields. An id of metafields has these read again, and leads to their parent."""
+
+    batch = schema.LARGEST_PAGE
+
+    def is_id(self, text: str) -> bool:
+        """Return True for the id of an entity, and for one of metafields."""
+        return is_id(text) or MetafieldsId.read(text) is not None
+
+    async def read_named(self, ids: Sequence[ExternalId], lane: Lane) -> dict[ExternalId, Entity]:
+        """Read the metafields among `ids` again; return their parents, without content."""
+        named = [named_id for named_id in map(MetafieldsId.read, ids) if named_id is not None]
+
+        async def parent_of(place: int) -> ExternalId | None:
+            return await self._read_again(named[place], lane)
+
+        found: dict[ExternalId, Entity] = {}
+        beside = len(ids) > len(named)
+        for place, parent in (await of_each(range(len(named)), parent_of, lane, beside=beside)).items():
+            text = named[place].text
+            if isinstance(parent, Failure):
+                found[text] = Entity(text, parent)
+            elif parent is not None:
+                found[text] = Entity(parent, None)
+        return found
+
+    async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
+        """Read one entity; None if BigCommerce itself says that it does not exist."""
+        if MetafieldsId.read(external_id):
+            return None  # `read_named` has asked BigCommerce itself
+        raw = await read_single(external_id, partial(self._one, external_id, lane))
+        return None if raw is None else (await self._entities([raw], lane))[0]
+
+    @abstractmethod
+    async def _read_again(self, named_id: MetafieldsId, lane: Lane) -> ExternalId | None:
+        """Read metafields again; return the id of their parent, or None if there is none."""
+
+    @abstractmethod
+    async def _one(self, external_id: ExternalId, lane: Lane) -> Raw:
+        """Ask for one entity."""
+
+    @abstractmethod
+    async def _entities(self, raws: Sequence[Raw], lane: Lane) -> list[Entity]:
+        """Decode entities, and read their other parts."""
+
+
+def walk_begins(cursor: str | None) -> bool:
+    """Return True if the walk starts at its first page, after `ChangedParents.page` has returned None."""
+    return cursor is None or cursor == WALK
+
+
+def _order(text: str) -> tuple[int, str]:
+    """Return the sort key of an id: the order of numbers, because ids have no leading zeros."""
+    return len(text), text

@@ -17,8 +17,7 @@ from daemon.model import Lane
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import listed
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import Odd, Unreadable
+from daemon.platforms.shared.rows import Odd, Shape, Unreadable
 from daemon.platforms.shared.secondary import of_lists
 from daemon.transport.http import shortly
 

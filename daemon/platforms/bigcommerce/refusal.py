@@ -23,7 +23,8 @@ from daemon.platforms.shared.client import SCOPE_MISSING, quoted
 from daemon.transport.http import Answer
 from daemon.transport.retry_after import LONGEST_WAIT, as_seconds, retry_after
 
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 401, 403, 404, 429, 500
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY = 401, 403, 404, 429
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
 _MEMBERS = frozenset({"status", "title", "type", "detail", "errors", "instance", "code", "message", "details"})
 """Members of BigCommerce's refusals in both shapes, and of RFC 7807. Gateways add trace ids and codes to problems."""
 _PASSING = frozenset({_FORBIDDEN, _NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
@@ -44,14 +45,10 @@ def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failu
         return Blocked(f"{text}{needed}", reason=SCOPE_MISSING, side=Side.PLATFORM)
     if status == _NOT_FOUND and _is_own(answer, body) and _repeats(body, status):
         return Missing(text, reason=reason)
-    if _is_final(status) and _is_own(answer, body):
+    # Redirects come from a proxy, and pass like its 404s.
+    if _CLIENT_ERROR <= status < _SERVER_ERROR and status not in _PASSING and _is_own(answer, body):
         return Rejected(text, reason=reason)
     return Retry(text, reason=reason, after=_after(answer), effect_unknown=status >= _SERVER_ERROR)
-
-
-def _is_final(status: int) -> bool:
-    """Return True if a retry is useless. Redirects come from a proxy, and pass like its 404s."""
-    return 400 <= status < 500 and status not in _PASSING  # noqa: PLR2004  HTTP's class of client errors
 
 
 def _rows(body: Any) -> list[Any]:

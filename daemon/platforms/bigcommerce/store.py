@@ -9,8 +9,7 @@ from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.shared.adapter import OneStore
 from daemon.platforms.shared.client import SCOPE_MISSING
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import UNEXPECTED, readable
+from daemon.platforms.shared.rows import UNEXPECTED, Shape, readable
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.transport.http import shortly
 

@@ -143,11 +143,6 @@ _CONCERNS_NOTHING = ("store/order/message/", "store/metafield/")
 """Known scopes that are ignored; the common scope of metafields also covers resources that are not synced."""
 
 
-def _changes(envelope: _Envelope) -> tuple[Change, ...]:
-    led = _leads_to(envelope.scope)
-    return () if led is None else _entity(*led, _DATA.decode(envelope.data))
-
-
 def _leads_to(scope: str) -> tuple[Kind, Finder] | None:
     """Return the kind and the finder of a scope. A channel's events are registered with a literal `*` for its id."""
     led = _LEADS_TO.get(scope)
@@ -157,7 +152,11 @@ def _leads_to(scope: str) -> tuple[Kind, Finder] | None:
     return led
 
 
-def _entity(kind: Kind, finder: Finder, data: _Data) -> tuple[Change, ...]:
+def _changes(envelope: _Envelope) -> tuple[Change, ...]:
+    led = _leads_to(envelope.scope)
+    if led is None:
+        return ()
+    (kind, finder), data = led, _DATA.decode(envelope.data)
     external_id = finder(data)
     if external_id is None:
         raise ValueError(f"data: names none of the {kind}")

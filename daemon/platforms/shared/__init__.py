@@ -5,7 +5,7 @@
 | adapter, lookup | pass the engine's calls, and a person's search, on by kind |
 | client | calls of the API through the throttle |
 | hooks | the plan of the webhooks, and the registration that is told of |
-| rows, odd | rows decoded one by one; fields of undocumented types (both pure) |
+| rows | rows decoded one by one; fields of undocumented types (pure) |
 | page_size | the number of entities to ask for in one call; a list of ids in parts |
 | mapping | entities with odd fields, and links to the store (pure) |
 | short_answers | lists that are too short, or empty |

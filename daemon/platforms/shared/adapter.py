@@ -123,7 +123,7 @@ class Adapter:
         store: OneStore,
         readers: Mapping[Kind, Reader],
         lookup: LookupByKind,
-        hooks: Callable[[str, Secret], HookRegister[Any]],
+        hooks: Callable[[str, Secret], HookRegister[Any, Any]],
     ) -> None:
         self._settings = settings
         self.limiter = client.limiter

@@ -8,7 +8,15 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from daemon.platforms.shared.rows import Amount
+from msgspec import Struct
+
+
+class Nothing(Struct, frozen=True):
+    """A null printed as `{}`."""
+
+
+Amount = Decimal | Nothing | None
+Count = int | Nothing | None
 
 NO_NUMBER = Decimal("NaN")
 """Stands for an amount that is no number."""

@@ -138,7 +138,11 @@ def read_attributes(
     """
     # The prefixed name comes last, so it wins over the plain one.
     ranked = sorted(values.items(), key=lambda item: _plain(item[0]).startswith(PREFIX))
-    texts = {_field(name): text for name, value in ranked if value is not None and (text := str(value).strip())}
+    texts = {
+        _plain(name).removeprefix(PREFIX): text
+        for name, value in ranked
+        if value is not None and (text := str(value).strip())
+    }
     fields: dict[str, Any] = {}
     unreadable: list[str] = []
     for name, (parse, expected) in _PARSERS.items():
@@ -158,10 +162,6 @@ def read_attributes(
     elif number is not None:
         fields["parent"] = ExternalId(str(number))
     return {**fields, "unreadable": tuple(unreadable)}, is_possible
-
-
-def _field(name: str) -> str:
-    return _plain(name).removeprefix(PREFIX)
 
 
 def _plain(name: str) -> str:

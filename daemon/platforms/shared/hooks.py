@@ -15,7 +15,7 @@ from msgspec import Struct
 from daemon.errors import Blocked, ConfigError, Failure, Retry
 from daemon.model import Kind, Secret
 from daemon.platforms.base import Announce, Registration
-from daemon.platforms.shared.client import SCOPE_MISSING
+from daemon.platforms.shared.client import SCOPE_MISSING, StoreClient
 from daemon.platforms.shared.short_answers import delete_listed
 
 NAME_PARTS = 3
@@ -34,6 +34,7 @@ class Hook(Struct, frozen=True):
         raise NotImplementedError
 
 
+C = TypeVar("C", bound=StoreClient)
 H = TypeVar("H", bound=Hook)
 
 
@@ -62,13 +63,14 @@ class Work:
     failure: Failure | None = None
 
 
-class HookRegister(ABC, Generic[H]):
+class HookRegister(ABC, Generic[C, H]):
     """The webhooks of one connection that lead to `destination` and carry or are signed by `secret`."""
 
     kinds: Mapping[str, Kind]
     """The scopes that we register, and their kinds."""
 
-    def __init__(self, destination: str, secret: Secret) -> None:
+    def __init__(self, client: C, destination: str, secret: Secret) -> None:
+        self._client = client
         self.destination = destination
         self.secret = secret
 

@@ -5,19 +5,15 @@ rounded (three for 25.00 are 8.3333 each), so pieces are never multiplied by a p
 """
 
 import uuid
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from attrs import evolve
 
-from daemon.entities import Issue, OrderLine
+from daemon.entities import Address, Issue, Mapped, Order, OrderLine, Package
 from daemon.issues import IssueType
-from daemon.model import CartId
+from daemon.model import CartId, ExternalId
 from daemon.platforms.shared.dates import moment_of
-
-NO_MOMENT = datetime.fromtimestamp(0, UTC)
-"""Placeholder for an invalid date of an order; such an order is not sent."""
 
 MILLS = Decimal("0.0001")
 """Rounding of a share: the decimals of BigCommerce's amounts, and more than a currency has."""
@@ -25,21 +21,57 @@ MILLS = Decimal("0.0001")
 AMOUNTS = ("net", "tax", "discount")
 
 
-def cart_of(text: str, issues: list[Issue]) -> CartId | None:
-    """Return a cart's id in canonical form. If the text is no such id, add an issue and return None."""
+def order(
+    *,
+    platform: str,
+    order_id: int,
+    number: str,
+    url: str,
+    cart: str,
+    customer_id: int | None,
+    dates: Mapping[str, str | None],
+    currency: str,
+    packages: Sequence[Package],
+    billing_address: Address | None,
+    paid: Decimal | None,
+    tax: Decimal | None,
+    unusable_amounts: Sequence[str],
+    unnamed_lines: Sequence[str | int],
+) -> Mapped[Order]:
+    """Map an order; one with an unusable cart, date or amount to its issues.
+
+    `dates` has the names and the texts of its first and of its last date, which may be the same one.
+    `unusable_amounts` are paths of fields, `unnamed_lines` the names of lines without a SKU.
+    """
+    issues: list[Issue] = []
+    cart_id: CartId | None = None
     try:
-        return CartId(str(uuid.UUID(text.strip())))
+        cart_id = CartId(str(uuid.UUID(cart.strip())))
     except ValueError:
         issues.append(IssueType.CART_UNKNOWN.issue())
-        return None
-
-
-def order_date(text: str | None, platform: str, name: str, issues: list[Issue]) -> datetime | None:
-    """Return a date of an order. If it cannot be read, add an issue that names the field and return None."""
-    moment = moment_of(text or "")
-    if moment is None:
-        issues.append(IssueType.ORDER_DATE_UNUSABLE.issue(platform=platform, field=name))
-    return moment
+    amounts, lines = IssueType.ORDER_AMOUNT_UNUSABLE, IssueType.LINE_WITHOUT_PRODUCT
+    issues += [amounts.issue(platform=platform, field=field) for field in unusable_amounts]
+    issues += [lines.issue(platform=platform, line=line) for line in unnamed_lines]
+    moments = [moment_of(text or "") for text in dates.values()]
+    undated = [name for name, moment in zip(dates, moments, strict=True) if moment is None]
+    issues += [IssueType.ORDER_DATE_UNUSABLE.issue(platform=platform, field=name) for name in undated]
+    placed, updated = moments[0], moments[-1]
+    if cart_id is None or placed is None or updated is None or unusable_amounts:
+        return Mapped(value=None, issues=tuple(issues), name=f"Order {number}", url=url)
+    value = Order(
+        external_id=ExternalId(str(order_id)),
+        cart_id=cart_id,
+        visible=number,
+        customer=ExternalId(str(customer_id)) if customer_id else None,
+        placed=placed,
+        updated=updated,
+        currency=currency,
+        packages=tuple(packages),
+        billing_address=billing_address,
+        paid=paid,
+        tax=tax,
+    )
+    return Mapped(value=value, issues=tuple(issues), name=f"Order {number}", url=url)
 
 
 class LineAllocation:

@@ -1,7 +1,7 @@
 """WooCommerce: reads a shop on the merchant's own server through the REST API wc/v3 and its webhooks.
 
-    settings, address                 settings of a connection; the one spelling of the shop's address (pure)
-    client, refusal, foreign          API calls; failures from refused answers; names of foreign ones (pure)
+    settings                          settings of a connection; the one spelling of the shop's address (pure)
+    client, refusal                   API calls; failures from refused answers, and names of foreign ones (pure)
     walk, reader                      lists by offset, each row once; what the readers of all kinds do alike
     adapter                           the `Platform` that the engine sees, with one reader for each kind
     products/, customers/, orders/    one kind each: reader, schema of the API's answers, mapping (pure)
@@ -19,10 +19,9 @@ from typing import Any
 
 from daemon.model import Kind
 from daemon.platforms.base import Platform, PlatformType, WebhookTimes
-from daemon.platforms.woocommerce.address import delivery_fault, store_id
 from daemon.platforms.woocommerce.app import APP, TYPED_KEYS
 from daemon.platforms.woocommerce.refusal import NAMED_REMEDIES
-from daemon.platforms.woocommerce.settings import WooCommerceSettings
+from daemon.platforms.woocommerce.settings import WooCommerceSettings, delivery_fault, store_id
 from daemon.platforms.woocommerce.webhooks import WooCommerceWebhooks
 
 

@@ -6,8 +6,8 @@ from daemon.model import Kind
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.shared.adapter import Adapter
 from daemon.platforms.woocommerce.client import Client
+from daemon.platforms.woocommerce.customers.members import Roles
 from daemon.platforms.woocommerce.customers.reader import CustomerReader
-from daemon.platforms.woocommerce.customers.roles import Roles
 from daemon.platforms.woocommerce.hooks import WooCommerceHooks
 from daemon.platforms.woocommerce.lookup import Lookup
 from daemon.platforms.woocommerce.orders.reader import OrderReader

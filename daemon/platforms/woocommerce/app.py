@@ -10,6 +10,7 @@ if it works on the shop that the pending connection names. The shop must answer 
 
 import contextlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Literal
 from urllib.parse import urlencode, urlsplit
 
@@ -21,9 +22,8 @@ from msgspec import Meta, Struct
 from daemon.errors import Blocked, Failure, Rejected, Retry
 from daemon.model import Lane, Secret
 from daemon.platforms.apps import AppPage, AppRefused, AppType, Authorized, Installed, Returned, TypedKeys, Visit
-from daemon.platforms.woocommerce.address import delivery_fault, is_loopback
 from daemon.platforms.woocommerce.client import Client
-from daemon.platforms.woocommerce.settings import WooCommerceSettings, typed_store
+from daemon.platforms.woocommerce.settings import WooCommerceSettings, delivery_fault, is_loopback, typed_store
 from daemon.transport.client import Observe, ignore
 from daemon.transport.http import Transport
 
@@ -122,16 +122,12 @@ class WooCommerceApp:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             words = "A shop calls this page with a key that may read and write, when its owner has agreed."
             raise AppRefused(f"{words} {AGAIN}") from None
-
-        async def install(store_id: str) -> Installed:
-            return await self._installed(store_id, given)
-
-        return Authorized(state=given.user_id, install=install)
+        return Authorized(state=given.user_id, install=partial(self._installed, given))
 
     async def aclose(self) -> None:
         """Nothing to close: each trial has a client of its own."""
 
-    async def _installed(self, store_id: str, given: _Callback) -> Installed:
+    async def _installed(self, given: _Callback, store_id: str) -> Installed:
         """Try a posted key on a shop. Raises AppRefused."""
         try:
             store = WooCommerceSettings(

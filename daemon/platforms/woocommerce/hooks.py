@@ -18,11 +18,11 @@ import structlog
 from msgspec import Raw
 
 from daemon.errors import Blocked, Missing, Rejected, Retry
-from daemon.model import Lane, Secret
+from daemon.model import Lane
 from daemon.platforms.shared import hooks
 from daemon.platforms.shared.hooks import HookRegister, Plan, Work, connection_of, is_lasting
-from daemon.platforms.shared.odd import Shape
 from daemon.platforms.shared.page_size import PageSize
+from daemon.platforms.shared.rows import Shape
 from daemon.platforms.woocommerce.client import Client
 from daemon.platforms.woocommerce.walk import asks_for, step
 from daemon.platforms.woocommerce.webhooks import TOPICS
@@ -56,14 +56,10 @@ FIELDS = ",".join(Hook.__struct_encode_fields__)
 _HOOK = Shape(Hook)
 
 
-class WooCommerceHooks(HookRegister[Hook]):
+class WooCommerceHooks(HookRegister[Client, Hook]):
     """The webhooks of one connection. Our secret signs their deliveries."""
 
     kinds = TOPICS
-
-    def __init__(self, client: Client, destination: str, secret: Secret) -> None:
-        super().__init__(destination, secret)
-        self._client = client
 
     def is_ours(self, hook: Hook) -> bool:
         """Return True if this connection registered `hook`, perhaps with an earlier address or secret."""

@@ -9,8 +9,7 @@ from msgspec import Struct
 from daemon.errors import Missing, Rejected
 from daemon.model import Kind, Lane
 from daemon.platforms.shared.lookup import COMPANY, EMAIL, NAME, NUMBER, SKU, LookupByKind, Named
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import Odd, Unreadable, with_ids
+from daemon.platforms.shared.rows import Odd, Shape, Unreadable, with_ids
 from daemon.platforms.woocommerce.client import RAW, Client
 from daemon.platforms.woocommerce.values import is_id
 from daemon.transport.http import shortly

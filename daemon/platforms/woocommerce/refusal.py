@@ -5,28 +5,30 @@ us and the API there are a theme, plugins, a web server and often a firewall. Ea
 own, under any status, so those are retried, and named for the person who must act. A `Content-Type` counts only against
 an answer. Only own messages are quoted, without tags, shortened, and with all secrets masked. Messages are translated
 by the shop, so a decision never depends on one; the English ones only make a text more precise.
+
+The name of a foreign answer decides nothing (`page_of`). It tells a person what answered, and who must act.
 """
 
 import html
 import re
 import time
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from attrs import frozen
 
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry, Side
 from daemon.model import Secret
 from daemon.platforms.shared.client import SCOPE_MISSING, quoted
-from daemon.platforms.woocommerce.foreign import page_of
 from daemon.transport.http import Answer
 from daemon.transport.retry_after import retry_after
 
-CREDENTIALS: Final = "credentials"
-BASIC_WALL: Final = "basic_wall"
+CREDENTIALS = "credentials"
+BASIC_WALL = "basic_wall"
 
 CANNOT_VIEW = "woocommerce_rest_cannot_view"
 KEY_ERROR = "woocommerce_rest_authentication_error"
@@ -53,6 +55,51 @@ _TOO_BIG = frozenset({413, 414, 431})
 
 _TAG = re.compile(r"<[^>]*>")
 
+MOST_SEARCHED = 20_000
+"""Bytes of an answer that are searched for marks."""
+
+LONGEST_TITLE = 80
+
+_TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
+_PHP = re.compile(rb"^\s*(?:<br\s*/?>\s*)?(?:<b>)?(?:PHP )?(?:Warning|Notice|Deprecated|Strict Standards)\b")
+_JSON_AFTER = re.compile(rb"[\n>]\s*[\[{]\s*[\"{\]}]")
+
+
+@frozen
+class ForeignPage:
+    """A foreign answer: a short fixed `reason`, and `words` for people. `is_named` is False for an unknown page."""
+
+    reason: str
+    words: str
+    is_named: bool = True
+
+
+_CHALLENGE = ForeignPage("challenge_page", "a firewall's page for people; allow Ignite Sync's requests in the firewall")
+
+_MARKS = (
+    (
+        (
+            *(b"challenge-platform", b"cf-chl", b"just a moment", b"checking your browser", b"verify you are human"),
+            *(b"g-recaptcha", b"h-captcha", b"sucuri website firewall", b"wordfence"),
+        ),
+        _CHALLENGE,
+    ),
+    (
+        (b"database error", b"establishing a database connection"),
+        ForeignPage("database_down", "the shop's database does not answer"),
+    ),
+    ((b"<title>maintenance", b"scheduled maintenance"), ForeignPage("maintenance", "the shop is in maintenance")),
+    (
+        (b"critical error on this website", b"internal_server_error", b"fatal error"),
+        ForeignPage("php_error", "a plugin or theme of the shop has crashed; see the shop's error log"),
+    ),
+    (
+        (b"wp-login.php", b'id="loginform"', b'name="log"'),
+        ForeignPage("login_page", "a login page; a plugin or the server protects the REST API"),
+    ),
+)
+"""Texts of pages in lower case, and the page; the first match counts."""
+
 
 def refusal(answer: Answer, secrets: Iterable[Secret], *, writes: bool = False) -> Failure:
     """Return the failure that `answer` (not 2xx) means; `writes` is True for a call that changes something."""
@@ -69,7 +116,7 @@ def refusal(answer: Answer, secrets: Iterable[Secret], *, writes: bool = False) 
     if status == _NOT_FOUND:
         return _not_found(code, text)
     if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _PASSING:
-        return Rejected(text, reason=f"http_{status}", properties=frozenset(_parameters(own)))
+        return Rejected(text, reason=f"http_{status}", properties=_parameters(own))
     return _later(text, answer, _NAMED.get(code, f"http_{status}"))
 
 
@@ -166,13 +213,10 @@ def _later(text: str, answer: Answer, reason: str) -> Retry:
     return Retry(text, reason=reason, after=retry_after(answer.headers, time.time()), effect_unknown=unknown)
 
 
-def _parameters(own: dict[str, Any]) -> Iterator[str]:
-    """Yield the names of refused parameters."""
+def _parameters(own: dict[str, Any]) -> frozenset[str]:
+    """Return the names of refused parameters."""
     named = own["data"].get("params")
-    if isinstance(named, dict):
-        yield from named
-    if isinstance(named, list):
-        yield from (name for name in named if isinstance(name, str))
+    return frozenset(name for name in named if isinstance(name, str)) if isinstance(named, dict | list) else frozenset()
 
 
 def _sent(secrets: Iterable[Secret]) -> list[Secret]:
@@ -180,3 +224,36 @@ def _sent(secrets: Iterable[Secret]) -> list[Secret]:
     texts = [secret.reveal() for secret in secrets]
     pairs = [Secret(b64encode(f"{key}:{secret}".encode()).decode()) for key, secret in pairwise(texts)]
     return [*pairs, *map(Secret, texts)]
+
+
+def page_of(answer: Answer) -> ForeignPage:
+    """Return the name of a foreign answer."""
+    body = answer.body[:MOST_SEARCHED]
+    lower = body.lower()
+    if not body.strip():
+        return ForeignPage("empty", "an empty answer", is_named=False)
+    if _PHP.match(body) and _JSON_AFTER.search(body):
+        return ForeignPage(
+            "php_warning", "PHP prints a warning before the answer; switch WP_DEBUG_DISPLAY off in the shop"
+        )
+    if "cf-mitigated" in answer.headers:
+        return _CHALLENGE
+    named = (page for marks, page in _MARKS if any(mark in lower for mark in marks))
+    return next(named, None) or _unnamed(answer, body)
+
+
+def _unnamed(answer: Answer, body: bytes) -> ForeignPage:
+    start = body.lstrip()
+    if start[:1] in {b"[", b"{"}:
+        if answer.headers.get("content-type", "").lower().startswith("text/html"):
+            return ForeignPage("foreign_json", "JSON that is labelled as a web page", is_named=False)
+        # What has a good status and begins as JSON has lost its end; any other is a gateway's own.
+        cut = ForeignPage("cut_json", "the answer ends too early", is_named=False)
+        return cut if answer.ok else ForeignPage("foreign_json", "JSON of another program", is_named=False)
+    if start[:1] == b"<":
+        title = _TITLE.search(body)
+        words = " ".join(html.unescape(title[1].decode("utf-8", "replace")).split()) if title else ""
+        return ForeignPage(
+            "web_page", f'a web page, "{words[:LONGEST_TITLE]}"' if words else "a web page", is_named=False
+        )
+    return ForeignPage("not_json", "a text", is_named=False)

@@ -13,7 +13,7 @@ from daemon.model import Lane
 from daemon.platforms.base import Entity
 from daemon.platforms.shared.adapter import OneStore
 from daemon.platforms.woocommerce.client import Client
-from daemon.platforms.woocommerce.customers.roles import Roles
+from daemon.platforms.woocommerce.customers.members import Roles
 from daemon.transport.http import shortly
 
 WEIGHT_UNIT = "/settings/products/woocommerce_weight_unit"

@@ -8,7 +8,7 @@ order under `product.deleted`, or have an error object as its body. Then it name
 
 import hmac
 from binascii import b2a_base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -34,20 +34,16 @@ CANNOT_VIEW = "cannot_view"
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
-def _topics(resource: str, events: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"{resource}.{event}" for event in events)
-
-
-_EVENTS = ("created", "updated", "deleted", "restored")
+_KINDS = {"product": Kind.PRODUCTS, "order": Kind.ORDERS, "customer": Kind.CUSTOMERS}
 
 TOPICS: Mapping[str, Kind] = {
-    **dict.fromkeys(_topics("product", _EVENTS), Kind.PRODUCTS),
-    **dict.fromkeys(_topics("order", _EVENTS), Kind.ORDERS),
-    **dict.fromkeys(_topics("customer", _EVENTS[:3]), Kind.CUSTOMERS),
+    f"{resource}.{event}": kind
+    for resource, kind in _KINDS.items()
+    for event in ("created", "updated", "deleted", "restored")
+    if (resource, event) != ("customer", "restored")
 }
 """The topics that we register, and their kinds. There is no topic customer.restored (woocommerce.md, Webhooks 14)."""
 
-_KINDS = {"product": Kind.PRODUCTS, "order": Kind.ORDERS, "customer": Kind.CUSTOMERS}
 _CONCERN_NOTHING = frozenset({"coupon", "action"})
 """Resources of topics that people may have registered by hand."""
 

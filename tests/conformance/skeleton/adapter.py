@@ -18,25 +18,18 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from daemon.entities import Mapped, Product, Status, StockLevel, StoreFacts, Variant
-from daemon.errors import Blocked, Missing, Rejected, Retry, Side
+from daemon.errors import Blocked, Failure, Missing, Retry, Side
 from daemon.issues import IssueType
 from daemon.model import ExternalId, Kind, Lane, Secret, Sku, VariantId
 from daemon.platforms.adapter_state import AdapterState
-from daemon.platforms.base import (
-    BAD_ID,
-    STORE,
-    Announce,
-    Entity,
-    IdPage,
-    Match,
-    Page,
-    PlatformType,
-    Registration,
-    WebhookReader,
-    tell_nobody,
-)
+from daemon.platforms.base import Announce, Entity, Page, PlatformType, Registration, WebhookReader, tell_nobody
+from daemon.platforms.shared.adapter import Adapter, OneStore, Reader, read_single
+from daemon.platforms.shared.client import StoreClient
+from daemon.platforms.shared.hooks import HookRegister
+from daemon.platforms.shared.lookup import LookupByKind, Named
+from daemon.platforms.shared.mapping import page_url
 from daemon.platforms.shared.rows import Unreadable, decode, read_row, with_ids
-from daemon.transport.client import Observe, ThrottledApi
+from daemon.transport.client import Observe
 from daemon.transport.http import Answer, Api, Transport, shortly
 from daemon.transport.retry_after import retry_after
 from daemon.transport.throttle import LatencyPolicy, Limiter
@@ -78,7 +71,7 @@ _SHOP, _LIST, _RAW = Decoder(_Shop), Decoder(list[Raw]), Decoder(Raw)
 _ITEM: Decoder[Item | Unreadable] = Decoder(Item)
 
 
-def refusal(answer: Answer) -> Exception:
+def refusal(answer: Answer) -> Failure:
     """Return the failure that an answer means: its class says what happens next (rule 10 of docs/design.md)."""
     if answer.status == 401:
         return Blocked("the token is not valid", reason="credentials", side=Side.PLATFORM)
@@ -92,7 +85,7 @@ def refusal(answer: Answer) -> Exception:
 
 def product(item: Item, facts: StoreFacts) -> Mapped[Product]:
     """Map an item to SparkLayer's fields. Pure: no await, no clock."""
-    url = f"{facts.url}/items/{item.id}" if facts.url else ""
+    url = page_url(facts, f"/items/{item.id}")
     name, sku = item.name or str(item.id), Sku(item.code.strip())
     if not sku:
         issue = IssueType.VARIANT_WITHOUT_SKU.issue(platform=LABEL, variant=f"The item (id {item.id})")
@@ -109,96 +102,119 @@ def product(item: Item, facts: StoreFacts) -> Mapped[Product]:
     return Mapped(value=value, name=name, url=url)
 
 
-class Skeleton:
-    """Reads one store. Webhooks, `find` and further kinds come next: see the other promises."""
+class Client(StoreClient):
+    """Calls one store's API. The throttle judges a refusal by the ids in the path and in `narrowing`."""
 
-    def __init__(
-        self, settings: SkeletonSettings, transport: Transport | None, observe: Observe, _state: AdapterState
-    ) -> None:
-        self.limiter = Limiter(
-            api="skeleton", side=Side.PLATFORM, policy=LatencyPolicy(), concurrency=MOST_AT_ONCE, reserved=1
-        )
+    narrowing = ("ids",)
+
+    def __init__(self, settings: SkeletonSettings, transport: Transport | None, observe: Observe) -> None:
         headers = {"Authorization": f"Bearer {settings.token.reveal()}"}
         api = Api(settings.url, headers=headers, connections=MOST_AT_ONCE, timeout=60.0, transport=transport)
-        self._api = ThrottledApi("skeleton", api, self.limiter, observe)
+        policy = LatencyPolicy()
+        limiter = Limiter(api="skeleton", side=Side.PLATFORM, policy=policy, concurrency=MOST_AT_ONCE, reserved=1)
+        super().__init__("skeleton", api, limiter, observe)
 
-    async def _get(self, path: str, decoder: Decoder[T], lane: Lane, **query: str) -> T:
+    async def probe(self) -> None:
+        """Make the cheapest call."""
+        await self.get("/shop", _SHOP, Lane.LIVE)
+
+    def refusal(self, answer: Answer, _path: str) -> Failure:
+        """Return the failure that a refusal means."""
+        return refusal(answer)
+
+    async def get(self, path: str, decoder: Decoder[T], lane: Lane, **query: str) -> T:
         """Read and decode one answer; trouble that passes is tried again for a moment."""
 
         async def attempt() -> T:
-            answer = await self._api.send("GET", path, lane, query=query)
-            if not answer.ok:
-                raise refusal(answer)
             try:
-                return decode(answer.body, decoder)
+                return decode((await self.read("GET", path, lane, query)).body, decoder)
             except (ValueError, RecursionError):
                 raise Retry("the answer has another shape", reason="unexpected_shape") from None
 
         return await shortly(attempt)
 
-    def batch(self, kind: Kind) -> int:
-        """Return the most entities of a call."""
-        return 1 if kind is Kind.STORE else MOST
+
+class StoreReader(OneStore):
+    """The store's settings."""
+
+    label = LABEL
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     async def facts(self) -> StoreFacts:
         """Read the store's settings."""
-        shop = await self._get("/shop", _SHOP, Lane.LIVE)
+        shop = await self._client.get("/shop", _SHOP, Lane.LIVE)
         return StoreFacts(currency=shop.currency, weight_unit=shop.unit, url=shop.control_panel)
 
-    async def page(self, kind: Kind, cursor: str | None) -> Page:
+
+class ItemReader(Reader):
+    """The items of one store. This API lists nothing less than whole items, so `ids` reads pages too."""
+
+    batch = MOST
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def is_id(self, text: str) -> bool:
+        """Return True if a text can be an item's id."""
+        return text.isascii() and text.isdigit() and len(text) < 19 and int(text) > 0
+
+    async def page(self, cursor: str | None) -> Page:
         """Read a page. A cursor is the last id: rows that come or go before it move nothing."""
-        return await self._page(kind, cursor)
+        return await self._page(cursor)
 
-    async def changed_since(self, kind: Kind, since: float, cursor: str | None) -> Page:
+    async def changed_since(self, since: float, cursor: str | None) -> Page:
         """Read a page of changes."""
-        return await self._page(kind, cursor, since=f"{since:.3f}")
+        return await self._page(cursor, since=f"{since:.3f}")
 
-    async def _page(self, kind: Kind, cursor: str | None, **query: str) -> Page:
-        if kind is Kind.STORE:
-            return Page(entities=[Entity(STORE, await self.facts())], cursor=None)
-        found = await self._get("/items", _LIST, Lane.BACKFILL, after=cursor or "0", limit=str(MOST), **query)
+    async def _page(self, cursor: str | None, **query: str) -> Page:
+        found = await self._client.get("/items", _LIST, Lane.BACKFILL, after=cursor or "0", limit=str(MOST), **query)
         entities = _entities(found)
         return Page(entities=entities, cursor=entities[-1].external_id if len(found) == MOST else None)
 
-    async def ids(self, kind: Kind, cursor: str | None) -> IdPage:
-        """Read a page of ids: this API lists nothing less than whole items."""
-        page = await self._page(kind, cursor)
-        return IdPage(ids=[entity.external_id for entity in page.entities], cursor=page.cursor)
-
-    async def read(self, kind: Kind, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
+    async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read by ids; what the API leaves out is left out."""
-        if kind is Kind.STORE:
-            return {STORE: Entity(STORE, await self.facts())} if STORE in ids else {}
-        asked = [id_ for id_ in ids if _is_id(id_)]
-        found = await self._get("/items", _LIST, lane, ids=",".join(asked), limit=str(MOST)) if asked else []
-        return {entity.external_id: entity for entity in _entities(found) if entity.external_id in asked}
+        found = await self._client.get("/items", _LIST, lane, ids=",".join(ids), limit=str(MOST)) if ids else []
+        return {entity.external_id: entity for entity in _entities(found) if entity.external_id in ids}
 
-    async def read_one(self, kind: Kind, external_id: ExternalId, lane: Lane) -> Entity | None:
+    async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
         """Read one; None only if the API itself says that it does not exist."""
-        if kind is Kind.STORE:
-            return Entity(STORE, await self.facts()) if external_id == STORE else None
-        if not _is_id(external_id):
-            raise Rejected(f"{external_id!r} is not an item's id", reason=BAD_ID)
-        try:
-            return _entities([await self._get(f"/items/{external_id}", _RAW, lane)])[0]
-        except Missing:
-            return None
 
-    def map(self, kind: Kind, entity: Entity, facts: StoreFacts) -> Mapped[Any]:
-        """Map an entity. Raises Retry for one that could not be read."""
-        if isinstance(entity.content, Unreadable):
-            raise Retry(f"unexpected: {entity.content.why}", reason=entity.content.reason)
-        if kind is Kind.STORE:
-            return _settings(entity.content)
+        async def ask() -> Raw:
+            return await self._client.get(f"/items/{external_id}", _RAW, lane)
+
+        raw = await read_single(external_id, ask)
+        return None if raw is None else _entities([raw])[0]
+
+    def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Product]:
+        """Map an item; `Adapter` has raised the failure of one that could not be read."""
         return product(entity.content, facts)
 
-    async def probe(self) -> None:
-        """Make the cheapest call."""
-        await self.facts()
 
-    async def find(self, _kind: Kind, _text: str) -> Sequence[Match]:
-        """Find entities as a person names them: the promises of `finding` say how."""
+class Lookup(LookupByKind):
+    """Finds items as a person names them: the promises of `finding` say how."""
+
+    async def rows(self, _kind: Kind, _text: str) -> list[Named]:
+        """Return the rows that the store finds by a text."""
         raise NotImplementedError
+
+
+class Skeleton(Adapter):
+    """One store. Webhooks, `find` and further kinds come next: see the other promises."""
+
+    def __init__(
+        self, settings: SkeletonSettings, transport: Transport | None, observe: Observe, _state: AdapterState
+    ) -> None:
+        client = Client(settings, transport, observe)
+        super().__init__(
+            settings,
+            client,
+            store=StoreReader(client),
+            readers={Kind.PRODUCTS: ItemReader(client)},
+            lookup=Lookup(),
+            hooks=_no_hooks,
+        )
 
     async def ensure_webhooks(self, _destination: str, _announce: Announce = tell_nobody) -> Registration:
         """Register nothing: this platform has no webhooks."""
@@ -206,19 +222,6 @@ class Skeleton:
 
     async def remove_webhooks(self, _destination: str) -> None:
         """Remove nothing."""
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._api.aclose()
-
-
-def _settings(facts: StoreFacts) -> Mapped[StoreFacts]:
-    issues = () if facts.weight_unit in {"kg", "g"} else (_unknown(facts),)
-    return Mapped(value=facts, issues=issues, name="Store settings", url=facts.url)
-
-
-def _unknown(facts: StoreFacts) -> Any:
-    return IssueType.WEIGHT_UNIT_UNKNOWN.issue(platform=LABEL, unit=facts.weight_unit)
 
 
 def _entities(rows: Sequence[Raw]) -> list[Entity]:
@@ -229,8 +232,8 @@ def _entities(rows: Sequence[Raw]) -> list[Entity]:
     return [Entity(ExternalId(str(row.id)), row) for row in read]
 
 
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 19 and int(text) > 0
+def _no_hooks(_destination: str, _secret: Secret) -> HookRegister[Any, Any]:
+    raise NotImplementedError("the skeleton has no webhooks")
 
 
 def _no_reader(_settings: SkeletonSettings) -> WebhookReader:

@@ -12,9 +12,8 @@ from attrs import evolve
 
 from daemon.model import Secret
 from daemon.platforms.apps import AppRefused, Installed, Loaded, Uninstalled
-from daemon.platforms.bigcommerce.app import BigCommerceApp, BigCommerceAppSettings
+from daemon.platforms.bigcommerce.app import LEEWAY, BigCommerceApp, BigCommerceAppSettings, read_signed_payload
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
-from daemon.platforms.bigcommerce.signed_payload import LEEWAY, read_signed_payload
 from daemon.sandbox.bigcommerce.login import LIFE_SECONDS, Login
 from daemon.sandbox.bigcommerce.login import _part as part
 from daemon.sandbox.bigcommerce.login import _text as text

@@ -151,6 +151,23 @@ async def test_a_group_and_an_attribute_of_later_are_found(store: FakeStore, sho
     assert len(store.queries("/v3/customers/attributes")) == 2
 
 
+async def test_a_customer_whose_group_becomes_b2b_while_it_is_read_is_not_taken_for_retail(
+    store: FakeStore, shop: BigCommerce
+) -> None:
+    store.add_customers(1)
+    store.add_customers(2, customer_group_id=4)
+    await walk(shop)
+    store.groups[1] = {"id": 4, "name": "Trade too"}
+    store.attributes = {1: "Group"}
+    store.add_customers(1, values=[(1, "gold")])
+    read = await shop.read(Kind.CUSTOMERS, [ExternalId("1"), ExternalId("2")], Lane.LIVE)
+    assert mapped(shop, read[ExternalId("1")]) is not None
+    with pytest.raises(Retry, match="its customer group cannot be read"):
+        mapped(shop, read[ExternalId("2")])
+    again = await shop.read(Kind.CUSTOMERS, [ExternalId("2")], Lane.LIVE)
+    assert mapped(shop, again[ExternalId("2")]) is not None
+
+
 async def test_an_attribute_of_later_is_found_also_beyond_the_tenth(store: FakeStore, shop: BigCommerce) -> None:
     others = {n: f"Other {n}" for n in range(1, 11)}
     store.attributes = others

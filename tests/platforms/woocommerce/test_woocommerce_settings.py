@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from daemon.model import Secret
-from daemon.platforms.woocommerce.address import delivery_fault, shop_address
+from daemon.platforms.woocommerce.settings import delivery_fault, shop_address
 from tests.platforms.woocommerce.recorded import settings
 
 

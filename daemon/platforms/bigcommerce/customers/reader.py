@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 from msgspec import Raw
 
 from daemon.entities import Customer, Mapped, StoreFacts
 from daemon.errors import Failure, Retry
 from daemon.model import ExternalId, Lane
-from daemon.platforms.adapter_state import AdapterState
+from daemon.platforms.adapter_state import AdapterState, Entry
 from daemon.platforms.base import Entity, Page
 from daemon.platforms.bigcommerce import schema
 from daemon.platforms.bigcommerce.client import Client
@@ -42,7 +42,6 @@ from daemon.platforms.bigcommerce.customers.schema import (
     read_owner,
 )
 from daemon.platforms.bigcommerce.customers.schema import Customer as Listed
-from daemon.platforms.bigcommerce.customers.sentinels import Sentinels
 from daemon.platforms.bigcommerce.ids import is_id, listed, since_text
 from daemon.platforms.bigcommerce.owned_rows import OwnedList, OwnedRows, read_owned_rows
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
@@ -54,6 +53,11 @@ from daemon.transport.http import shortly
 
 PATH = "/v3/customers"
 _INCLUDE = {"include": "addresses,attributes"}
+
+MOST_SENTINELS = 3
+"""Number of known customers: enough that another one remains if the requested one is among them."""
+
+_SECTION, _OWNER, _NAME = "customer", "", "there"
 
 B = TypeVar("B", bound=Owned)
 
@@ -97,6 +101,59 @@ class _Known:
         """Return True if the group of a customer is known, or if it has none."""
         group = customer.customer_group_id
         return not group or self.every_group is None or group in self.every_group
+
+
+@define
+class Sentinels:
+    """Customers of one store that existed at the last check; they may be gone by now.
+
+    A few of their ids are in the adapter's state, so an empty answer proves nothing right after a restart either.
+    """
+
+    _state: AdapterState
+    _there: Sequence[int] = ()
+    """Latest first."""
+    _kept: Sequence[int] | None = None
+    """The ids in the adapter's state; None if not read yet. Changed rarely, because each change is a write."""
+
+    async def others_than(self, customer: int) -> list[int]:
+        """Return the known customers except `customer`, latest first."""
+        await self._recall()
+        return [known for known in self._there if known != customer]
+
+    async def seen(self, customers: Sequence[int]) -> None:
+        """Note customers that were read."""
+        kept = await self._recall()
+        self._there = list(dict.fromkeys([*customers, *self._there]))[:MOST_SENTINELS]
+        if not kept:
+            await self._keep()
+
+    async def replace(self, customers: Sequence[int]) -> None:
+        """Keep only these customers: the others were not found."""
+        kept = await self._recall()
+        self._there = customers
+        if not kept or not set(kept) <= set(customers):
+            await self._keep()
+
+    async def gone(self, customer: int) -> None:
+        """Note that a customer does not exist."""
+        kept = await self._recall()
+        self._there = [known for known in self._there if known != customer]
+        if customer in kept:
+            await self._keep()
+
+    async def _recall(self) -> Sequence[int]:
+        """Return the ids in the adapter's state: the only known ones after a restart."""
+        if self._kept is None:
+            entries = (await self._state.look_up(_SECTION, [_OWNER])).get(_OWNER, {})
+            kept = [int(customer) for customer in entries.get(_NAME, "").split()]
+            self._there = list(dict.fromkeys([*self._there, *kept]))[:MOST_SENTINELS]
+            self._kept = kept
+        return self._kept
+
+    async def _keep(self) -> None:
+        await self._state.put(_SECTION, [Entry(_OWNER, _NAME, " ".join(map(str, self._there)))], 0)
+        self._kept = self._there
 
 
 class CustomerReader(Reader):
@@ -268,12 +325,13 @@ class CustomerReader(Reader):
         rows: tuple[OwnedRows[Address], OwnedRows[Attribute]] | None,
         namesake: bool | Failure,  # noqa: FBT001  an answer, not a switch
     ) -> RawCustomer | Failure | Unreadable | Odd:
-        """Return a complete customer, or its substitute. `rows` are None for a retail customer.
+        """Return a complete customer, or its substitute. `rows` are None for one outside the B2B groups.
 
         An empty list of groups is never believed if a customer has a group.
         """
         group = customer.customer_group_id
-        if group in known.unread:
+        # The groups may have been read again after the rows, and its group may be a B2B one only since then.
+        if group in known.unread or (rows is None and group in known.groups):
             return Unreadable(customer.id, "its customer group cannot be read")
         if known.every_group == frozenset() and group:
             return Unreadable(customer.id, "it has a group, but no groups are listed", reason=MISCOUNTED)

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, decode
+from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Shape, Unreadable, readable
 
 
 class Owned(Struct, frozen=True, kw_only=True):
@@ -103,7 +101,4 @@ def read_customer(raw: Raw) -> Customer | Unreadable | Odd:
 
 def read_owner(raw: Raw) -> int | None:
     """Return the customer that an address or an attribute names, or None."""
-    try:
-        return decode(raw, _OWNED).customer_id
-    except msgspec.DecodeError:
-        return None
+    return next((row.customer_id for row in readable([raw], _OWNED)), None)

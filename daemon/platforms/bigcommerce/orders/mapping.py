@@ -11,14 +11,14 @@ from decimal import Decimal
 
 from attrs import evolve, frozen
 
-from daemon.entities import Address, Issue, Mapped, Option, Order, OrderLine, Package, PackageType, Shipment, StoreFacts
-from daemon.issues import IssueType
-from daemon.model import CartId, ExternalId, Sku
+from daemon.entities import Address, Mapped, Option, Order, OrderLine, Package, PackageType, Shipment, StoreFacts
+from daemon.model import Sku
 from daemon.platforms.bigcommerce.ids import LARGEST_ID
 from daemon.platforms.bigcommerce.orders import schema
+from daemon.platforms.shared import orders
 from daemon.platforms.shared.amounts import in_bounds
 from daemon.platforms.shared.mapping import page_url, unread
-from daemon.platforms.shared.orders import NO_MOMENT, LineAllocation, cart_of, order_date
+from daemon.platforms.shared.orders import LineAllocation
 from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"
@@ -76,42 +76,34 @@ def order(source: RawOrder | Odd, facts: StoreFacts) -> Mapped[Order]:
     reasons = tuple(_why_not(raw))
     if reasons:
         return Mapped(value=None, name=f"Order {raw.id}", url=url, reasons=reasons)
-    issues: list[Issue] = []
-    cart = cart_of(source.cart, issues)
     lines = [line for part in raw.parts.all for line in part.lines]
-    amiss = _amount_issues(raw)
-    issues += amiss
+    amiss = _bad_amounts(raw)
     packages = [] if amiss else list(_packages(source, lines))
-    unnamed = [line.name or line.id for line in lines if not (line.sku or "").strip()]
-    issues += [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, line=name) for name in unnamed]
-    placed = order_date(raw.date_created, PLATFORM, "date_created", issues)
-    updated = order_date(raw.date_modified, PLATFORM, "date_modified", issues)
-    value = Order(
-        external_id=ExternalId(str(raw.id)),
-        cart_id=cart or CartId(""),
-        visible=str(raw.id),
-        customer=ExternalId(str(raw.customer_id)) if raw.customer_id else None,
-        placed=placed or NO_MOMENT,
-        updated=updated or NO_MOMENT,
+    return orders.order(
+        platform=PLATFORM,
+        order_id=raw.id,
+        number=str(raw.id),
+        url=url,
+        cart=source.cart,
+        customer_id=raw.customer_id,
+        dates={"date_created": raw.date_created, "date_modified": raw.date_modified},
         currency=raw.default_currency_code or facts.currency,
-        packages=() if amiss else tuple(_with_transport(raw, packages)),
+        packages=_with_transport(raw, packages),
         billing_address=_address(raw.billing_address),
         paid=None if amiss else _paid(raw, packages),
         tax=raw.total_tax,
+        unusable_amounts=amiss,
+        unnamed_lines=[line.name or line.id for line in lines if not (line.sku or "").strip()],
     )
-    is_whole = None not in (cart, placed, updated) and not amiss
-    return Mapped(value=value if is_whole else None, issues=tuple(issues), name=f"Order {raw.id}", url=url)
 
 
-def _amount_issues(order: schema.Order) -> list[Issue]:
-    """Return an issue for each unusable amount."""
+def _bad_amounts(order: schema.Order) -> list[str]:
+    """Return the paths of unusable amounts."""
     names = [name for name in AMOUNTS if _is_bad(getattr(order, name))]
     costs = [(f"{cost}_ex_tax", getattr(order, f"{cost}_inc_tax")) for cost in COSTS]
     names += [net for net, gross in costs if getattr(order, net) is None and gross is not None and not _is_bad(gross)]
-    names += [
-        f"{line.name or line.id}: {name}" for part in order.parts.all for line in part.lines for name in _of(line)
-    ]
-    return [IssueType.ORDER_AMOUNT_UNUSABLE.issue(platform=PLATFORM, field=name) for name in names]
+    lines = [line for part in order.parts.all for line in part.lines]
+    return [*names, *(f"{line.name or line.id}: {name}" for line in lines for name in _of(line))]
 
 
 def _of(line: schema.OrderLine) -> Iterator[str]:

@@ -21,10 +21,9 @@ from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import Entity, Page
 from daemon.platforms.bigcommerce import schema
-from daemon.platforms.bigcommerce.changed_parents import ChangedParents, walk_begins
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, since_text
-from daemon.platforms.bigcommerce.metafields import Metafields
+from daemon.platforms.bigcommerce.metafields import ChangedParents, Metafields, ParentReader, walk_begins
 from daemon.platforms.bigcommerce.orders import mapping
 from daemon.platforms.bigcommerce.orders.mapping import RawOrder
 from daemon.platforms.bigcommerce.orders.schema import (
@@ -38,9 +37,7 @@ from daemon.platforms.bigcommerce.orders.schema import (
 )
 from daemon.platforms.bigcommerce.orders.schema import Order as Listed
 from daemon.platforms.bigcommerce.settings import CART_ID, BigCommerceSettings
-from daemon.platforms.shared.adapter import Reader, read_single
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
+from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Shape, Unreadable, read_id, with_ids
 from daemon.platforms.shared.secondary import of_each
 from daemon.platforms.shared.short_answers import ShortAnswers
 from daemon.transport.http import shortly
@@ -58,10 +55,8 @@ async def _path_of(order: int) -> str:
     return f"/v3/orders/{order}/metafields"
 
 
-class OrderReader(Reader):
+class OrderReader(ParentReader):
     """The orders of one store that were placed through SparkLayer."""
-
-    batch = schema.LARGEST_PAGE
 
     def __init__(self, client: Client, settings: BigCommerceSettings, state: AdapterState) -> None:
         self._client = client
@@ -72,10 +67,6 @@ class OrderReader(Reader):
         path = "/v3/orders/metafields"
         self._carts = Metafields(client, state, "order", path, _path_of, narrowed={"key": CART}, second_look=False)
         self._touched = ChangedParents(schema.LARGEST_PAGE, self._carts.catch_up, self._carts.caught_up)
-
-    def is_id(self, text: str) -> bool:
-        """Return True for an order's id, and for one of metafields."""
-        return is_id(text) or MetafieldsId.read(text) is not None
 
     async def page(self, cursor: str | None) -> Page:
         """Read the page of our orders that follow `cursor`."""
@@ -104,20 +95,7 @@ class OrderReader(Reader):
         The id of an order's metafields has these read again. The order itself follows only if it has a cart id, or had
         one; that is remembered until the order is read.
         """
-        found: dict[ExternalId, Entity] = {}
-        named = [
-            named_id.id
-            for named_id in map(MetafieldsId.read, ids)
-            if named_id is not None and named_id.resource == "order"
-        ]
-        traced = partial(self._read_cart, lane=lane, trace=CART)
-        for order, answer in (await of_each(named, traced, lane, beside=len(ids) > len(named))).items():
-            text = MetafieldsId("order", order).text
-            if isinstance(answer, Failure):
-                found[text] = Entity(text, answer)
-            elif answer:
-                follows = bool(await self._carts.of([order]))
-                found[text] = Entity(ExternalId(str(order)) if follows else text, None)
+        found = await self.read_named(ids, lane)
         rest = [one for one in ids if is_id(one)]
         if self._pattern is not None:
             found |= await self._read_spans(rest, lane)
@@ -128,13 +106,14 @@ class OrderReader(Reader):
         found |= {one: Entity(one, ours.get(one)) for one in rest if ours.get(one, one) is not None}
         return found | await self._read_spans([one for one, failure in ours.items() if failure is None], lane)
 
-    async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one order; None if BigCommerce itself says that it does not exist."""
-        if MetafieldsId.read(external_id):
-            return None  # `read` has asked BigCommerce itself
-        ask = partial(self._client.get, f"{PATH}/{external_id}", schema.RAW, lane=lane, query=_INCLUDE)
-        raw = await read_single(external_id, ask)
-        return None if raw is None else (await self._entities([raw], lane))[0]
+    async def _one(self, external_id: ExternalId, lane: Lane) -> Raw:
+        return await self._client.get(f"{PATH}/{external_id}", schema.RAW, lane=lane, query=_INCLUDE)
+
+    async def _read_again(self, named_id: MetafieldsId, lane: Lane) -> ExternalId | None:
+        """Read the cart of an order again; return the order if it has one, or had one."""
+        if named_id.resource != "order" or not await self._read_cart(named_id.id, lane, CART):
+            return None
+        return ExternalId(str(named_id.id)) if await self._carts.of([named_id.id]) else named_id.text
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Order]:
         """Map an order; another order maps to nothing."""

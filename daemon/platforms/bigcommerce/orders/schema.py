@@ -7,8 +7,7 @@ import msgspec
 from msgspec import Raw, Struct, structs
 from msgspec.json import Decoder
 
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import decode
+from daemon.platforms.shared.rows import Shape, decode
 
 Amount = Decimal | None
 

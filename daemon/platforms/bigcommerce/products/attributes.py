@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from daemon.entities import Issue, OrderRules
 from daemon.issues import IssueType
@@ -53,67 +53,44 @@ def read(product: Mapping[str, str], variant: Mapping[str, str], called: str, is
     """Return the attributes of a variant; `called` is its name for people, `issues` those of its product."""
     if not product and not variant:
         return NOTHING
-    reader = _Reader({**product, **variant}, variant, called, issues)
-    attributes = VariantAttributes(
-        rrp=reader.value("rrp", _amount, "an amount of 0 or more such as 19.99"),
-        settings=_settings(reader),
-        restock_date=reader.value("restock_date", date_of, "a date such as 2026-12-31"),
-        min_stock_level=reader.value("min_stock_level", whole_number, "a whole number"),
-    )
-    rules = {"settings", *COUNTS, *FLAGS}
-    return evolve(attributes, unreadable=frozenset("settings" if name in rules else name for name in reader.unreadable))
+    texts = {**product, **variant}
+    unreadable = set[str]()
 
-
-@frozen
-class _Reader:
-    texts: Mapping[str, str]
-    own: Mapping[str, str]
-    called: str
-    issues: list[Issue]
-    unreadable: set[str] = field(factory=set)
-
-    def value(self, name: str, parse: Callable[[str], T], expected: str) -> T | None:
+    def value(name: str, parse: Callable[[str], T], expected: str) -> T | None:
         """Return an attribute; None if missing or unreadable."""
-        text = self.texts.get(name, "").strip()
+        text = texts.get(name, "").strip()
         if not text:
             return None
         try:
             return parse(text)
         except (ValueError, TypeError, msgspec.DecodeError, RecursionError):
-            self.unreadable.add(name)
-            owner = _begun(self.called) if name in self.own else "the product"
+            unreadable.add(name if name not in {*COUNTS, *FLAGS} else "settings")
+            owner = called[:1].lower() + called[1:] if name in variant else "the product"
             words = {"platform": "BigCommerce", "name": name, "owner": owner, "expected": expected}
             issue = IssueType.ATTRIBUTE_UNREADABLE.issue(**words)
-            if issue not in self.issues:
-                self.issues.append(issue)
+            if issue not in issues:
+                issues.append(issue)
             return None
 
-
-def _begun(called: str) -> str:
-    """Return a variant's name as it stands in the middle of a sentence."""
-    return called[:1].lower() + called[1:]
-
-
-def _settings(reader: _Reader) -> tuple[OrderRules, ...]:
-    """Return the rules by group."""
     expected = "a JSON list of rules, each with a customer_group and, as quantities, whole numbers of 0 or more,"
-    whole = reader.value("settings", _rules, expected)
-    if whole is None:
-        whole, over = (), reader.texts
-    else:
-        over = {} if "settings" in reader.own else reader.own
-    single = _single(evolve(reader, texts=over))
-    rules = {rule.customer_group: rule for rule in whole}
+    whole = value("settings", _rules, expected)
+    # A variant's own single keys override the product's `settings`; its own `settings` replace them.
+    over = texts if whole is None else {} if "settings" in variant else variant
+    single: dict[str, Any] = {
+        name: value(name, _count, "a whole number of 0 or more") for name in COUNTS if name in over
+    }
+    single |= {name: value(name, _flag, "true or false") for name in FLAGS if name in over}
+    single = {name: rule for name, rule in single.items() if rule is not None}
+    rules = {rule.customer_group: rule for rule in whole or ()}
     if single:
         rules[BASE] = evolve(rules.get(BASE, OrderRules(customer_group=BASE)), **single)
-    return tuple(rules.values())
-
-
-def _single(reader: _Reader) -> dict[str, Any]:
-    """Return the values of the single keys."""
-    counts = {name: reader.value(name, _count, "a whole number of 0 or more") for name in COUNTS}
-    flags = {name: reader.value(name, _flag, "true or false") for name in FLAGS}
-    return {name: value for name, value in {**counts, **flags}.items() if value is not None}
+    return VariantAttributes(
+        rrp=value("rrp", _amount, "an amount of 0 or more such as 19.99"),
+        settings=tuple(rules.values()),
+        restock_date=value("restock_date", date_of, "a date such as 2026-12-31"),
+        min_stock_level=value("min_stock_level", whole_number, "a whole number"),
+        unreadable=frozenset(unreadable),
+    )
 
 
 def _rules(text: str) -> tuple[OrderRules, ...]:

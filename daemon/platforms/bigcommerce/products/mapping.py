@@ -18,10 +18,10 @@ from attrs import evolve, field, frozen
 from daemon.entities import Issue, Mapped, Product, StockLevel, StoreFacts
 from daemon.platforms.bigcommerce.products import attributes, schema
 from daemon.platforms.shared import products
-from daemon.platforms.shared.amounts import own_or
+from daemon.platforms.shared.amounts import Count, own_or
 from daemon.platforms.shared.mapping import page_url, unread
 from daemon.platforms.shared.products import StoreProduct, Unit, with_sku
-from daemon.platforms.shared.rows import Count, Odd
+from daemon.platforms.shared.rows import Odd
 
 PLATFORM = "BigCommerce"
 TRACKED = frozenset({"product", "variant"})

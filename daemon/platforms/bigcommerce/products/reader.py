@@ -10,6 +10,7 @@ the walk only if the store says that it was the last.
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from msgspec import Raw
@@ -20,17 +21,15 @@ from daemon.model import ExternalId, Lane
 from daemon.platforms.adapter_state import AdapterState
 from daemon.platforms.base import Entity, Page
 from daemon.platforms.bigcommerce import schema
-from daemon.platforms.bigcommerce.changed_parents import ChangedParents, walk_begins
 from daemon.platforms.bigcommerce.client import Client
 from daemon.platforms.bigcommerce.ids import MetafieldsId, is_id, listed, since_text
-from daemon.platforms.bigcommerce.metafields import Metafields
+from daemon.platforms.bigcommerce.metafields import ChangedParents, Metafields, ParentReader, walk_begins
 from daemon.platforms.bigcommerce.owned_rows import OwnedList, read_owned_rows
 from daemon.platforms.bigcommerce.products import mapping
 from daemon.platforms.bigcommerce.products.mapping import TRACKED, Levels, RawProduct
 from daemon.platforms.bigcommerce.products.schema import ITEMS, OWNERS, read_owner, read_product
 from daemon.platforms.bigcommerce.products.schema import Product as Listed
 from daemon.platforms.bigcommerce.store import StoreReader
-from daemon.platforms.shared.adapter import Reader, read_single
 from daemon.platforms.shared.page_size import PageSize, read_in_parts
 from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id, with_ids
 from daemon.platforms.shared.secondary import of_each
@@ -53,10 +52,8 @@ _WITHOUT = {"exclude_fields": "description"}
 """The description is most of a product's size and is not used. (`include_fields` would lose fields that are.)"""
 
 
-class ProductReader(Reader):
+class ProductReader(ParentReader):
     """The products of one store."""
-
-    batch = schema.LARGEST_PAGE
 
     def __init__(self, client: Client, store: StoreReader, state: AdapterState) -> None:
         self._client = client
@@ -66,10 +63,6 @@ class ProductReader(Reader):
         self._own = Metafields(client, state, "product", f"{PATH}/metafields", _path_of)
         self._variants = Metafields(client, state, "variant", f"{VARIANTS}/metafields", self._path_of_variant)
         self._touched = ChangedParents(schema.LARGEST_PAGE, self._find_touched, self._caught_up)
-
-    def is_id(self, text: str) -> bool:
-        """Return True for a product's id, and for one of metafields."""
-        return is_id(text) or MetafieldsId.read(text) is not None
 
     async def page(self, cursor: str | None) -> Page:
         """Read the products whose ids follow `cursor`."""
@@ -94,34 +87,14 @@ class ProductReader(Reader):
 
         The id of metafields has these read again.
         """
-        found: dict[ExternalId, Entity] = {}
-        named = [named_id for named_id in map(MetafieldsId.read, ids) if named_id is not None]
-
-        async def read_metafields(place: int) -> int | None:
-            return await self._read_metafields(named[place], lane)
-
-        beside = len(ids) > len(named)
-        for place, owner in (await of_each(range(len(named)), read_metafields, lane, beside=beside)).items():
-            text = named[place].text
-            if isinstance(owner, Failure):
-                found[text] = Entity(text, owner)
-            elif owner is not None:
-                found[text] = Entity(ExternalId(str(owner)), None)
+        found = await self.read_named(ids, lane)
         raws = await read_in_parts(partial(self._some, lane=lane), [id_ for id_ in ids if is_id(id_)], self._size)
         entities = await shortly(partial(self._entities, raws, lane))
         return found | {entity.external_id: entity for entity in entities}
 
-    async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
-        """Read one product; None if BigCommerce itself says that it does not exist."""
-        if MetafieldsId.read(external_id):
-            return None  # `read` has asked BigCommerce itself
-
-        async def ask() -> Raw:
-            path = f"{PATH}/{external_id}"
-            return (await self._client.get(path, schema.RAW_SINGLE, lane=lane, query=_INCLUDE)).data
-
-        raw = await read_single(external_id, ask)
-        return None if raw is None else (await self._entities([raw], lane))[0]
+    async def _one(self, external_id: ExternalId, lane: Lane) -> Raw:
+        path = f"{PATH}/{external_id}"
+        return (await self._client.get(path, schema.RAW_SINGLE, lane=lane, query=_INCLUDE)).data
 
     def map(self, entity: Entity, facts: StoreFacts) -> Mapped[Product]:
         """Map a product."""
@@ -156,16 +129,15 @@ class ProductReader(Reader):
         products = await self._products_of(variant, Lane.BACKFILL)
         return _path_within(products[0], variant) if products else None
 
-    async def _read_metafields(self, named_id: MetafieldsId, lane: Lane) -> int | None:
+    async def _read_again(self, named_id: MetafieldsId, lane: Lane) -> ExternalId | None:
         """Read the named metafields again; return their product, if it exists."""
         owner = named_id.id
-        if named_id.resource == "product":
-            return owner if await self._own.read_again(owner, await _path_of(owner), lane) else None
-        if named_id.resource != "variant":
-            return None
-        for product in await self._products_of(owner, lane):
-            if await self._variants.read_again(owner, _path_within(product, owner), lane):
-                return product
+        if named_id.resource == "product" and await self._own.read_again(owner, await _path_of(owner), lane):
+            return ExternalId(str(owner))
+        if named_id.resource == "variant":
+            for product in await self._products_of(owner, lane):
+                if await self._variants.read_again(owner, _path_within(product, owner), lane):
+                    return ExternalId(str(product))
         return None
 
     async def _walk(self, cursor: str | None, narrowed: Mapping[str, str]) -> Page:
@@ -174,13 +146,20 @@ class ProductReader(Reader):
         return Page(entities=entities, cursor=str(entities[-1].external_id) if more else None)
 
     async def _walk_once(self, last: int, narrowed: Mapping[str, str]) -> tuple[list[Entity], bool]:
+        """Read a page; return it, and True if the walk continues. Raises Retry if the page contradicts itself."""
         limit = self._size.value
         walk = {"sort": "id", "direction": "asc", "id:greater": str(last), "limit": str(limit)}
         with self._size.shrinking(limit):
             listing = await self._listing({**walk, **narrowed}, Lane.BACKFILL)
         self._size.succeeded(len(listing.data))
         entities = await self._entities(with_ids(listing.data), Lane.BACKFILL)
-        return entities, _has_more(entities, last, listing)
+        ids, total = [int(entity.external_id) for entity in entities], listing.pagination.total
+        if any(second <= first for first, second in pairwise([last, *ids])):
+            raise Retry("BigCommerce's page of products is out of order", reason="page_out_of_order")
+        if not listing.data and total:
+            raise Retry(f"BigCommerce's page is empty but counts {total} products", reason="page_empty")
+        # `total` counts all matches. The server may lower `limit`, so without it only an empty page is the last.
+        return entities, bool(ids) and (total is None or total > len(ids))
 
     async def _some(self, ids: Sequence[ExternalId], lane: Lane) -> list[Raw]:
         query = {"id:in": listed(ids), "limit": str(schema.LARGEST_PAGE)}
@@ -245,16 +224,3 @@ async def _path_of(product: int) -> str:
 def _path_within(product: int, variant: int) -> str:
     """Return the path of a variant's metafields."""
     return f"{PATH}/{product}/variants/{variant}/metafields"
-
-
-def _has_more(entities: Sequence[Entity], last: int, listing: schema.Listing[Raw]) -> bool:
-    """Return True if the walk continues after this page. Raises Retry if the page contradicts itself.
-
-    `total` counts all matches. The server may lower `limit`, so without a total only an empty page is the last.
-    """
-    ids, total = [int(entity.external_id) for entity in entities], listing.pagination.total
-    if any(second <= first for first, second in zip([last, *ids], ids, strict=False)):
-        raise Retry("BigCommerce's page of products is out of order", reason="page_out_of_order")
-    if not listing.data and total:
-        raise Retry(f"BigCommerce's page is empty but counts {total} products", reason="page_empty")
-    return bool(ids) and (total is None or total > len(ids))

@@ -4,19 +4,18 @@ The answers of real stores decide, not the specification: a variant's null price
 Fields of every answer are required, because a missing one must not be read as "none": `variants` and `images` are
 missing if the server ignored `include`, and without `inventory_tracking` no stock would be tracked.
 
-A field of another type becomes an issue, and SparkLayer keeps what it has: see `daemon.platforms.shared.odd`.
+A field of another type becomes an issue, and SparkLayer keeps what it has: see `daemon.platforms.shared.rows`.
 """
 
 from decimal import Decimal
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
 from daemon.platforms.bigcommerce.schema import Listing
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import OUT_OF_FILTER, Amount, Count, Nothing, Odd, Unreadable, decode
+from daemon.platforms.shared.amounts import Amount, Count, Nothing
+from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Shape, Unreadable, readable
 
 
 class OptionValue(Struct, frozen=True):
@@ -140,7 +139,4 @@ def read_product(raw: Raw) -> Product | Unreadable | Odd:
 
 def read_owner(raw: Raw) -> int | None:
     """Return the product of an inventory item, or None."""
-    try:
-        return decode(raw, _OWNED).identity.product_id
-    except msgspec.DecodeError:
-        return None
+    return next((row.identity.product_id for row in readable([raw], _OWNED)), None)

@@ -9,13 +9,20 @@ for again, with nothing changed but the role:
 * A customer that no list has is believed to be none if the list of its own first role has it.
 
 Without this, retail customers would go to SparkLayer, and members would be removed from it.
+
+The names of the roles come from the description of these lists (woocommerce-more.md, Customers). They are read when an
+enumeration begins, and stay cached, so one description without a B2B role would take its customers away: a second one,
+two seconds later, decides.
 """
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import TypeVar
 
+import msgspec
+import trio
 from attrs import frozen
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
@@ -23,12 +30,17 @@ from msgspec.json import Decoder
 from daemon.errors import Rejected, Retry
 from daemon.model import ExternalId, Lane
 from daemon.platforms.shared.page_size import PageSize, read_in_parts
-from daemon.platforms.shared.rows import OUT_OF_FILTER, Unreadable, read_id, read_row, with_ids
-from daemon.platforms.woocommerce.client import Client
-from daemon.platforms.woocommerce.customers.roles import PATH, Roles
+from daemon.platforms.shared.rows import OUT_OF_FILTER, read_id, readable, with_ids
+from daemon.platforms.woocommerce.client import OBJECT, Client
 from daemon.platforms.woocommerce.values import MOST_INCLUDED, listed
+from daemon.transport.http import shortly
+from daemon.transport.second_answer import SECOND_AFTER
 
 T = TypeVar("T")
+
+PATH = "/customers"
+ANY = "all"
+"""Value of the filter for every role; it is not a role."""
 
 FIRST_ROLE = {"_fields": "id,role"}
 CONTROLS = 2
@@ -44,8 +56,7 @@ _DECODER = Decoder(_FirstRole)
 
 def first_role(raw: Raw) -> str:
     """Return a customer's first role; empty if it has none, or its record does not show it."""
-    read = read_row(raw, _DECODER)
-    return "" if isinstance(read, Unreadable) else read.role
+    return next((row.role for row in readable([raw], _DECODER)), "")
 
 
 @frozen(kw_only=True)
@@ -54,6 +65,64 @@ class Membership:
 
     members: frozenset[int]
     refuted: frozenset[int]
+
+
+class Roles:
+    """The B2B roles of one shop, in the order of its list."""
+
+    def __init__(self, client: Client, patterns: Sequence[str]) -> None:
+        self._client = client
+        self._patterns = patterns
+        self._every: tuple[str, ...] | None = None
+        self._known: frozenset[str] | None = None
+        """The B2B roles at the last reading, kept by `forget`; None before the first."""
+
+    async def refresh(self) -> tuple[str, ...]:
+        """Read the shop's roles."""
+        every, known = await self._read(), self._known
+        # At the first reading, a shop without any B2B role is asked twice.
+        if not known <= set(every) if known is not None else not any(map(self.is_b2b, every)):
+            await trio.sleep(SECOND_AFTER)
+            every = await self._read()
+        self._every, self._known = every, frozenset(filter(self.is_b2b, every))
+        return every
+
+    async def every(self) -> tuple[str, ...]:
+        """Return the shop's roles, read at the first call."""
+        return await self.refresh() if self._every is None else self._every
+
+    async def b2b(self) -> tuple[str, ...]:
+        """Return the B2B roles."""
+        return tuple(filter(self.is_b2b, await self.every()))
+
+    async def others(self) -> tuple[str, ...]:
+        """Return the roles outside B2B."""
+        return tuple(role for role in await self.every() if not self.is_b2b(role))
+
+    async def unmatched(self) -> tuple[str, ...]:
+        """Read the shop's roles; return the patterns without any role."""
+        every = await self.refresh()
+        return tuple(pattern for pattern in self._patterns if not any(fnmatchcase(role, pattern) for role in every))
+
+    async def _read(self) -> tuple[str, ...]:
+        """Return the roles in the description of the list of customers. Raises Retry if there are none."""
+        described = await shortly(partial(self._client.options, PATH, OBJECT, lane=Lane.LIVE))
+        try:
+            reads = [end for end in described["endpoints"] if "GET" in end["methods"]]
+            roles = msgspec.convert(reads[0]["args"]["role"]["enum"], list[str])
+        except (KeyError, IndexError, TypeError, msgspec.ValidationError):
+            roles = []
+        if not roles:
+            raise Retry("WooCommerce's description of customers names no roles", reason="unexpected_shape")
+        return tuple(dict.fromkeys(role for role in roles if role != ANY))
+
+    def is_b2b(self, role: str) -> bool:
+        """Return True if a role fits one of the patterns."""
+        return any(fnmatchcase(role, pattern) for pattern in self._patterns)
+
+    def forget(self) -> None:
+        """Read the roles again at the next call: the shop has refused one."""
+        self._every = None
 
 
 class Members:

@@ -4,7 +4,7 @@ A customer's record shows only the first of its roles, so the lists by role deci
 have no dates: a sweep reads every B2B role whole. An enumeration leaves out customers that an earlier list had already.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import TypeAlias
@@ -20,8 +20,7 @@ from daemon.platforms.shared.rows import OUT_OF_FILTER, Odd, Unreadable, read_id
 from daemon.platforms.woocommerce.client import Client, Listed
 from daemon.platforms.woocommerce.customers import mapping
 from daemon.platforms.woocommerce.customers.mapping import RawCustomer
-from daemon.platforms.woocommerce.customers.members import FIRST_ROLE, Members, Membership, first_role
-from daemon.platforms.woocommerce.customers.roles import ANY, PATH, Roles
+from daemon.platforms.woocommerce.customers.members import ANY, FIRST_ROLE, PATH, Members, Membership, Roles, first_role
 from daemon.platforms.woocommerce.customers.schema import CUSTOMERS, FIELDS
 from daemon.platforms.woocommerce.customers.schema import Customer as Read
 from daemon.platforms.woocommerce.reader import WooCommerceReader
@@ -127,16 +126,13 @@ class CustomerReader(WooCommerceReader):
             contradicted = await self._members.contradicted(hidden, ids)
             refuted.update(contradicted)
             self._confirmed.difference_update((role, id_) for id_ in contradicted)
-            self._confirm((role, id_) for id_ in hidden.keys() - contradicted)
+            self._confirmed.update((role, id_) for id_ in hidden.keys() - contradicted)
+            if len(self._confirmed) > MOST_CONFIRMED:
+                # Memory must not grow with the shop. The next sweep asks again.
+                self._confirmed.clear()
             return found
 
         return ask
-
-    def _confirm(self, members: Iterable[_Member]) -> None:
-        self._confirmed.update(members)
-        if len(self._confirmed) > MOST_CONFIRMED:
-            # Memory must not grow with the shop. The next sweep asks again.
-            self._confirmed.clear()
 
     async def _in_earlier_roles(self, role: str, rows: Sequence[Raw]) -> frozenset[int]:
         """Return the customers among rows that have a role whose list comes before that of `role`."""

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from daemon.platforms.shared.odd import Shape
+from daemon.platforms.shared.rows import Shape
 from daemon.platforms.woocommerce import values
 from daemon.platforms.woocommerce.values import Meta
 

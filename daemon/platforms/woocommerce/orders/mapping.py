@@ -16,7 +16,6 @@ from attrs import frozen
 
 from daemon.entities import (
     Address,
-    Issue,
     Mapped,
     Option,
     Order,
@@ -26,11 +25,11 @@ from daemon.entities import (
     Shipment,
     StoreFacts,
 )
-from daemon.issues import IssueType
-from daemon.model import CartId, ExternalId, Sku
+from daemon.model import Sku
+from daemon.platforms.shared import orders
 from daemon.platforms.shared.amounts import NO_NUMBER, in_bounds
 from daemon.platforms.shared.mapping import page_url, unread
-from daemon.platforms.shared.orders import NO_MOMENT, LineAllocation, cart_of, order_date
+from daemon.platforms.shared.orders import LineAllocation
 from daemon.platforms.shared.rows import Odd
 from daemon.platforms.woocommerce import values
 from daemon.platforms.woocommerce.orders import schema
@@ -76,37 +75,30 @@ def order(source: RawOrder | Odd, facts: StoreFacts) -> Mapped[Order]:
     url = page_url(facts, f"/admin.php?page=wc-orders&action=edit&id={raw.id}")  # inferred
     if isinstance(source, Odd):
         return unread(source, PLATFORM, f"Order {raw.id}", url)
-    name = f"Order {raw.number or raw.id}"
+    number = raw.number or str(raw.id)
     if raw.status in NOT_COUNTED:
-        return Mapped(value=None, name=name, url=url, reasons=(NOT_COUNTED[raw.status],))
-    issues: list[Issue] = []
-    cart = cart_of(source.cart, issues)
-    amiss = [IssueType.ORDER_AMOUNT_UNUSABLE.issue(platform=PLATFORM, field=field) for field in _bad_amounts(raw)]
-    issues += amiss
-    unnamed = [line.name or line.id for line in raw.line_items if not (line.sku or "").strip()]
-    issues += [IssueType.LINE_WITHOUT_PRODUCT.issue(platform=PLATFORM, line=line) for line in unnamed]
-    placed = order_date(raw.date_created_gmt, PLATFORM, "date_created_gmt", issues)
+        return Mapped(value=None, name=f"Order {number}", url=url, reasons=(NOT_COUNTED[raw.status],))
+    amiss = list(_bad_amounts(raw))
+    dates = {"date_created_gmt": raw.date_created_gmt}
     # Imported orders that were never saved again have no date of a change.
-    updated = (
-        placed
-        if raw.date_modified_gmt is None
-        else order_date(raw.date_modified_gmt, PLATFORM, "date_modified_gmt", issues)
-    )
-    whole = None not in (cart, placed, updated) and not amiss
-    value = Order(
-        external_id=ExternalId(str(raw.id)),
-        cart_id=cart or CartId(""),
-        visible=raw.number or str(raw.id),
-        customer=ExternalId(str(raw.customer_id)) if raw.customer_id else None,
-        placed=placed or NO_MOMENT,
-        updated=updated or NO_MOMENT,
+    if raw.date_modified_gmt is not None:
+        dates["date_modified_gmt"] = raw.date_modified_gmt
+    return orders.order(
+        platform=PLATFORM,
+        order_id=raw.id,
+        number=number,
+        url=url,
+        cart=source.cart,
+        customer_id=raw.customer_id,
+        dates=dates,
         currency=raw.currency or facts.currency,
         packages=() if amiss else tuple(_packages(source)),
         billing_address=_address(raw.billing),
         paid=None if amiss else _paid(raw),
         tax=None if amiss else _amount(raw.total_tax),
+        unusable_amounts=amiss,
+        unnamed_lines=[line.name or line.id for line in raw.line_items if not (line.sku or "").strip()],
     )
-    return Mapped(value=value if whole else None, issues=tuple(issues), name=name, url=url)
 
 
 def _bad_amounts(raw: schema.Order) -> Iterator[str]:
@@ -151,6 +143,7 @@ def _packages(source: RawOrder) -> Iterator[Package]:
     parts = [(kind, rest, shipment), (PackageType.RETURNED, returned, None)]
     filled = [(kind, tuple(filter(None, lines)), shipment) for kind, lines, shipment in parts if any(lines)]
     address = _address(raw.shipping)
+    method = next((html.unescape(cost.method_title) for cost in raw.shipping_lines if cost.method_title), "")
     # The first package carries the cost of shipping and the fees.
     for place, (of_kind, lines, sent) in enumerate(filled):
         first = place == 0
@@ -158,7 +151,7 @@ def _packages(source: RawOrder) -> Iterator[Package]:
             type=of_kind,
             lines=lines,
             address=address,
-            method=_method(raw) if first else "",
+            method=method if first else "",
             shipping=_cost(raw) if first else None,
             shipment=sent,
         )
@@ -182,10 +175,6 @@ def _line(raw: schema.OrderLine) -> OrderLine:
         tax=_amount(raw.total_tax),
         options=tuple(options),
     )
-
-
-def _method(raw: schema.Order) -> str:
-    return next((html.unescape(cost.method_title) for cost in raw.shipping_lines if cost.method_title), "")
 
 
 def _cost(raw: schema.Order) -> tuple[Decimal, Decimal] | None:

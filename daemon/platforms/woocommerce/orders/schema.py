@@ -7,8 +7,7 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from daemon.errors import Retry
-from daemon.platforms.shared.odd import Shape
-from daemon.platforms.shared.rows import UNEXPECTED, decode
+from daemon.platforms.shared.rows import UNEXPECTED, Shape, decode
 from daemon.platforms.woocommerce.values import Address, Meta, first_of, text_of
 
 DECIMALS = {"dp": "6"}

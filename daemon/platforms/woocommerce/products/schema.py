@@ -1,12 +1,12 @@
 """A product and its variations as the API returns them: only the fields that we use.
 
 Every field is required, because the API always sends it: a missing one must not be read as "none". A field of another
-type becomes an issue, and SparkLayer keeps what it has: see `daemon.platforms.shared.odd`.
+type becomes an issue, and SparkLayer keeps what it has: see `daemon.platforms.shared.rows`.
 """
 
 from msgspec import Raw, Struct
 
-from daemon.platforms.shared.odd import Shape
+from daemon.platforms.shared.rows import Shape
 
 VARIATION = "variation"
 

@@ -111,8 +111,7 @@ def _shown(person: Person, includes: frozenset[str]) -> dict[str, Any]:
 
 
 def _address(address: Address, *, fields: bool) -> dict[str, Any]:
-    shown: dict[str, Any] = msgspec.to_builtins(address)
-    return shown | ({"form_fields": []} if fields else {})
+    return dict(msgspec.to_builtins(address)) | ({"form_fields": []} if fields else {})
 
 
 def _name(customer: Customer) -> str:

@@ -99,8 +99,7 @@ class OrderedLine(Record):
 
     def total(self, kind: Taxed) -> Decimal:
         """Return the price of all pieces, before discounts."""
-        total: Decimal = getattr(self, f"price_{kind}") * self.quantity
-        return total
+        return Decimal(getattr(self, f"price_{kind}") * self.quantity)
 
 
 @record("id kind address", method="", cost_ex_tax=NOTHING, cost_inc_tax=NOTHING)

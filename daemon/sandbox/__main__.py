@@ -5,6 +5,7 @@ store is the AdventureWorks company. SIGINT and SIGTERM end it.
 """
 
 import argparse
+import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -12,18 +13,20 @@ from collections.abc import AsyncIterator
 import trio
 
 from daemon.sandbox import (
+    BigCommerce,
     BigCommerceOptions,
+    SparkLayer,
     SparkLayerOptions,
-    Store,
+    WooCommerce,
     WooCommerceOptions,
-    adventureworks,
     open_sandbox,
     open_woocommerce,
-    synthetic,
-    woocommerce,
+    samples,
 )
+from daemon.sandbox.bigcommerce.founding import found as found_store
 from daemon.sandbox.message import encode
 from daemon.sandbox.opening import open_sparklayer, whereabouts
+from daemon.sandbox.woocommerce.founding import found as found_shop
 
 STANDARD_QUOTA = 150
 """Requests per 30 seconds of BigCommerce's Standard plan (bigcommerce.md section 10)."""
@@ -51,44 +54,33 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _run(given: argparse.Namespace) -> None:
-    site = SparkLayerOptions(
-        port=given.sparklayer_port, rate=ASSUMED_RATE if given.limits == "on" else None, variants=given.variants
-    )
-    run = _run_woocommerce if given.platform == "woocommerce" else _run_bigcommerce
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        await run(given, site, signals)
+        async with _opened(given) as (shop, site):
+            sys.stdout.write(encode(whereabouts(shop, site)).decode() + "\n")
+            sys.stdout.flush()
+            await anext(aiter(signals))
 
 
-async def _run_bigcommerce(given: argparse.Namespace, site: SparkLayerOptions, signals: AsyncIterator[int]) -> None:
-    store = adventureworks() if given.products is None else _made_up(given)
-    quota = STANDARD_QUOTA if given.limits == "on" else None
-    shop = BigCommerceOptions(port=given.bigcommerce_port, quota=quota, time_scale=given.time_scale)
-    async with open_sandbox(store=store, bigcommerce=shop, sparklayer=site) as sandbox:
-        _say(whereabouts(sandbox.bigcommerce, sandbox.sparklayer))
-        await anext(aiter(signals))
-
-
-async def _run_woocommerce(given: argparse.Namespace, site: SparkLayerOptions, signals: AsyncIterator[int]) -> None:
-    amounts = {"customers": given.customers, "orders": given.orders}
-    if given.products is None:
-        shop = woocommerce.adventureworks()
+@contextlib.asynccontextmanager
+async def _opened(given: argparse.Namespace) -> AsyncIterator[tuple[BigCommerce | WooCommerce, SparkLayer]]:
+    limited, amounts = given.limits == "on", {"customers": given.customers, "orders": given.orders}
+    company = samples.adventureworks()
+    if given.products is not None:
+        company = samples.synthetic(given.products, given.variants_per_product, **amounts)
+    rate = ASSUMED_RATE if limited else None
+    site = SparkLayerOptions(port=given.sparklayer_port, rate=rate, variants=given.variants)
+    if given.platform == "bigcommerce":
+        quota = STANDARD_QUOTA if limited else None
+        store = BigCommerceOptions(port=given.bigcommerce_port, quota=quota, time_scale=given.time_scale)
+        async with open_sandbox(store=found_store(company), bigcommerce=store, sparklayer=site) as sandbox:
+            yield sandbox.bigcommerce, sandbox.sparklayer
     else:
-        shop = woocommerce.synthetic(given.products, given.variants_per_product, **amounts)
-    shop.hpos = given.hpos == "on"
-    shop.set_zone(given.time_zone)
-    options = WooCommerceOptions(port=given.woocommerce_port, cron_delay=given.cron_delay)
-    async with open_woocommerce(options, shop=shop) as server, open_sparklayer(site) as sparklayer:
-        _say(whereabouts(server, sparklayer))
-        await anext(aiter(signals))
-
-
-def _say(words: object) -> None:
-    sys.stdout.write(encode(words).decode() + "\n")
-    sys.stdout.flush()
-
-
-def _made_up(given: argparse.Namespace) -> Store:
-    return synthetic(given.products, given.variants_per_product, customers=given.customers, orders=given.orders)
+        shop = found_shop(company)
+        shop.hpos = given.hpos == "on"
+        shop.set_zone(given.time_zone)
+        options = WooCommerceOptions(port=given.woocommerce_port, cron_delay=given.cron_delay)
+        async with open_woocommerce(options, shop=shop) as server, open_sparklayer(site) as sparklayer:
+            yield server, sparklayer
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class HangUp(Exception):
 
 @define(eq=False)
 class Rule:
-    """One fault in force. `used` counts how often it struck."""
+    """One fault in force; `used` counts how often it struck."""
 
     pattern: str
     act: Act
@@ -42,14 +42,6 @@ class Rule:
     times: int | None
     probability: float
     used: int = 0
-
-    def strikes(self, words: str, draw: float) -> bool:
-        """Return true if the rule applies to `words`, the method and path; count it if so."""
-        spent = self.times is not None and self.used >= self.times
-        if spent or draw >= self.probability or not fnmatchcase(words, self.pattern):
-            return False
-        self.used += 1
-        return True
 
 
 class Held:
@@ -81,6 +73,8 @@ class Faults:
 
     def __init__(self, seed: int = 0) -> None:
         self.down = False
+        self.latency = 0.0
+        """Seconds that every request takes longer, faults or not."""
         self.rules: list[Rule] = []
         self._random = random.Random(seed)  # noqa: S311  reproducible on purpose
 
@@ -121,6 +115,8 @@ class Faults:
 
     async def before(self, request: Request) -> Response | None:
         """Run what stands before the effect. A response stands in for the effect. Raises HangUp."""
+        if self.latency:
+            await trio.sleep(self.latency)
         if self.down:
             raise HangUp
         return await self._run(request, None, after_effect=False) if self.rules else None
@@ -136,7 +132,10 @@ class Faults:
     async def _run(self, request: Request, response: Response | None, *, after_effect: bool) -> Response | None:
         words = f"{request.method} {request.path}"
         for rule in list(self.rules):
-            if rule.after_effect is after_effect and rule.strikes(words, self._random.random()):
+            draw, spent = self._random.random(), rule.times is not None and rule.used >= rule.times
+            fits = rule.after_effect is after_effect and fnmatchcase(words, rule.pattern)
+            if fits and not spent and draw < rule.probability:
+                rule.used += 1
                 response = await rule.act(request, response) or response
                 if response is not None and not after_effect:
                     break

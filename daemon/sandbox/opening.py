@@ -24,31 +24,26 @@ class Sandbox:
 
 def whereabouts(shop: BigCommerce | WooCommerce, site: SparkLayer) -> dict[str, dict[str, str]]:
     """Return where both APIs are, with the credentials of each, for whoever configures a daemon between them."""
-    return {
-        **_of_shop(shop),
-        "sparklayer": {
-            "url": site.url,
-            "site_id": site.site_id,
-            "client_id": site.client_id,
-            "client_secret": site.client_secret,
-        },
-    }
-
-
-def _of_shop(shop: BigCommerce | WooCommerce) -> dict[str, dict[str, str]]:
+    site_keys = {"site_id": site.site_id, "client_id": site.client_id, "client_secret": site.client_secret}
     if isinstance(shop, WooCommerce):
-        key = shop.key
-        keys = {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret}
-        return {"woocommerce": {"url": shop.url, **keys}}
-    return {
-        "bigcommerce": {
-            "url": shop.url,
-            "store_hash": shop.store_hash,
-            "access_token": shop.access_token,
-            "client_id": shop.login.client_id,
-            "client_secret": shop.client_secret,
-        }
-    }
+        name, keys = (
+            "woocommerce",
+            {
+                "consumer_key": shop.key.consumer_key,
+                "consumer_secret": shop.key.consumer_secret,
+            },
+        )
+    else:
+        name, keys = (
+            "bigcommerce",
+            {
+                "store_hash": shop.store_hash,
+                "access_token": shop.access_token,
+                "client_id": shop.login.client_id,
+                "client_secret": shop.client_secret,
+            },
+        )
+    return {name: {"url": shop.url, **keys}, "sparklayer": {"url": site.url, **site_keys}}
 
 
 @contextlib.asynccontextmanager

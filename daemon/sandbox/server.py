@@ -90,9 +90,12 @@ class _Connection:
                     return
                 self._h11.start_next_cycle()
         except HangUp:
-            self._linger_not()
+            # This makes the close a reset.
+            self._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         except h11.RemoteProtocolError as error:
-            await self._complain(error)
+            if self._h11.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+                with contextlib.suppress(trio.BrokenResourceError):
+                    await self._send(Response(status=error.error_status_hint, headers={"connection": "close"}))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
@@ -108,7 +111,10 @@ class _Connection:
             elif isinstance(event, h11.Data):
                 body += event.data
             elif isinstance(event, h11.EndOfMessage) and head is not None:
-                return _request(head, bytes(body))
+                path, _, query = head.target.decode("ascii").partition("?")
+                headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
+                method = head.method.decode("ascii")
+                return Request(method=method, path=path, query=query, headers=headers, body=bytes(body))
             else:
                 return None
 
@@ -130,25 +136,3 @@ class _Connection:
             return
         sent += self._h11.send(h11.Data(data=response.body)) or b""
         await self._stream.send_all(sent + (self._h11.send(h11.EndOfMessage()) or b""))
-
-    async def _complain(self, error: h11.RemoteProtocolError) -> None:
-        if self._h11.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            try:
-                await self._send(Response(status=error.error_status_hint, headers={"connection": "close"}))
-            except trio.BrokenResourceError:
-                return
-
-    def _linger_not(self) -> None:
-        """Make the close a reset."""
-        self._stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def _request(head: h11.Request, body: bytes) -> Request:
-    path, _, query = head.target.decode("ascii").partition("?")
-    return Request(
-        method=head.method.decode("ascii"),
-        path=path,
-        query=query,
-        headers={name.decode("ascii"): value.decode("latin-1") for name, value in head.headers},
-        body=body,
-    )

@@ -17,14 +17,13 @@ from daemon.sandbox.faults import HangUp
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.server import answered
 
-Answer = Callable[[Request], Awaitable[Response]]
 Seen = Callable[[Request, Response], object]
 
 
 class Exchange(httpx.AsyncBaseTransport):
     """Has requests answered by a coroutine function."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
         self._answer = answer
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -17,8 +17,8 @@ from daemon.sandbox import BigCommerce as StandIn
 from daemon.sandbox import BigCommerceOptions, Store
 from daemon.sandbox.bigcommerce import events
 from daemon.sandbox.bigcommerce.events import Event
-from daemon.sandbox.bigcommerce.hooks import Hook as Registered
 from daemon.sandbox.bigcommerce.login import SCOPE
+from daemon.sandbox.bigcommerce.webhooks import Hook as Registered
 from daemon.sandbox.transport import InProcess
 from daemon.transport.http import Transport
 from tests.conformance.kit import Hook, Kit, Sent, Visited
@@ -143,7 +143,7 @@ class Stand:
 
     def delivery(self, kind: Kind, external_id: ExternalId, *, body: bytes | None = None, age: float = 0) -> Sent:
         """Sign what an edit would have sent."""
-        event = events.information()
+        event = Event("store/information/updated", {"type": "store"})
         if kind is not Kind.STORE:
             tell = {Kind.PRODUCTS: events.product, Kind.CUSTOMERS: events.customer, Kind.ORDERS: events.order}[kind]
             event = tell("updated", int(external_id))

@@ -8,8 +8,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from daemon.sandbox import BigCommerceOptions, reset
-from daemon.sandbox.bigcommerce.delivery import RETRIES
-from daemon.sandbox.bigcommerce.hooks import Blocklist
+from daemon.sandbox.bigcommerce.webhooks import RETRIES, Blocklist
 
 AT_ONCE = BigCommerceOptions(time_scale=0.0)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from daemon.sandbox import query
-from daemon.sandbox.message import Refused, Response, encode, json, text
+from daemon.sandbox.message import Refused, Response, encode, json
 from daemon.sandbox.query import Filters, seconds, span
 
 _TYPE = "https://developer.bigcommerce.com/api-docs/getting-started/api-status-codes"
@@ -37,11 +37,6 @@ def v2(status: int, message: str | None = None, details: Mapping[str, Any] | Non
     """Return a v2 problem: an array of one."""
     problem = {"status": status, "message": message or _TITLES[status]}
     return json([problem | ({"details": dict(details)} if details else {})], status)
-
-
-def unauthorized() -> Response:
-    """Return the answer to a missing or wrong token, which is not JSON."""
-    return text("Unauthorized", 401)
 
 
 def invalid(parameter: str, message: str) -> Refused:

@@ -19,17 +19,16 @@ from typing import Any
 import trio
 from attrs import define, frozen
 
-from daemon.sandbox.bigcommerce.answers import unauthorized, v2, v3
+from daemon.sandbox.bigcommerce.answers import v2, v3
 from daemon.sandbox.bigcommerce.customers import Customers
-from daemon.sandbox.bigcommerce.delivery import RETRIES, STORE_ID, Webhooks
-from daemon.sandbox.bigcommerce.hooks import Blocklist, Hooks
 from daemon.sandbox.bigcommerce.login import LOGIN_PATH, SCOPE, Login
 from daemon.sandbox.bigcommerce.metafields import Metafields
 from daemon.sandbox.bigcommerce.orders import Orders
 from daemon.sandbox.bigcommerce.products import Inventory, Products
 from daemon.sandbox.bigcommerce.store import Store
+from daemon.sandbox.bigcommerce.webhooks import RETRIES, STORE_ID, Blocklist, Hooks, Webhooks
 from daemon.sandbox.control import ShopStandIn
-from daemon.sandbox.message import Match, Request, Response, json, route
+from daemon.sandbox.message import Match, Request, Response, json, route, text
 
 
 class Information:
@@ -177,7 +176,7 @@ class BigCommerce(ShopStandIn):
         if request.path == LOGIN_PATH:
             return super().answer(request, match)
         if request.headers.get("x-auth-token") != self.access_token:
-            return unauthorized()
+            return text("Unauthorized", 401)
         if not self.quota.take():
             refusal = v3(429)
             return Response(status=429, headers=refusal.headers | self.quota.refusal_headers(), body=refusal.body)

@@ -56,7 +56,7 @@ class Customers:
     def _addresses(self, request: Request) -> Response:
         query = Parameters(request.query)
         fields = query.words("include", ("formfields",)) is not None
-        rows = [address for person in self._owners(query) for address in person.addresses.values()]
+        rows = [address for person in self._some(query.ids("customer_id:in")) for address in person.addresses.values()]
         return numbered(rows, query, lambda address: _address(address, fields=fields))
 
     @route("GET", "/v3/customers/attributes")
@@ -66,7 +66,7 @@ class Customers:
     @route("GET", "/v3/customers/attribute-values")
     def _attribute_values(self, request: Request) -> Response:
         query = Parameters(request.query)
-        rows = [value for person in self._owners(query) for value in person.attributes.values()]
+        rows = [value for person in self._some(query.ids("customer_id:in")) for value in person.attributes.values()]
         return numbered(rows, query, msgspec.to_builtins)
 
     @route("GET", "/v2/customer_groups")
@@ -74,9 +74,6 @@ class Customers:
         """Answer a page of customer groups."""
         query = Parameters(request.query, invalid_v2)
         return bare(query.chosen(self._book.groups.values(), GROUP_FILTERS), query, msgspec.to_builtins)
-
-    def _owners(self, query: Parameters) -> Iterable[Person]:
-        return self._some(query.ids("customer_id:in"))
 
     def _some(self, wanted: list[int] | None) -> Iterable[Person]:
         people = self._book.people  # ids only rise, so they stand in order
@@ -114,8 +111,7 @@ def _shown(person: Person, includes: frozenset[str]) -> dict[str, Any]:
 
 
 def _address(address: Address, *, fields: bool) -> dict[str, Any]:
-    shown: dict[str, Any] = msgspec.to_builtins(address)
-    return shown | ({"form_fields": []} if fields else {})
+    return dict(msgspec.to_builtins(address)) | ({"form_fields": []} if fields else {})
 
 
 def _name(customer: Customer) -> str:

@@ -55,11 +55,6 @@ def stock(entry: Entry, variant: Variant, location_id: int) -> tuple[Event, ...]
     return first, Event("store/channel/*/inventory/product/stock_changed", where)
 
 
-def information() -> Event:
-    """Announce that the store's own settings changed."""
-    return Event("store/information/updated", {"type": "store"})
-
-
 def customer(verb: str, customer_id: int) -> Event:
     """Announce that a customer was created, updated or deleted."""
     return Event(f"store/customer/{verb}", {"type": "customer", "id": customer_id})
@@ -74,11 +69,6 @@ def address(verb: str, address_id: int, customer_id: int) -> Event:
 def order(verb: str, order_id: int, **more: Any) -> Event:
     """Announce what happened to an order; `more` is what the verb tells besides."""
     return Event(f"store/order/{verb}", {"type": "order", "id": order_id, **more})
-
-
-def shipment(verb: str, shipment_id: int, order_id: int) -> Event:
-    """Announce a shipment of an order."""
-    return Event(f"store/shipment/{verb}", {"type": "shipment", "id": shipment_id, "orderId": order_id})
 
 
 def metafield(head: str, verb: str, metafield_id: int, resource_type: str, resource_id: int) -> tuple[Event, Event]:

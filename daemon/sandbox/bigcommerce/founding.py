@@ -5,7 +5,7 @@ Products have the ids 1 to n, customers too, in the company's order; all else co
 
 from typing import Any
 
-from daemon.sandbox.bigcommerce.order_records import AWAITING_FULFILLMENT, AWAITING_PAYMENT
+from daemon.sandbox.bigcommerce.order_book import AWAITING_FULFILLMENT, AWAITING_PAYMENT
 from daemon.sandbox.bigcommerce.records import CustomField, Image
 from daemon.sandbox.bigcommerce.store import Store
 from daemon.sandbox.company import GROUPS, GUESTS, RETAIL, Company, Customer, Order, Product

@@ -1,14 +1,16 @@
-"""A store's orders, and every edit of them.
+"""A store's orders with their lines, consignments and shipments, the sums over them, and every edit of them.
 
 An order keeps what its lines were called and cost when it was placed; what becomes of the product changes nothing.
 A cart id is kept as an order metafield, as SparkLayer's checkout is taken to do (inferred). Shipping and refunding
-move the status as the control panel does.
+move the status as the control panel does. Amounts are exact decimals of the order's currency with four places, as
+BigCommerce writes them. What a discount does is inferred: a line's totals are price times quantity, and discounts
+lower the order's total without touching its tax.
 """
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import structs
 
@@ -17,24 +19,126 @@ from daemon.sandbox.bigcommerce.catalogue import Catalogue
 from daemon.sandbox.bigcommerce.customer_book import Address, CustomerBook
 from daemon.sandbox.bigcommerce.events import Event
 from daemon.sandbox.bigcommerce.metafield_book import MetafieldBook
-from daemon.sandbox.bigcommerce.order_records import (
-    AWAITING_FULFILLMENT,
-    CANCELLED,
-    FLAT_RATE,
-    PARTLY_REFUNDED,
-    PARTLY_SHIPPED,
-    REFUNDED,
-    SHIPPED,
-    STATUSES,
-    Consignment,
-    Discount,
-    Kind,
-    Order,
-    OrderAddress,
-    OrderedLine,
-    Shipment,
-    amount,
+from daemon.sandbox.record import Record, record
+
+STATUSES = {
+    0: "Incomplete",
+    1: "Pending",
+    2: "Shipped",
+    3: "Partially Shipped",
+    4: "Refunded",
+    5: "Cancelled",
+    6: "Declined",
+    7: "Awaiting Payment",
+    8: "Awaiting Pickup",
+    9: "Awaiting Shipment",
+    10: "Completed",
+    11: "Awaiting Fulfillment",
+    12: "Manual Verification Required",
+    13: "Disputed",
+    14: "Partially Refunded",
+}
+"""bigcommerce.md section 7."""
+
+INCOMPLETE, SHIPPED, PARTLY_SHIPPED, REFUNDED, CANCELLED, DECLINED = 0, 2, 3, 4, 5, 6
+AWAITING_PAYMENT, COMPLETED, AWAITING_FULFILLMENT, PARTLY_REFUNDED = 7, 10, 11, 14
+
+NOTHING = Decimal("0.0000")
+
+FLAT_RATE = "Flat rate"
+"""Shipping method of a consignment."""
+
+Kind = Literal["shipping", "pickup", "download"]
+"""Way of a consignment to the customer."""
+
+
+Taxed = Literal["ex_tax", "inc_tax"]
+"""Without or with tax."""
+
+
+def amount(value: float | str | Decimal) -> Decimal:
+    """Return an amount with four places."""
+    return Decimal(str(value)).quantize(NOTHING)
+
+
+@record(
+    "",
+    first_name="",
+    last_name="",
+    company="",
+    street_1="",
+    street_2="",
+    city="",
+    state="",
+    zip="",
+    country="",
+    country_iso2="",
+    phone="",
+    email="",
 )
+class OrderAddress(Record):
+    """Billing or shipping address of an order; its field names differ from a customer's address."""
+
+
+@record("id amount")
+class Discount(Record):
+    """Discount of a line, over all its pieces and without tax."""
+
+
+@record(
+    "id consignment_id name sku quantity price_ex_tax price_inc_tax",
+    product_id=0,
+    variant_id=None,
+    quantity_shipped=0,
+    quantity_refunded=0,
+    options=(),
+    discounts=(),
+)
+class OrderedLine(Record):
+    """So many pieces of one thing. A custom item has no product (0) and no variant."""
+
+    def total(self, kind: Taxed) -> Decimal:
+        """Return the price of all pieces, before discounts."""
+        return Decimal(getattr(self, f"price_{kind}") * self.quantity)
+
+
+@record("id kind address", method="", cost_ex_tax=NOTHING, cost_inc_tax=NOTHING)
+class Consignment(Record):
+    """Lines that go the same way."""
+
+
+@record("id address_id created carrier tracking_number link items")
+class Shipment(Record):
+    """A parcel; `items` has the pieces of each line."""
+
+
+@record(
+    "id customer_id status_id created modified currency billing",
+    shown_in="",
+    payment_method="",
+    payment_status="",
+    staff_notes="",
+    customer_message="",
+    shipped=None,
+    is_deleted=False,
+    lines={},
+    consignments=[],
+    shipments=[],
+)
+class Order(Record):
+    """An order. Times are in seconds since the epoch; prices were shown in `shown_in`, if not in the currency paid."""
+
+    @property
+    def discount(self) -> Decimal:
+        """Sum of the discounts of all lines."""
+        return sum((discount.amount for line in self.lines.values() for discount in line.discounts), NOTHING)
+
+    def sums(self, kind: Taxed) -> dict[str, Decimal]:
+        """Return the sums of the lines, of transport, and of both less discounts: without or with tax."""
+        subtotal = sum((line.total(kind) for line in self.lines.values()), NOTHING)
+        shipping = sum((getattr(consignment, f"cost_{kind}") for consignment in self.consignments), NOTHING)
+        return {"subtotal": subtotal, "shipping_cost": shipping, "total": subtotal - self.discount + shipping}
+
 
 FIRST = 101
 """The number of a store's first order."""
@@ -168,7 +272,7 @@ class OrderBook:
         order.shipments.append(shipment)
         done = not _left(order)
         order.shipped = shipment.created if done else None
-        told = events.shipment("created", shipment.id, order_id)
+        told = Event("store/shipment/created", {"type": "shipment", "id": shipment.id, "orderId": order_id})
         self._touch(order_id, told, status_id=SHIPPED if done else PARTLY_SHIPPED, silent=silent)
         return int(shipment.id)
 
@@ -246,8 +350,9 @@ class OrderBook:
 
     def _consignment(self, order: Order, kind: Kind, city: str, costs: tuple[Decimal, Decimal]) -> Consignment:
         address = structs.replace(order.billing, city=city) if city else order.billing
-        if known := order.consignment(kind, address):
-            return known
+        same: list[Consignment] = [one for one in order.consignments if (one.kind, one.address) == (kind, address)]
+        if same:
+            return same[0]
         made = Consignment(id=next(self._ids["consignment"]), kind=kind, address=address)
         if kind == "shipping":
             made = structs.replace(made, method=FLAT_RATE, cost_ex_tax=costs[0], cost_inc_tax=costs[1])
@@ -284,5 +389,6 @@ class OrderBook:
 
 def _left(order: Order) -> dict[int, int]:
     """Return the pieces of an order that no parcel has had, by line id."""
-    left = {line.id: line.quantity - line.quantity_shipped for line in order.to_ship()}
-    return {line_id: parts_of for line_id, parts_of in left.items() if parts_of}
+    shipped = {consignment.id for consignment in order.consignments if consignment.kind == "shipping"}
+    lines = [line for line in order.lines.values() if line.consignment_id in shipped]
+    return {line.id: line.quantity - line.quantity_shipped for line in lines if line.quantity > line.quantity_shipped}

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from daemon.sandbox.bigcommerce.answers import Filters, Parameters, bare, invalid_v2, span, v2
-from daemon.sandbox.bigcommerce.order_records import (
+from daemon.sandbox.bigcommerce.order_book import (
     FLAT_RATE,
     NOTHING,
     STATUSES,
@@ -98,9 +98,9 @@ def line_shape(shown: OrderedLine) -> dict[str, Any]:
         "price_ex_tax": shown.price_ex_tax,
         "price_inc_tax": shown.price_inc_tax,
         "price_tax": shown.price_inc_tax - shown.price_ex_tax,
-        "total_ex_tax": shown.total_ex_tax,
-        "total_inc_tax": shown.total_inc_tax,
-        "total_tax": shown.total_inc_tax - shown.total_ex_tax,
+        "total_ex_tax": shown.total("ex_tax"),
+        "total_inc_tax": shown.total("inc_tax"),
+        "total_tax": shown.total("inc_tax") - shown.total("ex_tax"),
         "product_options": [
             {"id": number, "display_name": name, "display_value": value}
             for number, (name, value) in enumerate(shown.options, start=1)

@@ -9,10 +9,9 @@ options has one item without a variant.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from attrs import frozen
 from msgspec import Raw
 
 from daemon.sandbox.bigcommerce.answers import Filters, Parameters, invalid, numbered, seconds, span, v3
@@ -46,19 +45,18 @@ class Products:
     @route("GET", "/v3/catalog/products")
     def _page(self, request: Request) -> Response:
         query = Parameters(request.query)
-        view = _view(query)
+        view, slow = _view(query)
         limit = query.number("limit", least=1, most=MOST) or DEFAULT_LIMIT
         entries, ids = self._store.entries, self._select(query)
-        limit = min(limit, FEW) if view.slow else limit
-        return numbered(ids, query, lambda product_id: Raw(view.render(entries[product_id])), limit)
+        return numbered(ids, query, lambda product_id: view(entries[product_id]), min(limit, FEW) if slow else limit)
 
     @route("GET", "/v3/catalog/products/{product_id}")
     def _get(self, request: Request, product_id: str) -> Response:
         query = Parameters(request.query)
-        view = _view(query)
+        view, _ = _view(query)
         query.finish()
         entry = self._store.entries.get(int(product_id)) if product_id.isdecimal() else None
-        return json({"data": Raw(view.render(entry)), "meta": {}}) if entry else v3(404)
+        return json({"data": view(entry), "meta": {}}) if entry else v3(404)
 
     @route("GET", "/v3/catalog/variants")
     def _variants(self, request: Request) -> Response:
@@ -116,26 +114,21 @@ FILTERS: Filters[Product] = {
 }
 
 
-@frozen
-class _View:
-    """Parts of a product that an answer shows."""
-
-    includes: tuple[str, ...]
-    fields: list[str] | None
-
-    @property
-    def slow(self) -> bool:
-        return "options" in self.includes or "modifiers" in self.includes
-
-    def render(self, entry: Entry) -> bytes:
-        parts = [encode(_some(entry.product, self.fields))[:-1]]
-        parts += [b'"%b":%b' % (name.encode(), encode(_included(entry, name))) for name in self.includes]
-        return b",".join(parts) + b"}"
+View = Callable[[Entry], Raw]
+"""Renders the parts of a product that an answer shows."""
 
 
-def _view(query: Parameters) -> _View:
+def _view(query: Parameters) -> tuple[View, bool]:
+    """Return what renders a product, and whether that is slow."""
     includes = tuple(query.words("include", INCLUDES) or ())
-    return _View(includes, _fields(query, FIELDS, hidden={"sort_order"}))
+    fields = _fields(query, FIELDS, hidden={"sort_order"})
+
+    def render(entry: Entry) -> Raw:
+        parts = [encode(_some(entry.product, fields))[:-1]]
+        parts += [b'"%b":%b' % (name.encode(), encode(_included(entry, name))) for name in includes]
+        return Raw(b",".join(parts) + b"}")
+
+    return render, "options" in includes or "modifiers" in includes
 
 
 def _fields(query: Parameters, known: Sequence[str], hidden: Collection[str] = ()) -> list[str] | None:

@@ -25,11 +25,11 @@ class Store(Catalogue):
 
     customers: CustomerBook = field(init=False, default=Factory(CustomerBook, takes_self=True), repr=False)
     metafields: MetafieldBook = field(init=False, default=Factory(MetafieldBook, takes_self=True), repr=False)
-    orders: OrderBook = field(init=False, repr=False)
-
-    @orders.default
-    def _no_orders(self) -> OrderBook:
-        return OrderBook(self, self.customers, self.metafields)
+    orders: OrderBook = field(
+        init=False,
+        default=Factory(lambda self: OrderBook(self, self.customers, self.metafields), takes_self=True),
+        repr=False,
+    )
 
     def set_title(self, product_id: int, title: str, *, silent: bool = False) -> None:
         """Rename a product."""
@@ -176,7 +176,7 @@ class Store(Catalogue):
         """Change `currency`, `weight_unit` (LBS, Ounces, KGS, Grams, Tonnes) or `tax_inclusive`; numbers stay."""
         for name, value in settings.items():
             setattr(self, name, value)
-        self.announce(events.information(), silent=silent)
+        self.announce(Event("store/information/updated", {"type": "store"}), silent=silent)
 
     def _forget(self, variant: Variant) -> None:
         del self._owners[variant.id]

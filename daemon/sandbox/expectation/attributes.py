@@ -55,14 +55,10 @@ def _texts(store: Store, variant: Variant) -> dict[str, str]:
 def expected_rules(store: Store, variant: Variant) -> Picture:
     """Return {"rrp": {currency: amount}, "settings": {group: rules}} of a variant."""
     texts = _texts(store, variant)
-    own = _read(Decimal, texts.get("rrp"))
-    rrp = _retail(store, variant) if own is None else own
+    own, product = variant.retail_price, store.entry(variant.product_id).product
+    rrp = _read(Decimal, texts.get("rrp"))
+    rrp = Decimal(str(product.retail_price if own is None else own)) if rrp is None else rrp
     return {"rrp": {store.currency: rrp.normalize()} if rrp else {}, "settings": _settings(store, variant)}
-
-
-def _retail(store: Store, variant: Variant) -> Decimal:
-    own, product = variant.retail_price, store.entry(variant.product_id).product.retail_price
-    return Decimal(str(product if own is None else own))
 
 
 def _settings(store: Store, variant: Variant) -> Picture:

@@ -84,7 +84,8 @@ def expected_customers(
     buyers = _of_shop(store, roles) if isinstance(store, Shop) else _of_store(store, groups, names or {})
     people = {str(buyer.id): buyer for buyer in buyers if EMAIL.fullmatch(buyer.email.strip())}
     named = {key: buyer.attributes.get("parent_customer_id") for key, buyer in people.items()}
-    parents = _without_circles({child: parent for child, parent in named.items() if parent in people})
+    parents = {child: parent for child, parent in named.items() if parent in people}
+    parents = {child: parent for child, parent in parents.items() if not _breaks_circle(child, parents)}
     return {key: _expected(buyer, parents.get(key), store.currency) for key, buyer in people.items()}
 
 
@@ -99,7 +100,10 @@ def _of_store(store: Store, groups: Collection[int] | None, names: Mapping[int, 
             first_name=customer.first_name,
             last_name=customer.last_name,
             company=customer.company,
-            attributes={_plain(name): value.strip() for name, value in texts.items()},
+            attributes={
+                re.sub(r"[\s-]", "_", name.strip().lower()).removeprefix(PREFIX): value.strip()
+                for name, value in texts.items()
+            },
             group=names.get(customer.customer_group_id, BASE),
             addresses={str(address.id): _store_address(address) for address in person.addresses.values()},
         )
@@ -182,21 +186,12 @@ def _expected(buyer: _Buyer, parent: str | None, currency: str) -> Picture:
     ) | {"addresses": {key: address for key, address in addresses.items() if not NEEDED - address.keys()}}
 
 
-def _without_circles(parents: Mapping[str, str]) -> dict[str, str]:
-    """Return parents by their children, without that of the lowest id of each circle."""
-    return {child: parent for child, parent in parents.items() if not _breaks_circle(child, parents)}
-
-
 def _breaks_circle(child: str, parents: Mapping[str, str]) -> bool:
     above, met = parents.get(child), list[str]()
     while above is not None and above not in met:
         met.append(above)
         above = parents.get(above)
     return child in met and child == min(met[: met.index(child) + 1], key=int)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s-]", "_", name.strip().lower()).removeprefix(PREFIX)
 
 
 def _held(customer: Mapping[str, Any], currency: str) -> Picture:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from daemon.sandbox.bigcommerce.order_records import (
+from daemon.sandbox.bigcommerce.order_book import (
     CANCELLED,
     COMPLETED,
     DECLINED,
@@ -124,19 +124,19 @@ def _uuid(text: object) -> str | None:
 
 def _expected(order: Order) -> Picture:
     """Return what its purchase says: what became of which pieces, where they go, and what all of it costs."""
-    fates, positions = _Counts(), _Counts()
+    fates, positions = Picture(), Picture()
     cities = {part.id: _city(part.address) if part.kind == "shipping" else "" for part in order.consignments}
     for line in order.lines.values():
-        positions.add(cities[line.consignment_id], line.sku, line.quantity)
+        _count(positions, cities[line.consignment_id], line.sku, line.quantity)
         for fate, quantity in _fates(order, line).items():
-            fates.add(fate, line.sku, quantity)
-    picture = {"type": "order", "platform": str(order.id), "pieces": fates.picture}
+            _count(fates, fate, line.sku, quantity)
+    picture = {"type": "order", "platform": str(order.id), "pieces": fates}
     if not _stands(order):
         return picture
     parcels = {(one.carrier or FLAT_RATE, one.tracking_number, one.link) for one in order.shipments}
     return picture | {
-        "places": positions.picture,
-        "parcels": _sorted_parcels(parcels) if "shipped" in fates.picture else [],
+        "places": positions,
+        "parcels": _sorted_parcels(parcels) if "shipped" in fates else [],
         "placed": datetime.fromtimestamp(order.created, UTC),
         "currency": order.currency,
         "net": order.sums("ex_tax")["total"] + order.discount,
@@ -176,7 +176,7 @@ def _city(address: OrderAddress) -> str:
 
 def _expected_of_shop(shop: Shop, order: ShopOrder) -> Picture:
     """Return what a purchase says: what became of which pieces, where they go, and what all of it costs."""
-    fates, places, parcels = _Counts(), _Counts(), _parcels(order)
+    fates, places, parcels = Picture(), Picture(), _parcels(order)
     back = Counter[int]()
     for refunded in (line for refund in order.refunds for line in refund.lines):
         back[refunded.refunded_item] += abs(refunded.quantity)
@@ -185,17 +185,17 @@ def _expected_of_shop(shop: Shop, order: ShopOrder) -> Picture:
         rest = "shipped"
     for line in order.lines.values():
         sku = _sku(shop, line)
-        places.add(_shop_city(order.address), sku, line.quantity)
+        _count(places, _shop_city(order.address), sku, line.quantity)
         returned = min(line.quantity, back[line.id])
-        fates.add("returned", sku, returned)
-        fates.add(rest, sku, line.quantity - returned)
+        _count(fates, "returned", sku, returned)
+        _count(fates, rest, sku, line.quantity - returned)
     costs = [*order.lines.values(), *order.fees]
     picture = {
         "type": "order",
         "platform": str(order.id),
-        "pieces": fates.picture,
-        "places": places.picture,
-        "parcels": parcels if "shipped" in fates.picture else [],
+        "pieces": fates,
+        "places": places,
+        "parcels": parcels if "shipped" in fates else [],
         "placed": order.created.gmt.replace(tzinfo=UTC),
         "currency": order.currency,
         "net": sum((cost.total for cost in costs), order.shipping),
@@ -231,7 +231,7 @@ def _shop_city(address: Mapping[str, str]) -> str:
 
 def held_purchase(body: Mapping[str, Any]) -> Picture:
     """Return the same picture of a purchase that a site holds."""
-    fates, positions = _Counts(), _Counts()
+    fates, positions = Picture(), Picture()
     packages = body.get("packages", [])
     totals = dict.fromkeys(("total_net", "total_tax", "total_gross", "discount_net"), Decimal(0))
     currencies = {body.get("currency_code")}
@@ -239,8 +239,8 @@ def held_purchase(body: Mapping[str, Any]) -> Picture:
         fate = FATES.get(str(package.get("type")).lower(), "unknown")
         for line in package.get("line_items", []):
             sku = line.get("identifiers", {}).get(SKU) or ""
-            fates.add(fate, sku, line["quantity"])
-            positions.add((package.get("shipping_address") or {}).get("city") or "", sku, line["quantity"])
+            _count(fates, fate, sku, line["quantity"])
+            _count(positions, (package.get("shipping_address") or {}).get("city") or "", sku, line["quantity"])
         for priced in (*package.get("line_items", ()), package.get("shipping_method") or {}):
             for name, money in priced.get("line_total", {}).items():
                 totals[name] += Decimal(money["number"])
@@ -250,10 +250,10 @@ def held_purchase(body: Mapping[str, Any]) -> Picture:
     return {
         "type": body.get("type"),
         "platform": body.get("purchase_identifiers", {}).get("platform"),
-        "pieces": fates.picture,
-        "places": positions.picture,
+        "pieces": fates,
+        "places": positions,
         "parcels": _sorted_parcels({tuple(one.get(name) or "" for name in PARCEL) for one in shipments})
-        if "shipped" in fates.picture
+        if "shipped" in fates
         else [],
         "placed": datetime.fromisoformat(body["dates"]["placed_at"]) if body.get("dates") else None,
         "currency": currencies.pop() if len(currencies) == 1 else sorted(map(str, currencies)),
@@ -270,14 +270,8 @@ def _sorted_parcels(parcels: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]
     return sorted(parcel for parcel in parcels if any(parcel))
 
 
-class _Counts:
-    """Number of pieces of each SKU under each heading; `picture` leaves out empty ones."""
-
-    def __init__(self) -> None:
-        self.picture: dict[str, dict[str, int]] = {}
-
-    def add(self, heading: str, sku: str, quantity: int) -> None:
-        """Count pieces."""
-        if quantity:
-            counted = self.picture.setdefault(heading, {})
-            counted[sku] = counted.get(sku, 0) + quantity
+def _count(picture: Picture, heading: str, sku: str, quantity: int) -> None:
+    """Count pieces of a SKU under a heading; empty ones are left out."""
+    if quantity:
+        counted = picture.setdefault(heading, {})
+        counted[sku] = counted.get(sku, 0) + quantity

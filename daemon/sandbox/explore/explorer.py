@@ -274,7 +274,7 @@ def units_of(product_id: int, products: Picture) -> dict[int, str]:
 
 def product_rows(product_id: int, wanted: Picture, held: Picture) -> list[Row]:
     """Return the rows of a product: its title, and each SKU's state, price and stock."""
-    sides = [_flat(product_id, wanted), _flat(product_id, held)]
+    sides = [dict(_facts(product_id, side)) for side in (wanted, held)]
     return [_row(what, *(side.get(what, "") for side in sides)) for what in dict.fromkeys([*sides[0], *sides[1]])]
 
 
@@ -284,10 +284,6 @@ def order_rows(wanted: Picture, held: Picture) -> list[Row]:
         _row(name, *(_text(side[field]) if side.get(field) is not None else "" for side in (wanted, held)))
         for field, name in ORDER.items()
     ]
-
-
-def _flat(product_id: int, side: Picture) -> dict[str, str]:
-    return dict(_facts(product_id, side))
 
 
 def _facts(product_id: int, side: Picture) -> Iterator[tuple[str, str]]:
@@ -310,9 +306,8 @@ def _row(what: str, store: str, sparklayer: str) -> Row:
 def _text(value: Any) -> str:
     """Return a value so that equal amounts are equal texts."""
     if isinstance(value, dict):
-        return "; ".join(f"{fate} {_quantities(parts)}" for fate, parts in value.items())
+        pieces = {
+            fate: ", ".join(f"{quantity} x {sku}" for sku, quantity in parts.items()) for fate, parts in value.items()
+        }
+        return "; ".join(f"{fate} {parts}" for fate, parts in pieces.items())
     return f"{value:.2f}" if isinstance(value, Decimal) else str(value)
-
-
-def _quantities(parts: dict[str, int]) -> str:
-    return ", ".join(f"{quantity} x {sku}" for sku, quantity in parts.items())

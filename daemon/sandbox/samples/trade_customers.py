@@ -52,22 +52,18 @@ def trade_customers() -> Iterator[Customer]:
     """Return the customers."""
     emails, addresses = _emails(), _addresses()
     for number, (key, company, *_) in enumerate(marked_rows("Store"), start=1):
+        group = {GROUP: "gold"} if number % 20 == 0 else {}
+        plain = unicodedata.normalize("NFKD", emails[key]).encode("ascii", "ignore").decode()
         yield Customer(
-            email="cycles at adventure-works.com" if number == BAD_EMAIL else _plain(emails[key]),
+            email="cycles at adventure-works.com" if number == BAD_EMAIL else plain,
             group=WHOLESALE,
-            first_name=_first_name(emails[key]),
+            first_name=emails[key].partition("@")[0].rstrip("0123456789").title(),
             last_name=_LAST_NAMES[number % len(_LAST_NAMES)],
             company=company,
-            phone=_phone(number),
+            phone=f"555-01{number % 100:02}",
             addresses=[*addresses[key], *_more(number, addresses[key][0])],
-            attributes=ATTRIBUTES.get(number) or _usual(number),
+            attributes=ATTRIBUTES.get(number) or group | ({ACCOUNTING: f"AW-{number:04}"} if number % 7 == 0 else {}),
         )
-
-
-def _usual(number: int) -> dict[str, str]:
-    """Return what customers have that are nothing special."""
-    attributes = {GROUP: "gold"} if number % 20 == 0 else {}
-    return attributes | ({ACCOUNTING: f"AW-{number:04}"} if number % 7 == 0 else {})
 
 
 def _more(number: int, first: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
@@ -110,18 +106,6 @@ def _address(row: Sequence[str], state: Sequence[str], countries: Mapping[str, s
         "country_code": state[2],
         "address_type": "commercial",
     }
-
-
-def _first_name(email: str) -> str:
-    return email.partition("@")[0].rstrip("0123456789").title()
-
-
-def _plain(email: str) -> str:
-    return unicodedata.normalize("NFKD", email).encode("ascii", "ignore").decode()
-
-
-def _phone(number: int) -> str:
-    return f"555-01{number % 100:02}"
 
 
 COUNTS = {"retail": (RETAIL, 12), "shopper": (0, 30), "guest": (GUESTS, 10)}

@@ -36,8 +36,7 @@ _INT32 = {"minimum": -(2**31), "maximum": 2**31 - 1}
 @cache
 def contract() -> dict[str, Any]:
     """Return the API's description (OpenAPI 3.1)."""
-    described: dict[str, Any] = msgspec.json.decode(files(__package__).joinpath("openapi.json").read_bytes())
-    return described
+    return dict(msgspec.json.decode(files(__package__).joinpath("openapi.json").read_bytes()))
 
 
 def _problem(words: str, place: str) -> Refused:

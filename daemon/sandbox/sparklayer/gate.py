@@ -13,7 +13,7 @@ from typing import Literal
 import trio
 from attrs import define, field
 
-from daemon.sandbox.message import Refused, Request, Response, json, route
+from daemon.sandbox.message import Request, Response, json, route
 from daemon.sandbox.sparklayer.contract import decode
 from daemon.sandbox.sparklayer.record import problem
 
@@ -86,14 +86,11 @@ class Bucket:
         self._seen = now
         if self._level < 1:
             self.refused += 1
-            raise self._refusal(self.rate)
+            refused = problem(429, "Too many requests")
+            seconds = int((1 - self._level) / self.rate) + 1
+            if self.retry_after == "seconds":
+                refused.response.headers["retry-after"] = str(seconds)
+            elif self.retry_after == "date":
+                refused.response.headers["retry-after"] = formatdate(time.time() + seconds, usegmt=True)
+            raise refused
         self._level -= 1
-
-    def _refusal(self, rate: float) -> Refused:
-        refused = problem(429, "Too many requests")
-        seconds = int((1 - self._level) / rate) + 1
-        if self.retry_after == "seconds":
-            refused.response.headers["retry-after"] = str(seconds)
-        elif self.retry_after == "date":
-            refused.response.headers["retry-after"] = formatdate(time.time() + seconds, usegmt=True)
-        return refused

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict, define, field, frozen
+from attrs import define, field
 
+from daemon.sandbox import record as records
 from daemon.sandbox.message import Refused, json
 
 _TITLES = {
@@ -24,28 +25,20 @@ _TITLES = {
 }
 
 
-@frozen
-class Detail:
+@records.record("code message property")
+class Detail(records.Record):
     """One entry of `errors[]`; `property` says where, such as `variants[0].sku`."""
 
-    code: str
-    message: str
-    property: str
 
-
-@frozen
-class RefusedLine:
+@records.record("line field message")
+class RefusedLine(records.Record):
     """One refused row of a price write; `line` is its index in the request."""
-
-    line: int
-    field: str
-    message: str
 
 
 def problem(status: int, detail: str, errors: Sequence[Detail] = ()) -> Refused:
     """Return a refusal as problem details; `errors` is left out when there is none."""
     body = {"title": _TITLES[status], "status": status, "detail": detail}
-    listed = {"errors": [asdict(error) for error in errors]} if errors else {}
+    listed = {"errors": list(errors)} if errors else {}
     return Refused(json(body | listed, status, "application/problem+json"))
 
 
@@ -56,7 +49,7 @@ def invalid(parameter: str, message: str) -> Refused:
 
 def lines(refused: Sequence[RefusedLine]) -> Refused:
     """Return the refusal of a price write."""
-    return Refused(json([asdict(line) for line in refused], 400))
+    return Refused(json(refused, 400))
 
 
 class Record(dict[str, Any]):

@@ -100,7 +100,7 @@ class Stock:
     @route("DELETE", "/api/v1/stock-locations/{location_id}")
     def _delete_location(self, _request: Request, location_id: str) -> Response:
         """Delete a location with its levels; one that is not there is no error."""
-        gone = {place.id for place in self.locations if location_id in _names(place)}
+        gone = {place.id for place in self.locations if location_id in {place.id, place.external_id}}
         self.locations = [place for place in self.locations if place.id not in gone]
         for levels in self.levels.values():
             for place in gone:
@@ -108,7 +108,7 @@ class Stock:
         return Response(status=204)
 
     def _existing(self, location_id: str) -> Record:
-        known = next((place for place in self.locations if location_id in _names(place)), None)
+        known = next((place for place in self.locations if location_id in {place.id, place.external_id}), None)
         if known is None:
             raise problem(404, f"There is no stock location {location_id}")
         return known
@@ -127,10 +127,6 @@ class Stock:
     def _asked_for(self, wanted: Mapping[str, Any]) -> set[str]:
         """Return the ids of the locations that a filter names: the default one when it names none."""
         ids, named = {place.id for place in self.locations}, wanted.get("stock_location_ids")
-        if wanted.get("all_stock_locations") or named:
-            return ids if wanted.get("all_stock_locations") else ids & set(named or ())
-        return {place.id for place in self.locations if place.external_id == "default"}
-
-
-def _names(place: Record) -> set[str | None]:
-    return {place.id, place.external_id}
+        if wanted.get("all_stock_locations"):
+            return ids
+        return ids & set(named or (place.id for place in self.locations if place.external_id == "default"))

@@ -106,7 +106,7 @@ def symbol(currency: str) -> tuple[str, str, str]:
     return SYMBOLS.get(currency, (currency, currency, currency))
 
 
-def number(value: float) -> float:
+def php_number(value: float) -> float:
     """Return a number as PHP writes it: whole ones without a fraction."""
     return int(value) if value == int(value) else value
 

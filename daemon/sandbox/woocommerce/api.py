@@ -16,16 +16,16 @@ from attrs import frozen
 
 from daemon.sandbox.control import ShopStandIn
 from daemon.sandbox.message import Match, Refused, Request, Response, route
-from daemon.sandbox.woocommerce.answers import NAMESPACE, cannot_view, no_route, page
+from daemon.sandbox.woocommerce.answers import ITEM, NAMESPACE, cannot_view, no_route, page
 from daemon.sandbox.woocommerce.customers import Customers
-from daemon.sandbox.woocommerce.delivery import Webhooks
-from daemon.sandbox.woocommerce.failures import ACTS, SlowFaults
+from daemon.sandbox.woocommerce.failures import ACTS
 from daemon.sandbox.woocommerce.keys import PAGE_PATH, Authorization, Key, Keys
 from daemon.sandbox.woocommerce.orders import Orders
 from daemon.sandbox.woocommerce.products import Products, Variations
 from daemon.sandbox.woocommerce.resource import LONGEST_LINE, Resource
 from daemon.sandbox.woocommerce.settings import Settings
 from daemon.sandbox.woocommerce.shop import Shop
+from daemon.sandbox.woocommerce.webhooks import Webhooks
 
 _ALWAYS = {
     "server": "nginx/1.22.1",
@@ -70,7 +70,7 @@ class WooCommerce(ShopStandIn):
 
     def __init__(self, shop: Shop, options: WooCommerceOptions, url: str, nursery: trio.Nursery) -> None:
         super().__init__(url, {"": shop, "customers.": shop.customers, "orders.": shop.orders})
-        self.faults = self._slowness = SlowFaults(options.latency)
+        self.faults.latency = options.latency
         self.acts = ACTS
         shop.home = url
         self.shop = shop
@@ -146,7 +146,7 @@ class WooCommerce(ShopStandIn):
         known = self.routes.allowed(request.path.rstrip("/"))
         methods = [method for method in known if method not in {"HEAD", "OPTIONS"}]
         unnamed = any(code.encode() in response.body for code in WITHOUT_ALLOW) and response.status >= 400  # noqa: PLR2004
-        allow = {} if unnamed or not methods else {"allow": ", ".join(sorted(methods, key=_rank))}
+        allow = {} if unnamed or not methods else {"allow": ", ".join(sorted(methods, key=ITEM.index))}
         return _ALWAYS | link | _AUTHENTICATED | allow
 
     @route("GET", "/_sandbox/state")
@@ -173,7 +173,7 @@ class WooCommerce(ShopStandIn):
             "needs_visits": self.webhooks,
             "dropping": self.webhooks,
             "safe_urls_only": self.webhooks,
-            "latency": self._slowness,
+            "latency": self.faults,
             "permalinks": self,
         }
         for name, value in switches.items():
@@ -190,7 +190,3 @@ class WooCommerce(ShopStandIn):
     @route("POST", "/_sandbox/revoke")
     def _revoke(self, consumer_key: str) -> None:
         self.keys.revoke(consumer_key)
-
-
-def _rank(method: str) -> int:
-    return ("GET", "POST", "PUT", "PATCH", "DELETE").index(method)

@@ -51,8 +51,8 @@ class CustomerBook:
             created=now,
             modified=now,
             roles=list(roles),
-            billing=_address(billing) | {"email": (billing or {}).get("email", ""), "phone": _phone(billing)},
-            shipping=_address(shipping) | {"phone": _phone(shipping)},
+            billing=_address(billing, "email", "phone"),
+            shipping=_address(shipping, "phone"),
             **fields,
         )
         self.people[customer_id] = customer
@@ -111,9 +111,5 @@ class CustomerBook:
         self._catalogue.announce(event, silent=silent)
 
 
-def _address(given: Mapping[str, str] | None) -> dict[str, str]:
-    return {name: (given or {}).get(name, "") for name in BILLING}
-
-
-def _phone(given: Mapping[str, str] | None) -> str:
-    return (given or {}).get("phone", "")
+def _address(given: Mapping[str, str] | None, *more: str) -> dict[str, str]:
+    return {name: (given or {}).get(name, "") for name in (*BILLING, *more)}

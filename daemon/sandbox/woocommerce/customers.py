@@ -12,7 +12,7 @@ from daemon.sandbox.woocommerce.answers import Query, answer, item_links, refuse
 from daemon.sandbox.woocommerce.catalogue import BILLING, Customer
 from daemon.sandbox.woocommerce.product_shapes import dates, meta_rows
 from daemon.sandbox.woocommerce.products import write_meta_data
-from daemon.sandbox.woocommerce.resource import Body, Keys, Resource, by_position, typed
+from daemon.sandbox.woocommerce.resource import Body, Resource, SortKeys, by_position, typed
 
 _WRITTEN = {
     "email": "string",
@@ -41,7 +41,7 @@ class Customers(Resource[Customer]):
         people = self._shop.customers.with_role(query.choice("role", ("all", *self._shop.roles), "customer"))
         return [row for row in people if not email or row.email == email]
 
-    def orderby(self, query: Query) -> Keys:
+    def orderby(self, query: Query) -> SortKeys:
         """Return the words of `orderby`."""
         return {
             "id": lambda row: row.id,

@@ -8,29 +8,14 @@ With `Accept: application/json` the maintenance page and an early fatal error ar
 
 from collections.abc import Callable, Mapping
 
-import trio
 from attrs import evolve
 
-from daemon.sandbox.faults import BY_NAME, Act, Faults, at_once
-from daemon.sandbox.message import Request, Response
+from daemon.sandbox.faults import BY_NAME, Act, at_once
+from daemon.sandbox.message import Response
 from daemon.sandbox.woocommerce.answers import answer, page, problem
 
 CRITICAL = "There has been a critical error on this website."
 BRIEFLY = "Briefly unavailable for scheduled maintenance. Check back in a minute."
-
-
-class SlowFaults(Faults):
-    """A switchboard of a slow server: every request takes `latency` seconds longer, faults or not."""
-
-    def __init__(self, latency: float) -> None:
-        super().__init__()
-        self.latency = latency
-
-    async def before(self, request: Request) -> Response | None:
-        """Take the time, then run what stands before the effect. Raises HangUp."""
-        if self.latency:
-            await trio.sleep(self.latency)
-        return await super().before(request)
 
 
 def _by_accept(html: Response, json: Response) -> Act:

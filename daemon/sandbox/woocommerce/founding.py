@@ -31,8 +31,10 @@ def found(company: Company) -> Shop:
         if company.customers:
             shop.customers.add_role(B2B_ROLE)
         ids = [_welcome(shop, number, customer) for number, customer in enumerate(company.customers, start=1)]
-        for customer_id in ids:
-            _name_parent(shop, customer_id, ids)
+        # A parent's number in the company becomes an id of the shop, which the administrator shifts.
+        for row in (row for customer_id in ids for row in shop.customers.get(customer_id).meta):
+            if row.key == PREFIX + PARENT:
+                row.value = str(ids[int(row.value) - 1])
     by_sku = {row.sku: row.id for row in shop.products.values() if row.sku}
     for order in company.orders:
         _take(shop, order, ids, by_sku)
@@ -90,7 +92,11 @@ def _attribute(shop: Shop, product_id: int, attributes: Mapping[str, str], prefi
 
 def _welcome(shop: Shop, number: int, customer: Customer) -> int:
     who = {"first_name": customer.first_name, "last_name": customer.last_name, "company": customer.company}
-    homes = [_address(home) | who | {"phone": customer.phone} for home in customer.addresses[:2]]
+    who |= {"phone": customer.phone}
+    homes = [
+        {name: home.get(part, "") for part, name in PARTS.items()} | {"country": home.get("country_code", "")} | who
+        for home in customer.addresses[:2]
+    ]
     trade = [B2B_ROLE] if number % 2 else ["customer", B2B_ROLE]
     return shop.customers.add(
         customer.email,
@@ -109,17 +115,6 @@ def _key(name: str) -> str:
     """Return the key of a customer's attribute, however the company spells it."""
     plain = name.lower().replace(" ", "_").replace("-", "_")
     return plain if plain.startswith(PREFIX) else PREFIX + plain
-
-
-def _name_parent(shop: Shop, customer_id: int, ids: list[int]) -> None:
-    """Turn the parent's number in the company into an id of the shop, which the administrator shifts."""
-    for row in shop.customers.get(customer_id).meta:
-        if row.key == PREFIX + PARENT:
-            row.value = str(ids[int(row.value) - 1])
-
-
-def _address(home: Mapping[str, str]) -> dict[str, str]:
-    return {name: home.get(part, "") for part, name in PARTS.items()} | {"country": home.get("country_code", "")}
 
 
 def _take(shop: Shop, order: Order, ids: list[int], by_sku: Mapping[str, int]) -> None:

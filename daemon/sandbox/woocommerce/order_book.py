@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from daemon.sandbox.woocommerce.catalogue import TRASH, Catalogue, Customer, Event, Order, OrderLine, Refund
+from daemon.sandbox.woocommerce.catalogue import TRASH, Catalogue, Event, Order, OrderLine, Refund
 from daemon.sandbox.woocommerce.customer_book import CustomerBook
 
 STATUSES = ("pending", "processing", "on-hold", "completed", "cancelled", "refunded", "failed", "checkout-draft")
@@ -63,6 +63,9 @@ class OrderBook:
         """
         now, order_id = self._catalogue.moment(), self._catalogue.new_id()
         customer = self._customers.people.get(customer_id)
+        billing = {"email": "guest@example.com"}
+        if customer:
+            billing = {**customer.billing, "email": customer.billing.get("email") or customer.email}
         order = Order(
             id=order_id,
             status=status,
@@ -74,7 +77,7 @@ class OrderBook:
             tax_rate=Decimal(str(tax_rate)),
             created_via="rest-api" if by_rest else "checkout",
             paid=now.gmt if status in PAID else None,
-            **{"billing": _billing(customer), "address": dict(customer.shipping) if customer else {}} | fields,
+            **{"billing": billing, "address": dict(customer.shipping) if customer else {}} | fields,
         )
         order.shipping, order.shipping_tax = self._split(shipping, order)
         for line in lines:
@@ -307,9 +310,3 @@ def _refunded(order: Order, line_id: int) -> int:
 
 def _exact(amount: Decimal) -> Decimal:
     return amount.quantize(_SIX)
-
-
-def _billing(customer: Customer | None) -> dict[str, str]:
-    if customer is None:
-        return {"email": "guest@example.com"}
-    return {**customer.billing, "email": customer.billing.get("email") or customer.email}

@@ -34,7 +34,7 @@ KINDS: Mapping[str, tuple[type, ...]] = {
 
 Body = dict[str, Any]
 R = TypeVar("R")
-Keys = Mapping[str, Callable[[Any], Any]]
+SortKeys = Mapping[str, Callable[[Any], Any]]
 """The sort key of each word of `orderby`."""
 
 
@@ -66,7 +66,7 @@ class Resource(ABC, Generic[R]):
         """Return the objects of a list, before `include` and `exclude`."""
 
     @abstractmethod
-    def orderby(self, query: Query) -> Keys:
+    def orderby(self, query: Query) -> SortKeys:
         """Return the words of `orderby`, in the recorded order."""
 
     @abstractmethod
@@ -173,7 +173,7 @@ def listed(
     home: str,
     rows: Sequence[Any],
     show: Callable[[Any], Body],
-    orderby: Keys,
+    orderby: SortKeys,
     default: tuple[str, str],
 ) -> Response:
     """Answer a page of `rows` in the asked order; `default` is the word and direction that count otherwise."""

@@ -22,11 +22,9 @@ class Shop(Catalogue):
     """The shop, with the edits of its products and settings as methods; customers and orders have their own."""
 
     customers: CustomerBook = field(init=False, default=Factory(CustomerBook, takes_self=True), repr=False)
-    orders: OrderBook = field(init=False, repr=False)
-
-    @orders.default
-    def _no_orders(self) -> OrderBook:
-        return OrderBook(self, self.customers)
+    orders: OrderBook = field(
+        init=False, default=Factory(lambda self: OrderBook(self, self.customers), takes_self=True), repr=False
+    )
 
     def add_product(
         self,

@@ -9,7 +9,7 @@ import trio
 
 from daemon.platforms.bigcommerce.webhooks import SECRET_HEADER
 from daemon.sandbox.bigcommerce import events
-from daemon.sandbox.bigcommerce.delivery import Delivery
+from daemon.sandbox.bigcommerce.webhooks import Delivery
 from tests.e2e.harness import OpenHarness, ProcessHarness
 from tests.e2e.process import GLANCE, SITE
 from tests.listener.crowd import Crowd

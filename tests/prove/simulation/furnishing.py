@@ -16,7 +16,7 @@ import trio
 from daemon.platforms.bigcommerce.webhooks import REGISTERED
 from daemon.sandbox import BigCommerce
 from daemon.sandbox.bigcommerce.catalogue import Location
-from daemon.sandbox.bigcommerce.hooks import Hook
+from daemon.sandbox.bigcommerce.webhooks import Hook
 from daemon.sandbox.company import WHOLESALE
 from daemon.sandbox.message import Request, Router
 from tests.prove.simulation.faults import SHOP, SITE

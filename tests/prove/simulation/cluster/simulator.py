@@ -17,7 +17,7 @@ from unittest import mock
 import trio
 
 import daemon.engine.gaps
-import daemon.sandbox.bigcommerce.delivery
+import daemon.sandbox.bigcommerce.webhooks
 import daemon.storage.gaps
 from daemon.engine.pipeline import Pipeline
 from tests.prove.simulation.audit import watch_work
@@ -45,7 +45,7 @@ def simulate(
         steady(seed) as clock,
         small_scale(store),
         logging_to(log),
-        mock.patch.object(daemon.sandbox.bigcommerce.delivery, "RETRIES", SOON),
+        mock.patch.object(daemon.sandbox.bigcommerce.webhooks, "RETRIES", SOON),
         mock.patch.object(daemon.engine.gaps, "HOUR", GAP_SECONDS),
         mock.patch.object(daemon.storage.gaps, "HOUR", GAP_SECONDS),
     ):

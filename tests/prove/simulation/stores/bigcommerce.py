@@ -17,7 +17,7 @@ from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import REGISTERED, BigCommerceWebhooks
 from daemon.sandbox import BigCommerce, BigCommerceOptions, Store, synthetic
 from daemon.sandbox.bigcommerce.founding import add_groups
-from daemon.sandbox.bigcommerce.order_records import CANCELLED, DECLINED
+from daemon.sandbox.bigcommerce.order_book import CANCELLED, DECLINED
 from daemon.sandbox.expectation import (
     attribute_differences,
     customer_differences,

@@ -5,6 +5,7 @@ sender; it never quotes a secret or another sender's data.
 """
 
 import email.utils
+import functools
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -87,22 +88,10 @@ _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.en
 _BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
-@define
-class _Clock:
-    """The Date header, formatted once a second."""
-
-    second: int = 0
-    line: bytes = b""
-
-    def read(self) -> bytes:
-        now = int(time.time())
-        if now != self.second:
-            self.second = now
-            self.line = b"date: %s\r\n" % email.utils.formatdate(now, usegmt=True).encode()
-        return self.line
-
-
-_clock = _Clock()
+@functools.lru_cache(maxsize=1)
+def _date_line(second: int) -> bytes:
+    """Return the Date header, formatted once a second."""
+    return b"date: %s\r\n" % email.utils.formatdate(second, usegmt=True).encode()
 
 
 def encode(response: Response, *, close: bool, head_only: bool, request_id: str) -> bytes:
@@ -111,7 +100,11 @@ def encode(response: Response, *, close: bool, head_only: bool, request_id: str)
     `close` announces the connection's last answer. `request_id` is plain text that a header can carry.
     """
     length = len(response.body) if response.file is None else os.fstat(response.file.fileno()).st_size
-    parts = [_STATUS_LINES[response.status], _clock.read(), b"x-request-id: %s\r\n" % request_id.encode("ascii")]
+    parts = [
+        _STATUS_LINES[response.status],
+        _date_line(int(time.time())),
+        b"x-request-id: %s\r\n" % request_id.encode("ascii"),
+    ]
     if close:
         parts.append(b"connection: close\r\n")
     if length or response.stream is not None:

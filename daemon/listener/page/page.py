@@ -364,10 +364,7 @@ async def _leave_logout(_session: Session, _request: Request) -> Response:
 
 
 async def _static(_request: Request, name: str) -> Response:
-    response = rendering.static(name)
-    if response is None:
-        raise NotFound("There is no such file.")
-    return response
+    return rendering.static(name)
 
 
 def _sentence(error: CallerError) -> str:

@@ -45,7 +45,7 @@ STATUSES = {NotFound: 404, Conflict: 409, NotAllowed: 403, NotJson: 415}
 
 def json_object(request: Request) -> dict[str, Any]:
     """Return the body of a request as a JSON object; a missing body is an empty one. Raises Invalid."""
-    if request.body and not request.is_json:
+    if request.body and request.media_type != b"application/json":
         raise NotJson("The body must be application/json.")
     try:
         return msgspec.json.decode(without_mark(request.body) or b"{}", type=dict[str, Any])

@@ -42,10 +42,9 @@ class Request:
         return dict(parse_qsl(self.raw_query, keep_blank_values=True))
 
     @property
-    def is_json(self) -> bool:
-        """True if the body is declared as JSON; parameters such as a charset are ignored."""
-        content_type = self.headers.get(b"content-type", b"")
-        return content_type.partition(b";")[0].strip().lower() == b"application/json"
+    def media_type(self) -> bytes:
+        """The declared type of the body, in lower case, without parameters such as a charset."""
+        return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
 
 @frozen

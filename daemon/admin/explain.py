@@ -11,7 +11,7 @@ from attrs import asdict
 
 from daemon.admin.history import of_entity
 from daemon.admin.reasons import Case, Reason, nothing_known, reasons
-from daemon.engine.explanation import Explanation, find
+from daemon.engine.explanation import find
 from daemon.engine.runner import ConnectionRunner
 from daemon.entities import Issue
 from daemon.errors import Failure
@@ -46,19 +46,6 @@ async def explain(runner: ConnectionRunner, kind: Kind, external_id: str) -> dic
         issue=[Issue(code=code, message=message) for code, message in content["problems"]],
         blocked=None if blocked is None else f"{blocked.side.value}: {blocked.reason}",
     )
-    return {
-        "site": case.site,
-        "kind": kind.value,
-        "id": external_id,
-        "trouble": trouble,
-        "why": [asdict(reason) for reason in reasons(case)],
-        "settlements": await of_entity(context.storage, context.connection.id, kind, id_, case.now),
-        **_sides(told),
-    }
-
-
-def _sides(told: Explanation | None) -> dict[str, Any]:
-    """Return the content of each side."""
     mapped = told and told.mapped
     store = mapped and {
         "name": mapped.name,
@@ -67,6 +54,12 @@ def _sides(told: Explanation | None) -> dict[str, Any]:
         "problems": [{"code": problem.code, "message": problem.message} for problem in bounded(mapped.issues)],
     }
     return {
+        "site": case.site,
+        "kind": kind.value,
+        "id": external_id,
+        "trouble": trouble,
+        "why": [asdict(reason) for reason in reasons(case)],
+        "settlements": await of_entity(context.storage, context.connection.id, kind, id_, case.now),
         "belongs_to": told and told.belongs_to,
         "store": store,
         "ledger": told and told.ledger_content,

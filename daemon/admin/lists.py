@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from daemon.admin.shapes import IssueShown, ParkedShown, ProblemText, RemovalShown
+from daemon.admin.shapes import IssueShown, ParkedShown, RemovalShown
 from daemon.engine.writers.products.diff import ProductParts
 from daemon.model import ExternalId, Kind
 from daemon.storage import issues, ledger, parked, removals
@@ -31,9 +31,6 @@ async def open_issues(
         for kind in kinds:
             for external_id, since, encrypted in await storage.read(issues.listed, stored.id, kind):
                 content: Any = vault.decrypt(encrypted)
-                problems: list[ProblemText] = [
-                    {"code": code, "message": message} for code, message in content["problems"]
-                ]
                 items.append(
                     {
                         "site": str(stored.site),
@@ -42,7 +39,7 @@ async def open_issues(
                         "name": content["name"],
                         "url": content["url"],
                         "since": since,
-                        "problems": problems,
+                        "problems": [{"code": code, "message": message} for code, message in content["problems"]],
                     }
                 )
     return items

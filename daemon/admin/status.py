@@ -16,11 +16,10 @@ from daemon.admin.history import run_shown
 from daemon.admin.status_shapes import (
     ConnectionStatus,
     KindStatus,
-    RefusalStatus,
     RunStatus,
     WebhooksStatus,
 )
-from daemon.engine.context import SYNCED_KINDS, ConnectionContext, KindState
+from daemon.engine.context import SYNCED_KINDS, ConnectionContext
 from daemon.engine.pause import Pause
 from daemon.model import Lane
 from daemon.storage import registrations
@@ -92,7 +91,11 @@ def owner_view(context: ConnectionContext) -> dict[str, Any]:
         "blocked_since": context.pause.began_at,
         "kinds": {kind.value: _cause(state.pause) for kind, state in context.kind_states.items()},
         "kinds_since": {kind.value: state.pause.began_at for kind, state in context.kind_states.items()},
-        "refused": {kind.value: _refusal(state) for kind, state in context.kind_states.items()},
+        "refused": {
+            kind.value: {"reason": state.refusal, "seconds": round(trio.current_time() - state.refused_since, 1)}
+            for kind, state in context.kind_states.items()
+            if state.refused_since is not None
+        },
         "throttles": [
             _shown(limiter.statistics()) for limiter in (context.platform.limiter, context.sparklayer.limiter)
         ],
@@ -127,12 +130,6 @@ def _webhooks(found: StoredRegistration, vault: Vault, now: float) -> WebhooksSt
 
 def _cause(pause: Pause) -> str | None:
     return f"{pause.cause.side.value}: {pause.cause.reason}" if pause.cause else None
-
-
-def _refusal(state: KindState) -> RefusalStatus | None:
-    if state.refused_since is None:
-        return None
-    return {"reason": state.refusal, "seconds": round(trio.current_time() - state.refused_since, 1)}
 
 
 def _kind(kind: KindOverview, now: float, vault: Vault) -> KindStatus:

@@ -107,23 +107,18 @@ def _operation(pattern: str, about: RouteDescription, schema_of: Mapping[Any, di
             for status, answer in sorted((FAILURES | dict(about.answers)).items())
         },
     }
-    if about.body is not None:
-        content = {"application/json": {"schema": schema_of[about.body]}}
-        operation["requestBody"] = {"required": True, "content": content}
-    if about.form:
-        content = {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}
-        operation["requestBody"] = {"required": True, "content": content}
+    if about.body is not None or about.form:
+        kind = "application/x-www-form-urlencoded" if about.form else "application/json"
+        schema = {"type": "object"} if about.form else schema_of[about.body]
+        operation["requestBody"] = {"required": True, "content": {kind: {"schema": schema}}}
     return operation
 
 
 def _response(answer: AnswerDescription, schema_of: Mapping[Any, dict[str, Any]]) -> dict[str, Any]:
-    if answer.schema is not None:
-        content: dict[str, Any] = {answer.content_type: {"schema": schema_of[answer.schema]}}
-    elif answer.content_type == "application/json":  # no body
+    if answer.schema is None and answer.content_type == "application/json":  # no body
         return {"description": answer.why}
-    else:
-        content = {answer.content_type: {}}
-    return {"description": answer.why, "content": content}
+    schema = {} if answer.schema is None else {"schema": schema_of[answer.schema]}
+    return {"description": answer.why, "content": {answer.content_type: schema}}
 
 
 def page(summary: str, access: Access, *, form: bool = False, **others: str) -> RouteDescription:

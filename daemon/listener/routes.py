@@ -45,7 +45,7 @@ STATUSES = {NotFound: 404, Conflict: 409, NotAllowed: 403, NotJson: 415}
 
 def json_object(request: Request) -> dict[str, Any]:
     """Return the body of a request as a JSON object; a missing body is an empty one. Raises Invalid."""
-    if request.body and not request.is_json:
+    if request.body and request.media_type != b"application/json":
         raise NotJson("The body must be application/json.")
     try:
         return msgspec.json.decode(without_mark(request.body) or b"{}", type=dict[str, Any])
@@ -151,11 +151,11 @@ class Routes:
 
     async def answer(self, request: Request) -> Response:
         """Answer a request, and count it by its pattern."""
-        began, (place, words) = time.perf_counter(), _NOWHERE
+        began = time.perf_counter() if self._logged else 0.0
         try:
             place, words = self._find(request.path)
         except UnicodeDecodeError:
-            response = problem(400, "The path is not UTF-8.")
+            place, response = None, problem(400, "The path is not UTF-8.")
         else:
             if place is None:
                 response = problem(404, "There is nothing here.")
@@ -166,10 +166,10 @@ class Routes:
                     response = _failed(error, place.pattern)
             else:
                 response = problem(405, "This method is not served here.", ((b"allow", place.allow()),))
-        pattern, status = place.pattern if place else "", response.status
-        self._metrics.count("http_requests_total", pattern, str(status))
+        pattern = "" if place is None else place.pattern
+        self._metrics.count("http_requests_total", pattern, str(response.status))
         if self._logged:
-            seconds = round(time.perf_counter() - began, 6)
+            status, seconds = response.status, round(time.perf_counter() - began, 6)
             log.debug("request answered", method=request.method, route=pattern, status=status, seconds=seconds)
         return response
 

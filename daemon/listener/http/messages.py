@@ -5,6 +5,7 @@ sender; it never quotes a secret or another sender's data.
 """
 
 import email.utils
+import functools
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -41,10 +42,9 @@ class Request:
         return dict(parse_qsl(self.raw_query, keep_blank_values=True))
 
     @property
-    def is_json(self) -> bool:
-        """True if the body is declared as JSON; parameters such as a charset are ignored."""
-        content_type = self.headers.get(b"content-type", b"")
-        return content_type.partition(b";")[0].strip().lower() == b"application/json"
+    def media_type(self) -> bytes:
+        """The declared type of the body, in lower case, without parameters such as a charset."""
+        return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
 
 @frozen
@@ -87,22 +87,10 @@ _STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.en
 _BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
-@define
-class _Clock:
-    """The Date header, formatted once a second."""
-
-    second: int = 0
-    line: bytes = b""
-
-    def read(self) -> bytes:
-        now = int(time.time())
-        if now != self.second:
-            self.second = now
-            self.line = b"date: %s\r\n" % email.utils.formatdate(now, usegmt=True).encode()
-        return self.line
-
-
-_clock = _Clock()
+@functools.lru_cache(maxsize=1)
+def _date_line(second: int) -> bytes:
+    """Return the Date header, formatted once a second."""
+    return b"date: %s\r\n" % email.utils.formatdate(second, usegmt=True).encode()
 
 
 def encode(response: Response, *, close: bool, head_only: bool, request_id: str) -> bytes:
@@ -111,7 +99,11 @@ def encode(response: Response, *, close: bool, head_only: bool, request_id: str)
     `close` announces the connection's last answer. `request_id` is plain text that a header can carry.
     """
     length = len(response.body) if response.file is None else os.fstat(response.file.fileno()).st_size
-    parts = [_STATUS_LINES[response.status], _clock.read(), b"x-request-id: %s\r\n" % request_id.encode("ascii")]
+    parts = [
+        _STATUS_LINES[response.status],
+        _date_line(int(time.time())),
+        b"x-request-id: %s\r\n" % request_id.encode("ascii"),
+    ]
     if close:
         parts.append(b"connection: close\r\n")
     if length or response.stream is not None:

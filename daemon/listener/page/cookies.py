@@ -44,14 +44,10 @@ def is_local(request: Request) -> bool:
     try:
         parts = urlsplit(origin)
         host = parts.hostname or ""
-    except ValueError:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # not a URL, or a name
         return False
-    if parts.scheme != "http":
-        return False
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return parts.scheme == "http" and is_loopback
 
 
 def is_cross_site(request: Request) -> bool:

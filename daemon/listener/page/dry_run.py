@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
 
 import trio
-from attrs import define, field
 
 from daemon.errors import Conflict, NotFound, StorageTrouble
 from daemon.listener.page import rendering
@@ -40,7 +39,9 @@ async def growing(values: Mapping[str, Any], ask: Callable[[], Awaitable[Verifie
     """
     head, log_ends, tail = _parts(values, following=True)
     yield head.encode()
-    progress = _Progress()
+    verified: Verified = {"running": True, "kinds": {}}
+    began = line_at = sent_at = trio.current_time()
+    line = ""
     while True:
         try:
             verified = await ask()
@@ -49,37 +50,19 @@ async def growing(values: Mapping[str, Any], ask: Callable[[], Awaitable[Verifie
             yield (log_ends + _result({"site": values["site"], "gone": gone}) + tail).encode()
             return
         except StorageTrouble:
-            verified = progress.latest  # the next look may succeed
-        if piece := progress.piece(verified):
-            yield piece
+            pass  # the next look may succeed
+        words, now = _words(verified), trio.current_time()
+        due = not verified["running"] or now - line_at >= SHARE * (now - began)
+        if words != line and due:
+            line, line_at, sent_at = words, now, now
+            yield (rendering.rendered("_dry_run_line.html", {"line": line}) + "\n").encode()
+        elif now - sent_at >= BEAT:
+            sent_at = now
+            yield b"<!-- -->\n"
         if not verified["running"]:
             break
         await trio.sleep(POLL)
     yield (log_ends + _result({**verified, "ended_ago": None}) + tail).encode()
-
-
-@define
-class _Progress:
-    """The lines of one page."""
-
-    latest: Verified = field(init=False, factory=lambda: {"running": True, "kinds": {}})
-    _began: float = field(init=False, factory=trio.current_time)
-    _line: str = field(init=False, default="")
-    _line_at: float = field(init=False, factory=trio.current_time)
-    _sent_at: float = field(init=False, factory=trio.current_time)
-
-    def piece(self, verified: Verified) -> bytes:
-        """Return what is to be sent now; empty for nothing."""
-        self.latest, now = verified, trio.current_time()
-        line = _words(verified)
-        due = not verified["running"] or now - self._line_at >= SHARE * (now - self._began)
-        if line != self._line and due:
-            self._line, self._line_at, self._sent_at = line, now, now
-            return (rendering.rendered("_dry_run_line.html", {"line": line}) + "\n").encode()
-        if now - self._sent_at >= BEAT:
-            self._sent_at = now
-            return b"<!-- -->\n"
-        return b""
 
 
 def _words(verified: Verified) -> str:

@@ -13,8 +13,7 @@ FIELDS = 1000
 
 def fields(request: Request) -> Form:
     """Return the fields of a form; none if the body is not one."""
-    content_type = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if content_type != b"application/x-www-form-urlencoded":
+    if request.media_type != b"application/x-www-form-urlencoded":
         return {}
     try:
         return parse_qs(request.body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS)

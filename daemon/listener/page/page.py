@@ -16,7 +16,7 @@ from daemon.listener.page.forms import Form, fields, value
 from daemon.listener.page.issue_list import as_csv, choices, file_name, narrowed
 from daemon.listener.page.live import MOST_STREAMS, Live
 from daemon.listener.page.login import NO_DATABASE, Login, to_login
-from daemon.listener.page.search import SearchAnswers, all_sites, one_site
+from daemon.listener.page.search import all_sites, one_site
 from daemon.listener.page.session import Session, Sessions, is_same
 from daemon.listener.page.views import LEVELS, MOST_SHOWN, PLACES, is_running, rates, spots
 from daemon.listener.routes import STATUSES, Route
@@ -275,7 +275,7 @@ class OperatorsPage:
         return rendering.growing(self._live.counted(dry_run.growing(values, ask)), rendering.HTML)
 
     async def _show_search(self, session: Session, request: Request) -> Response:
-        return await self._answer_search(session, request.query.get("site", ""), "", "", None)
+        return await self._answer_search(session, request.query.get("site", ""), "", "", None, {})
 
     async def _search(self, session: Session, _request: Request, form: Form) -> Response:
         """Explain what a text names. The text may be a person's name, so it is never in an address."""
@@ -288,28 +288,28 @@ class OperatorsPage:
             return await self.operations["POST", "/admin/explain"](asked, session.operator)
 
         if site:
-            found = SearchAnswers(await one_site(explain, await self._found(session, site), kind, what))
+            answers, unasked = await one_site(explain, await self._found(session, site), kind, what), dict[str, str]()
         else:
             listed = [each for each in await self._status(session) if each["state"] in LISTED]
-            found = await all_sites(explain, listed, kind, what)
-        return await self._answer_search(session, site, kind, text, found)
+            answers, unasked = await all_sites(explain, listed, kind, what)
+        return await self._answer_search(session, site, kind, text, answers, unasked)
 
     async def _answer_search(
-        self, session: Session, site: str, kind: str, text: str, found: SearchAnswers | None
+        self, session: Session, site: str, kind: str, text: str, answers: list[Any] | None, unasked: Mapping[str, str]
     ) -> Response:
         connections = await self._status(session)
         kinds = dict.fromkeys(name for connection in connections for name in connection["kinds"])
-        answers = found.answers if found else []
-        known = [answer for answer in answers if answer.get("id") or answer.get("matches") or answer["trouble"]]
         values = {
             "sites": [each["site"] for each in connections if each["state"] in LISTED],
             "kinds": list(kinds),
             "site": site,
             "kind": kind,
             "text": text,
-            "answers": known,
-            "unasked": found.unasked if found else {},
-            "searched": found is not None,
+            "answers": [
+                answer for answer in answers or () if answer.get("id") or answer.get("matches") or answer["trouble"]
+            ],
+            "unasked": unasked,
+            "searched": answers is not None,
             "places": PLACES,
         }
         return rendering.page("search.html", {**_shared(session), **values})
@@ -364,10 +364,7 @@ async def _leave_logout(_session: Session, _request: Request) -> Response:
 
 
 async def _static(_request: Request, name: str) -> Response:
-    response = rendering.static(name)
-    if response is None:
-        raise NotFound("There is no such file.")
-    return response
+    return rendering.static(name)
 
 
 def _sentence(error: CallerError) -> str:

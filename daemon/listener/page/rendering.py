@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from daemon.errors import NotFound
 from daemon.listener.http.messages import Headers, Response
 
 if TYPE_CHECKING:
@@ -88,10 +89,10 @@ def redirect(place: str, more: Headers = ()) -> Response:
 
 
 @functools.cache
-def static(name: str) -> Response | None:
-    """Return a file of the page; None if there is no such file."""
+def static(name: str) -> Response:
+    """Return a file of the page. Raises NotFound."""
     if name not in STATIC:
-        return None
+        raise NotFound("There is no such file.")
     headers = tuple((key, b"max-age=300" if key == b"cache-control" else value) for key, value in HEADERS)
     return Response(200, (HERE / "static" / name).read_bytes(), STATIC[name], headers)
 

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import trio
-from attrs import define, field
 
 from daemon.errors import CallerError, Invalid, StorageTrouble
 
@@ -16,14 +15,6 @@ AT_ONCE = 8
 """Sites that are asked at the same time: each answer costs several calls of its store."""
 
 Explain = Callable[[dict[str, Any]], Awaitable[Any]]
-
-
-@define
-class SearchAnswers:
-    """The answers in the order of sites and kinds, and the reason why a site gave none."""
-
-    answers: list[Any] = field(factory=list)
-    unasked: dict[str, str] = field(factory=dict)
 
 
 async def one_site(explain: Explain, connection: Mapping[str, Any], kind: str, what: Mapping[str, str]) -> list[Any]:
@@ -40,10 +31,11 @@ async def one_site(explain: Explain, connection: Mapping[str, Any], kind: str, w
 
 async def all_sites(
     explain: Explain, connections: Sequence[Mapping[str, Any]], kind: str, what: Mapping[str, str]
-) -> SearchAnswers:
-    """Ask every site."""
+) -> tuple[list[Any], dict[str, str]]:
+    """Ask every site; return the answers in the order of sites and kinds, and the reason why a site gave none."""
     by_site: dict[str, list[Any]] = {}
-    found, limit = SearchAnswers(), trio.CapacityLimiter(AT_ONCE)
+    unasked: dict[str, str] = {}
+    limit = trio.CapacityLimiter(AT_ONCE)
 
     async def ask(connection: Mapping[str, Any]) -> None:
         site = connection["site"]
@@ -52,12 +44,11 @@ async def all_sites(
                 try:
                     by_site[site] = await one_site(explain, connection, kind, what)
                 except (CallerError, StorageTrouble) as error:
-                    found.unasked[site] = str(error)
+                    unasked[site] = str(error)
             if waiting.cancelled_caught:
-                found.unasked[site] = f"no answer within {SECONDS:.0f} s"
+                unasked[site] = f"no answer within {SECONDS:.0f} s"
 
     async with trio.open_nursery() as nursery:
         for connection in connections:
             nursery.start_soon(ask, connection)
-    found.answers = [answer for connection in connections for answer in by_site.get(connection["site"], ())]
-    return found
+    return [answer for connection in connections for answer in by_site.get(connection["site"], ())], unasked

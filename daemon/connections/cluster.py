@@ -264,15 +264,13 @@ class Cluster:
 
     def _lose(self, owned: OwnedConnection, why: str) -> None:
         """End the work on a connection at once: another node may have it."""
-        if self._cancel(owned):
+        if self._release(owned, None):
             self.metrics.lease_changed("lost")
             log.info("lease lost", site=str(owned.stored.site), why=why)
-            self._nursery.start_soon(self._release, owned, None)
 
     def _crashed(self, owned: OwnedConnection) -> None:
         """End the work on a connection, and keep it from all nodes for a while."""
-        if self._cancel(owned):
-            self._nursery.start_soon(self._release, owned, self._quarantine)
+        self._release(owned, self._quarantine)
 
     def _give_back(self, owned: OwnedConnection) -> None:
         """Give a lease back as soon as the batches in flight are settled."""
@@ -283,22 +281,19 @@ class Cluster:
     async def _finish(self, owned: OwnedConnection) -> None:
         self._work.finish_one(owned.stored)
         await owned.idle()
-        if owned.lost.is_set():
-            return  # meanwhile, and released
-        self._owned.pop(owned.id)
-        owned.lost.set()
-        await self._release(owned, self._give)
+        self._release(owned, self._give)
 
-    def _cancel(self, owned: OwnedConnection) -> bool:
-        """Cancel the tasks of a connection; False if that was done before."""
+    def _release(self, owned: OwnedConnection, end: Callable[[OwnedConnection], Awaitable[None]] | None) -> bool:
+        """Cancel the tasks of a connection, and then have it end; False if it was released before."""
         if owned.lost.is_set():
             return False
         owned.lost.set()
         self._owned.pop(owned.id, None)
         self._releasing.add(owned.id)
+        self._nursery.start_soon(self._end, owned, end)
         return True
 
-    async def _release(self, owned: OwnedConnection, end: Callable[[OwnedConnection], Awaitable[None]] | None) -> None:
+    async def _end(self, owned: OwnedConnection, end: Callable[[OwnedConnection], Awaitable[None]] | None) -> None:
         await self._work.stop_one(owned.stored)
         if (word := owned.unsettled.last_word(owned.id, self.now())) is not None:
             await patiently(partial(self.storage.write, last_word.say, word))

@@ -31,7 +31,7 @@ from daemon.cli.client import DaemonClient, RefusedError, UnreachableError, late
 from daemon.cli.demo_shops import SHOPS, DemoShop, open_demo_shop
 from daemon.cli.progress import progress
 from daemon.config import Settings, load
-from daemon.errors import raise_config_error
+from daemon.errors import first_inside, raise_config_error
 from daemon.observability.logging import configure
 from daemon.platforms import load_platforms
 from daemon.sandbox import SparkLayer, SparkLayerOptions
@@ -99,12 +99,10 @@ def main(*, exit_when_done: bool, explore: bool = False, port: int, platform: st
         return 0
     except BaseExceptionGroup as group:  # nurseries wrap the error that ends them; other errors are raised again
         raise_config_error(group)
-        failed: BaseException | None = group.subgroup(DemoFailedError)
+        failed = group.subgroup(DemoFailedError)
         if failed is None:
             raise
-        while isinstance(failed, BaseExceptionGroup):
-            failed = failed.exceptions[0]
-        print(f"\nThe demo failed: {failed}", file=sys.stderr)
+        print(f"\nThe demo failed: {first_inside(failed)}", file=sys.stderr)
         return 1
     return 0
 

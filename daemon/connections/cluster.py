@@ -245,17 +245,15 @@ class Cluster:
 
     async def _look_again(self, owned: OwnedConnection) -> None:
         """Have the entities that earlier owners may have been sending written once more, when that is due."""
-
-        async def look() -> float | None:
-            return await self.storage.write(second_looks.look_again, LookAgain(owned.id, self.now()))
-
         due_at: float | None = self.now()
         while due_at is not None:
             with trio.move_on_after(max(0.0, due_at - self.now())):
                 await owned.lost.wait()
             if owned.lost.is_set():
                 return  # the next owner looks
-            due_at = await patiently(look)
+            due_at = await patiently(
+                lambda: self.storage.write(second_looks.look_again, LookAgain(owned.id, self.now()))
+            )
             self._work.said(owned.id)
 
     def _lose_all(self) -> None:

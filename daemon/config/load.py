@@ -136,14 +136,11 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}{_pasted(text, str(error))}; correct that line") from None
-
-
-def _pasted(text: str, error: str) -> str:
-    """Name the character at a TOML error, if it is one that keyboards do not type."""
-    place = re.search(r"at line ([0-9]+), column ([0-9]+)", error)
-    rest = text.split("\n")[int(place[1]) - 1][int(place[2]) - 1 :] if place else ""
-    return f": there is {name_of(rest[0])}" if rest and not rest.isascii() and not rest[0].isascii() else ""
+        # A character that keyboards do not type is named: it was pasted.
+        place = re.search(r"at line ([0-9]+), column ([0-9]+)", str(error))
+        rest = text.split("\n")[int(place[1]) - 1][int(place[2]) - 1 :] if place else ""
+        pasted = f": there is {name_of(rest[0])}" if rest and not rest[0].isascii() else ""
+        raise ConfigError(f"{path}: is not valid TOML: {error}{pasted}; correct that line") from None
 
 
 def _variables(environ: Mapping[str, str], platforms: _Platforms, findings: Findings) -> _Variables:

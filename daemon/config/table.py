@@ -120,7 +120,8 @@ class Table:
     def build(self, cls: type[_T]) -> _T:
         """Build the attrs class `cls`, and remove NAME_file from this table. Raises ConfigError with all errors."""
         faults = self._read_secrets(cls) | self._placeholders(cls)
-        settings = {setting.name: setting for setting in _settings_of(cls)}
+        plain: type = cls
+        settings = {s.name: s for s in attrs.fields(attrs.resolve_types(plain)) if s.name not in _OF_THE_PROGRAM}
         misspelt = sorted(self.values.keys() - settings.keys())
         errors = [faults.get(key) or self.error(key, unknown("setting", key, settings)) for key in misspelt]
         # A misspelt name also makes a name missing; only the first is reported.
@@ -208,11 +209,6 @@ class Table:
 def is_secret(setting: Any) -> bool:
     """Return True for a setting, an attribute of a settings class, that is a secret."""
     return setting.type is Secret or Secret in get_args(setting.type)
-
-
-def _settings_of(cls: type) -> list[Any]:
-    """Return the fields of a settings class that the file can set."""
-    return [setting for setting in attrs.fields(attrs.resolve_types(cls)) if setting.name not in _OF_THE_PROGRAM]
 
 
 def _checked(setting: Any, raw: object) -> Any:

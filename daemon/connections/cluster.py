@@ -125,7 +125,11 @@ class Cluster:
                 nursery.cancel_scope.cancel()
         finally:
             with trio.move_on_after(LEAVE_SECONDS, shield=True):
-                await self._leave()
+                try:
+                    if self._node_id is not None:
+                        await self.storage.apart(leases.leave, self._node_id)
+                except StorageTrouble as error:
+                    log.warning("this node could not leave", reason=error.reason)
 
     async def _beat(self) -> None:
         """Beat once, and follow what is seen."""
@@ -310,10 +314,3 @@ class Cluster:
         seconds = await self.storage.apart(leases.quarantine, owned.lease, self.now())
         self.metrics.lease_changed("rested")
         log.error("the connection rests because its work crashed", site=str(owned.stored.site), seconds=seconds)
-
-    async def _leave(self) -> None:
-        if self._node_id is not None:
-            try:
-                await self.storage.apart(leases.leave, self._node_id)
-            except StorageTrouble as error:
-                log.warning("this node could not leave", reason=error.reason)

@@ -311,8 +311,9 @@ class Registry:
 
     def _mapping_settings(self, site: Site, store: Any) -> str:
         """Return a fingerprint of the settings that may affect mapping: all except credentials."""
-        link = self.link(site)
-        return _fingerprint([_plain(store), link and link.stock_location])
+        link, every = self.link(site), attrs.asdict(store, recurse=False)
+        plain = {name: value for name, value in every.items() if value is not None and not isinstance(value, Secret)}
+        return _fingerprint([plain, link and link.stock_location])
 
     def _configured(self, link: ConnectionSettings) -> dict[str, str]:
         """Return the store that the settings name, and fingerprints of their credentials."""
@@ -352,12 +353,6 @@ def has_secrets(store: Any, other: Any) -> bool:
 def _lacks_secret(store: Any) -> bool:
     """Return whether a store's settings need a secret for webhooks and have none; some platforms need none."""
     return getattr(store, "webhook_secret", "") is None
-
-
-def _plain(store: Any) -> dict[str, Any]:
-    """Return a store's settings without its credentials, and without those that are not set."""
-    every = attrs.asdict(store, recurse=False)
-    return {name: value for name, value in every.items() if value is not None and not isinstance(value, Secret)}
 
 
 def _secrets(store: Any) -> dict[str, Secret]:

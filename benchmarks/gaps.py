@@ -73,14 +73,6 @@ def written(method: str, path: str, body: bytes) -> list[str]:
     return [f"{method} {path}"]
 
 
-@frozen(kw_only=True)
-class Closed:
-    """A closed gap: the seconds taken, and the writes that no edit needed."""
-
-    seconds: float
-    spare: list[str]
-
-
 @frozen
 class Journal:
     """The names of what was written to a site."""
@@ -94,8 +86,8 @@ class Journal:
             self.writes.update(written(request.method, request.path, request.body))
 
 
-async def close_gaps() -> list[Closed]:
-    """Edit a shop in both gaps, and wait each time until SparkLayer equals the store."""
+async def close_gaps() -> list[tuple[float, list[str]]]:
+    """Edit a shop in both gaps, and wait each time until SparkLayer equals the store; see `_close`."""
     shop, site = BigCommerceOptions(quota=BIGCOMMERCE.quota), SparkLayerOptions(rate=RATE, settings_writable=True)
     store, journal = synthetic(PRODUCTS, customers=CUSTOMERS, orders=ORDERS), Journal()
     with tempfile.TemporaryDirectory(prefix="ignite-sync-bench-") as name:
@@ -142,13 +134,16 @@ async def _registered(sandbox: Sandbox) -> None:
     await until(lambda: len(sandbox.bigcommerce.hooks.registered) >= len(REGISTERED), LONGEST)
 
 
-async def _close(sandbox: Sandbox, daemon: Daemon, journal: Journal, needed: Counter[str]) -> Closed:
-    """Wait until both sides are equal, and then for the end of all work."""
+async def _close(sandbox: Sandbox, daemon: Daemon, journal: Journal, needed: Counter[str]) -> tuple[float, list[str]]:
+    """Wait until both sides are equal, and then for the end of all work.
+
+    Return the seconds until they were equal, and the writes that no edit needed.
+    """
     began, before = trio.current_time(), journal.writes.copy()
     await until(lambda: _equal(sandbox), LONGEST, pause=1.0)
     seconds = trio.current_time() - began
     await _closed(daemon)
-    return Closed(seconds=seconds, spare=sorted((journal.writes - before - needed).elements()))
+    return seconds, sorted((journal.writes - before - needed).elements())
 
 
 def _equal(sandbox: Sandbox) -> bool:
@@ -173,10 +168,13 @@ async def measure(_platform: BenchPlatform = BIGCOMMERCE) -> list[Figure]:
         Figure(f"a gap in the webhooks of {PRODUCTS} products, {CUSTOMERS} customers, {ORDERS} orders; Standard plan"),
         *(
             figure
-            for what, closed in (("the first minute after registering", registering), ("all lost for an hour", lost))
+            for what, (seconds, spare) in (
+                ("the first minute after registering", registering),
+                ("all lost for an hour", lost),
+            )
             for figure in (
-                Figure(f"  {what}: seconds until both sides are equal", f"{closed.seconds:.0f}", "", "180"),
-                Figure(f"  {what}: writes that no edit needed", f"{len(closed.spare)}", "0", "0"),
+                Figure(f"  {what}: seconds until both sides are equal", f"{seconds:.0f}", "", "180"),
+                Figure(f"  {what}: writes that no edit needed", f"{len(spare)}", "0", "0"),
             )
         ),
     ]

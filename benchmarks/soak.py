@@ -107,16 +107,12 @@ async def soak(minutes: float, platform: BenchPlatform = BIGCOMMERCE, *, connect
             async with trio.open_nursery() as nursery:
                 for neighbour in neighbours:
                     nursery.start_soon(_edit, neighbour, chance, found)
-                await _look_on(daemon, minutes * 60, found)
+                with trio.move_on_after(minutes * 60):
+                    while True:
+                        found.looks.append(Look.at(daemon))
+                        await trio.sleep(LOOK_EVERY)
                 nursery.cancel_scope.cancel()
     return found
-
-
-async def _look_on(daemon: Daemon, seconds: float, found: Soak) -> None:
-    with trio.move_on_after(seconds):
-        while True:
-            found.looks.append(Look.at(daemon))
-            await trio.sleep(LOOK_EVERY)
 
 
 async def _edit(neighbour: Neighbour, chance: random.Random, found: Soak) -> None:

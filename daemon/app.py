@@ -140,11 +140,9 @@ async def serve(
     async with (
         open_tracing() as tracing,
         open_database(settings.database.place, metrics.storage_commit) as database,
-        _open_wakeups(settings) as wakeups,
+        _open_node(settings, database, metrics) as (tenure, wakeups),
     ):
-        daemon = await compose(
-            settings, database, metrics, tenure=_tenure(settings, database, metrics), wakeups=wakeups, tracing=tracing
-        )
+        daemon = await compose(settings, database, metrics, tenure=tenure, wakeups=wakeups, tracing=tracing)
         registry = daemon.lifecycle.registry
         if len(settings.security.secret_keys) > 1:
             await renew_encryption(database, registry.vault)
@@ -205,14 +203,16 @@ def _background(daemon: Daemon, wakeups: Wakeups) -> list[Callable[[], Awaitable
 
 
 @contextlib.asynccontextmanager
-async def _open_wakeups(settings: Settings) -> AsyncIterator[Wakeups]:
-    """Lend the wake-ups between nodes; a database file has one node."""
+async def _open_node(settings: Settings, database: Database, metrics: Metrics) -> AsyncIterator[tuple[Tenure, Wakeups]]:
+    """Lend the tenure, by leases if other nodes may use the database too, and the wake-ups between the nodes."""
     place = settings.database.place
-    if isinstance(place, Secret):
-        async with open_messenger(place, settings.database.listen_place) as messenger:
-            yield NodeWakeups(messages=messenger)
-    else:
-        yield NoWakeups()
+    if not isinstance(place, Secret):
+        yield Alone(database), NoWakeups()
+        return
+    name = os.environ.get("DYNO") or socket.gethostname()
+    async with open_messenger(place, settings.database.listen_place) as messenger:
+        cluster = Cluster(storage=database, name=name, config=settings.shared_fingerprint, metrics=metrics)
+        yield cluster, NodeWakeups(messages=messenger)
 
 
 async def _bound(nursery: trio.Nursery, server: Server, settings: Settings) -> tuple[str, int]:
@@ -223,11 +223,3 @@ async def _bound(nursery: trio.Nursery, server: Server, settings: Settings) -> t
         remedy = "choose another port, or stop the program that uses it"
         raise ConfigError(f"listener.port: {host}:{port} cannot be used ({error.strerror}); {remedy}") from error
     return addresses[0]
-
-
-def _tenure(settings: Settings, database: Database, metrics: Metrics) -> Tenure:
-    """Return the tenure: by leases if other nodes may use the database too, else alone."""
-    if not database.shared:
-        return Alone(database)
-    name = os.environ.get("DYNO") or socket.gethostname()
-    return Cluster(storage=database, name=name, config=settings.shared_fingerprint, metrics=metrics)

@@ -31,7 +31,7 @@ from daemon.connections.registry import site_client
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.leftovers import UNKNOWABLE
 from daemon.errors import MISSING_RIGHT, Blocked, ConfigError, Failure, StorageTrouble
-from daemon.model import ApiKey, Kind, Secret
+from daemon.model import Kind, Secret
 from daemon.model.operators import ADMIN
 from daemon.platforms import load_platforms
 from daemon.platforms.adapter_state import MemoryAdapterState
@@ -272,8 +272,7 @@ async def _read_a_little(platform: Platform, platform_type: PlatformType) -> Non
 
 
 async def _sparklayer(settings: Settings, link: ConnectionSettings) -> CheckResult:
-    key = ApiKey(client_id=link.client_id, client_secret=link.client_secret)
-    async with aclosing(site_client(settings, link.site, key, link.platform, ignore)) as client:
+    async with aclosing(site_client(settings, link.site, link.api_key, link.platform, ignore)) as client:
         return await _tried(f"{link.site} SparkLayer", client.probe)
 
 

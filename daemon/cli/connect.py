@@ -32,7 +32,11 @@ def connect(settings: Settings, site: str, store_id: str | None, client_id: str 
         name = "SparkLayer's client secret"
         secret = _credential(name, _asked(name, "--client-secret-file", hidden=True))
     else:
-        secret = _credential("--client-secret-file", _read(file))
+        try:
+            text = read_text_file(file, "name a file with the secret alone")
+        except UnreadableError as error:
+            raise click.UsageError(f"--client-secret-file: cannot read {file} {error}") from None
+        secret = _credential("--client-secret-file", text)
     store_id = None if store_id is None else _credential("--store-id", store_id)
     answer = DaemonClient(settings.listener).call(
         "POST /admin/connect", site=site, client_id=client_id, client_secret=secret, store_id=store_id
@@ -60,13 +64,6 @@ def _asked(name: str, option: str, *, hidden: bool = False) -> str:
     if not text:
         raise click.UsageError(f"{option}: is needed, since there was no answer")
     return text
-
-
-def _read(file: Path) -> str:
-    try:
-        return read_text_file(file, "name a file with the secret alone")
-    except UnreadableError as error:
-        raise click.UsageError(f"--client-secret-file: cannot read {file} {error}") from None
 
 
 def _credential(name: str, text: str) -> str:

@@ -31,7 +31,7 @@ from daemon.cli.client import DaemonClient, RefusedError, UnreachableError, late
 from daemon.cli.demo_shops import SHOPS, DemoShop, open_demo_shop
 from daemon.cli.progress import progress
 from daemon.config import Settings, load
-from daemon.errors import raise_config_error
+from daemon.errors import first_inside, raise_config_error
 from daemon.observability.logging import configure
 from daemon.platforms import load_platforms
 from daemon.sandbox import SparkLayer, SparkLayerOptions
@@ -99,12 +99,10 @@ def main(*, exit_when_done: bool, explore: bool = False, port: int, platform: st
         return 0
     except BaseExceptionGroup as group:  # nurseries wrap the error that ends them; other errors are raised again
         raise_config_error(group)
-        failed: BaseException | None = group.subgroup(DemoFailedError)
+        failed = group.subgroup(DemoFailedError)
         if failed is None:
             raise
-        while isinstance(failed, BaseExceptionGroup):
-            failed = failed.exceptions[0]
-        print(f"\nThe demo failed: {failed}", file=sys.stderr)
+        print(f"\nThe demo failed: {first_inside(failed)}", file=sys.stderr)
         return 1
     return 0
 
@@ -337,24 +335,20 @@ class _Stage:
         nameless = self.shop.without_sku()
         products = sorted(map(int, held(self.site.state)["products"]))
         _show("\nNow the store is edited:")
-        for what, edit in self.shop.edits(self.site, products):
-            edit()
-            _show(f"  {what} arrived in SparkLayer after {await self._arrival(what):.1f} s")
-        fixed = "the error of the fixed product leaves the sync-log"
+
+        async def differences() -> list[str]:
+            return self._differences()
 
         async def errors() -> frozenset[str]:
             return frozenset(self._errors("products"))
 
-        await _until(errors, lambda seen: nameless not in seen, fixed)
+        for what, edit in self.shop.edits(self.site, products):
+            began = trio.current_time()
+            edit()
+            await _until(differences, lambda found: not found, what)
+            _show(f"  {what} arrived in SparkLayer after {trio.current_time() - began:.1f} s")
+        await _until(errors, lambda seen: nameless not in seen, "the error of the fixed product leaves the sync-log")
         _show("  and the fixed product's error left the sync-log")
-
-    async def _arrival(self, what: str) -> float:
-        async def look() -> list[str]:
-            return self._differences()
-
-        began = trio.current_time()
-        await _until(look, lambda differences: not differences, what)
-        return trio.current_time() - began
 
     def _errors(self, kind: str) -> dict[str, Any]:
         errors: dict[str, Any] = self.site.state.sync_log.logs[self.shop.platform, kind].errors

@@ -7,17 +7,14 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
 
 import attrs
 import click
 
 from daemon.cli.group import Misuse, Stop, answer_to, say
 from daemon.config import look_over
-from daemon.model import Secret
+from daemon.config.table import PLACEHOLDER, is_secret
 from daemon.platforms import load_platforms
-
-PLACEHOLDER = "change-me"
 
 QUESTIONS = {
     "site_env": "Environment of the SparkLayer site, live or test",
@@ -45,9 +42,11 @@ def init(file: Path, platform: str | None) -> None:
     store = attrs.resolve_types(platforms[platform].settings) if platform in platforms else None
     label = platforms[platform].label if platform in platforms else ""
     public_url = _ask("Public https address of this daemon, for webhooks (empty: none)")
-    connection = {name: _answer(question, hidden=name == "client_secret") for name, question in QUESTIONS.items()}
+    connection = {
+        name: _ask(question, hidden=name == "client_secret") or PLACEHOLDER for name, question in QUESTIONS.items()
+    }
     shop = {
-        setting.name: _answer(f"{label}: {setting.name}", hidden=_is_secret(setting))
+        setting.name: _ask(f"{label}: {setting.name}", hidden=is_secret(setting)) or PLACEHOLDER
         for setting in (attrs.fields(store) if store else ())
         if setting.default is attrs.NOTHING
     }
@@ -66,14 +65,6 @@ def _ask(question: str, *, hidden: bool = False) -> str:
     if not answer.isprintable():
         raise Misuse(f"the answer to {question!r} has a character that cannot be printed; nothing was done")
     return answer
-
-
-def _answer(question: str, *, hidden: bool) -> str:
-    return _ask(question, hidden=hidden) or PLACEHOLDER
-
-
-def _is_secret(setting: "attrs.Attribute[Any]") -> bool:
-    return setting.type is Secret or Secret in get_args(setting.type)
 
 
 def _lines(public_url: str, connection: dict[str, str], platform: str, shop: dict[str, str]) -> Iterator[str]:

@@ -18,23 +18,19 @@ from daemon.config import Settings
 @settings_option
 def issues(settings: Settings, site: str | None, days: int | None, *, link: bool, as_json: bool) -> None:
     """Show the issues that merchants must fix, at SITE or at every site."""
-    if link:
-        _show_link(settings, site, days, as_json=as_json)
-        return
-    if days is not None:
+    if days is not None and not link:
         raise click.UsageError("--days needs --link.")
-    answer = ask(settings, "GET /admin/issues", site=site)
-    show(answer, _lines(answer), as_json=as_json)
-
-
-def _show_link(settings: Settings, site: str | None, days: int | None, *, as_json: bool) -> None:
-    if site is None:
+    if site is None and link:
         raise click.UsageError("--link needs a SITE: a link shows the issues of one site.")
-    answer = ask(settings, "POST /admin/issues/link", site=site, days=days)
-    with known_format():
-        # Without a public URL the link is for this machine.
-        answer["url"] = answer["url"] or f"{DaemonClient(settings.listener).local_url}{answer['path']}"
-    show(answer, [answer["url"]], as_json=as_json)
+    if link:
+        answer = ask(settings, "POST /admin/issues/link", site=site, days=days)
+        with known_format():
+            # Without a public URL the link is for this machine.
+            answer["url"] = answer["url"] or f"{DaemonClient(settings.listener).local_url}{answer['path']}"
+        show(answer, [answer["url"]], as_json=as_json)
+    else:
+        answer = ask(settings, "GET /admin/issues", site=site)
+        show(answer, _lines(answer), as_json=as_json)
 
 
 def _lines(answer: Any) -> Iterator[str]:

@@ -7,16 +7,17 @@ A log file gets one line for each new note and about ten lines between two notes
 are always shown.
 """
 
+import contextlib
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 import click
 
 _STEPS = 10
 
 
-class Progress:
+class Progress(contextlib.AbstractContextManager["Progress"]):
     """Shows progress as lines. Use it as a context manager; call `update` with the newest numbers at any pace."""
 
     def __init__(self, title: str, stream: TextIO) -> None:
@@ -35,9 +36,6 @@ class Progress:
         step = total / _STEPS if total else max(_STEPS, self._written[0])
         if done >= self._written[0] + step:
             self._write()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

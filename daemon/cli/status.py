@@ -45,8 +45,10 @@ def describe(status: Any) -> Iterator[str]:
             yield from _waits(throttle)
         for kind, now in connection["kinds"].items():
             blocked = f", blocked: {now['blocked']}" if now["blocked"] else ""
-            counts = f"{now['ledger']} in SparkLayer, {now['issues']} with issues"
-            yield f"  {kind}: {counts}, {_waiting(now['outbox'])}{blocked}"
+            counts, outbox = f"{now['ledger']} in SparkLayer, {now['issues']} with issues", now["outbox"]
+            oldest = "" if outbox["oldest_seconds"] is None else f" (oldest {outbox['oldest_seconds']:.0f} s)"
+            waiting = f"{outbox['live']} live, {outbox['backfill']} backfill, {outbox['parked']} parked{oldest}"
+            yield f"  {kind}: {counts}, waiting: {waiting}{blocked}"
             if now["held_removals"]:
                 see = f"ignite-sync removals list {connection['site']} {kind}"
                 yield f"    {counted(now['held_removals'], 'removal')} held until a person decides: {see}"
@@ -115,11 +117,6 @@ def _held_up(run: Any) -> Iterator[str]:
         yield f"      waits for {entity['id']}, tried {entity['attempts']} times: {entity['error']}"
     if more := run["held_up"] - len(run["held_up_by"]):
         yield f"      and {more} more"
-
-
-def _waiting(outbox: Any) -> str:
-    oldest = "" if outbox["oldest_seconds"] is None else f" (oldest {outbox['oldest_seconds']:.0f} s)"
-    return f"waiting: {outbox['live']} live, {outbox['backfill']} backfill, {outbox['parked']} parked{oldest}"
 
 
 def describe_run(run: Any) -> str:

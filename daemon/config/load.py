@@ -16,7 +16,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -136,14 +136,11 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}{_pasted(text, str(error))}; correct that line") from None
-
-
-def _pasted(text: str, error: str) -> str:
-    """Name the character at a TOML error, if it is one that keyboards do not type."""
-    place = re.search(r"at line ([0-9]+), column ([0-9]+)", error)
-    rest = text.split("\n")[int(place[1]) - 1][int(place[2]) - 1 :] if place else ""
-    return f": there is {name_of(rest[0])}" if rest and not rest.isascii() and not rest[0].isascii() else ""
+        # A character that keyboards do not type is named: it was pasted.
+        place = re.search(r"at line ([0-9]+), column ([0-9]+)", str(error))
+        rest = text.split("\n")[int(place[1]) - 1][int(place[2]) - 1 :] if place else ""
+        pasted = f": there is {name_of(rest[0])}" if rest and not rest[0].isascii() else ""
+        raise ConfigError(f"{path}: is not valid TOML: {error}{pasted}; correct that line") from None
 
 
 def _variables(environ: Mapping[str, str], platforms: _Platforms, findings: Findings) -> _Variables:
@@ -277,10 +274,17 @@ def _connections(tables: Iterator[Table], platforms: _Platforms, findings: Findi
 def _connection(table: Table, platforms: _Platforms, findings: Findings) -> ConnectionSettings:
     """Build a connection with its platform's own table. Raises ConfigError."""
     faults = Findings()
-    name = table.values.get("platform")
-    name = trimmed(name) if isinstance(name, str) else name
+    given: Any = table.values.get("platform")
+    name: Any = trimmed(given) if isinstance(given, str) else given
     if not isinstance(name, str) or name not in platforms:
-        _without_platform(table, platforms)
+        # All errors that do not depend on the platform are told as well; the build tells of a missing one.
+        values = {key: value for key, value in table.values.items() if not isinstance(value, dict)}
+        if name is not None:
+            faults.add(table.error("platform", f"must be one of {', '.join(sorted(platforms))}, not {name!r}"))
+            values["platform"] = min(platforms)
+        with faults:
+            attrs.evolve(table, values=values).build(ConnectionSettings)
+        conclude(faults.errors)
     table.values["platform"], nested = name, table.values.pop(name, {})
     path = f"{table.path}.{name}".lstrip(".")
     with faults:
@@ -300,20 +304,6 @@ def _connection(table: Table, platforms: _Platforms, findings: Findings) -> Conn
     return connection
 
 
-def _without_platform(table: Table, platforms: _Platforms) -> NoReturn:
-    """Raise the error of an unknown platform, with all errors that do not depend on the platform."""
-    faults, name = Findings(), table.values.get("platform")
-    if name is None:
-        faults.add(table.missing("platform"))
-    else:
-        faults.add(table.error("platform", f"must be one of {', '.join(sorted(platforms))}, not {name!r}"))
-    own = {key: value for key, value in table.values.items() if not isinstance(value, dict)}
-    with faults:
-        attrs.evolve(table, values={**own, "platform": min(platforms)}).build(ConnectionSettings)
-    conclude(faults.errors)
-    raise AssertionError("the platform is not known")
-
-
 def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...], findings: Findings) -> Any:
     """Find invalid URLs, and those without https where one of `users` requires it.
 
@@ -324,7 +314,9 @@ def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...
         url, form = getattr(section, setting.name), setting.metadata.get("url")
         if form and url is not None:
             # live_url and test_url are used by connections of that environment only.
-            concerned = [user for user in users if setting.name not in _of_other_env(user)]
+            concerned = [
+                user for user in users if setting.name not in {"live_url", "test_url"} - {f"{user.site_env}_url"}
+            ]
             plain = bool(concerned) and all(user.allow_http for user in concerned)
             text = url.reveal() if isinstance(url, Secret) else url
             fault = _url_fault(text, plain=plain, signs="@?#" if form == BASE else "#")
@@ -332,10 +324,6 @@ def _check_urls(table: Table, section: Any, users: tuple[ConnectionSettings, ...
                 findings.add(table.error(setting.name, fault))
                 usable = attrs.evolve(usable, **{setting.name: None}) if form == WHOLE else usable
     return usable
-
-
-def _of_other_env(connection: ConnectionSettings) -> set[str]:
-    return {"live_url", "test_url"} - {f"{connection.site_env}_url"}
 
 
 def _url_fault(url: str, *, plain: bool, signs: str) -> str | None:

@@ -19,7 +19,7 @@ from typing import Any
 from attrs import Attribute, field, frozen, validators
 from attrs.converters import optional
 
-from daemon.model import Secret, Site
+from daemon.model import ApiKey, Secret, Site
 from daemon.model.identifiers import header_fault, segment_fault, trimmed, without_password, without_slash
 from daemon.model.operators import ADMIN, NamedToken, Role
 
@@ -270,6 +270,11 @@ class ConnectionSettings:
     def site(self) -> Site:
         """The connection's identity."""
         return Site(self.site_env, self.site_id)
+
+    @property
+    def api_key(self) -> ApiKey:
+        """SparkLayer's key for the site."""
+        return ApiKey(client_id=self.client_id, client_secret=self.client_secret)
 
 
 @frozen(kw_only=True)

@@ -49,7 +49,7 @@ _TYPE_NAMES = {
 _OF_THE_PROGRAM = {"store", "folder"}
 """Fields of settings values that the file cannot set."""
 
-_PLACEHOLDER = "change-me"
+PLACEHOLDER = "change-me"
 """Prefix of values in the example file that must be filled in. As secrets they would be public."""
 
 
@@ -120,7 +120,8 @@ class Table:
     def build(self, cls: type[_T]) -> _T:
         """Build the attrs class `cls`, and remove NAME_file from this table. Raises ConfigError with all errors."""
         faults = self._read_secrets(cls) | self._placeholders(cls)
-        settings = {setting.name: setting for setting in _settings_of(cls)}
+        plain: type = cls
+        settings = {s.name: s for s in attrs.fields(attrs.resolve_types(plain)) if s.name not in _OF_THE_PROGRAM}
         misspelt = sorted(self.values.keys() - settings.keys())
         errors = [faults.get(key) or self.error(key, unknown("setting", key, settings)) for key in misspelt]
         # A misspelt name also makes a name missing; only the first is reported.
@@ -168,7 +169,7 @@ class Table:
         faults = {}
         for setting in attrs.fields(attrs.resolve_types(cls)):
             key = f"{setting.name}_file"
-            if key in self.values and (setting.type is Secret or Secret in get_args(setting.type)):
+            if key in self.values and is_secret(setting):
                 try:
                     if setting.name in self.values:
                         raise self.error(key, f"{setting.name} is set as well; remove one of the two")
@@ -205,9 +206,9 @@ class Table:
         return Untyped(trimmed(text), getattr(path, "variable", ""))
 
 
-def _settings_of(cls: type) -> list[Any]:
-    """Return the fields of a settings class that the file can set."""
-    return [setting for setting in attrs.fields(attrs.resolve_types(cls)) if setting.name not in _OF_THE_PROGRAM]
+def is_secret(setting: Any) -> bool:
+    """Return True for a setting, an attribute of a settings class, that is a secret."""
+    return setting.type is Secret or Secret in get_args(setting.type)
 
 
 def _checked(setting: Any, raw: object) -> Any:
@@ -223,7 +224,7 @@ def _is_placeholder(value: object) -> bool:
     """Return True for a value of the example file, alone, in a list or within a URL."""
     if isinstance(value, list):
         return any(map(_is_placeholder, value))
-    return isinstance(value, str) and re.search(rf"(?:^|/)\s*{_PLACEHOLDER}", value) is not None
+    return isinstance(value, str) and re.search(rf"(?:^|/)\s*{PLACEHOLDER}", value) is not None
 
 
 def _wrong_type(expected: str, value: object) -> NoReturn:
@@ -263,7 +264,7 @@ def _secret(value: Any, _: Any) -> Secret:
     odd = next((character for character in text if not character.isprintable()), None)
     if odd:
         raise ValueError(f"must be one line of printable text; it has {name_of(odd)}")
-    if text.startswith(_PLACEHOLDER):
+    if text.startswith(PLACEHOLDER):
         raise ValueError("still has the example's value, which is public; fill it in, or remove the line")
     return Secret(_unquoted(text) if isinstance(value, Untyped) else text)
 

@@ -74,17 +74,18 @@ class AppVisits:
         async with self.lifecycle.locks[awaited.site]:
             if await self.lifecycle.storage.read(installs.find_pending, awaited.site) != awaited:
                 raise AppRefused("Your store was connected or disconnected meanwhile.", 409)
-            key, brought = (
-                self.lifecycle.registry.decrypted_key(awaited.encrypted),
-                KnownStore(platform, installed.store),
-            )
+            key = self.lifecycle.registry.decrypted_key(awaited.encrypted)
             await self.lifecycle.connect_with(
-                awaited.site, {platform: awaited.store_id}, key, brought, KeyAnswers(store_known=True)
+                awaited.site,
+                {platform: awaited.store_id},
+                key,
+                KnownStore(platform, installed.store),
+                KeyAnswers(store_known=True),
             )
 
     async def _installed(self, platform: str, visit: Installed) -> None:
         """Store a store's credentials, have its connections use them, and complete pending connections."""
-        encrypted = self.lifecycle.registry.encrypted_store(visit.store)
+        encrypted = self.lifecycle.registry.encrypted_alone(visit.store)
         install = Install(platform=platform, store_id=visit.store_id, encrypted=encrypted, now=self.lifecycle.now())
         await self.lifecycle.storage.write(installs.install, install)
         for site in await self.lifecycle.registry.sites(platform, visit.store_id):

@@ -125,7 +125,11 @@ class Cluster:
                 nursery.cancel_scope.cancel()
         finally:
             with trio.move_on_after(LEAVE_SECONDS, shield=True):
-                await self._leave()
+                try:
+                    if self._node_id is not None:
+                        await self.storage.apart(leases.leave, self._node_id)
+                except StorageTrouble as error:
+                    log.warning("this node could not leave", reason=error.reason)
 
     async def _beat(self) -> None:
         """Beat once, and follow what is seen."""
@@ -249,17 +253,15 @@ class Cluster:
 
     async def _look_again(self, owned: OwnedConnection) -> None:
         """Have the entities that earlier owners may have been sending written once more, when that is due."""
-
-        async def look() -> float | None:
-            return await self.storage.write(last_word.look_again, SecondLooks(connection_id=owned.id, at=self.now()))
-
         due_at: float | None = self.now()
         while due_at is not None:
             with trio.move_on_after(max(0.0, due_at - self.now())):
                 await owned.lost.wait()
             if owned.lost.is_set():
                 return  # the next owner looks
-            due_at = await patiently(look)
+            due_at = await patiently(
+                lambda: self.storage.write(last_word.look_again, SecondLooks(connection_id=owned.id, at=self.now()))
+            )
             self._work.said(owned.id)
 
     def _lose_all(self) -> None:
@@ -268,15 +270,13 @@ class Cluster:
 
     def _lose(self, owned: OwnedConnection, why: str) -> None:
         """End the work on a connection at once: another node may have it."""
-        if self._cancel(owned):
+        if self._release(owned, None):
             self.metrics.count("lease_changes_total", "lost")
             log.info("lease lost", site=str(owned.stored.site), why=why)
-            self._nursery.start_soon(self._release, owned, None)
 
     def _crashed(self, owned: OwnedConnection) -> None:
         """End the work on a connection, and keep it from all nodes for a while."""
-        if self._cancel(owned):
-            self._nursery.start_soon(self._release, owned, self._quarantine)
+        self._release(owned, self._quarantine)
 
     def _give_back(self, owned: OwnedConnection) -> None:
         """Give a lease back as soon as the batches in flight are settled."""
@@ -287,22 +287,19 @@ class Cluster:
     async def _finish(self, owned: OwnedConnection) -> None:
         self._work.finish_one(owned.stored)
         await owned.idle()
-        if owned.lost.is_set():
-            return  # meanwhile, and released
-        self._owned.pop(owned.id)
-        owned.lost.set()
-        await self._release(owned, self._give)
+        self._release(owned, self._give)
 
-    def _cancel(self, owned: OwnedConnection) -> bool:
-        """Cancel the tasks of a connection; False if that was done before."""
+    def _release(self, owned: OwnedConnection, end: Callable[[OwnedConnection], Awaitable[None]] | None) -> bool:
+        """Cancel the tasks of a connection, and then have it end; False if it was released before."""
         if owned.lost.is_set():
             return False
         owned.lost.set()
         self._owned.pop(owned.id, None)
         self._releasing.add(owned.id)
+        self._nursery.start_soon(self._end, owned, end)
         return True
 
-    async def _release(self, owned: OwnedConnection, end: Callable[[OwnedConnection], Awaitable[None]] | None) -> None:
+    async def _end(self, owned: OwnedConnection, end: Callable[[OwnedConnection], Awaitable[None]] | None) -> None:
         await self._work.stop_one(owned.stored)
         if (word := owned.unsettled.last_word(owned.id, self.now())) is not None:
             await patiently(partial(self.storage.write, last_word.say, word))
@@ -321,10 +318,3 @@ class Cluster:
         seconds = await self.storage.apart(leases.quarantine, owned.lease, self.now())
         self.metrics.count("lease_changes_total", "rested")
         log.error("the connection rests because its work crashed", site=str(owned.stored.site), seconds=seconds)
-
-    async def _leave(self) -> None:
-        if self._node_id is not None:
-            try:
-                await self.storage.apart(leases.leave, self._node_id)
-            except StorageTrouble as error:
-                log.warning("this node could not leave", reason=error.reason)

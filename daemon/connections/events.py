@@ -4,19 +4,18 @@ The tasks of the connections that are worked on here are woken. Connections that
 are followed: their endpoints here, and their runners.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 import trio
 from attrs import field, frozen
 
 from daemon.connections.lifecycle import Lifecycle
-from daemon.engine.context import KindState
 from daemon.engine.runner import ConnectionRunner
 from daemon.engine.signal import Signal
 from daemon.errors import ConfigError, StorageTrouble
 from daemon.listener.webhooks import Endpoint
-from daemon.model import Change, ConnectionId, ExternalId, Kind, RunId, Site
+from daemon.model import Change, ConnectionId, ExternalId, RunId, Site
 from daemon.observability.logging import log_storage_trouble
 from daemon.storage import connections
 from daemon.storage.connections import Stored
@@ -134,12 +133,13 @@ def _wake(runner: ConnectionRunner, standing: Standing, before: Standing | None)
     """Wake the tasks of a connection that may have something to do."""
     if standing.fresh:
         runner.context.deliveries.taken()
-    for kind_state in _of(runner, standing.due):
-        kind_state.wake()
-    for kind_state in _of(runner, standing.gapped):
-        kind_state.gap.set()
-    for kind_state in _of(runner, standing.owing):
-        kind_state.report.set()
+    for kind, kind_state in runner.context.kind_states.items():
+        if kind in standing.due:
+            kind_state.wake()
+        if kind in standing.gapped:
+            kind_state.gap.set()
+        if kind in standing.owing:
+            kind_state.report.set()
     for kind, full_syncs in runner.full_syncs.items():
         run = standing.runs.get(kind)
         if before is None or before.runs.get(kind) != run:
@@ -169,8 +169,3 @@ def _tell(runner: ConnectionRunner, event: str, words: Sequence[str]) -> None:
                 runner.full_syncs[kind].ended(RunId(int(run)))
             case "arrived", [external_id]:
                 context.deliveries.arrived([Change(kind, ExternalId(external_id))])
-
-
-def _of(runner: ConnectionRunner, kinds: Iterable[Kind]) -> list[KindState]:
-    states = runner.context.kind_states
-    return [states[kind] for kind in kinds if kind in states]

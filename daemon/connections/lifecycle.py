@@ -181,7 +181,7 @@ class Lifecycle:
         if known is False:
             names = "spark_api_client_id, spark_api_client_secret"
             raise Invalid(f"{names}: SparkLayer refuses them for this site; make a new API key there")
-        used = typed or await self._used(site, store_ids)
+        used = typed or self._used(present, store_ids)
         failure = None if used is None else PAUSED if paused else await self.attempt(site, used)
         void = isinstance(failure, Rejected)
         if failure is not None:
@@ -193,9 +193,8 @@ class Lifecycle:
         async with self.locks[site]:
             return await self.connect_with(site, store_ids, key, typed, answers)
 
-    async def _used(self, site: Site, store_ids: Mapping[str, str]) -> KnownStore | None:
-        """Return a site's connection to that store, if its keys can be tried there, and the app can bring others."""
-        present = await self.registry.active(site)
+    def _used(self, present: Stored | None, store_ids: Mapping[str, str]) -> KnownStore | None:
+        """Return the store of a connection, if its keys can be tried there, and the app can bring others."""
         if present is None or present.platform not in self.apps or present.platform not in store_ids:
             return None
         typed_keys = self.registry.platforms[present.platform].typed_keys
@@ -295,7 +294,7 @@ class Lifecycle:
             site=site,
             platform=platform,
             store_id=store_ids[platform],
-            encrypted=self.registry.encrypted_key(key),
+            encrypted=self.registry.encrypted_alone(key),
             now=self.now(),
             state=secrets.token_urlsafe(32),
         )

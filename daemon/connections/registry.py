@@ -126,7 +126,7 @@ class Registry:
         """Return the call that stores a configured connection. Raises ConfigError."""
         earlier = await self.storage.read(connections.find, link.site)
         if earlier is None or earlier.state != "active":
-            encrypted = self.encrypted(link.site, _key(link), link.store)
+            encrypted = self.encrypted(link.site, link.api_key, link.store)
             return Adopt(site=link.site, platform=link.platform, encrypted=encrypted, now=now)
         platform, store, key = self.renewed(link, earlier)
         encrypted = self.encrypted(link.site, key, store, self.offered(earlier))
@@ -152,7 +152,7 @@ class Registry:
         present = self.decrypted(earlier)
         before = self._content(earlier).get("configured") or {}
         now = self._configured(link)
-        key = present.api_key if before.get("api_key") == now["api_key"] else _key(link)
+        key = present.api_key if before.get("api_key") == now["api_key"] else link.api_key
         if (earlier.platform, self.identity(present)) != (link.platform, now["store"]):
             if (before.get("platform"), before.get("store")) != (link.platform, now["store"]):
                 raise _another_store(link, earlier, self.identity(present))
@@ -286,17 +286,13 @@ class Registry:
             }
         )
 
-    def encrypted_key(self, key: ApiKey) -> bytes:
-        """Encrypt SparkLayer's key of a site alone."""
-        return self.vault.encrypt({"client_id": key.client_id, "client_secret": key.client_secret.reveal()})
+    def encrypted_alone(self, credentials: Any) -> bytes:
+        """Encrypt the credentials of one side alone: SparkLayer's key of a site, or a store's settings value."""
+        return self.vault.encrypt(_converter.unstructure(credentials))
 
     def decrypted_key(self, encrypted: bytes) -> ApiKey:
         """Return SparkLayer's key of a site that was encrypted alone."""
         return _converter.structure(self.vault.decrypt(encrypted), ApiKey)
-
-    def encrypted_store(self, store: Any) -> bytes:
-        """Encrypt a store's credentials alone."""
-        return self.vault.encrypt(_converter.unstructure(store))
 
     def _decrypted_store(self, platform: str, content: Any) -> Any:
         return _converter.structure(content, self.platforms[platform].settings)
@@ -315,8 +311,9 @@ class Registry:
 
     def _mapping_settings(self, site: Site, store: Any) -> str:
         """Return a fingerprint of the settings that may affect mapping: all except credentials."""
-        link = self.link(site)
-        return _fingerprint([_plain(store), link and link.stock_location])
+        link, every = self.link(site), attrs.asdict(store, recurse=False)
+        plain = {name: value for name, value in every.items() if value is not None and not isinstance(value, Secret)}
+        return _fingerprint([plain, link and link.stock_location])
 
     def _configured(self, link: ConnectionSettings) -> dict[str, str]:
         """Return the store that the settings name, and fingerprints of their credentials."""
@@ -324,7 +321,7 @@ class Registry:
             "platform": link.platform,
             "store": self.platforms[link.platform].identity(link.store),
             "secrets": _fingerprint(_secrets(link.store)),
-            "api_key": _fingerprint(_key(link)),
+            "api_key": _fingerprint(link.api_key),
         }
 
 
@@ -358,20 +355,9 @@ def _lacks_secret(store: Any) -> bool:
     return getattr(store, "webhook_secret", "") is None
 
 
-def _plain(store: Any) -> dict[str, Any]:
-    """Return a store's settings without its credentials, and without those that are not set."""
-    every = {setting.name: getattr(store, setting.name) for setting in attrs.fields(type(store))}
-    return {name: value for name, value in every.items() if value is not None and not isinstance(value, Secret)}
-
-
 def _secrets(store: Any) -> dict[str, Secret]:
     """Return the credentials among a store's settings that are set."""
-    every = {setting.name: getattr(store, setting.name) for setting in attrs.fields(type(store))}
-    return {name: value for name, value in every.items() if isinstance(value, Secret)}
-
-
-def _key(link: ConnectionSettings) -> ApiKey:
-    return ApiKey(client_id=link.client_id, client_secret=link.client_secret)
+    return {name: value for name, value in attrs.asdict(store, recurse=False).items() if isinstance(value, Secret)}
 
 
 def _fingerprint(value: Any) -> str:

@@ -78,7 +78,7 @@ async def test_a_pending_connection_is_completed_after_a_crash() -> None:
 
 def _install(conn: Any, calls: Sequence[LifecycleHarness]) -> list[None]:
     for harness in calls:
-        encrypted = harness.lifecycle.registry.encrypted_store(store("s1"))
+        encrypted = harness.lifecycle.registry.encrypted_alone(store("s1"))
         installs.install(conn, [installs.Install(platform="fake", store_id="s1", encrypted=encrypted, now=1.0)])
     return [None] * len(calls)
 

@@ -9,6 +9,7 @@ from daemon.listener.routes import Refused, json_object
 from daemon.model import Change, ExternalId, Kind, Secret
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
+from tests.each import each
 
 ENVELOPE = '{"scope":"store/product/updated","data":{"type":"product","id":205}}'
 MARKED = {
@@ -24,7 +25,7 @@ def sent(body: bytes) -> Request:
 
 
 @pytest.mark.holds("E22")
-@pytest.mark.parametrize("what", MARKED)
+@each("what", [*MARKED])
 def test_a_body_is_read_with_its_mark(what: str) -> None:
     assert json_object(sent(MARKED[what]))["scope"] == "store/product/updated"
     settings = BigCommerceSettings(store_hash="abc", access_token=Secret("t"), webhook_secret=Secret("s"))
@@ -33,7 +34,7 @@ def test_a_body_is_read_with_its_mark(what: str) -> None:
 
 
 @pytest.mark.holds("E22")
-@pytest.mark.parametrize("body", [codecs.BOM_UTF16_LE + b"{", codecs.BOM_UTF8 * 2 + b"{}", b"\xff\xff"])
+@each("body", [codecs.BOM_UTF16_LE + b"{", codecs.BOM_UTF8 * 2 + b"{}", b"\xff\xff"])
 def test_a_mark_that_is_none_is_refused(body: bytes) -> None:
     with pytest.raises(Refused, match="must be a JSON object"):
         json_object(sent(body))

@@ -16,6 +16,7 @@ from daemon.sandbox import answer
 from daemon.sandbox.bigcommerce.catalogue import Location
 from daemon.sandbox.bigcommerce.founding import add_groups
 from daemon.sandbox.company import WHOLESALE
+from tests.each import each
 from tests.platforms.bigcommerce.stand_in import CARTS, AdapterHarness
 
 HOME = {"address1": "1 High Street", "city": "Bath", "postal_code": "BA1 1AA", "country_code": "GB"}
@@ -170,7 +171,7 @@ def test_what_says_something_else_is_doubted_anew() -> None:
 
 
 @pytest.mark.holds("C7")
-@pytest.mark.parametrize("number", [MOST, MOST + 1, 3 * MOST])
+@each("number", [MOST, MOST + 1, 3 * MOST])
 def test_however_many_are_doubted_each_is_believed_in_the_end(number: int) -> None:
     short_answers = ShortAnswers()
     for turn in range(1, 4 * BELIEVED):

@@ -9,9 +9,14 @@ import pytest
 import trio
 
 from tests.e2e.process import ROOT, Process, free_port
-from tests.e2e.test_other_spellings import alone, redirected
+from tests.e2e.test_other_spellings import alone
 
 CLOSED = ["<&-", ">&-", "2>&-"]
+
+
+def redirected(how: str) -> list[str]:
+    """Return what runs a command with its streams as a shell redirects them."""
+    return ["bash", "-c", f'exec "$@" {how}', "bash"]
 
 
 @pytest.fixture

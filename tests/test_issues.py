@@ -13,11 +13,12 @@ from daemon import issues
 from daemon.entities import Issue
 from daemon.issues import IssueType
 from daemon.model import Kind
+from tests.each import each
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize(
+@each(
     ("issue", "title"),
     [
         (IssueType.SKU_USED_TWICE.issue(sku="A"), "SKU used twice"),
@@ -31,7 +32,7 @@ def test_a_code_is_worded_as_a_heading(issue: Issue, title: str) -> None:
 
 
 @pytest.mark.holds("D8")
-@pytest.mark.parametrize(
+@each(
     ("codes", "listed", "more"),
     [
         ({}, {}, {}),
@@ -56,7 +57,7 @@ def test_an_issue_lists_ten_problems_of_a_code_and_says_how_many_more_there_are(
 
 
 @pytest.mark.holds("D8")
-@pytest.mark.parametrize("issue_type", IssueType)
+@each("issue_type", IssueType)
 def test_the_text_of_an_issue_is_bounded_however_long_what_it_quotes_is(issue_type: IssueType) -> None:
     texts = (issue_type.value.message, issue_type.value.remedy)
     names = {name for part in texts for _, name, _, _ in string.Formatter().parse(part) if name}
@@ -72,7 +73,7 @@ def test_the_text_of_an_issue_is_bounded_however_long_what_it_quotes_is(issue_ty
 PARTS = {"when", "message", "remedy", "at"}
 
 
-@pytest.mark.parametrize("issue_type", IssueType)
+@each("issue_type", IssueType)
 def test_every_issue_has_all_parts(issue_type: IssueType) -> None:
     parts = attrs.asdict(issue_type.value)
     assert {name for name, part in parts.items() if part} == PARTS
@@ -125,7 +126,7 @@ def test_every_issue_is_raised_for_the_kinds_that_it_names() -> None:
     assert raised() == {issue_type: set(issue_type.value.at) for issue_type in IssueType}
 
 
-@pytest.mark.parametrize("issue_type", IssueType)
+@each("issue_type", IssueType)
 def test_every_issue_is_brought_about_by_a_test(issue_type: IssueType) -> None:
     code = re.compile(rf"\b{issue_type.name}\b", re.IGNORECASE)
     tests = (path for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))

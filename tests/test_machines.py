@@ -33,6 +33,6 @@ async def test_a_death_and_a_stop_lose_nothing(tmp_path: Path, chance: random.Ra
 
 
 async def test_a_loss_of_power_loses_nothing(tmp_path: Path, chance: random.Random) -> None:
-    trace = await record(tmp_path, "FULL")
+    trace = await record(tmp_path, "FULL", webhooks=40)
     findings = list(lose_power(trace, chance, tmp_path / "image", 20))
     assert findings == [Finding()] * 20

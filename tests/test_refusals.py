@@ -7,7 +7,6 @@ import re
 from collections.abc import Awaitable, Mapping
 
 import msgspec
-import pytest
 import trio
 from trio.testing import MockClock
 
@@ -27,6 +26,7 @@ from daemon.sparklayer.token import TOKEN, Tokens
 from daemon.transport.client import ThrottledApi, ignore
 from daemon.transport.http import Api
 from daemon.transport.throttle import AdaptivePolicy, Limiter
+from tests.each import each
 from tests.prove.simulation.faults import SHOP
 from tests.prove.simulation.furnishing import UNUSED
 from tests.prove.simulation.stores.woocommerce import SETTINGS as WOOCOMMERCE_SETTINGS
@@ -38,7 +38,7 @@ BODY = b'{"external_id": "7", "sku": "A-7"}'
 SITE_CELLS, SHOP_CELLS, WOOCOMMERCE_CELLS = cells(SPARKLAYER), cells(BIGCOMMERCE), cells(WOOCOMMERCE)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@each("name", [*OPERATIONS])
 async def test_a_refusal_of_spark_layer_has_its_class(autojump_clock: MockClock, name: str) -> None:
     operation, expected, met = OPERATIONS[name], classes(SITE_CELLS, name), {}
     for column in expected:
@@ -56,7 +56,7 @@ async def test_a_refusal_of_spark_layer_has_its_class(autojump_clock: MockClock,
     assert met == expected
 
 
-@pytest.mark.parametrize("name", sorted(operations(BIGCOMMERCE)))
+@each("name", sorted(operations(BIGCOMMERCE)))
 async def test_a_refusal_of_the_store_has_its_class(autojump_clock: MockClock, name: str) -> None:
     method, path = name.replace("{}", "7").split()
     expected, met = classes(SHOP_CELLS, name), {}
@@ -72,7 +72,7 @@ async def test_a_refusal_of_the_store_has_its_class(autojump_clock: MockClock, n
     assert met == expected
 
 
-@pytest.mark.parametrize("name", sorted(operations(WOOCOMMERCE)))
+@each("name", sorted(operations(WOOCOMMERCE)))
 async def test_a_refusal_of_the_shop_has_its_class(autojump_clock: MockClock, name: str) -> None:
     method, path = name.replace("{}", "7").split()
     expected, met = classes(WOOCOMMERCE_CELLS, name), {}

@@ -2,9 +2,8 @@
 
 import json
 
-import pytest
-
 from tests.config.files import SECURITY, WHOLE, line
+from tests.each import each
 
 TRICKS = [
     "http://127.0.0.1.evil.test",
@@ -58,7 +57,7 @@ TRICKS = [
 """Addresses of other machines that look like this one, and addresses that programs parse differently."""
 
 
-@pytest.mark.parametrize("url", TRICKS)
+@each("url", [*TRICKS])
 def test_no_trick_makes_a_place_elsewhere_look_like_this_machine(url: str) -> None:
     for setting in ("public_url", "live_url", "api_url", "slack_url"):
         if setting == "slack_url" and url != url.strip():

@@ -11,6 +11,7 @@ from daemon.errors import ConfigError
 from daemon.model import Secret, Site
 from daemon.platforms.bigcommerce.app import BigCommerceAppSettings
 from tests.config.files import CONNECTION, PLATFORMS, SECURITY, STORE, WHOLE
+from tests.each import each
 
 GROUPS_VARIABLE = "IGNITE_SYNC_CONNECTION_BIGCOMMERCE_CUSTOMER_GROUP_MAPPING"
 EXAMPLE = Path(__file__).parent.parent.parent / "config" / "ignite-sync.example.toml"
@@ -128,7 +129,7 @@ def test_the_environments_connection_comes_besides_those_of_the_file() -> None:
     assert [str(one.site) for one in settings(WHOLE, **variables).connections] == ["live/jones", "test/dyno"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "environ", "host", "port"),
     [
         ("", {"PORT": "5000"}, "0.0.0.0", 5000),  # noqa: S104
@@ -215,9 +216,7 @@ def test_an_apps_section_is_its_platforms_and_may_come_from_the_environment() ->
 PLAIN = ["http://127.0.0.1:1/x", "http://127.9.9.9", "http://localhost", "http://LocalHost:8080", "http://[::1]:80"]
 
 
-@pytest.mark.parametrize(
-    "url", [*PLAIN, "https://example.com", "https://a-b.test:8443/x/y", "https://xn--exmple-cua.com"]
-)
+@each("url", [*PLAIN, "https://example.com", "https://a-b.test:8443/x/y", "https://xn--exmple-cua.com"])
 def test_base_urls_are_https_or_on_this_machine(url: str) -> None:
     text = f'[listener]\npublic_url = "{url}/"\n[sparklayer]\nlive_url = "{url}/"\n'
     taken = settings(text + WHOLE + f'api_url = "{url}/"')

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.config.files import CONNECTION, PLATFORMS, SECURITY, STORE, WHOLE, line
+from tests.each import each
 
 
 def with_line(section: str, setting: str) -> str:
@@ -275,7 +274,7 @@ BAD_FILES = {
 }
 
 
-@pytest.mark.parametrize("what", BAD_FILES)
+@each("what", [*BAD_FILES])
 def test_a_bad_file_is_explained_in_one_line(what: str) -> None:
     text, expected = BAD_FILES[what]
     assert line(text) == f"s.toml: {expected.replace('{here}', str(Path.cwd()))}"
@@ -297,7 +296,7 @@ BAD_VARIABLES = {
 }
 
 
-@pytest.mark.parametrize("variable", BAD_VARIABLES)
+@each("variable", [*BAD_VARIABLES])
 def test_a_bad_variable_is_explained_in_one_line(variable: str) -> None:
     name, _, value = variable.partition("=")
     assert line(WHOLE, {name: value}) == f"environment: {name}: {BAD_VARIABLES[variable]}".replace(
@@ -316,7 +315,7 @@ DYNO = {
 }
 
 
-@pytest.mark.parametrize(
+@each(
     ("without", "added", "expected"),
     [
         ("PLATFORM", {}, "PLATFORM: is missing; set it"),

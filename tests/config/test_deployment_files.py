@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import yaml
 
 from daemon.config import load
 from daemon.config.settings import SECRET_KEY_LENGTH
 from tests.config.files import PLATFORMS
+from tests.each import each
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 VARIABLE = re.compile(r"\bIGNITE_SYNC_[A-Z0-9_]+")
@@ -28,7 +28,7 @@ def test_the_unit_leaves_visible_what_the_metrics_of_the_process_are_read_from()
     assert not re.search(r"^ProcSubset=pid", unit, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "app.json"])
+@each("name", ["Dockerfile", "compose.yaml", "app.json"])
 def test_every_variable_is_a_setting(name: str) -> None:
     variables = set(VARIABLE.findall((CONFIG / name).read_text("utf-8")))
     connection = json.loads((CONFIG / "app.json").read_text("utf-8"))["env"]
@@ -85,7 +85,7 @@ def _hidden_by_caddy(path: str) -> bool:
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in hidden[1].split())
 
 
-@pytest.mark.parametrize("hidden", [_hidden_by_nginx, _hidden_by_caddy])
+@each("hidden", [_hidden_by_nginx, _hidden_by_caddy])
 def test_the_proxies_hide_what_operators_and_probes_ask_for_and_nothing_else(hidden: Callable[[str], bool]) -> None:
     kept = ("/admin", "/metrics", "/healthz", "/readyz", "/openapi.json")
     routes = _routes()

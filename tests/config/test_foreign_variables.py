@@ -4,6 +4,7 @@ import pytest
 
 from daemon.config import load
 from tests.config.files import PLATFORMS, line
+from tests.each import each
 
 KEYS = {"IGNITE_SYNC_SECURITY_SECRET_KEYS": "0123456789abcdef"}
 ADDRESS = "tcp://10.3.0.7:8080"
@@ -40,14 +41,14 @@ def test_what_a_cluster_injects_is_named_and_not_read(service: str, injected: di
 
 
 @pytest.mark.holds("E06")
-@pytest.mark.parametrize("name", SERVICE)
-@pytest.mark.parametrize("value", ["", "yes", "10.3.0", "tcp://hidden:x", "https://10.3.0.7", "tcp://1.2.3.999:1"])
+@each("name", [*SERVICE])
+@each("value", ["", "yes", "10.3.0", "tcp://hidden:x", "https://10.3.0.7", "tcp://1.2.3.999:1"])
 def test_such_a_name_with_another_value_is_an_error(name: str, value: str) -> None:
     assert line("", KEYS | {f"IGNITE_SYNC_{name}": value}, path="").startswith(f"environment: IGNITE_SYNC_{name}: ")
 
 
 @pytest.mark.holds("E06")
-@pytest.mark.parametrize(
+@each(
     ("name", "nearest"),
     [
         ("LISTENR_PORT", "LISTENER_PORT"),

@@ -74,7 +74,7 @@ def refused(environ: Mapping[str, str]) -> str:
 
 @pytest.mark.holds("E20")
 @each("odd", list(ODD))
-@pytest.mark.parametrize("name", PASTED)
+@each("name", [*PASTED])
 def test_an_odd_character_is_named(name: str, odd: str) -> None:
     text = refused(ENVIRONMENT | {name: f"hidden{odd}0123456789"})
     assert text.startswith(f"environment: {name}: must be ")
@@ -83,15 +83,15 @@ def test_an_odd_character_is_named(name: str, odd: str) -> None:
 
 
 @pytest.mark.holds("E20")
-@pytest.mark.parametrize("around", AROUND, ids=ascii)
+@each("around", AROUND)
 def test_space_around_a_value_is_none_of_it(around: str) -> None:
     spaced = {name: f"{around}{value}{around}" for name, value in ENVIRONMENT.items()}
     assert taken(spaced) == taken(ENVIRONMENT)
 
 
 @pytest.mark.holds("E20")
-@pytest.mark.parametrize("name", PASTED)
-@pytest.mark.parametrize("mark", ["'", '"'])
+@each("name", [*PASTED])
+@each("mark", ["'", '"'])
 def test_quotation_marks_around_a_value_are_told(name: str, mark: str) -> None:
     text = refused(ENVIRONMENT | {name: f"{mark}{SECRET}{mark}"})
     assert text == f"environment: {name}: is in quotation marks, which would be part of it; remove them"
@@ -105,23 +105,21 @@ def test_what_is_empty_or_without_end_is_told(name: str, value: str) -> None:
 
 
 @pytest.mark.holds("E20")
-@pytest.mark.parametrize(
-    "site_id", ["..", ".", "../live", "a/b", "a\\b", "%2f", "..%2f", "a?b", "a#b", "a b", 'a"b', "a'b", "<a>", "a|b"]
-)
+@each("site_id", ["..", ".", "../live", "a/b", "a\\b", "%2f", "..%2f", "a?b", "a#b", "a b", 'a"b', "a'b", "<a>", "a|b"])
 def test_a_site_that_would_leave_its_path_is_told(site_id: str) -> None:
     text = refused(ENVIRONMENT | {"IGNITE_SYNC_CONNECTION_SITE_ID": site_id})
     assert text.startswith("environment: IGNITE_SYNC_CONNECTION_SITE_ID: must be the id alone")
     assert segment_fault(site_id)
 
 
-@pytest.mark.parametrize("site_id", ["jones", "jones-climbing", "J_1.2~3", "...", "a:b@c", "1"])
+@each("site_id", ["jones", "jones-climbing", "J_1.2~3", "...", "a:b@c", "1"])
 def test_sites_that_are_taken(site_id: str) -> None:
     (connection,) = taken(ENVIRONMENT | {"IGNITE_SYNC_CONNECTION_SITE_ID": site_id}).connections
     assert connection.site_id == site_id
 
 
 @pytest.mark.holds("E20")
-@pytest.mark.parametrize(
+@each(
     ("section", "setting", "words"),
     [
         ("listener", r'host = "127.0.0.1\n"', "host: must be"),
@@ -144,7 +142,7 @@ PASTED_TOML = {
 
 
 @pytest.mark.holds("E20")
-@pytest.mark.parametrize("text", PASTED_TOML, ids=ascii)
+@each("text", [*PASTED_TOML])
 def test_toml_that_was_pasted_is_told_by_its_character(text: str) -> None:
     assert line(f"[listener]\n{text}\n").endswith(PASTED_TOML[text])
 
@@ -163,8 +161,8 @@ WRITTEN = {
 
 
 @pytest.mark.holds("E22")
-@pytest.mark.parametrize("what", WRITTEN)
-@pytest.mark.parametrize("name", SECRETS)
+@each("what", [*WRITTEN])
+@each("name", [*SECRETS])
 def test_a_secrets_file_is_read_however_it_was_written(name: str, what: str) -> None:
     Path("secret").write_bytes(WRITTEN[what])
     others = {key: value for key, value in ENVIRONMENT.items() if key != name}
@@ -172,7 +170,7 @@ def test_a_secrets_file_is_read_however_it_was_written(name: str, what: str) -> 
 
 
 @pytest.mark.holds("E22")
-@pytest.mark.parametrize(
+@each(
     "content",
     [
         codecs.BOM_UTF8 + b"0123456789abcdef\r\nfedcba9876543210\r\n",
@@ -205,8 +203,8 @@ BAD_FILES = {
 
 
 @pytest.mark.holds("E22")
-@pytest.mark.parametrize("what", BAD_FILES)
-@pytest.mark.parametrize("name", SECRETS)
+@each("what", [*BAD_FILES])
+@each("name", [*SECRETS])
 def test_a_secrets_file_that_cannot_be_used_is_told(name: str, what: str) -> None:
     content, words = BAD_FILES[what]
     words = words.replace("cannot read secret ", f"cannot read {Path.cwd() / 'secret'} ")
@@ -227,7 +225,7 @@ def test_a_device_that_never_ends_is_no_file_of_ours() -> None:
 
 
 @pytest.mark.holds("E22")
-@pytest.mark.parametrize(
+@each(
     ("mark", "encoding"),
     [
         (codecs.BOM_UTF8, "utf-8"),
@@ -236,7 +234,7 @@ def test_a_device_that_never_ends_is_no_file_of_ours() -> None:
         (b"", "utf-8"),
     ],
 )
-@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
+@each("end", ["\n", "\r\n"])
 def test_settings_are_read_however_they_were_written(mark: bytes, encoding: str, end: str) -> None:
     text = f"[listener]\nport = 1 # hier: ä\n{SECURITY}".replace("\n", end)
     Path("s.toml").write_bytes(mark + text.encode(encoding))

@@ -9,6 +9,7 @@ from daemon.config import Settings, load
 from daemon.errors import ConfigError
 from daemon.model.operators import Operator, Role
 from tests.config.files import PLATFORMS, SECURITY
+from tests.each import each
 
 TWO = """
 [[listener.tokens]]
@@ -60,7 +61,7 @@ def test_commands_send_a_token_that_may_act() -> None:
 NAMED = '[[listener.tokens]]\nname = "x"\n'
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "variables", "line"),
     [
         (NAMED, {}, "s.toml: listener.tokens[0].token: is missing; add it"),

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from daemon.config import look_over
 from daemon.model import Secret
 from tests.config.files import PLATFORMS, WHOLE, line
 from tests.config.test_config import VARIABLES, settings
+from tests.each import each
 
 NEXT = {name.replace("CONNECTION_", "CONNECTION_2_"): value for name, value in VARIABLES.items() if "CONN" in name}
 
@@ -29,7 +28,7 @@ url = "sqlite:///$${{A}}.db"
     assert taken.database.path.name == "${A}.db"
 
 
-@pytest.mark.parametrize(
+@each(
     ("old", "new", "place"),
     [
         ("s1-hidden", "${GONE}", "connections[0].client_secret"),

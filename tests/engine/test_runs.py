@@ -38,9 +38,10 @@ def entity(kind: Kind, number: int) -> Product | Customer | Order:
 
 
 @pytest.mark.holds("D1")
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("mode", RunMode)
-@pytest.mark.parametrize("all_of_it", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "mode", "all_of_it"),
+    [*((kind, mode, False) for kind in KINDS for mode in RunMode), *((kind, RunMode.NORMAL, True) for kind in KINDS)],
+)
 async def test_what_is_wrong_with_an_entity_that_never_arrived_goes_with_it(
     autojump_clock: MockClock, kind: Kind, mode: RunMode, *, all_of_it: bool
 ) -> None:

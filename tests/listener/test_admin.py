@@ -89,10 +89,8 @@ async def test_readiness_names_the_reasons() -> None:
     assert b"database is read-only; no actors" in response.body
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/admin/status"), ("POST", "/admin/sync"), ("GET", "/metrics")])
-@pytest.mark.parametrize(
-    "given", [b"", b"Bearer", b"Bearer wrong", b"Basic " + TOKEN.encode(), TOKEN.encode(), b"Bearer \xff"]
-)
+@each(("method", "path"), [("GET", "/admin/status"), ("POST", "/admin/sync"), ("GET", "/metrics")])
+@each("given", [b"", b"Bearer", b"Bearer wrong", b"Basic " + TOKEN.encode(), TOKEN.encode(), b"Bearer \xff"])
 async def test_without_the_token_every_caller_is_refused_loopback_too(method: str, path: str, given: bytes) -> None:
     response = await AdminHarness().ask(method, path, authorization=given)
     assert response.status == 401
@@ -124,14 +122,14 @@ async def test_no_other_spelling_of_a_path_leads_past_the_token(path: str) -> No
     assert (await AdminHarness().ask("GET", path)).status in {401, 404}
 
 
-@pytest.mark.parametrize("given", [b"", b"Bearer ", b"Bearer None"])
+@each("given", [b"", b"Bearer ", b"Bearer None"])
 async def test_without_a_configured_token_every_caller_is_refused(given: bytes) -> None:
     response = await AdminHarness(tokens=[]).ask("GET", "/admin/status", authorization=given)
     assert response.status == 401
     assert b"set listener.admin_token" in response.body
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+@each("scheme", ["Bearer", "bearer"])
 async def test_with_the_token_an_operation_answers_json(scheme: str) -> None:
     given = f"{scheme} {TOKEN}".encode()
     response = await AdminHarness().ask("GET", "/admin/status?a=b", authorization=given)
@@ -145,7 +143,7 @@ async def test_an_operation_takes_a_json_object_or_nothing() -> None:
     assert (await AdminHarness().ask_with_token("POST", "/admin/sync")).status == 400
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1]", b'"text"', b"\xff", b"null", b'{"ids": ' + b"[" * 100_000])
+@each("body", [b"{", b"[1]", b'"text"', b"\xff", b"null", b'{"ids": ' + b"[" * 100_000])
 async def test_parameters_that_are_no_json_object_are_400(body: bytes) -> None:
     response = await AdminHarness().ask_with_token("POST", "/admin/sync", body)
     assert response.status == 400

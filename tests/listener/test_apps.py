@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import pytest
 import trio
 from attrs import define, field
 from trio.testing import wait_all_tasks_blocked
@@ -14,6 +13,7 @@ from daemon.listener.routes import Routes
 from daemon.model import Site
 from daemon.observability.metrics import Metrics
 from daemon.platforms.apps import AppPage, AppRefused, Authorized, Installed, Loaded, Uninstalled, Visit
+from tests.each import each
 
 VISITS: dict[str, Visit] = {
     "auth": Installed(store_id="abc123", store="hunter2"),
@@ -79,7 +79,7 @@ async def ask(app: Fake, path: str) -> Response:
     return await routes_of(app).answer(visiting(path))
 
 
-@pytest.mark.parametrize("page", VISITS)
+@each("page", [*VISITS])
 async def test_a_visit_is_carried_out_and_told(page: str) -> None:
     app = Fake()
     response = await ask(app, f"/fake/{page}?word=please")
@@ -97,7 +97,7 @@ async def test_a_refusal_is_told_in_words_and_escaped() -> None:
     assert b"script" not in response.body
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "body", "refused", "status"),
     [
         ("POST", b"granted", None, 202),
@@ -160,7 +160,7 @@ async def test_a_site_that_waits_is_sent_to_its_store() -> None:
     assert (headers[b"cache-control"], headers[b"referrer-policy"]) == (b"no-store", b"no-referrer")
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "refused", "status", "words"),
     [
         ("site=live/another", None, 404, "This site does not wait for a store."),

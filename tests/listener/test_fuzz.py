@@ -83,7 +83,7 @@ def exchange(chunks: list[bytes]) -> bytes:
     return trio.run(converse, chunks, clock=MockClock(autojump_threshold=0))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(requests(), min_size=1, max_size=5), st.integers(0, 2**32))
 def test_the_cuts_between_pieces_change_nothing(sent: list[bytes], seed: int) -> None:
     data = b"".join(sent)
@@ -94,7 +94,7 @@ def test_the_cuts_between_pieces_change_nothing(sent: list[bytes], seed: int) ->
         assert whole.count(b"HTTP/1.1 200 OK") == len(sent)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(requests(), min_size=1, max_size=3), st.data(), st.integers(0, 2**32))
 def test_bytes_changed_at_random_neither_crash_nor_hang(sent: list[bytes], data: st.DataObject, seed: int) -> None:
     spoilt = bytearray(b"".join(sent))

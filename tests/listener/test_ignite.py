@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 import yaml
 from attrs import define, field
 
@@ -17,6 +16,7 @@ from daemon.listener.ignite import TRIGGERED, Ignite
 from daemon.listener.routes import Routes
 from daemon.model import ApiKey, Kind, Secret, Site
 from daemon.observability.metrics import Metrics
+from tests.each import each
 
 CONTRACT: Any = yaml.safe_load((Path(__file__).parents[1] / "contracts" / "ignite.openapi.yaml").read_text("utf-8"))
 TOKEN = "SparkLayer's token"
@@ -113,7 +113,7 @@ async def test_connect_answers_204_or_the_address_of_the_install() -> None:
     assert (response.status, json.loads(response.body)) == (201, {"redirect_url": "https://login.test/install"})
 
 
-@pytest.mark.parametrize("extra", [{"woocommerce_api_key": "ck", "another": [1]}, {}, None, "", []])
+@each("extra", [{"woocommerce_api_key": "ck", "another": [1]}, {}, None, "", []])
 async def test_connect_ignores_fields_of_other_platforms_and_unknown_ones(extra: Any) -> None:
     body: Any = CONTRACT["paths"]["/v1/{siteEnv}/{siteId}"]["post"]["requestBody"]["content"]["application/json"]
     others = dict.fromkeys(body["schema"]["properties"].keys() - BODY.keys(), "x" * 501)
@@ -125,7 +125,7 @@ async def test_connect_ignores_fields_of_other_platforms_and_unknown_ones(extra:
     assert harness.extra_config == (extra if isinstance(extra, dict) else {}), "the platform reads it"
 
 
-@pytest.mark.parametrize("extra", ["text", 7, 0, True, False, ["woocommerce_api_key"]])
+@each("extra", ["text", 7, 0, True, False, ["woocommerce_api_key"]])
 async def test_extra_config_that_is_no_object_is_refused(extra: Any) -> None:
     harness = IgniteHarness()
     response = await harness.ask("POST", SITE, BODY | {"extra_config": extra})
@@ -165,7 +165,7 @@ async def test_a_page_is_entities_as_they_are_and_the_next_page() -> None:
     assert json.loads(response.body) == {"entities": [], "next_page": None}
 
 
-@pytest.mark.parametrize("body", [None, {"payload": "text"}, {"payload": None}, [1], b"{ no json"])
+@each("body", [None, {"payload": "text"}, {"payload": None}, [1], b"{ no json"])
 async def test_one_entity_comes_as_it_is_whatever_the_body_says(body: Any) -> None:
     template = "/v1/{siteEnv}/{siteId}/sync/{syncDataType}/{entityId}"
     for data_type in CONTRACT["paths"][template]["parameters"][2]["schema"]["enum"]:
@@ -183,7 +183,7 @@ async def test_an_id_may_have_any_characters_but_must_be_there() -> None:
     assert (await harness.ask("GET", f"{SITE}/sync/stock/7")).status == 405
 
 
-@pytest.mark.parametrize(
+@each(
     ("failure", "status", "after"),
     [
         (Retry("busy", reason="http_429", after=7.4), 503, b"7"),
@@ -194,7 +194,7 @@ async def test_an_id_may_have_any_characters_but_must_be_there() -> None:
         (NotFound("no connection"), 404, None),
     ],
 )
-@pytest.mark.parametrize(("method", "rest"), [("GET", ""), ("POST", "/7")])
+@each(("method", "rest"), [("GET", ""), ("POST", "/7")])
 async def test_what_cannot_be_read_now(
     failure: Exception, status: int, after: bytes | None, method: str, rest: str
 ) -> None:
@@ -203,7 +203,7 @@ async def test_what_cannot_be_read_now(
     assert b"busy" not in response.body
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "told"),
     [
         ({}, ["store_id: is missing", "spark_api_client_id: is missing", "spark_api_client_secret: is missing"]),
@@ -226,20 +226,20 @@ async def test_wrong_and_missing_fields_are_named_and_not_repeated(body: Any, to
     assert "hunter2" not in detail
 
 
-@pytest.mark.parametrize(
+@each(
     "site",
     ["prod/jones", "/jones", "LIVE/jones"]
     + [f"live/{name}" for name in ("", ".", "..", "a%20b", "a%2Fb", "a%3Fb", "a%23b", "a%25b", "a%5Cb", "%C3%A9")]
     + ["live/" + "x" * 201],
 )
-@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@each("method", ["POST", "DELETE"])
 async def test_an_impossible_site_is_not_found(method: str, site: str) -> None:
     harness = IgniteHarness()
     assert ((await harness.ask(method, f"/v1/{site}", BODY)).status, harness.asked) == (404, [])
 
 
-@pytest.mark.parametrize(("method", "template"), sorted(SERVED))
-@pytest.mark.parametrize("bearer", [None, b"", b"Bearer", b"Bearer wrong", b"Basic " + BEARER[7:], BEARER[7:], b"\xff"])
+@each(("method", "template"), sorted(SERVED))
+@each("bearer", [None, b"", b"Bearer", b"Bearer wrong", b"Basic " + BEARER[7:], BEARER[7:], b"\xff"])
 async def test_without_the_token_every_caller_is_refused(method: str, template: str, bearer: bytes | None) -> None:
     harness = IgniteHarness()
     response = await harness.ask(method, _called(template, "products"), b"{ no json", bearer=bearer)
@@ -247,7 +247,7 @@ async def test_without_the_token_every_caller_is_refused(method: str, template: 
     assert "401" in CONTRACT["paths"][template][method.lower()]["responses"]
 
 
-@pytest.mark.parametrize("token", [None, Secret("")])
-@pytest.mark.parametrize("bearer", [BEARER, b"Bearer ", b"Bearer None"])
+@each("token", [None, Secret("")])
+@each("bearer", [BEARER, b"Bearer ", b"Bearer None"])
 async def test_without_a_configured_token_every_caller_is_refused(token: Secret | None, bearer: bytes) -> None:
     assert (await IgniteHarness(token=token).ask("DELETE", SITE, bearer=bearer)).status == 401

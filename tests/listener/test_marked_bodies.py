@@ -10,6 +10,7 @@ from daemon.listener.routes import json_object
 from daemon.model import Change, ExternalId, Kind, Secret
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import BigCommerceWebhooks
+from tests.each import each
 
 ENVELOPE = '{"scope":"store/product/updated","data":{"type":"product","id":205}}'
 MARKED = {
@@ -25,7 +26,7 @@ def sent(body: bytes) -> Request:
 
 
 @pytest.mark.holds("E22")
-@pytest.mark.parametrize("what", MARKED)
+@each("what", [*MARKED])
 def test_a_body_is_read_with_its_mark(what: str) -> None:
     assert json_object(sent(MARKED[what]))["scope"] == "store/product/updated"
     settings = BigCommerceSettings(store_hash="abc", access_token=Secret("t"), webhook_secret=Secret("s"))
@@ -34,7 +35,7 @@ def test_a_body_is_read_with_its_mark(what: str) -> None:
 
 
 @pytest.mark.holds("E22")
-@pytest.mark.parametrize("body", [codecs.BOM_UTF16_LE + b"{", codecs.BOM_UTF8 * 2 + b"{}", b"\xff\xff"])
+@each("body", [codecs.BOM_UTF16_LE + b"{", codecs.BOM_UTF8 * 2 + b"{}", b"\xff\xff"])
 def test_a_mark_that_is_none_is_refused(body: bytes) -> None:
     with pytest.raises(Invalid, match="must be a JSON object"):
         json_object(sent(body))

@@ -239,7 +239,7 @@ async def _ask(routes: Routes, data: bytes) -> bytes:
     return answered
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=120)
 @given(
     st.sampled_from(["GET", "POST", "DELETE", "HEAD", "PUT", "OPTIONS"]),
     st.sampled_from(PLACES),

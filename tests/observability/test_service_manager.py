@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from daemon.observability.service_manager import keep_informed
+from tests.each import each
 
 
 class Manager:
@@ -78,6 +79,6 @@ async def test_a_look_that_hangs_is_not_told_as_life(autojump_clock: MockClock, 
     assert manager.received() == ["READY=1", "STOPPING=1"]
 
 
-@pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nowhere/at/all"}])
+@each("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nowhere/at/all"}])
 async def test_without_a_manager_it_stops_nothing(autojump_clock: MockClock, environ: dict[str, str]) -> None:
     await _for(100, environ, [])

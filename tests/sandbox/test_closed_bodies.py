@@ -12,6 +12,7 @@ from daemon.sandbox.message import Request
 from daemon.sandbox.sparklayer import SparkLayer, SparkLayerOptions
 from daemon.sandbox.sparklayer.contract import contract, convert, merged
 from tests.contract import BODY, CONTRACT, bodies, validator_at
+from tests.each import each
 
 TEXTS = {"date": "2027-01-01", "date-time": "2027-01-01T00:00:00Z"}
 KNOWN: dict[str, Any] = {
@@ -77,7 +78,7 @@ def _misspelt(content: Any, place: tuple[Any, ...]) -> Any:
     return whole
 
 
-@pytest.mark.parametrize(("method", "path"), list(bodies()))
+@each(("method", "path"), list(bodies()))
 def test_a_body_with_every_property_fits_the_contract(method: str, path: str) -> None:
     operation = contract()["paths"][path][method.lower()]["operationId"]
     for example in examples(schema_of(method, path)):
@@ -86,7 +87,7 @@ def test_a_body_with_every_property_fits_the_contract(method: str, path: str) ->
 
 
 @pytest.mark.holds("A1")
-@pytest.mark.parametrize(("method", "path"), list(bodies()))
+@each(("method", "path"), list(bodies()))
 async def test_a_misspelt_property_is_refused(method: str, path: str) -> None:
     site = SparkLayer(SparkLayerOptions(), "http://site.test")
     for present in PRESENT:

@@ -7,6 +7,7 @@ import pytest
 
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.events import SCOPES, Event
+from tests.each import each
 
 TRADE = 1
 CASES: dict[str, tuple[Callable[[Store], Any], list[tuple[str, dict[str, Any]]]]] = {
@@ -49,7 +50,7 @@ def crowd(size: int) -> Store:
     return filled
 
 
-@pytest.mark.parametrize("case", CASES)
+@each("case", [*CASES])
 def test_an_edit_is_announced_and_an_address_by_its_own_id(case: str) -> None:
     filled, heard = store(), list[Event]()
     filled.listen(heard.append)

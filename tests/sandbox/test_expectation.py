@@ -17,6 +17,7 @@ from daemon.sandbox.expectation import (
 )
 from daemon.sandbox.expectation.attributes import expected_rules
 from daemon.sandbox.samples import trade_customers, trade_orders
+from tests.each import each
 
 CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
 
@@ -57,7 +58,7 @@ def test_a_customer_who_is_the_same_is_no_difference() -> None:
     assert customer_differences(trade(), {"1": ANN}) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("field", "value"),
     [
         ("email", "bob@example.com"),
@@ -181,7 +182,7 @@ def test_an_order_that_is_the_same_is_no_difference_however_it_is_packed() -> No
     assert order_differences(store, {CART: purchase(*halves)}) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "part"),
     [
         (purchase(package("shipped", "MUG", 4, "36")), "pieces open"),
@@ -231,9 +232,7 @@ def test_only_orders_from_a_cart_are_purchases() -> None:
     assert expected_orders(store, in_notes=True).keys() == {CART}
 
 
-@pytest.mark.parametrize(
-    "become", [lambda store: store.orders.archive(101), lambda store: store.orders.set_status(101, 0)]
-)
+@each("become", [lambda store: store.orders.archive(101), lambda store: store.orders.set_status(101, 0)])
 def test_the_purchase_of_an_order_that_is_none_is_cancelled_or_gone(become: Callable[[Store], None]) -> None:
     store = ordered()
     become(store)
@@ -255,7 +254,7 @@ def test_the_sample_company_has_twelve_purchases_and_one_in_the_notes() -> None:
     assert rich["net"] + rich["tax"] - rich["discount"] == Decimal("5068.35")
 
 
-@pytest.mark.parametrize(("parts_of", "paid"), [(0, "39"), (1, "30.75"), (4, "0")])
+@each(("parts_of", "paid"), [(0, "39"), (1, "30.75"), (4, "0")])
 def test_what_came_back_is_paid_back(parts_of: int, paid: str) -> None:
     """Four mugs at 9 with tax, less 3 for all of them, and 6 for transport."""
     store = ordered()

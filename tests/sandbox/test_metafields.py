@@ -7,6 +7,7 @@ import pytest
 
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.events import SCOPES, Event
+from tests.each import each
 
 JUMPER = 1
 
@@ -25,7 +26,7 @@ def store() -> Store:
     return filled
 
 
-@pytest.mark.parametrize(
+@each(
     ("resource_type", "head"),
     [("product", "store/product"), ("variant", "store/product/variant"), ("order", "store/order")],
 )

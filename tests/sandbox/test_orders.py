@@ -8,6 +8,7 @@ import pytest
 
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.events import SCOPES, Event
+from tests.each import each
 
 CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
 FIRST = 101
@@ -48,7 +49,7 @@ CASES: dict[str, tuple[Callable[[Store], Any], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@each("case", [*CASES])
 def test_an_edit_is_announced(case: str) -> None:
     filled, heard = store(), list[Event]()
     filled.listen(heard.append)

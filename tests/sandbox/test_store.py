@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from daemon.sandbox import Store
 from daemon.sandbox.bigcommerce.events import SCOPES, Event, matches
+from tests.each import each
 
 JUMPER = 1
 
@@ -50,7 +49,7 @@ CASES: dict[str, tuple[Callable[[Store], Any], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@each("case", [*CASES])
 def test_an_edit_is_announced(case: str) -> None:
     filled, received = store()
     edit, scopes = CASES[case]
@@ -82,7 +81,7 @@ def test_ids_are_never_used_again() -> None:
     assert filled.add_product("B") > max(ids)
 
 
-@pytest.mark.parametrize(
+@each(
     ("scope", "event", "received"),
     [
         ("store/product/updated", "store/product/updated", True),

@@ -7,6 +7,7 @@ from daemon.sandbox import SparkLayer, SparkLayerOptions, answer, reset, truncat
 from daemon.sandbox.faults import Act
 from daemon.sandbox.message import Request, Response
 from daemon.sandbox.transport import InProcess
+from tests.each import each
 
 PATH = "/api/v1/store-currency"
 
@@ -25,7 +26,7 @@ async def test_every_request_is_counted_and_seen_with_its_answer() -> None:
     ]
 
 
-@pytest.mark.parametrize(("fault", "error"), [(reset(), httpx.ReadError), (truncate(), httpx.RemoteProtocolError)])
+@each(("fault", "error"), [(reset(), httpx.ReadError), (truncate(), httpx.RemoteProtocolError)])
 async def test_a_connection_that_breaks_is_an_error_of_the_client(fault: Act, error: type[Exception]) -> None:
     site = SparkLayer(SparkLayerOptions(), "http://site.test")
     site.faults.add("GET *", fault, after_effect=True)

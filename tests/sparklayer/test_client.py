@@ -13,6 +13,7 @@ from daemon.sparklayer.failures import failure_of, lines_of, words_of
 from daemon.sparklayer.operation import UNSEEN, Operation
 from daemon.sparklayer.token import Token, read
 from daemon.transport.http import Answer
+from tests.each import each
 
 PLAIN = Operation(name="plain", method="POST", answers=UNSEEN)
 KEYED = Operation(name="keyed", method="POST", answers=UNSEEN, keyed=True, concurrent=True)
@@ -210,7 +211,7 @@ PROBLEM = b'{"title": "Bad", "detail": "No such thing", "errors": [{"property": 
 LINES = b'[{"line": 0, "field": "price", "message": "too low"}, {"line": 3, "message": "unknown"}]'
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "words"),
     [
         (PROBLEM, "No such thing; sku: is empty"),
@@ -240,7 +241,7 @@ def test_lines_of_a_pricing_refusal() -> None:
 TAKEN = b'{"title": "No", "detail": "SKU A-1 is already taken"}'
 
 
-@pytest.mark.parametrize(
+@each(
     ("operation", "status", "body", "kind", "reason"),
     [
         (PLAIN, 200, b"", None, ""),

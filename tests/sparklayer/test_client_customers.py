@@ -13,6 +13,7 @@ from daemon.errors import Duplicate, Missing, Rejected
 from daemon.model import AddressId, ExternalId, Lane
 from daemon.sparklayer import CustomerWrite, SparkLayer
 from daemon.sparklayer.customers import CREDIT, is_agent, merged, sent
+from tests.each import each
 
 HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB", first_name="Jo", postal_code="BA1 1AA")
 PLAIN = Customer(
@@ -141,7 +142,7 @@ def test_what_the_platform_owns_replaces_what_is_held() -> None:
     assert {name: content[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize("name", sorted(sent(RICH)))
+@each("name", sorted(sent(RICH)))
 def test_what_was_sent_last_time_and_is_gone_is_left_out_once(name: str) -> None:
     before = merged(write(RICH), HELD)
     after = merged(write(PLAIN, gone=frozenset({name})), before)
@@ -161,7 +162,7 @@ def test_a_credit_of_which_everything_was_ours_is_left_out_whole() -> None:
     assert CREDIT not in merged(write(PLAIN, gone=parts), merged(write(RICH), None))
 
 
-@pytest.mark.parametrize(("role", "agent"), [("sales-agent", True), ("sales-admin", True), ("main", False)])
+@each(("role", "agent"), [("sales-agent", True), ("sales-admin", True), ("main", False)])
 def test_an_agent_is_told_by_the_role(role: str, *, agent: bool) -> None:
     assert is_agent({"role": role}) is agent
     assert not is_agent({})

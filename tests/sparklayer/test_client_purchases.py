@@ -14,6 +14,7 @@ from daemon.errors import Rejected
 from daemon.model import CartId, ExternalId, Lane, Sku
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.purchases import cancelled, detached, is_of, merged, owned
+from tests.each import each
 
 CART = CartId("0a1b2c3d-0000-4000-8000-000000000101")
 HOME = Address(address_line1="1 High Street", city="Bath", country_code="GB", company="Jo's Shop")
@@ -95,7 +96,7 @@ def test_what_the_platform_owns() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each(
     ("amount", "text"),
     [
         ("1E+2", "100.00"),

@@ -74,7 +74,7 @@ def _belief(operation: Operation) -> type[Failure]:
     return Missing if operation.may_miss else Retry
 
 
-@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+@each("operation", CALLED)
 async def test_an_empty_404_is_the_apis_own_when_its_control_question_says_so(
     autojump_clock: MockClock, operation: Operation
 ) -> None:
@@ -95,7 +95,7 @@ async def test_an_empty_404_is_the_apis_own_when_its_control_question_says_so(
 ODD = httpx.Response(404, json={"title": "Not Found", "status": 404, "traceId": "00-1"})
 
 
-@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+@each("operation", CALLED)
 async def test_a_problem_with_unknown_members_needs_the_control_question_too(
     autojump_clock: MockClock, operation: Operation
 ) -> None:
@@ -106,7 +106,7 @@ async def test_a_problem_with_unknown_members_needs_the_control_question_too(
 
 
 @each("status", [400, 402, 403, 409, 410, 422])
-@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+@each("operation", CALLED)
 async def test_another_refusal_with_unknown_members_is_not_believed_at_once(
     autojump_clock: MockClock, operation: Operation, status: int
 ) -> None:
@@ -129,7 +129,7 @@ CONTRADICTIONS: dict[str, dict[str, Any]] = {
 
 
 @each("answers", CONTRADICTIONS)
-@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+@each("operation", CALLED)
 async def test_an_empty_404_is_not_believed_when_the_control_question_says_otherwise(
     autojump_clock: MockClock, operation: Operation, answers: dict[str, Any]
 ) -> None:
@@ -141,7 +141,7 @@ async def test_an_empty_404_is_not_believed_when_the_control_question_says_other
         await trio.sleep(300)
 
 
-@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+@each("operation", CALLED)
 async def test_a_site_without_a_known_id_is_asked_for_its_price_lists(
     autojump_clock: MockClock, operation: Operation
 ) -> None:
@@ -151,7 +151,7 @@ async def test_a_site_without_a_known_id_is_asked_for_its_price_lists(
         assert service.asked[0] == "/api/v2/price-lists"
 
 
-@pytest.mark.parametrize("kind", ["products", "customers", "purchases"])
+@each("kind", ["products", "customers", "purchases"])
 async def test_the_id_that_was_found_last_is_the_known_one(autojump_clock: MockClock, kind: str) -> None:
     service = Service()
     client, operation = _client(service), CALLED[WHICH[kind]]
@@ -161,7 +161,7 @@ async def test_the_id_that_was_found_last_is_the_known_one(autojump_clock: MockC
 
 
 @each("status", [400, 402, 403, 405, 409, 410, 413, 422])
-@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+@each("operation", CALLED)
 async def test_another_empty_refusal_is_believed_at_the_fourth_try_ten_minutes_later(
     autojump_clock: MockClock, operation: Operation, status: int
 ) -> None:
@@ -181,7 +181,7 @@ async def test_another_empty_refusal_is_believed_at_the_fourth_try_ten_minutes_l
     assert type(await _fail(client, operation)) is Retry
 
 
-@pytest.mark.parametrize("operation", CALLED.values(), ids=CALLED)
+@each("operation", CALLED)
 async def test_a_success_between_makes_empty_refusals_odd_ones_unless_it_is_about_others(
     autojump_clock: MockClock, operation: Operation
 ) -> None:

@@ -125,7 +125,7 @@ def test_every_operation_is_in_the_table() -> None:
     assert OPERATIONS.keys() == PAGES.keys()
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@each("operation", OPERATIONS)
 def test_a_refusal_that_is_not_the_apis_own_passes(operation: Operation) -> None:
     statuses = [*STATUSES, 301, 302, 307, 402, 405, 410, 413, 422]
     for status, (name, body), headers in itertools.product(statuses, FOREIGN_REFUSALS.items(), ({}, JSON)):
@@ -134,7 +134,7 @@ def test_a_refusal_that_is_not_the_apis_own_passes(operation: Operation) -> None
         assert (failure.reason, failure.effect_unknown) == (FOREIGN, True), (status, name)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@each("operation", OPERATIONS)
 def test_a_success_that_is_not_the_apis_own_passes(operation: Operation) -> None:
     for status, (name, body) in itertools.product([200, 201, 202], FOREIGN_BODIES.items()):
         failure = failure_of(operation, Answer(status, JSON, body))
@@ -145,7 +145,7 @@ def test_a_success_that_is_not_the_apis_own_passes(operation: Operation) -> None
             assert (failure.reason, failure.effect_unknown) == (FOREIGN, True), (status, name)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@each("operation", OPERATIONS)
 def test_a_success_of_the_documented_shape_is_believed_under_any_type_but_html(operation: Operation) -> None:
     page = PAGES[operation.name]
     for kind in ("application/json", "text/plain", "application/octet-stream", ""):
@@ -155,14 +155,14 @@ def test_a_success_of_the_documented_shape_is_believed_under_any_type_but_html(o
     assert empty is None if page == b"" else isinstance(empty, Retry)
 
 
-@pytest.mark.parametrize("name", PROBLEMS_OF_OTHERS)
+@each("name", [*PROBLEMS_OF_OTHERS])
 def test_a_problem_with_members_of_another_program_is_doubtful(name: str) -> None:
     for status in (*STATUSES, 402, 410, 422):
         assert is_doubtful(Answer(status, JSON, problem_of(name, status)))
 
 
 @each("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@each("operation", OPERATIONS)
 def test_no_redirect_is_the_apis_own(operation: Operation, status: int) -> None:
     for body in (b"", PROBLEM, HTML):
         failure = failure_of(operation, Answer(status, {"location": "https://elsewhere.test/login"}, body))
@@ -179,7 +179,7 @@ OWN_REFUSALS = [
 
 
 @each("body", OWN_REFUSALS)
-@pytest.mark.parametrize("operation", [operation for operation in OPERATIONS.values() if operation is not TOKEN])
+@each("operation", [operation for operation in OPERATIONS.values() if operation is not TOKEN])
 def test_the_apis_own_refusals_keep_their_meaning(operation: Operation, body: bytes) -> None:
     """The client decides about a 401, and tells a Forbidden from a Blocked; `read` decides about the token."""
     expected = classes(cells(SPARKLAYER), operation.name)
@@ -188,7 +188,7 @@ def test_the_apis_own_refusals_keep_their_meaning(operation: Operation, body: by
         assert type(failure).__name__ == expected[f"{status}"].replace("Forbidden", "Blocked"), status
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@each("operation", OPERATIONS)
 def test_a_problem_that_gives_its_status_gives_that_of_the_answer(operation: Operation) -> None:
     for status in (400, 403, 404):
         own = failure_of(operation, Answer(status, {}, msgspec.json.encode({"title": "No", "status": status})))
@@ -196,14 +196,14 @@ def test_a_problem_that_gives_its_status_gives_that_of_the_answer(operation: Ope
         assert own.reason != FOREIGN
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@each("operation", OPERATIONS)
 def test_html_is_never_the_apis_own_even_if_the_body_looks_so(operation: Operation) -> None:
     for body in (b"", PROBLEM):
         failure = failure_of(operation, Answer(404, {"content-type": "Text/HTML"}, body))
         assert isinstance(failure, Retry)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@each("operation", OPERATIONS)
 def test_lines_refuse_only_a_write_of_prices(operation: Operation) -> None:
     failure = failure_of(operation, Answer(400, {}, LINES))
     assert type(failure) is (Rejected if operation.name == "updatePriceListPricing" else Retry)
@@ -218,7 +218,7 @@ def test_a_duplicate_is_one_only_in_the_apis_own_words() -> None:
 
 
 @each("status", STATUSES)
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+@each("operation", OPERATIONS)
 async def test_a_call_that_something_in_between_refuses_fails_so(
     autojump_clock: MockClock, operation: Operation, status: int
 ) -> None:
@@ -246,17 +246,15 @@ async def test_a_call_that_something_in_between_refuses_fails_so(
 
 
 @each("body", FOREIGN_REFUSALS)
-@pytest.mark.parametrize("status", [200, 302, *STATUSES])
+@each("status", [200, 302, *STATUSES])
 def test_a_token_that_something_in_between_refuses_is_asked_for_again(status: int, body: bytes) -> None:
     outcome = read(Answer(status, {}, body), 0.0, Secret("secret"))
     assert type(outcome) is Retry
     assert outcome.reason == FOREIGN
 
 
-@pytest.mark.parametrize(
-    ("body", "kind"), [(PROBLEM, KeyRefused), (b'{"error": "invalid_client"}', KeyRefused), (b"", Blocked)]
-)
-@pytest.mark.parametrize("status", [400, 401, 403])
+@each(("body", "kind"), [(PROBLEM, KeyRefused), (b'{"error": "invalid_client"}', KeyRefused), (b"", Blocked)])
+@each("status", [400, 401, 403])
 def test_a_key_is_refused_in_the_apis_own_words(status: int, body: bytes, kind: type[Blocked]) -> None:
     """Each of them pauses the connection, but an empty one proves too little to end a clean-up."""
     outcome = read(Answer(status, {}, body), 0.0, Secret("secret"))
@@ -264,15 +262,15 @@ def test_a_key_is_refused_in_the_apis_own_words(status: int, body: bytes, kind: 
     assert outcome.reason == "credentials"
 
 
-@pytest.mark.parametrize("name", PROBLEMS_OF_OTHERS)
-@pytest.mark.parametrize("status", [400, 401, 403])
+@each("name", [*PROBLEMS_OF_OTHERS])
+@each("status", [400, 401, 403])
 def test_a_problem_of_another_program_refuses_no_key(status: int, name: str) -> None:
     """It pauses the connection, but ends no clean-up and refuses no connect."""
     assert type(read(Answer(status, JSON, problem_of(name, status)), 0.0, Secret("secret"))) is Blocked
 
 
-@pytest.mark.parametrize("error", sorted(KEY_ERRORS))
-@pytest.mark.parametrize("status", [400, 401, 403])
+@each("error", sorted(KEY_ERRORS))
+@each("status", [400, 401, 403])
 def test_a_key_is_refused_with_any_code_of_oauth_but_on_no_page(status: int, error: str) -> None:
     body = msgspec.json.encode({"error": error, "error_description": "No."})
     for kind, expected in (("application/json", KeyRefused), ("text/html; charset=utf-8", Retry)):

@@ -3,12 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from attrs import evolve
 
 from daemon.entities import Option, OrderLine, Package, PackageType
 from daemon.model import Sku
 from daemon.sparklayer.packages import carried_over, held_packages, package_body
+from tests.each import each
 
 SHIRT = OrderLine(
     external_id="9",
@@ -98,7 +98,7 @@ def test_an_invoice_of_a_package_that_is_no_more_goes_to_the_first() -> None:
     assert (package["identifiers"], package["accounting_files"]) == ({}, [INVOICE])
 
 
-@pytest.mark.parametrize("packages", [None, [], {}])
+@each("packages", [None, [], {}])
 def test_a_purchase_without_packages_has_none(packages: Any) -> None:
     assert held_packages({"packages": packages}) == []
 

@@ -176,26 +176,6 @@ async def test_what_was_settled_in_an_earlier_run_can_be_absent_from_the_next(ha
     assert "9" in await harness.rows()
 
 
-async def test_an_enumeration_that_saw_nothing_removes_nothing(harness: StorageHarness) -> None:
-    await harness.mark(row("1"))
-    run = await harness.started()
-    await harness.page(run)
-    assert await harness.enumerated(run) == 1
-    assert await harness.rows() == {}
-    assert await harness.close(run)
-    present = await harness.newest()
-    assert (present.held_removals, present.succeeded) == (1, False)
-
-
-async def test_a_person_may_allow_what_the_brake_holds(harness: StorageHarness) -> None:
-    await harness.mark(row("1"))
-    run = await harness.started(allow_removals=True)
-    await harness.page(run)
-    assert await harness.enumerated(run) == 0
-    assert set(await harness.rows()) == {"1"}
-    assert not await harness.close(run)
-
-
 async def test_a_run_waits_for_its_last_row(harness: StorageHarness) -> None:
     run = await harness.started()
     await harness.page(run, "1", "2")

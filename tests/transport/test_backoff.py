@@ -1,11 +1,10 @@
 """Pauses grow to a limit, honour a requested wait up to it, and are never zero."""
 
-import pytest
-
 from daemon.transport.backoff import LONGEST, backoff
+from tests.each import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("attempts", "chance", "asked", "seconds"),
     [
         (0, 1.0, None, 1.0),

@@ -1,12 +1,13 @@
 import pytest
 
 from daemon.transport.retry_after import LONGEST_UNSURE, LONGEST_WAIT, retry_after
+from tests.each import each
 
 NOON = "Mon, 23 Nov 2026 12:00:00 GMT"
 NOON_SECONDS = 1795435200.0
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "seconds"),
     [
         ({}, None),
@@ -35,7 +36,7 @@ def test_both_forms_are_read_and_nonsense_is_no_answer(headers: dict[str, str], 
 
 
 @pytest.mark.holds("D3", "E01")
-@pytest.mark.parametrize(
+@each(
     "headers",
     [
         {"retry-after": "60000"},

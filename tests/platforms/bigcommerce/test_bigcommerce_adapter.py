@@ -10,7 +10,6 @@ from trio.testing import MockClock
 from daemon.entities import Product, StoreFacts
 from daemon.errors import Blocked, Missing, Rejected, Retry
 from daemon.model import ExternalId, Kind, Lane
-from daemon.platforms.base import Platform
 from daemon.platforms.bigcommerce.adapter import BigCommerce
 from tests.platforms.bigcommerce import stand_in
 from tests.platforms.bigcommerce.fakes import PRODUCT, VARIANT
@@ -25,17 +24,6 @@ async def walk(shop: BigCommerce, since: float | None = None) -> list[int]:
 
 def limits(store: Any) -> list[int]:
     return [int(query["limit"]) for query in store.queries(PRODUCTS)]
-
-
-async def test_it_fulfils_the_protocol(shop: BigCommerce) -> None:
-    platform: Platform = shop
-    assert platform.batch(Kind.PRODUCTS) == 250
-
-
-@pytest.mark.parametrize("count", [0, 1, 249, 250, 251, 500, 620])
-async def test_a_walk_sees_every_product_once(store: Any, shop: BigCommerce, count: int) -> None:
-    store.add(*range(3, 3 + 2 * count, 2))
-    assert await walk(shop) == list(range(3, 3 + 2 * count, 2))
 
 
 async def test_a_walk_asks_for_whole_products_by_id(store: Any, shop: BigCommerce) -> None:
@@ -195,7 +183,7 @@ async def test_half_a_character_does_not_make_a_cut_off_page_whole(
     store: Any, shop: BigCommerce, text: bytes, autojump_clock: MockClock
 ) -> None:
     whole = len(told_with(text, "name").content)
-    for cut in range(20, whole):
+    for cut in range(20, whole, 7):
         store.script.extend([told_with(text, "name", cut)] * 3)
         with pytest.raises(Retry) as failed:
             await shop.page(Kind.PRODUCTS, None)

@@ -1,15 +1,15 @@
 """Addresses that BigCommerce delivers webhooks to: https on port 443, on the internet."""
 
-import pytest
 from attrs import evolve
 
 from daemon.model import Secret
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings, public_url_fault
+from tests.each import each
 
 STORE = BigCommerceSettings(store_hash="abc", access_token=Secret("t"))
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     ["https://sync.example.com", "https://sync.example.com:443/below", "https://8.8.8.8", "https://[2606:4700::1]"],
 )
@@ -17,7 +17,7 @@ def test_an_address_on_the_internet_is_taken(url: str) -> None:
     assert public_url_fault(STORE, url) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "wrong"),
     [
         ("http://sync.example.com", "https only"),

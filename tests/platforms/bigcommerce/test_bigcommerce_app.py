@@ -17,6 +17,7 @@ from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.sandbox.bigcommerce.login import LIFE_SECONDS, Login
 from daemon.sandbox.bigcommerce.login import _part as part
 from daemon.sandbox.bigcommerce.login import _text as text
+from tests.each import each
 
 SECRET = "hunter2"
 SETTINGS = BigCommerceAppSettings(client_id="app", client_secret=Secret(SECRET), login_url="https://login.test/")
@@ -62,7 +63,7 @@ async def test_a_code_is_exchanged_for_the_stores_credentials() -> None:
     }
 
 
-@pytest.mark.parametrize("change", [{"code": ""}, {"scope": ""}, {"context": "stores/"}, {"context": "store/a/b"}])
+@each("change", [{"code": ""}, {"scope": ""}, {"context": "stores/"}, {"context": "store/a/b"}])
 async def test_a_call_that_is_none_of_bigcommerces_asks_nobody(change: dict[str, str]) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         raise AssertionError
@@ -73,7 +74,7 @@ async def test_a_call_that_is_none_of_bigcommerces_asks_nobody(change: dict[str,
         await app(answer).visit("auth", {})
 
 
-@pytest.mark.parametrize(
+@each(
     ("answer", "words", "status"),
     [
         (httpx.Response(400, json={"error": "invalid_grant"}), "code is invalid", 400),
@@ -108,7 +109,7 @@ async def test_the_app_is_opened_and_removed() -> None:
     assert await app().visit("uninstall", token) == Uninstalled("abc123")
 
 
-@pytest.mark.parametrize("page", ["load", "uninstall"])
+@each("page", ["load", "uninstall"])
 async def test_an_old_or_forged_payload_is_refused_in_words(page: str) -> None:
     old = LOGIN.signed_payload("abc123", issued=time.time() - 2 * LIFE_SECONDS)
     for token, words in ((old, "expired"), (LOGIN.signed_payload("abc123", key="x"), "signature"), ("", "not signed")):
@@ -130,7 +131,7 @@ def test_a_payload_holds_for_its_time_give_or_take_a_minute() -> None:
         _read(token, NOW - 5 - LEEWAY - 1)
 
 
-@pytest.mark.parametrize(
+@each(
     ("claims", "words"),
     [
         ({"aud": "another"}, "another app"),
@@ -147,7 +148,7 @@ def test_every_claim_must_fit(claims: dict[str, Any], words: str) -> None:
         _read(LOGIN.signed_payload("abc123", issued=NOW, **claims))
 
 
-@pytest.mark.parametrize("alg", ["none", "HS512", "hs256", "RS256"])
+@each("alg", ["none", "HS512", "hs256", "RS256"])
 def test_the_token_does_not_choose_how_it_is_verified(alg: str) -> None:
     _, claims, _ = LOGIN.signed_payload("abc123", issued=NOW).split(".")
     signed = f"{part({'alg': alg})}.{claims}"
@@ -156,7 +157,7 @@ def test_the_token_does_not_choose_how_it_is_verified(alg: str) -> None:
             _read(f"{signed}.{signature}")
 
 
-@pytest.mark.parametrize("token", ["", ".", "..", "a.b", "a.b.c.d", "a.b.ü", "a.b.c=", "x" * 9000, "a.b." + "c" * 9000])
+@each("token", ["", ".", "..", "a.b", "a.b.c.d", "a.b.ü", "a.b.c=", "x" * 9000, "a.b." + "c" * 9000])
 def test_what_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(ValueError, match="not signed"):
         _read(token)
@@ -168,7 +169,7 @@ def test_where_the_app_is_installed() -> None:
     assert app(settings=elsewhere).install_url("abc123", "state") == "https://market.test/1"
 
 
-@pytest.mark.parametrize("bad", [{"client_id": ""}, {"client_id": "a b"}, {"client_secret": Secret("a\nb")}])
+@each("bad", [{"client_id": ""}, {"client_id": "a b"}, {"client_secret": Secret("a\nb")}])
 def test_what_cannot_be_sent_is_refused_and_not_repeated(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"^{next(iter(bad))}: must be") as refused:
         evolve(SETTINGS, **bad)

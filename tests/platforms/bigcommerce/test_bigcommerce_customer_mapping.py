@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from daemon.entities import Address, Credit, Customer, Mapped, StoreFacts
 from daemon.model import AddressId, ExternalId
 from daemon.platforms.bigcommerce.customers import mapping, schema
+from tests.each import each
 from tests.platforms.bigcommerce.fakes import ADDRESS
 
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
@@ -85,7 +86,7 @@ def test_who_is_not_b2b_is_nothing_and_no_problem() -> None:
     assert (result.value, result.issues) == (None, ())
 
 
-@pytest.mark.parametrize(
+@each(
     ("company", "first", "last", "name"),
     [
         ("Engines", "Ada", "Byron", "Engines"),
@@ -98,7 +99,7 @@ def test_what_a_person_calls_the_customer(company: str | None, first: str | None
     assert mapped(company=company, first_name=first, last_name=last).name == name
 
 
-@pytest.mark.parametrize(
+@each(
     ("email", "code"),
     [
         ("", "email_missing"),
@@ -121,7 +122,7 @@ def test_an_email_is_taken_as_it_is() -> None:
     assert customer(email=" Ada.B+x@mail.Example.co.uk ").email == "Ada.B+x@mail.Example.co.uk"
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "expected"),
     [
         ({"address1": " "}, ["address_line_1_empty"]),
@@ -140,7 +141,7 @@ def test_an_address_that_sparklayer_cannot_have_is_left_out(changes: dict[str, A
     assert (list(result.value.addresses), result.value.unreadable_addresses) == (["62"], ("61",))
 
 
-@pytest.mark.parametrize("group", [None, "", "  "])
+@each("group", [None, "", "  "])
 def test_the_group_is_the_attributes_or_the_mappings_or_not_the_stores(group: str | None) -> None:
     attributes = {} if group is None else {"group": group}
     assert customer(attributes, customer_group_id=5).group == "gold"
@@ -148,7 +149,7 @@ def test_the_group_is_the_attributes_or_the_mappings_or_not_the_stores(group: st
     assert customer({"group": " wholesale "}, customer_group_id=5).group == "wholesale"
 
 
-@pytest.mark.parametrize(
+@each(
     "name", ["accounting_id", "Accounting ID", "accounting-id", "SparkLayer Accounting Id", "sparklayer_accounting_id"]
 )
 def test_an_attribute_is_known_by_its_name_however_it_is_written(name: str) -> None:
@@ -160,7 +161,7 @@ def test_of_two_that_come_to_the_same_the_prefixed_one_holds() -> None:
     assert customer({"Group": "b", "sparklayer_group": " "}).group == "b"
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "text", "field", "value"),
     [
         ("company_name", "Analytical Ltd", "company_name", "Analytical Ltd"),
@@ -192,7 +193,7 @@ def test_attribute(name: str, text: str, field: str, value: Any) -> None:
     assert getattr(result.value, field) == value
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "text", "field", "nothing"),
     [
         ("price_lists", '["a", 7]', "price_lists", ()),
@@ -232,7 +233,7 @@ def test_an_attribute_that_cannot_be_read_is_listed(name: str, text: str, field:
 
 
 @pytest.mark.holds("C5")
-@pytest.mark.parametrize(
+@each(
     "parent",
     [
         "ada@example.com",

@@ -132,7 +132,7 @@ def test_a_form_with_more_or_less_than_seconds(told: str, expected: dt.datetime,
     assert moment_of(told) == expected
 
 
-@pytest.mark.parametrize("told", NONE)
+@each("told", [*NONE])
 def test_what_is_no_time_is_none(told: str) -> None:
     assert moment_of(told) is None
     assert seconds_of(told) is None
@@ -140,7 +140,7 @@ def test_what_is_no_time_is_none(told: str) -> None:
 
 @pytest.mark.holds("C5", "E10")
 @each("told", [*NONE, None])
-@pytest.mark.parametrize("field", ["date_created", "date_modified"])
+@each("field", ["date_created", "date_modified"])
 def test_a_date_of_an_order_that_is_none_is_an_issue_that_names_it(field: str, told: Any) -> None:
     changes: dict[str, Any] = {field: told}
     result = mapped(**changes)

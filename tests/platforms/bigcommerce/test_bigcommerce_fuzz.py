@@ -21,6 +21,7 @@ from daemon.sandbox.message import json as respond
 from daemon.sandbox.server import answered
 from daemon.sandbox.transport import Exchange
 from tests.conformance.bigcommerce_kit import Stand
+from tests.each import each
 
 pytestmark = pytest.mark.holds("C6")
 
@@ -123,7 +124,7 @@ class _Store:
         return found
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@each("seed", [*SEEDS])
 async def test_spoilt_answers_take_nothing_away_in_silence(seed: int, autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         store = _Store(nursery, random.Random(seed))

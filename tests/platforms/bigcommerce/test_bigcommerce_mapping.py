@@ -10,6 +10,7 @@ from attrs import evolve
 from daemon.entities import Mapped, Option, Product, Status, StockLevel, StoreFacts
 from daemon.platforms.bigcommerce.products import mapping, schema
 from daemon.platforms.shared import products
+from tests.each import each
 
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
 
@@ -97,7 +98,7 @@ def test_without_a_control_panel_there_is_no_link() -> None:
     assert mapped(StoreFacts(currency="GBP", weight_unit="KGS")).url == ""
 
 
-@pytest.mark.parametrize(
+@each(
     ("custom_url", "slug"),
     [
         ({"url": "/all/1l-le-parfait-jar/"}, "all/1l-le-parfait-jar"),
@@ -126,7 +127,7 @@ def test_a_variant_whose_sku_is_too_long_is_left_out_and_told() -> None:
     assert [variant.sku for variant in result.value.variants] == [longest]
 
 
-@pytest.mark.parametrize(
+@each(
     ("visible", "availability", "purchasing_disabled", "status"),
     [
         (True, "available", False, Status.LIVE),
@@ -141,7 +142,7 @@ def test_status(*, visible: bool, availability: str, purchasing_disabled: bool, 
     assert product(is_visible=visible, availability=availability, variants=[variant]).variants[0].status is status
 
 
-@pytest.mark.parametrize(
+@each(
     ("unit", "grams"),
     [
         ("LBS", "680.388555"),
@@ -158,7 +159,7 @@ def test_weight_in_the_stores_unit(unit: str, grams: str) -> None:
     assert product(facts).variants[0].weight_in_grams == Decimal(grams)
 
 
-@pytest.mark.parametrize(
+@each(
     ("own", "inherited", "grams"),
     [
         (None, 1.5, Decimal(1500)),
@@ -194,8 +195,8 @@ UNREADABLE: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
 
 
 @pytest.mark.holds("C6")
-@pytest.mark.parametrize("on_variant", [False, True])
-@pytest.mark.parametrize(("changes", "fields", "name"), UNREADABLE.values(), ids=UNREADABLE)
+@each("on_variant", [False, True])
+@each(("changes", "fields", "name"), UNREADABLE)
 def test_an_unreadable_field_is_listed_so_that_sparklayer_keeps_its_own(
     changes: dict[str, Any], fields: dict[str, str], name: str, *, on_variant: bool
 ) -> None:
@@ -215,7 +216,7 @@ def test_an_rrp_of_a_metafield_makes_up_for_an_absurd_retail_price() -> None:
 
 
 @pytest.mark.holds("C6")
-@pytest.mark.parametrize(("name", "text"), [("restock_date", "soon"), ("min_stock_level", "few")])
+@each(("name", "text"), [("restock_date", "soon"), ("min_stock_level", "few")])
 def test_an_unreadable_field_of_stock_is_listed(name: str, text: str) -> None:
     source = told({"inventory_tracking": "variant", "variants": [{**BASE_VARIANT, "inventory_level": 3}]})
     result = mapping.product(evolve(source, fields={name: text}), FACTS)
@@ -235,7 +236,7 @@ def test_a_negative_weight_is_a_problem() -> None:
     assert result.value.variants[0].weight_in_grams is None
 
 
-@pytest.mark.parametrize("amount", [-1, 1e300])
+@each("amount", [-1, 1e300])
 def test_an_absurd_retail_price_is_a_problem_and_no_rrp(amount: float) -> None:
     result = mapped(retail_price=amount)
     assert codes(result) == ["retail_price_unusable"]
@@ -243,7 +244,7 @@ def test_an_absurd_retail_price_is_a_problem_and_no_rrp(amount: float) -> None:
     assert result.value.variants[0].rrp is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("own", "inherited", "price"),
     [
         (None, 17.99, "17.99"),
@@ -258,7 +259,7 @@ def test_price_is_the_variants_or_the_products_and_exact(own: object, inherited:
     assert result.prices == {"BOOK": Decimal(price)}
 
 
-@pytest.mark.parametrize(("own", "inherited"), [(-1, 5), (None, -0.01), (1e300, 5)])
+@each(("own", "inherited"), [(-1, 5), (None, -0.01), (1e300, 5)])
 def test_an_absurd_price_is_a_problem_and_no_price(own: object, inherited: object) -> None:
     result = mapped(price=inherited, variants=[{**BASE_VARIANT, "price": own}])
     assert codes(result) == ["price_missing"]
@@ -268,7 +269,7 @@ def test_an_absurd_price_is_a_problem_and_no_price(own: object, inherited: objec
     assert len(result.value.variants) == 1
 
 
-@pytest.mark.parametrize(
+@each(
     ("tracking", "levels", "stock"),
     [
         ("none", None, {}),
@@ -288,8 +289,8 @@ def test_stock(tracking: str, levels: dict[int | None, int] | None, stock: dict[
 
 
 @pytest.mark.holds("D7")
-@pytest.mark.parametrize("null", [None, {}])
-@pytest.mark.parametrize(
+@each("null", [None, {}])
+@each(
     ("tracking", "levels", "fields"),
     [
         ("none", None, []),
@@ -312,7 +313,7 @@ def test_a_level_that_is_null_though_it_is_counted_is_told_of_and_the_last_one_s
     assert all(f'"{field}"' in words for field, words in zip(fields, told, strict=True))
 
 
-@pytest.mark.parametrize(("tracking", "told"), [("product", True), ("variant", False), ("none", False)])
+@each(("tracking", "told"), [("product", True), ("variant", False), ("none", False)])
 def test_stock_of_a_product_with_several_variants_is_told_of(tracking: str, told: bool) -> None:  # noqa: FBT001
     several = mapped(inventory_tracking=tracking, variants=[colour("Red"), colour("Green")])
     assert codes(several) == (["stock_of_product"] if told else [])
@@ -336,7 +337,7 @@ IMAGES = [
 ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("own", "images", "url"),
     [
         ("https://cdn/own.jpg", IMAGES, "https://cdn/own.jpg"),
@@ -363,8 +364,8 @@ def test_options_are_group_and_value_one_per_group() -> None:
 
 
 @pytest.mark.holds("E11")
-@pytest.mark.parametrize("more", [1, 2, 5])
-@pytest.mark.parametrize("labels", [("Red", "Blue"), ("Red", "Red")])
+@each("more", [1, 2, 5])
+@each("labels", [("Red", "Blue"), ("Red", "Red")])
 def test_options_of_one_name_are_told_of_once_and_the_first_holds(labels: tuple[str, str], more: int) -> None:
     first, second = ({"option_display_name": "Colour", "label": label} for label in labels)
     size = {"option_display_name": "Size", "label": "L"}
@@ -375,7 +376,7 @@ def test_options_of_one_name_are_told_of_once_and_the_first_holds(labels: tuple[
     assert result.value.variants[0].options == (Option("Colour", "Red"), Option("Size", "L"))
 
 
-@pytest.mark.parametrize("sku", ["", "   "])
+@each("sku", ["", "   "])
 def test_a_variant_without_sku_is_left_out_and_named(sku: str) -> None:
     result = mapped(variants=[colour("Red"), colour("Green", sku=sku), colour("Yellow")])
     assert codes(result) == ["variant_without_sku"]

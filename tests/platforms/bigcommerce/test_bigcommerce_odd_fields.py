@@ -244,7 +244,7 @@ def dotted(path: Path) -> str:
     return ".".join(map(str, path))
 
 
-@pytest.mark.parametrize("entity", ENTITIES)
+@each("entity", [*ENTITIES])
 def test_the_tables_have_every_field(entity: str) -> None:
     whole, table, _ = ENTITIES[entity]
     assert table.keys() == {dotted(path) for path in paths(whole)} - {"id"}

@@ -80,11 +80,7 @@ def raw(content: dict[str, Any]) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(content).encode())
 
 
-def fields(path: Path) -> str:
-    return ".".join(map(str, path))
-
-
-@pytest.mark.parametrize("path", [path for path in paths(FULL_ORDER) if path != ("id",)], ids=fields)
+@each("path", [path for path in paths(FULL_ORDER) if path != ("id",)])
 def test_no_value_of_any_field_of_an_order_breaks_anything(path: Path) -> None:
     for value in VALUES:
         read = schema.ORDERS.read(raw(changed(FULL_ORDER, path, value)))
@@ -101,7 +97,7 @@ def test_no_value_of_any_field_of_an_order_breaks_anything(path: Path) -> None:
             encode_json(merged(told.value, None))
 
 
-@pytest.mark.parametrize("path", [path for path in paths(FULL_CUSTOMER) if path != ("id",)], ids=fields)
+@each("path", [path for path in paths(FULL_CUSTOMER) if path != ("id",)])
 def test_no_value_of_any_field_of_a_customer_breaks_anything(path: Path) -> None:
     for value in VALUES:
         read = customer_wire.read_customer(raw(changed(FULL_CUSTOMER, path, value)))
@@ -128,7 +124,7 @@ def typed(kind: Any, leaf: type[inspect.Type]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", typed(schema.Order, inspect.StrType))
+@each("name", typed(schema.Order, inspect.StrType))
 def test_a_number_where_an_order_has_text_is_its_decimal_text(name: str) -> None:
     for number, text in [(12, "12"), (1.5, "1.5"), (-1, "-1")]:
         read = schema.ORDERS.read(raw({**FULL_ORDER, name: number}))
@@ -136,30 +132,28 @@ def test_a_number_where_an_order_has_text_is_its_decimal_text(name: str) -> None
         assert getattr(read, name) == text
 
 
-@pytest.mark.parametrize("name", typed(customer_wire.Customer, inspect.StrType))
+@each("name", typed(customer_wire.Customer, inspect.StrType))
 def test_a_number_where_a_customer_has_text_is_its_decimal_text(name: str) -> None:
     read = customer_wire.read_customer(raw({**FULL_CUSTOMER, name: 1.50}))
     assert isinstance(read, customer_wire.Customer)
     assert getattr(read, name) == "1.5"
 
 
-@pytest.mark.parametrize("name", typed(schema.Order, inspect.IntType))
+@each("name", typed(schema.Order, inspect.IntType))
 def test_text_that_is_a_number_is_that_number_of_an_order(name: str) -> None:
     read = schema.ORDERS.read(raw({**FULL_ORDER, name: "12"}))
     assert isinstance(read, schema.Order)
     assert getattr(read, name) == 12
 
 
-@pytest.mark.parametrize("name", typed(customer_wire.Customer, inspect.IntType))
+@each("name", typed(customer_wire.Customer, inspect.IntType))
 def test_text_that_is_a_number_is_that_number_of_a_customer(name: str) -> None:
     read = customer_wire.read_customer(raw({**FULL_CUSTOMER, "addresses": [], "attributes": [], name: "12"}))
     assert isinstance(read, customer_wire.Customer)
     assert getattr(read, name) == 12
 
 
-@pytest.mark.parametrize(
-    "name", [*typed(schema.Order, inspect.IntType), "is_deleted", "payment_status", "consignments"]
-)
+@each("name", [*typed(schema.Order, inspect.IntType), "is_deleted", "payment_status", "consignments"])
 def test_another_type_is_told_of_by_the_field(name: str) -> None:
     if name == "id":
         return
@@ -174,7 +168,7 @@ NO_AMOUNTS = ["abc", "", "NaN", "Infinity", "1e13", "1e400", "1e-400", "19,99", 
 
 
 @each("told", NO_AMOUNTS)
-@pytest.mark.parametrize("name", mapping.AMOUNTS)
+@each("name", mapping.AMOUNTS)
 def test_an_amount_of_an_order_that_is_none_is_told_of(name: str, told: Any) -> None:
     changes: dict[str, Any] = {name: told}
     result = mapped(**changes)
@@ -183,20 +177,20 @@ def test_an_amount_of_an_order_that_is_none_is_told_of(name: str, told: Any) -> 
 
 
 @each("told", NO_AMOUNTS)
-@pytest.mark.parametrize("name", mapping.LINE_AMOUNTS)
+@each("name", mapping.LINE_AMOUNTS)
 def test_an_amount_of_a_line_that_is_none_is_told_of(name: str, told: Any) -> None:
     result = mapped(lines=[{**LINE, name: told}])
     assert (result.value, [issue.code for issue in result.issues]) == (None, ["order_amount_unusable"])
     assert f'"Shirt: {name}"' in result.issues[0].message
 
 
-@pytest.mark.parametrize("quantity", [-1, 2**31, 10**18])
+@each("quantity", [-1, 2**31, 10**18])
 def test_a_quantity_beyond_reason_is_told_of(quantity: int) -> None:
     result = mapped(lines=[{**LINE, "quantity": quantity}])
     assert (result.value, [issue.code for issue in result.issues]) == (None, ["order_amount_unusable"])
 
 
-@pytest.mark.parametrize("price", mapping.NEEDED)
+@each("price", mapping.NEEDED)
 def test_a_line_needs_a_price(price: tuple[str, str]) -> None:
     result = mapped(lines=[{name: one for name, one in LINE.items() if name not in price}])
     assert [issue.code for issue in result.issues] == ["order_amount_unusable"]

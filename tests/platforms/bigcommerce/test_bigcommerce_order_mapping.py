@@ -13,6 +13,7 @@ from daemon.entities import Address, Mapped, Option, Order, PackageType, Shipmen
 from daemon.model import ExternalId
 from daemon.platforms.bigcommerce.orders import mapping, schema
 from daemon.platforms.shared.rows import Unreadable
+from tests.each import each
 
 FACTS = StoreFacts(currency="GBP", weight_unit="KGS", url="https://store-abc.mybigcommerce.com")
 CART = "4217ba4f-7618-4e3b-b1af-9055639b18d1"
@@ -98,7 +99,7 @@ def test_an_order_that_waits() -> None:
     assert (line.net, line.tax, line.discount) == (Decimal("30.30"), Decimal("6.06"), Decimal(0))
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "expected"),
     [
         (1, "incoming"),
@@ -168,7 +169,7 @@ FIRST_LINE, SECOND_LINE = {**SHIRT, "order_address_id": 1}, {**SHIRT, "id": 10, 
 STRAY = {**SHIRT, "id": 11, "order_address_id": 0}
 
 
-@pytest.mark.parametrize(
+@each(
     ("consignments", "parts"),
     [
         ({"shipping": [TO_BATH, TO_YORK]}, [("Bath", [9, 11]), ("York", [10])]),
@@ -199,7 +200,7 @@ def test_a_shipment_of_more_than_there_is_does_not_make_more_of_it() -> None:
     assert packages(order(shipments=[shipment(1, l9=9), shipment(2, l9=1, l4=1)])) == [("shipped", [("9", 3)])]
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "came_back", "paid"),
     [
         ("captured", 0, "36.36"),
@@ -279,7 +280,7 @@ def test_a_line_without_product_stays_and_is_told() -> None:
     assert result.value.packages[0].lines[0].sku is None
 
 
-@pytest.mark.parametrize("cart", ["", "none", "4217ba4f-7618-4e3b-b1af"])
+@each("cart", ["", "none", "4217ba4f-7618-4e3b-b1af"])
 def test_a_cart_that_is_none_is_told(cart: str) -> None:
     result = mapped(cart=cart)
     assert (result.value, [issue.code for issue in result.issues]) == (None, ["cart_unknown"])

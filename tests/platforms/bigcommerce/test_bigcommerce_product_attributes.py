@@ -7,6 +7,7 @@ import pytest
 
 from daemon.entities import Issue, OrderRules
 from daemon.platforms.bigcommerce.products.attributes import NOTHING, VariantAttributes, read
+from tests.each import each
 
 
 def attributes(
@@ -43,7 +44,7 @@ def test_single_rules_are_those_of_the_base_group() -> None:
     assert issues == []
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         '[{"customer_group": "vip", "pack_size": 4, "surprise": 1}, {"customer_group": "base", "sell": false}]',
@@ -113,7 +114,7 @@ def test_a_date_of_new_stock() -> None:
     assert attributes({"restock_date": "2026-12-31"})[0].restock_date == dt.date(2026, 12, 31)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "text", "expected"),
     [
         ("rrp", "a lot", "an amount of 0 or more"),

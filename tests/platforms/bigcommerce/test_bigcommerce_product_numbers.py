@@ -11,8 +11,9 @@ from msgspec import inspect
 from daemon.entities import Mapped, Product
 from daemon.platforms.bigcommerce.products import mapping, schema
 from daemon.platforms.shared.rows import Odd, Unreadable
+from tests.each import each
 from tests.platforms.bigcommerce.test_bigcommerce_mapping import BASE_VARIANT, FACTS, PRODUCT, codes
-from tests.platforms.bigcommerce.test_bigcommerce_odd_types import VALUES, Path, changed, fields, paths, raw, typed
+from tests.platforms.bigcommerce.test_bigcommerce_odd_types import VALUES, Path, changed, paths, raw, typed
 
 IMAGE = {"is_thumbnail": True, "url_thumbnail": "https://cdn/1.t.jpg", "url_standard": "https://cdn/1.jpg"}
 VARIANT = {
@@ -45,7 +46,7 @@ def known(content: dict[str, Any]) -> Product:
 
 
 @pytest.mark.holds("C6")
-@pytest.mark.parametrize("path", [path for path in paths(WHOLE) if path != ("id",)], ids=fields)
+@each("path", [path for path in paths(WHOLE) if path != ("id",)])
 def test_no_value_of_any_field_of_a_product_takes_anything_away(path: Path) -> None:
     """It is used, reported by its field, or read again: no stock, price, variant or option is lost silently."""
     whole = known(WHOLE)
@@ -68,7 +69,7 @@ KEYS = [path for path in paths(WHOLE) if isinstance(path[-1], str) and path[-1] 
 
 
 @pytest.mark.holds("B2")
-@pytest.mark.parametrize("path", KEYS, ids=fields)
+@each("path", KEYS)
 def test_a_product_that_lacks_a_key_is_unreadable(path: Path) -> None:
     lacking = json.loads(json.dumps(WHOLE))
     del _at(lacking, path[:-1])[path[-1]]
@@ -85,9 +86,9 @@ NO_NUMBERS = ["abc", "NaN", "-Infinity", "", "19,99", True, [], ["1"], "1e999999
 
 
 @pytest.mark.holds("C6")
-@pytest.mark.parametrize("told", NO_NUMBERS)
-@pytest.mark.parametrize("where", ["", "variants[0]."])
-@pytest.mark.parametrize("name", schema.AMOUNTS)
+@each("told", [*NO_NUMBERS])
+@each("where", ["", "variants[0]."])
+@each("name", schema.AMOUNTS)
 def test_an_amount_that_is_no_number_is_told_of(where: str, name: str, told: object) -> None:
     path: Path = ("variants", 0, name) if where else (name,)
     mapped = read_as(changed(WHOLE, path, told))
@@ -98,20 +99,20 @@ def test_an_amount_that_is_no_number_is_told_of(where: str, name: str, told: obj
 
 
 @pytest.mark.holds("C6")
-@pytest.mark.parametrize("name", schema.AMOUNTS)
+@each("name", schema.AMOUNTS)
 def test_text_that_is_exactly_a_number_is_that_amount(name: str) -> None:
     for where in ((name,), ("variants", 0, name)):
         assert known(changed(WHOLE, where, "19.99")) == known(changed(WHOLE, where, 19.99))
 
 
 @pytest.mark.holds("C6")
-@pytest.mark.parametrize("level", ["7", 7.0])
+@each("level", ["7", 7.0])
 def test_a_level_in_another_spelling_is_that_level(level: object) -> None:
     assert known(changed(WHOLE, ("variants", 0, "inventory_level"), level)).stock["BOOK"].level == 7  # type: ignore[index]
 
 
 @pytest.mark.holds("C6")
-@pytest.mark.parametrize("kind", [schema.Product, schema.Variant])
+@each("kind", [schema.Product, schema.Variant])
 def test_a_number_where_a_product_has_text_is_its_decimal_text(kind: type[Any]) -> None:
     for name in typed(kind, inspect.StrType):
         path: Path = ("variants", 0, name) if kind is schema.Variant else (name,)
@@ -121,7 +122,7 @@ def test_a_number_where_a_product_has_text_is_its_decimal_text(kind: type[Any]) 
 
 
 @pytest.mark.holds("C6")
-@pytest.mark.parametrize("tracking", ["", "sku", "Variant"])
+@each("tracking", ["", "sku", "Variant"])
 def test_a_way_of_counting_that_is_not_documented_takes_no_stock_away(tracking: str) -> None:
     mapped = read_as({**WHOLE, "inventory_tracking": tracking})
     assert isinstance(mapped, Mapped)
@@ -136,7 +137,7 @@ def test_beside_text_for_an_amount_the_others_stay_exact() -> None:
     assert (read.price, read.weight) == (Decimal(exact), Decimal(2))
 
 
-@pytest.mark.parametrize("variants", [None, [], {}, "none", [BASE_VARIANT, {**BASE_VARIANT, "product_id": 193}]])
+@each("variants", [None, [], {}, "none", [BASE_VARIANT, {**BASE_VARIANT, "product_id": 193}]])
 def test_a_product_without_variants_or_with_anothers_is_unreadable(variants: object) -> None:
     read = schema.read_product(msgspec.Raw(msgspec.json.encode({**PRODUCT, "variants": variants})))
     assert isinstance(read, Unreadable)

@@ -30,7 +30,7 @@ def refused(status: int, body: Any, **headers: str) -> Failure:
 
 
 @pytest.mark.holds("A2")
-@pytest.mark.parametrize(
+@each(
     ("status", "body", "failure", "reason"),
     [
         (400, {"status": 400, "title": "Bad"}, Rejected, "http_400"),
@@ -79,8 +79,8 @@ HTML = b"<!doctype html><title>404 Not Found</title>"
 
 
 @pytest.mark.holds("A1", "E15")
-@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422])
-@pytest.mark.parametrize(
+@each("status", [302, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422])
+@each(
     "body",
     [
         HTML,
@@ -117,14 +117,14 @@ GATEWAYS: dict[str, Any] = {
 
 @pytest.mark.holds("A1")
 @each("name", list(GATEWAYS))
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422])
+@each("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422])
 def test_json_of_a_gateway_is_not_bigcommerces(status: int, name: str) -> None:
     body = msgspec.json.encode(GATEWAYS[name]).replace(str(STATUS).encode(), str(status).encode())
     assert type(refused(status, body, content_type="application/json")) is Retry
 
 
 @pytest.mark.holds("A1", "E15")
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422])
+@each("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422])
 def test_its_own_words_are_not_believed_as_a_web_page(status: int) -> None:
     for body in ({"status": status, "title": "No"}, [{"status": status, "message": "No"}]):
         assert type(refused(status, body, content_type="application/json")) is not Retry
@@ -132,13 +132,13 @@ def test_its_own_words_are_not_believed_as_a_web_page(status: int) -> None:
         assert type(refused(status, body, content_type="Text/HTML; charset=utf-8")) is Retry
 
 
-@pytest.mark.parametrize("status", [400, 405, 409, 413, 422, 403, 404])
+@each("status", [400, 405, 409, 413, 422, 403, 404])
 def test_text_refuses_nothing_but_a_token(status: int) -> None:
     assert type(refused(status, b"Forbidden by the firewall")) is Retry
     assert type(refused(401, b"Unauthorized", content_type="text/plain")) is Blocked
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 422])
+@each("status", [401, 403, 404, 422])
 def test_a_page_is_known_by_its_type_too(status: int) -> None:
     kinds = {type(refused(status, b"Not here", content_type="text/html; charset=utf-8"))}
     assert kinds == {Retry}
@@ -150,7 +150,7 @@ def test_a_right_is_missing_only_when_the_status_is_repeated() -> None:
         assert type(refused(403, body)) is Retry
 
 
-@pytest.mark.parametrize(("status", "unknown"), [(404, False), (429, False), (500, True), (503, True)])
+@each(("status", "unknown"), [(404, False), (429, False), (500, True), (503, True)])
 def test_a_server_that_fails_may_have_done_it(status: int, *, unknown: bool) -> None:
     error = refused(status, b"")
     assert isinstance(error, Retry)
@@ -163,7 +163,7 @@ def test_blocked_is_on_the_platforms_side() -> None:
     assert error.side is Side.PLATFORM
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "words"),
     [
         ({"status": 422, "title": "Invalid", "errors": {"limit": "too large"}}, "Invalid limit: too large"),
@@ -189,7 +189,7 @@ def test_long_words_are_shortened_and_the_token_is_never_quoted() -> None:
     assert len(text) <= LONGEST_WORDS + len("BigCommerce answered 422: ")
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "headers", "after"),
     [
         (429, {}, None),

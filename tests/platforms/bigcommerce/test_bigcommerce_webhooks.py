@@ -12,6 +12,7 @@ from daemon.errors import ConfigError
 from daemon.model import Change, ExternalId, Kind, Secret
 from daemon.platforms.bigcommerce.settings import BigCommerceSettings
 from daemon.platforms.bigcommerce.webhooks import REGISTERED, BigCommerceWebhooks
+from tests.each import each
 
 CLIENT_SECRET = "client-secret-of-the-api-account"
 SECRET = "our-own-secret"
@@ -98,7 +99,7 @@ TABLE: list[tuple[str, Any, tuple[Change, ...], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("scope", "data", "changes", "known"), TABLE)
+@each(("scope", "data", "changes", "known"), TABLE)
 def test_what_a_scope_leads_to(scope: str, data: Any, changes: tuple[Change, ...], *, known: bool) -> None:
     envelope = {"scope": scope, "store_id": "1025646", "data": data, "hash": "a833", "producer": "stores/abc"}
     delivery = READER.read(KNOWN, json.dumps(envelope).encode())
@@ -110,7 +111,7 @@ def test_every_registered_scope_leads_to_a_change() -> None:
     assert set(REGISTERED) <= leading
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         b"",
@@ -156,7 +157,7 @@ def test_the_secret_header_alone_is_enough() -> None:
     assert READER.verify(KNOWN, BODY)
 
 
-@pytest.mark.parametrize("secret", [b"", b"wrong", SECRET.encode()[:-1], SECRET.encode() + b"x", "ü".encode()])
+@each("secret", [b"", b"wrong", SECRET.encode()[:-1], SECRET.encode() + b"x", "ü".encode()])
 def test_a_wrong_secret_is_refused(secret: bytes) -> None:
     assert not READER.verify({b"x-ignite-sync-secret": secret}, BODY)
 
@@ -177,7 +178,7 @@ def test_one_right_signature_among_several_is_enough() -> None:
     assert READER.verify(headers, BODY)
 
 
-@pytest.mark.parametrize(
+@each(
     "changed",
     [
         {b"webhook-id": b"msg_2"},
@@ -203,7 +204,7 @@ def test_without_a_client_secret_signatures_cannot_be_checked() -> None:
     assert not reader.read(signed(BODY, NOW - 9999), BODY).stale
 
 
-@pytest.mark.parametrize(("age", "stale"), [(-400.0, False), (0.0, False), (299.0, False), (301.0, True)])
+@each(("age", "stale"), [(-400.0, False), (0.0, False), (299.0, False), (301.0, True)])
 def test_an_old_signature_is_reported_not_refused(age: float, *, stale: bool) -> None:
     reader = BigCommerceWebhooks(SETTINGS, clock=lambda: NOW)
     headers = signed(BODY, NOW - age)

@@ -1,24 +1,12 @@
 """The number of calls that work costs a shop, counted in the whole daemon; and a slow shop, which is never pressed."""
 
-from collections import Counter
-
-import pytest
 import trio
 from trio.testing import MockClock
 
 from daemon.sandbox import Shop
 from daemon.sandbox.woocommerce import B2B_ROLE
 from tests.platforms.woocommerce.edits import cart
-from tests.platforms.woocommerce.whole import Whole, whole_daemon
-
-CONSTANTS = {
-    "/data/currencies/current",
-    "/settings/products/woocommerce_weight_unit",
-    "/settings/tax/woocommerce_prices_include_tax",
-    "/customers (OPTIONS)",
-}
-"""The calls for the kind `store`: no single call of the API has settings of several groups, or the roles."""
-HOOKS = "/webhooks"
+from tests.platforms.woocommerce.whole import whole_daemon
 
 
 def large_shop(products: int = 300, *, customers: int = 0, orders: int = 0) -> Shop:
@@ -38,52 +26,6 @@ def large_shop(products: int = 300, *, customers: int = 0, orders: int = 0) -> S
     for number in range(orders):
         shop.orders.place(0, [{"sku": "S0-0"}], cart_id=cart(str(number)), silent=True)
     return shop
-
-
-def counted(whole: Whole) -> Counter[str]:
-    """Return the number of calls by path, apart from the look at the webhooks, which is no part of a sweep."""
-    calls = Counter(path if method == "GET" else f"{path} ({method})" for method, path, _ in whole.traffic.calls)
-    return Counter({path: number for path, number in calls.items() if not path.startswith(HOOKS)})
-
-
-async def test_a_full_sync_pools_the_variations_of_all_pages(autojump_clock: MockClock) -> None:
-    shop = large_shop()
-    assert (len(shop.tops), len(shop.variations)) == (300, 253)
-    async with whole_daemon(shop) as whole:
-        await whole.synced()
-        assert whole.unequal == []
-        whole.traffic.clear()
-        await whole.daemon.admin.sync({"site": "test/sandbox", "kind": "products"})
-        await trio.sleep(60)
-        calls = counted(whole)
-        constants = {path: calls.pop(path) for path in CONSTANTS & calls.keys()}
-        assert calls == {"/products": 4, "/variations": 3}
-        assert set(constants.values()) == {1}
-
-
-@pytest.mark.parametrize(("customers", "orders"), [(0, 0), (150, 60), (9, 110)])
-async def test_a_sweep_with_nothing_new_is_cheap(autojump_clock: MockClock, customers: int, orders: int) -> None:
-    """One call for the changes of a kind, one for each B2B role and begun 100 of its customers, and the constants.
-
-    Open orders cost one call for each begun 100.
-    """
-    async with whole_daemon(large_shop(12, customers=customers, orders=orders)) as whole:
-        await whole.synced()
-        # The first sweep still sees what the run before it has changed.
-        await whole.swept()
-        whole.traffic.clear()
-        await trio.sleep(30)
-        assert not whole.traffic.calls
-        whole.context.sweep_now()
-        await trio.sleep(30)
-        calls = counted(whole)
-        roles = {"/customers": -(-customers // 100)} if customers else {}
-        assert calls == {
-            "/products": 1,
-            "/orders": 1 + max(1, -(-orders // 100)),
-            **roles,
-            **dict.fromkeys(CONSTANTS, 1),
-        }
 
 
 async def test_a_slow_shop_never_has_more_than_four_calls_and_live_changes_wait_for_none(

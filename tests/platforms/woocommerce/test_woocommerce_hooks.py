@@ -10,15 +10,13 @@ from daemon.errors import Blocked, ConfigError, Retry
 from daemon.model import Kind, Secret
 from daemon.platforms.base import Registration
 from daemon.platforms.woocommerce.webhooks import TOPICS
+from tests.each import each
 from tests.platforms.woocommerce.recorded import SIGNING
 from tests.platforms.woocommerce.shop import FakeShop, own
 
 HERE = "https://ignite.example.com/webhooks/live/site-1"
 MOVED = "https://other.example.com/webhooks/live/site-1"
 ALL_KINDS = frozenset({Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS})
-FOREIGN = {"name": "ERP", "status": "active", "topic": "product.updated", "delivery_url": "https://erp.example.com/x"}
-NEIGHBOUR = {**FOREIGN, "name": "Ignite Sync product.updated 1", "delivery_url": HERE.replace("site-1", "site-2")}
-SAME_PATH = {**FOREIGN, "delivery_url": HERE}
 
 
 async def test_all_are_made_in_one_call_and_found_again() -> None:
@@ -39,18 +37,7 @@ async def test_all_are_made_in_one_call_and_found_again() -> None:
     assert len(shop.asked) == 3
 
 
-async def test_those_of_others_stay() -> None:
-    shop = FakeShop()
-    shop.hooks = {id_: {**hook, "id": id_} for id_, hook in enumerate((FOREIGN, NEIGHBOUR, SAME_PATH), 1)}
-    before = {id_: dict(hook) for id_, hook in shop.hooks.items()}
-    await shop.adapter.ensure_webhooks(HERE)
-    await shop.adapter.remove_webhooks(HERE)
-    assert shop.hooks == before
-
-
-@pytest.mark.parametrize(
-    "change", [{"status": "disabled"}, {"status": "paused"}, {"delivery_url": MOVED}, {"name": "Ignite Sync old"}]
-)
+@each("change", [{"status": "disabled"}, {"status": "paused"}, {"delivery_url": MOVED}, {"name": "Ignite Sync old"}])
 async def test_a_wrong_one_is_repaired(change: dict[str, str]) -> None:
     shop = FakeShop()
     await shop.adapter.ensure_webhooks(HERE)
@@ -85,13 +72,6 @@ async def test_second_ones_and_those_of_other_topics_are_removed() -> None:
     assert first["id"] in shop.hooks
 
 
-async def test_removing_finds_them_at_earlier_addresses() -> None:
-    shop = FakeShop()
-    await shop.adapter.ensure_webhooks(MOVED)
-    await shop.adapter.remove_webhooks("/webhooks/live/site-1")
-    assert shop.hooks == {}
-
-
 async def test_an_empty_list_of_webhooks_counts_only_twice(autojump_clock: MockClock) -> None:
     shop = FakeShop()
     await shop.adapter.ensure_webhooks(HERE)
@@ -101,7 +81,7 @@ async def test_an_empty_list_of_webhooks_counts_only_twice(autojump_clock: MockC
 
 
 @pytest.mark.holds("A6")
-@pytest.mark.parametrize(
+@each(
     "answer",
     [
         httpx.Response(200, json={}),
@@ -143,7 +123,7 @@ async def test_a_read_only_key_is_told_and_blocks_nothing() -> None:
     assert all("Read/Write" in words for words in made.missing.values())
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "code", "failure"),
     [(500, "internal_server_error", Retry), (401, "woocommerce_rest_cannot_view", Blocked)],
 )

@@ -7,6 +7,7 @@ import pytest
 
 from daemon.errors import Retry
 from daemon.model import Kind
+from tests.each import each
 from tests.platforms.woocommerce.mapped import mapped, summary, value_of
 from tests.platforms.woocommerce.shop import ADDRESS, FakeShop
 
@@ -27,7 +28,7 @@ async def variable(count: int = 2, product: Any = None, **changes: Any) -> str:
     return await summary(shop, PRODUCTS)
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "expected"),
     [
         ({}, "SKU-1 live 7 @5.00"),
@@ -72,9 +73,7 @@ async def test_simple_products(changes: dict[str, Any], expected: str) -> None:
     assert await product(**changes) == expected
 
 
-@pytest.mark.parametrize(
-    "name", ["sku", "regular_price", "manage_stock", "stock_quantity", "variations", "status", "type"]
-)
+@each("name", ["sku", "regular_price", "manage_stock", "stock_quantity", "variations", "status", "type"])
 async def test_a_product_without_a_field_that_is_always_there_is_unreadable(name: str) -> None:
     shop = FakeShop()
     shop.add(1)
@@ -86,7 +85,7 @@ async def test_a_product_without_a_field_that_is_always_there_is_unreadable(name
 REST = "SKU-100101 100101 live untracked @6.50"
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "expected"),
     [
         ({}, f"SKU-100100 100100 live untracked @6.50, {REST}"),
@@ -154,7 +153,7 @@ async def test_a_product_in_full() -> None:
     assert found.url == "https://shop.example.com/wp-admin/post.php?post=1&action=edit"
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "expected"),
     [
         ({}, "c1@example.com billing+shipping"),
@@ -208,7 +207,7 @@ async def test_odd_fields_of_a_retail_customer_are_no_issue() -> None:
     assert await summary(shop, CUSTOMERS) == "nothing"
 
 
-@pytest.mark.parametrize("name", ["billing", "shipping", "email", "meta_data"])
+@each("name", ["billing", "shipping", "email", "meta_data"])
 async def test_a_customer_without_a_field_that_is_always_there_is_unreadable(name: str) -> None:
     shop = FakeShop()
     shop.add_customers(1)

@@ -9,6 +9,7 @@ from daemon.entities import Order, PackageType
 from daemon.errors import Retry
 from daemon.issues import IssueType
 from daemon.model import Kind
+from tests.each import each
 from tests.platforms.woocommerce.mapped import mapped, summary, value_of
 from tests.platforms.woocommerce.shop import FakeShop, line, refund
 
@@ -16,7 +17,7 @@ ORDERS = Kind.ORDERS
 LINE = "3xSKU-10 25+5"
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "expected"),
     [
         ({}, f"processing {LINE} EUR"),
@@ -54,7 +55,7 @@ async def test_orders(changes: dict[str, Any], expected: str) -> None:
     assert await summary(shop, ORDERS) == expected
 
 
-@pytest.mark.parametrize("name", ["status", "line_items", "refunds", "customer_id", "total"])
+@each("name", ["status", "line_items", "refunds", "customer_id", "total"])
 async def test_an_order_without_a_field_that_is_always_there_is_unreadable(name: str) -> None:
     shop = FakeShop()
     shop.add_orders(1)
@@ -121,7 +122,7 @@ async def test_tracking_belongs_to_the_pieces_that_were_not_returned() -> None:
     assert sent.shipment.tracking_url == "https://t/77"
 
 
-@pytest.mark.parametrize("value", [None, "", [], "x", [7], {}, [{"tracking_number": []}]])
+@each("value", [None, "", [], "x", [7], {}, [{"tracking_number": []}]])
 async def test_odd_tracking_is_no_tracking(value: Any) -> None:
     shop = FakeShop()
     shop.add_orders(1)
@@ -129,7 +130,7 @@ async def test_odd_tracking_is_no_tracking(value: Any) -> None:
     assert (await value_of(shop, ORDERS)).packages[0].shipment is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "paid"),
     [
         ({"date_paid_gmt": "2026-11-01T06:00:00"}, Decimal(30)),

@@ -9,7 +9,8 @@ from trio.testing import MockClock
 from daemon.errors import Rejected, Retry
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import Entity
-from tests.platforms.woocommerce.shop import CART, ROLE, SECOND_ROLE, FakeShop, line, own, refund
+from tests.each import each
+from tests.platforms.woocommerce.shop import CART, ROLE, SECOND_ROLE, FakeShop, own, refund
 from tests.platforms.woocommerce.summary import told
 
 SINCE = 1793512805.9
@@ -91,7 +92,7 @@ async def test_a_sweep_with_nothing_new_costs_one_call_a_kind_and_one_for_open_o
     assert len(shop.asked) == 3
 
 
-@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.ORDERS])
+@each("kind", [Kind.PRODUCTS, Kind.ORDERS])
 async def test_changes_are_asked_for_as_bare_gmt_two_seconds_early(kind: Kind) -> None:
     shop = FakeShop()
     await sweep(shop, kind)
@@ -155,7 +156,7 @@ async def test_failing_variations_concern_their_products_alone(autojump_clock: M
     assert all_told(shop, Kind.PRODUCTS, read) == {"1": "SKU-1 live 7 @5.00", "7": "Retry php_error"}
 
 
-@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS])
+@each("kind", [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS])
 async def test_a_long_list_of_ids_becomes_shorter_until_the_server_takes_it(
     kind: Kind, autojump_clock: MockClock
 ) -> None:
@@ -168,7 +169,7 @@ async def test_a_long_list_of_ids_becomes_shorter_until_the_server_takes_it(
     assert len(read) == 100
 
 
-@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS])
+@each("kind", [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS])
 async def test_only_the_own_answer_says_that_something_does_not_exist(kind: Kind) -> None:
     shop = FakeShop()
     assert await shop.adapter.read_one(kind, ExternalId("12"), Lane.LIVE) is None
@@ -176,7 +177,7 @@ async def test_only_the_own_answer_says_that_something_does_not_exist(kind: Kind
         await shop.adapter.read_one(kind, ExternalId("x/y"), Lane.LIVE)
 
 
-@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS])
+@each("kind", [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS])
 async def test_an_answer_about_another_entity_is_not_believed(kind: Kind, autojump_clock: MockClock) -> None:
     shop = FakeShop()
     shop.add(12)
@@ -269,7 +270,7 @@ async def test_members_that_were_not_asked_for_are_not_believed(autojump_clock: 
 
 
 @pytest.mark.holds("A4")
-@pytest.mark.parametrize("short", [["all", "customer"], ["all", "customer", ROLE]])
+@each("short", [["all", "customer"], ["all", "customer", ROLE]])
 async def test_one_description_without_a_known_role_takes_no_customer_away(
     autojump_clock: MockClock, short: list[str]
 ) -> None:
@@ -372,25 +373,3 @@ async def test_an_order_without_meta_fields_is_not_taken_for_one_of_another_chan
     del shop.orders[1]["meta_data"]
     with pytest.raises(Retry):
         await walk(shop, Kind.ORDERS)
-
-
-async def test_find() -> None:
-    shop = FakeShop()
-    shop.add(7, variations=1)
-    shop.add_customers(4)
-    shop.add_orders(12, line_items=[line(1, 1, "1", "0")])
-    cases = [
-        (Kind.PRODUCTS, "sku-7", ("7", "SKU")),
-        (Kind.PRODUCTS, "Product 7", ("7", "name")),
-        (Kind.PRODUCTS, "duct", ("7", "name")),
-        (Kind.CUSTOMERS, "C4@example.com", ("4", "e-mail address")),
-        (Kind.CUSTOMERS, "ada byron", ("4", "name")),
-        (Kind.CUSTOMERS, "engines ltd", ("4", "company")),
-        (Kind.ORDERS, "12", ("12", "number")),
-        (Kind.ORDERS, "#N12", ("12", "number")),
-    ]
-    for kind, text, (external_id, by) in cases:
-        found = await shop.adapter.find(kind, text)
-        assert [(match.external_id, match.by) for match in found] == [(external_id, by)], text
-    for kind in Kind:
-        assert await shop.adapter.find(kind, "unknown") == []

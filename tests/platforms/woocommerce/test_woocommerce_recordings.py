@@ -10,6 +10,7 @@ from daemon.errors import Blocked, Failure, Forbidden, Missing, Rejected, Retry
 from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.woocommerce.refusal import refusal
 from daemon.transport.http import Answer
+from tests.each import each
 from tests.platforms.woocommerce.recorded import REST, SEMANTICS, RecordedShop, content_of, response, settings
 from tests.platforms.woocommerce.summary import told
 
@@ -187,24 +188,24 @@ async def read(kind: Kind, name: str, content: Any) -> dict[str, str]:
     return {entity.external_id: told(shop.adapter, kind, entity) for entity in entities}
 
 
-@pytest.mark.parametrize("name", PRODUCTS)
+@each("name", [*PRODUCTS])
 async def test_recorded_products(name: str) -> None:
     assert await read(Kind.PRODUCTS, name, content_of(name)) == PRODUCTS[name]
 
 
-@pytest.mark.parametrize("name", CUSTOMERS)
+@each("name", [*CUSTOMERS])
 async def test_recorded_customers(name: str) -> None:
     assert await read(Kind.CUSTOMERS, name, content_of(name)) == CUSTOMERS[name]
 
 
-@pytest.mark.parametrize("name", ORDERS)
+@each("name", [*ORDERS])
 async def test_recorded_orders(name: str) -> None:
     content = content_of(name)
     assert await read(Kind.ORDERS, name, ours(content)) == ORDERS[name]
     assert set((await read(Kind.ORDERS, name, content)).values()) <= {"nothing"}, "as recorded, none is SparkLayer's"
 
 
-@pytest.mark.parametrize("name", FAILURES)
+@each("name", [*FAILURES])
 def test_recorded_refusals(name: str) -> None:
     recorded = response(name)
     headers = {key.lower(): value for key, value in recorded.headers.items()}
@@ -220,7 +221,7 @@ async def test_a_right_that_is_missing_for_one_call_is_not_yet_that_of_the_kind(
         await shop.adapter.read_one(Kind.PRODUCTS, ExternalId("782"), Lane.LIVE)
 
 
-@pytest.mark.parametrize("name", sorted(UNASKED))
+@each("name", sorted(UNASKED))
 async def test_rows_of_other_lists_are_no_entities(name: str, autojump_clock: MockClock) -> None:
     content = content_of(name)
     for kind in (Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS):

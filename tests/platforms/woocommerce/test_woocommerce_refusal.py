@@ -13,6 +13,7 @@ from daemon.platforms.shared.client import SCOPE_MISSING
 from daemon.platforms.woocommerce.app import attempt
 from daemon.platforms.woocommerce.refusal import refusal
 from daemon.transport.http import Answer
+from tests.each import each
 from tests.platforms.woocommerce.recorded import KEY, SECRET, SIGNING, settings
 from tests.platforms.woocommerce.shop import FakeShop, own
 
@@ -36,7 +37,7 @@ async def failure_of(response: httpx.Response) -> Failure:
     return caught.value
 
 
-@pytest.mark.parametrize(
+@each(
     ("response", "kind", "reason", "words"),
     [
         (answer(200, LOGIN, content_type="text/html"), Retry, "login_page", "login page"),
@@ -108,7 +109,7 @@ OWN_404 = [
 PLUGINS_404 = ["rest_disabled", "rest_not_found", "rest_forbidden", "rest_cannot_access", "not_found", "http_404", ""]
 
 
-@pytest.mark.parametrize("code", [*OWN_404, *PLUGINS_404])
+@each("code", [*OWN_404, *PLUGINS_404])
 def test_a_404_in_the_words_of_a_plugin_says_nothing_about_an_entity(code: str) -> None:
     failure = refusal(Answer(404, {}, own(404, code).content), ())
     assert type(failure) is (Missing if code in OWN_404 else Retry)
@@ -150,7 +151,7 @@ async def test_a_role_that_was_lost_is_missing_for_the_kind_after_three_entities
     assert "Shop manager" in str(failures[-1])
 
 
-@pytest.mark.parametrize("writes", [False, True])
+@each("writes", [False, True])
 def test_a_translated_refusal_is_told_by_what_was_tried(*, writes: bool) -> None:
     """Messages are in the shop's language, so none decides."""
     body = own(401, "woocommerce_rest_authentication_error", "Der API-Schlüssel hat keine Schreibrechte.")

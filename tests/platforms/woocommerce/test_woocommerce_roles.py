@@ -12,6 +12,7 @@ from daemon.model import ExternalId, Kind, Lane
 from daemon.platforms.base import Entity
 from daemon.platforms.shared.rows import Unreadable
 from daemon.platforms.woocommerce.customers.mapping import RawCustomer
+from tests.each import each
 from tests.platforms.woocommerce.shop import ROLE, SECOND_ROLE, FakeShop
 
 pytestmark = pytest.mark.holds("A1")
@@ -117,8 +118,8 @@ WAYS: dict[str, Callable[[FakeShop], AsyncIterator[Entity]]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-@pytest.mark.parametrize("proxy", PROXIES.values(), ids=PROXIES)
+@each("way", WAYS)
+@each("proxy", PROXIES)
 async def test_lists_that_ignore_the_role_change_no_membership(
     autojump_clock: MockClock,
     proxy: Callable[[], Callable[[FakeShop, httpx.Request], httpx.Response]],

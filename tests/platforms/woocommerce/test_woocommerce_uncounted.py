@@ -8,14 +8,15 @@ from trio.testing import MockClock
 
 from daemon.errors import Retry
 from daemon.model import Kind
+from tests.each import each
 from tests.platforms.woocommerce.shop import FakeShop
 
 ODD_LISTS: tuple[list[Any], ...] = ([], [{"name": "without an id"}])
 
 
 @pytest.mark.holds("A4")
-@pytest.mark.parametrize("rows", ODD_LISTS)
-@pytest.mark.parametrize("kind", [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS])
+@each("rows", [*ODD_LISTS])
+@each("kind", [Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS])
 async def test_an_empty_list_without_a_total_is_asked_for_again(
     autojump_clock: MockClock, kind: Kind, rows: list[Any]
 ) -> None:
@@ -31,7 +32,7 @@ async def test_an_empty_list_without_a_total_is_asked_for_again(
         assert not (await shop.adapter.ids(kind, None)).ids
 
 
-@pytest.mark.parametrize("rows", ODD_LISTS)
+@each("rows", [*ODD_LISTS])
 async def test_an_empty_list_is_believed_at_last_if_a_proxy_keeps_all_totals_back(
     autojump_clock: MockClock, rows: list[Any]
 ) -> None:

@@ -20,6 +20,7 @@ from trio.testing import MockClock
 
 from daemon.platforms.woocommerce import PLATFORM
 from daemon.sandbox import WooCommerceOptions
+from tests.each import each
 from tests.platforms.woocommerce.edits import (
     COUNTED,
     CUSTOMER_EDITS,
@@ -65,7 +66,7 @@ async def test_dropped_deliveries_come_with_the_next_sweep(autojump_clock: MockC
         assert whole.unequal == []
 
 
-@pytest.mark.parametrize("name", SETTINGS_EDITS)
+@each("name", [*SETTINGS_EDITS])
 async def test_a_setting_comes_with_the_next_sweep(autojump_clock: MockClock, name: str) -> None:
     """It has everything read, so it would hide what the sweeps of other kinds do not find."""
     async with whole_daemon(trading_shop()) as whole:

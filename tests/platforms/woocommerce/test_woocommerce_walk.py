@@ -110,7 +110,7 @@ async def test_rows_that_the_server_hides_end_no_walk() -> None:
     assert found == [id_ for id_ in range(1, 101) if id_ not in rows.hidden]
 
 
-@pytest.mark.parametrize(
+@each(
     ("ids", "total", "reason"),
     [([], 7, "page_empty"), ([3, 2], 2, "page_out_of_order"), ([2, 2], 2, "page_out_of_order")],
 )
@@ -141,7 +141,7 @@ async def test_a_failing_page_becomes_smaller_before_the_walk_gives_up(autojump_
     assert len(taken.rows) == 25
 
 
-@pytest.mark.parametrize("gone", [21, 60, 133, 300])
+@each("gone", [21, 60, 133, 300])
 async def test_many_rows_go_that_were_seen(gone: int) -> None:
     """The walk begins so far back that its page has only rows that were seen."""
     rows = List(set(range(1, 1001)))

@@ -18,7 +18,6 @@ from tests.prove.power.trace import Delivered, Event, Pen, read_trace
 
 PRODUCTS = 30
 WEBHOOKS = 150
-"""In each life of the process."""
 AT_ONCE = 6
 SLOWNESS = 0.03
 """Seconds that SparkLayer takes for a product, so that changes wait."""
@@ -61,8 +60,8 @@ class Recording:
             self.pen.write(Delivered(product["external_id"], int(words[1])))
 
 
-async def record(folder: Path, level: str) -> list[Event]:
-    """Record three lives of the daemon: one that is killed, one that is stopped, and one more."""
+async def record(folder: Path, level: str, webhooks: int = WEBHOOKS) -> list[Event]:
+    """Record three lives of the daemon, each with so many webhooks: the first is killed, the others are stopped."""
     path = folder / "trace"
     pen, poster = Pen(path), Poster()
     async with open_harness(folder, synthetic(PRODUCTS, 1), start=False) as h:
@@ -75,7 +74,7 @@ async def record(folder: Path, level: str) -> list[Event]:
         for life, end in enumerate((h.process.kill, h.process.terminate, h.process.terminate)):
             if life:
                 await h.process.start()
-            await recording.tell_many(range(1 + life * WEBHOOKS, 1 + (life + 1) * WEBHOOKS))
+            await recording.tell_many(range(1 + life * webhooks, 1 + (life + 1) * webhooks))
             await end()
     await poster.aclose()
     pen.close()

@@ -1,20 +1,16 @@
-"""Observers between the daemon and the stand-ins: a barrier, and a record of full syncs' ends.
+"""A barrier between the daemon and the stand-ins.
 
 A `Barrier` lets some requests pass and stops the others, so that a test can act at exactly that moment. Stopped
 requests are either released (carried out after all, though their sender has died) or dropped (they never arrive).
-`watch_closings` compares both sides whenever SparkLayer is told the end of a full sync.
 """
 
 from collections.abc import Callable
 
-import msgspec
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
-from daemon.sandbox.expectation import customer_differences, differences
 from daemon.sandbox.faults import Faults, HangUp
 from daemon.sandbox.message import Request, Response
-from tests.e2e.harness import ProcessHarness
 
 
 @define(eq=False)
@@ -58,33 +54,3 @@ class Barrier:
         await self._open.wait()
         if self._dropping:
             raise HangUp
-
-
-@frozen
-class Closing:
-    """A full sync's end as SparkLayer was told it, and what of its kind was not equal at that moment."""
-
-    kind: str
-    at: str
-    succeeded: bool
-    unequal: list[str]
-
-
-def watch_closings(harness: ProcessHarness) -> list[Closing]:
-    """Return a list that grows with every full sync's end that SparkLayer accepts."""
-    closings: list[Closing] = []
-
-    async def look(request: Request, response: Response | None) -> None:
-        body = msgspec.json.decode(request.body)
-        if response and response.status < 300 and "last_full_sync" in body:
-            kind = request.path.rpartition("/")[2]
-            customers = harness.state.comparable()["customers"]
-            unequal = (
-                differences(harness.store, harness.state)
-                if kind == "products"
-                else customer_differences(harness.store, customers)
-            )
-            closings.append(Closing(kind, body["last_full_sync"], body["last_full_sync_succeeded"], unequal))
-
-    harness.site.faults.add("PATCH */sync-log/*", look, after_effect=True)
-    return closings

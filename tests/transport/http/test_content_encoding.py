@@ -12,6 +12,7 @@ from daemon.errors import Retry
 from daemon.model.byte_order_mark import text_of, without_mark
 from daemon.transport.content_encoding import decoded
 from daemon.transport.http import Answer, Api
+from tests.each import each
 
 BODY = b'{"data": [1, 2, 3], "name": "Jumper"}' * 10
 MOST = 64 * 1024
@@ -68,7 +69,7 @@ async def _answer(encodings: list[str], body: bytes) -> Answer:
 
 
 @pytest.mark.holds("E04")
-@pytest.mark.parametrize("what", READABLE)
+@each("what", [*READABLE])
 async def test_a_readable_answer_is_read(what: str) -> None:
     encoding, body = READABLE[what]
     plain = body if what.startswith("a page") else BODY
@@ -95,7 +96,7 @@ UNREADABLE = {
 
 
 @pytest.mark.holds("E04")
-@pytest.mark.parametrize("what", UNREADABLE)
+@each("what", [*UNREADABLE])
 async def test_an_unreadable_answer_is_asked_for_again(what: str) -> None:
     encoding, body, reason = UNREADABLE[what]
     with pytest.raises(Retry) as failure:
@@ -126,7 +127,7 @@ def test_what_fits_exactly_is_taken() -> None:
     assert decoded(gzip.compress(bytes(MOST)), "gzip", MOST) == bytes(MOST)
 
 
-@pytest.mark.parametrize(("name", "cut"), list(itertools.product(("gzip", "deflate"), range(1, 40, 5))))
+@each(("name", "cut"), list(itertools.product(("gzip", "deflate"), range(1, 40, 5))))
 def test_wherever_it_is_cut_off_nothing_is_taken_for_whole(name: str, cut: int) -> None:
     packed = gzip.compress(BODY) if name == "gzip" else zlib.compress(BODY)
     with pytest.raises(Retry, match=r"incomplete|unpacked"):
@@ -143,7 +144,7 @@ MARKED = {
 
 
 @pytest.mark.holds("E22")
-@pytest.mark.parametrize("what", MARKED)
+@each("what", [*MARKED])
 async def test_a_byte_order_mark_is_no_part_of_an_answer(what: str) -> None:
     assert (await _answer([], MARKED[what])).body == '{"a": "é"}'.encode()
     assert (await _answer(["gzip"], gzip.compress(MARKED[what]))).body == '{"a": "é"}'.encode()

@@ -10,6 +10,7 @@ import trio.testing
 from daemon.errors import Retry
 from daemon.transport.http import LARGEST_BODY, Answer, Api, answered_within, temporary
 from daemon.transport.permission import permitted_by
+from tests.each import each
 
 Handler = Callable[[trio.SocketStream], Awaitable[None]]
 
@@ -91,7 +92,7 @@ async def test_a_task_that_may_not_send_any_more_sends_nothing() -> None:
     assert served[1:] == [b"/unlimited"]
 
 
-@pytest.mark.parametrize("looks", range(1, 4))
+@each("looks", range(1, 4))
 async def test_a_right_that_is_lost_while_a_request_is_made_leaves_nothing_whole_to_carry_out(looks: int) -> None:
     """Before a connection, a head and a body there is a look each; a process may stand still before any of them."""
     received, closed = bytearray(), trio.Event()
@@ -174,7 +175,7 @@ async def test_nobody_there_is_sure_to_have_had_no_effect() -> None:
     assert (failure.value.reason, failure.value.effect_unknown) == ("connect", False)
 
 
-@pytest.mark.parametrize(
+@each(
     "raw",
     [
         b"",
@@ -293,14 +294,14 @@ async def test_cancelled_requests_leave_the_client_usable() -> None:
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507])
+@each("status", [408, 425, 429, 500, 502, 503, 504, 507])
 def test_statuses_that_mean_later(status: int) -> None:
     later = temporary(Answer(status, {"retry-after": "3"}, b""))
     assert later is not None
     assert (later.reason, later.after, later.effect_unknown) == (f"http_{status}", 3.0, status >= 500)
 
 
-@pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 403, 404, 409, 422])
+@each("status", [200, 204, 301, 400, 401, 403, 404, 409, 422])
 def test_statuses_that_do_not(status: int) -> None:
     assert temporary(Answer(status, {}, b"")) is None
 

@@ -7,6 +7,7 @@ import trio.testing
 from daemon.errors import Rejected, Retry
 from daemon.transport.http import answered_within, shortly
 from daemon.transport.throttle.aside import noticing
+from tests.each import each
 
 
 async def test_shortly_tries_again_after_a_moment(autojump_clock: trio.testing.MockClock) -> None:
@@ -36,7 +37,7 @@ async def test_shortly_stands_aside_before_it_tries_again(autojump_clock: trio.t
     assert seen == ["tried", True, False, "tried"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("failure", "attempts"),
     [
         (Retry("x", reason="reset"), 4),
@@ -66,7 +67,7 @@ async def test_shortly_ends_in_time(autojump_clock: trio.testing.MockClock) -> N
     assert (failure.value.reason, trio.current_time() > 0) == ("timeout", True)
 
 
-@pytest.mark.parametrize(
+@each(
     ("failure", "attempts"),
     [
         (Retry("x", reason="timeout", effect_unknown=True), 1),

@@ -23,6 +23,7 @@ from daemon.sparklayer import connect
 from daemon.transport import http
 from daemon.transport.client import ignore
 from daemon.transport.http import Api
+from tests.each import each
 from tests.transport.http.authority import Authority
 
 SECRET = "hunter2"
@@ -167,7 +168,7 @@ def redirect(status: int, to: Server) -> bytes:
     return f"HTTP/1.1 {status} Moved\r\nlocation: {where}\r\ncontent-length: 0\r\n\r\n".encode()
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@each("status", [*STATUSES])
 async def test_no_answer_sends_bigcommerces_token_elsewhere(status: int) -> None:
     async with serving(Server()) as elsewhere, serving(Server()) as server:
         server.answer = redirect(status, elsewhere)
@@ -179,8 +180,8 @@ async def test_no_answer_sends_bigcommerces_token_elsewhere(status: int) -> None
     assert elsewhere.ours == b""
 
 
-@pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("sent", ["key", "token"])
+@each("status", [*STATUSES])
+@each("sent", ["key", "token"])
 async def test_no_answer_sends_sparklayers_key_or_token_elsewhere(status: int, sent: str) -> None:
     async with serving(Server()) as elsewhere, serving(Server()) as server:
         server.answer = redirect(status, elsewhere)

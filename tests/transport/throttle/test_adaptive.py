@@ -11,6 +11,7 @@ from daemon.errors import Side
 from daemon.model import Lane
 from daemon.transport.throttle import AdaptivePolicy, Limiter
 from daemon.transport.throttle.adaptive import HOLD_REQUESTS, HOLD_SECONDS
+from tests.each import each
 
 LATENCY = 0.005
 
@@ -116,7 +117,7 @@ async def test_a_hidden_limit_is_found_and_used(
     assert refused < 0.01 * requests
 
 
-@pytest.mark.parametrize(("burst", "share"), [(5, 0.01), (20, 0.01), (60, 0.02)])
+@each(("burst", "share"), [(5, 0.01), (20, 0.01), (60, 0.02)])
 async def test_a_burst_that_was_saved_up_is_not_taken_for_the_pace(
     autojump_clock: trio.testing.MockClock, burst: int, share: float
 ) -> None:

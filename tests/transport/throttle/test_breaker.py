@@ -4,6 +4,7 @@ import random
 import pytest
 
 from daemon.transport.throttle.breaker import MOST_SUSPECTS, TRANSITIONS, Breaker, BreakerEvent, BreakerState
+from tests.each import each
 
 
 def state(breaker: Breaker) -> BreakerState:
@@ -142,7 +143,7 @@ def test_the_table_leaves_out_only_what_cannot_happen() -> None:
     }
 
 
-@pytest.mark.parametrize("seed", range(20))
+@each("seed", range(20))
 def test_any_history_keeps_to_the_table_and_can_always_heal(seed: int) -> None:
     print(f"seed {seed}")  # noqa: T201
     chance = random.Random(seed)

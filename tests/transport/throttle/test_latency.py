@@ -12,6 +12,7 @@ from daemon.errors import Side
 from daemon.model import Lane
 from daemon.transport.throttle import LatencyPolicy, Limiter
 from daemon.transport.throttle.latency import FIRST_HOLD, MOST_AT_ONCE, MOST_BACKFILL
+from tests.each import each
 
 Latency = Callable[[int], float]
 
@@ -158,7 +159,7 @@ async def test_a_share_that_is_refused_at_any_pace_costs_at_most_twice_the_time(
     assert seconds[1] <= 2 * seconds[0]
 
 
-@pytest.mark.parametrize("most", [1, 2, 3])
+@each("most", [1, 2, 3])
 async def test_a_server_that_takes_few_requests_at_once_seldom_refuses(autojump_clock: MockClock, most: int) -> None:
     server, began = Server(FAST.__getitem__, lambda at_once: at_once > most), trio.current_time()
     await server.pages(1000)

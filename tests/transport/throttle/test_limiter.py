@@ -11,6 +11,7 @@ from daemon.model import Lane
 from daemon.transport.throttle import AdaptivePolicy, Breaker, Limiter, Policy, WindowPolicy
 from daemon.transport.throttle.adaptive import SLOWEST_RATE
 from daemon.transport.throttle.limiter import TOO_LATE
+from tests.each import each
 
 
 def limiter_with(policy: Policy | None = None, **settings: object) -> Limiter:
@@ -69,7 +70,7 @@ async def test_live_goes_first_and_backfill_gets_one_turn_in_nine() -> None:
     assert log == ([Lane.LIVE] * 8 + [Lane.BACKFILL]) * 3 + [Lane.BACKFILL]
 
 
-@pytest.mark.parametrize("lane", Lane)
+@each("lane", Lane)
 async def test_requests_with_an_end_go_first_in_their_order(lane: Lane) -> None:
     limiter, release = limiter_with(concurrency=1), trio.Event()
     log: list[str] = []
@@ -226,7 +227,7 @@ async def test_an_open_breaker_sends_everyone_away_also_those_who_wait(
     assert limiter.statistics().opened == 1
 
 
-@pytest.mark.parametrize(("status", "state"), [(500, "open"), (503, "open"), (404, "closed"), (429, "closed")])
+@each(("status", "state"), [(500, "open"), (503, "open"), (404, "closed"), (429, "closed")])
 async def test_only_5xx_and_lost_requests_open_the_breaker(status: int, state: str) -> None:
     limiter = limiter_with(breaker=Breaker(failures=1))
     async with limiter.turn(Lane.LIVE) as turn:
@@ -273,7 +274,7 @@ class Store:
         return (429 if used > self.quota else 200), headers
 
 
-@pytest.mark.parametrize("seed", range(12))
+@each("seed", range(12))
 async def test_random_runs_lose_no_wake_up_and_keep_within_quota_and_concurrency(
     autojump_clock: trio.testing.MockClock, seed: int
 ) -> None:

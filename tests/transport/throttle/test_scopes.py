@@ -17,6 +17,7 @@ from daemon.transport.throttle.scopes import (
     SEPARATE_SECONDS,
     Scopes,
 )
+from tests.each import each
 
 pytestmark = pytest.mark.holds("C3")
 
@@ -81,7 +82,7 @@ async def test_three_different_entities_with_no_success_between_show_that_a_righ
     assert (failure.reason, failure.side, failure.after) == ("forbidden", Side.SPARKLAYER, FIRST_PAUSE)
 
 
-@pytest.mark.parametrize("refused", ["a", "abcd"])
+@each("refused", ["a", "abcd"])
 async def test_a_success_of_a_call_older_than_a_403_proves_nothing(autojump_clock: MockClock, refused: str) -> None:
     api = Api()
     async with api.scopes.turn(WRITE, lambda: frozenset({"x"})) as slow:
@@ -190,7 +191,7 @@ async def test_operations_are_judged_apart(autojump_clock: MockClock) -> None:
     assert len(api.calls) == 5
 
 
-@pytest.mark.parametrize("others", [True, False])
+@each("others", [True, False])
 async def test_an_entity_without_another_to_compare_with_is_judged_by_itself_in_the_end(
     autojump_clock: MockClock, *, others: bool
 ) -> None:

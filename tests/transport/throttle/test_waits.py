@@ -12,6 +12,7 @@ from daemon.model import Lane
 from daemon.transport.retry_after import LONGEST_WAIT
 from daemon.transport.throttle import AdaptivePolicy, Limiter, Policy, WindowPolicy
 from daemon.transport.throttle.latency import LatencyPolicy
+from tests.each import each
 
 POLICIES = (AdaptivePolicy, LatencyPolicy, WindowPolicy)
 
@@ -44,9 +45,9 @@ async def ask(limiter: Limiter, key: str | None, status: int = 200, headers: dic
 
 
 @pytest.mark.holds("D3", "E01")
-@pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("status", [200, 429])
-@pytest.mark.parametrize("headers", ABSURD.values(), ids=ABSURD)
+@each("policy", [*POLICIES])
+@each("status", [200, 429])
+@each("headers", ABSURD)
 async def test_no_answer_silences_an_api_for_more_than_a_quarter_of_an_hour(
     autojump_clock: MockClock, policy: type[Policy], status: int, headers: dict[str, str]
 ) -> None:
@@ -123,7 +124,7 @@ def test_a_long_wait_for_a_window_shows_and_ends_with_one_request_alone(
 
 
 @pytest.mark.holds("E01")
-@pytest.mark.parametrize("policy", POLICIES)
+@each("policy", [*POLICIES])
 def test_a_long_retry_after_shows_and_ends_with_one_request_alone(policy: Callable[[], Policy]) -> None:
     asked, now = policy(), 0.0
     while not asked.numbers(now).pause:
@@ -152,7 +153,7 @@ def test_backfill_that_leaves_the_rest_to_live_for_long_shows() -> None:
 
 
 @pytest.mark.holds("D3")
-@pytest.mark.parametrize("policy", POLICIES)
+@each("policy", [*POLICIES])
 async def test_a_429_holds_back_its_own_request_only(autojump_clock: MockClock, policy: type[Policy]) -> None:
     limiter = limiter_with(policy)
     await ask(limiter, "a", 429, {"retry-after": "600"})
@@ -172,7 +173,7 @@ async def test_a_429_holds_back_its_own_request_only(autojump_clock: MockClock, 
     assert limiter.statistics().held_back == 0
 
 
-@pytest.mark.parametrize(("policy", "few"), [(AdaptivePolicy, 4), (LatencyPolicy, 1), (WindowPolicy, 1)])
+@each(("policy", "few"), [(AdaptivePolicy, 4), (LatencyPolicy, 1), (WindowPolicy, 1)])
 async def test_crowded_429s_have_the_whole_api_wait(autojump_clock: MockClock, policy: type[Policy], few: int) -> None:
     limiter = limiter_with(policy)
     for refusals in range(few):
@@ -187,8 +188,8 @@ async def test_crowded_429s_have_the_whole_api_wait(autojump_clock: MockClock, p
     assert trio.current_time() - began >= 60
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize(("status", "headers"), [(200, {}), (502, {}), (429, {}), (429, {"retry-after": "1"})])
+@each("policy", [*POLICIES])
+@each(("status", "headers"), [(200, {}), (502, {}), (429, {}), (429, {"retry-after": "1"})])
 async def test_a_late_answer_to_the_same_request_does_not_end_its_wait(
     autojump_clock: MockClock, policy: type[Policy], status: int, headers: dict[str, str]
 ) -> None:
@@ -209,7 +210,7 @@ async def test_a_late_answer_to_the_same_request_does_not_end_its_wait(
     assert held.value.after == pytest.approx(600, abs=5)
 
 
-@pytest.mark.parametrize(("asked", "outcome"), [("3", ("sent", 3)), ("600", ("refused", 0))])
+@each(("asked", "outcome"), [("3", ("sent", 3)), ("600", ("refused", 0))])
 async def test_the_same_request_in_the_queue_waits_too(
     autojump_clock: MockClock, asked: str, outcome: tuple[str, float]
 ) -> None:
@@ -250,8 +251,8 @@ async def test_a_request_that_was_refused_waits_here_for_a_moment(autojump_clock
 
 
 @pytest.mark.holds("E01")
-@pytest.mark.parametrize("wait", ["3", "60", "9999999999"])
-@pytest.mark.parametrize("policy", POLICIES)
+@each("wait", ["3", "60", "9999999999"])
+@each("policy", [*POLICIES])
 async def test_whoever_waits_is_told_at_once_that_the_process_stops(
     autojump_clock: MockClock, policy: type[Policy], wait: str
 ) -> None:

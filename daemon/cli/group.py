@@ -148,10 +148,6 @@ def _site(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
     return value
 
 
-def _settings(_ctx: click.Context, _parameter: click.Parameter, path: Path | None) -> "Settings":
-    return load_settings(path)
-
-
 _CONFIG: dict[str, Any] = {
     "type": click.Path(path_type=Path),
     "envvar": "IGNITE_SYNC_CONFIG",
@@ -159,7 +155,9 @@ _CONFIG: dict[str, Any] = {
     "help": "TOML file with the settings. Without it they come from the environment alone.",
 }
 config_option = click.option("--config", "path", **_CONFIG)
-settings_option = click.option("--config", "settings", callback=_settings, **_CONFIG)
+settings_option = click.option(
+    "--config", "settings", callback=lambda _ctx, _parameter, path: load_settings(path), **_CONFIG
+)
 site_argument = click.argument("site", callback=_site)
 optional_site = click.argument("site", required=False, callback=_site)
 kind_argument = click.argument("kind", type=click.Choice(KINDS), metavar="KIND")

@@ -2,7 +2,8 @@
 
 Taking webhooks, orders and connects needs no tenure: each is a transaction that is correct in any process. Working on a
 connection does. Whatever works gets its storage from an `Ownership`, and runs inside it. With SQLite one process has
-the database file, and with it every connection; with PostgreSQL see `daemon.connections.cluster`.
+the database file, and with it every connection (`Alone`). With PostgreSQL a node has leases, and an `OwnedConnection`
+for each; see `daemon.connections.cluster`.
 """
 
 import time

@@ -306,12 +306,14 @@ async def shortly(
                 try:
                     return await attempt()
                 except Retry as error:
-                    if number == attempts or not _is_repeated(error, number):
+                    if not _is_repeated(error, number):
                         raise
                     wait = random.uniform(0, min(FIRST_WAIT * 2 ** (number - 1), LONGEST_SHORT_WAIT))  # noqa: S311
                     # The throttle waits out a 429's time instead, since `finish` can end its waits.
                     if not (held_back and error.reason == HELD_BACK):
                         wait = max(error.after or 0.0, wait)
+                    if number == attempts:
+                        raise
                 # The other entities of the batch need not wait for this request's next attempt.
                 with standing_aside():
                     await trio.sleep(wait)

@@ -16,7 +16,7 @@
 | outbox, parked | the pending changes with their life; as people see them, and the parked ones |
 | settle, dependencies | the outcomes of a batch; entities that wait for others, parents and circles |
 | ledger, removals, leftovers | what SparkLayer was last told; the removal brake; the rest of a lost database |
-| full_syncs, absent, resync | runs with their life; what a run did not see; runs after a changed setting or location |
+| full_syncs, resync | runs with their life; runs after a changed setting or location |
 | sweeps, gaps | the last catch-ups, and times in which webhooks were missing |
 | issues, sync_log | what the merchant must fix, and what SparkLayer has not been told yet |
 | registrations, adapter_state | a connection's webhooks, its adapter's entries |

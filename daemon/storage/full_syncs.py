@@ -25,8 +25,8 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, or_, 
 
 from daemon.model import LOGGED_KINDS, ConnectionId, ExternalId, Kind, RunId
 from daemon.storage import gaps, leftovers, removals
-from daemon.storage.absent import absent
 from daemon.storage.group_commit import KindCall, one_by_one
+from daemon.storage.ledger import absent
 from daemon.storage.outbox import active, lock, tag
 from daemon.storage.prepared import UNREAD, PreparedAmong, given, of_given_kind
 from daemon.storage.states import RunMode, RunState, Transition

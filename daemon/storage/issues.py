@@ -2,7 +2,7 @@
 
 `untold` says that SparkLayer has yet to be told of the issue as it is now, `maybe_told` that it may know of it in
 some form. An entity has an issue or waits to be reported as synced, never both: so no id is in both lists of a report.
-`settled_run` is the latest full sync at the time when the entity was last worked on, which `daemon.storage.absent`
+`settled_run` is the latest full sync at the time when the entity was last worked on, which `daemon.storage.ledger`
 needs.
 """
 

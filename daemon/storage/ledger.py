@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Generic
 
 from attrs import field, frozen
-from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy import Connection, and_, delete, exists, func, select, update
 
 from daemon.model import ConnectionId, ExternalId, K, Key, Kind, RunId
 from daemon.model.outcome import Row
@@ -17,7 +17,7 @@ from daemon.storage import tables
 from daemon.storage.group_commit import KindCall
 from daemon.storage.outbox import active
 from daemon.storage.prepared import PreparedAmong, among, given, of_given_kind
-from daemon.storage.states import DependencyReason
+from daemon.storage.states import DependencyReason, RowState
 from daemon.storage.tables import full_syncs, ledger, of_kind
 from daemon.storage.upsert import Upsert, excluded
 
@@ -156,6 +156,47 @@ def latest_run(conn: Connection, connection_id: ConnectionId, kind: Kind) -> Run
 def size(conn: Connection, connection_id: ConnectionId, kind: Kind) -> int:
     """Return the number of entities that SparkLayer was told of."""
     return conn.execute(select(func.count()).where(*of_kind(ledger, connection_id, kind))).scalar_one()
+
+
+def absent(
+    conn: Connection, connection_id: ConnectionId, kind: Kind, run: RunId
+) -> tuple[list[ExternalId], list[ExternalId]]:
+    """Return the entities that a run which has read everything did not see: those with a ledger row, and the others.
+
+    They are read by their ids:
+
+        known of the entity           read when
+        a row of the ledger           not seen by the run, and settled before it began
+        an open issue, no row         the same: its merchant may have deleted it
+        a parked change, no row       the same, and parked before the run began
+
+    "Before" compares the ids of runs, which are stored when something is settled or parked; no clock is asked. An
+    entity without a ledger row is unknown to SparkLayer: nothing can be removed there, so no brake concerns it.
+    """
+    row, issue, change = ledger.c, tables.issues.c, tables.outbox.c
+    synced = select(row.external_id).where(
+        *of_kind(ledger, connection_id, kind), row.seen_run != run, row.settled_run < run
+    )
+    with_issue = select(issue.external_id).where(
+        *of_kind(tables.issues, connection_id, kind),
+        issue.settled_run < run,
+        ~exists().where(*of_kind(ledger, connection_id, kind), row.external_id == issue.external_id),
+        # An entity that was seen and is not settled yet carries the run's tag.
+        ~exists().where(
+            *of_kind(tables.outbox, connection_id, kind),
+            change.external_id == issue.external_id,
+            change.full_sync_id == run,
+        ),
+    )
+    parked = select(change.external_id).where(
+        *of_kind(tables.outbox, connection_id, kind),
+        change.state == RowState.PARKED,
+        # An entity that was seen is no longer parked.
+        func.coalesce(change.parked_run, 0) < run,
+        ~exists().where(*of_kind(ledger, connection_id, kind), row.external_id == change.external_id),
+    )
+    unsynced = {external_id for query in (with_issue, parked) for external_id in conn.execute(query).scalars()}
+    return list(conn.execute(synced).scalars()), sorted(unsynced)
 
 
 _C = ledger.c

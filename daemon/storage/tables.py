@@ -160,7 +160,7 @@ outbox = Table(
     Column("first_queued_at", Float, nullable=False),
     Column("state", one_of(RowState, "RowState"), nullable=False),
     Column("encrypted", LargeBinary),
-    # The latest run when the row was parked, which `daemon.storage.absent` compares.
+    # The latest run when the row was parked, which `daemon.storage.ledger` compares.
     Column("parked_run", Integer),
     # A node that had lost its lease may have sent an older state of the entity.
     Column("doubted", Boolean, nullable=False, server_default=false()),

@@ -62,13 +62,12 @@ def with_sku(units: Sequence[Unit], platform: str, issues: list[Issue]) -> list[
     """Return the units that SparkLayer can hold, and add an issue for each other one."""
     kept: dict[str, Unit] = {}
     for unit in units:
-        words = {"platform": platform, "variant": unit.called}
         if not unit.sku:
-            issues.append(IssueType.VARIANT_WITHOUT_SKU.issue(**words))
+            issues.append(IssueType.VARIANT_WITHOUT_SKU.issue(platform=platform, variant=unit.called))
         elif len(unit.sku) > LONGEST_SKU:
-            issues.append(IssueType.SKU_TOO_LONG.issue(**words, most=LONGEST_SKU))
+            issues.append(IssueType.SKU_TOO_LONG.issue(platform=platform, variant=unit.called, most=LONGEST_SKU))
         elif unit.sku in kept:
-            issues.append(IssueType.SKU_REPEATED.issue(**words, sku=unit.sku))
+            issues.append(IssueType.SKU_REPEATED.issue(platform=platform, variant=unit.called, sku=unit.sku))
         else:
             kept[unit.sku] = unit
     return list(kept.values())
@@ -112,14 +111,14 @@ def product(
 def _variant(
     source: StoreProduct, unit: Unit, position: int, currency: str, grams: Decimal | None, issues: list[Issue]
 ) -> Variant:
-    words = {"platform": source.platform, "variant": unit.called}
-    weight, unreadable = None, set(unit.unreadable)
+    platform, called, sku = source.platform, unit.called, Sku(unit.sku)
+    weight, unreadable = None, [*unit.unreadable]
     if grams is not None and unit.weight is not None and usable(unit.weight):
         weight = unit.weight * grams
     elif unit.weight:
-        unreadable.add("weight_in_grams")
+        unreadable.append("weight_in_grams")
         if grams is not None:
-            issues.append(IssueType.WEIGHT_UNUSABLE.issue(**words, sku=unit.sku))
+            issues.append(IssueType.WEIGHT_UNUSABLE.issue(platform=platform, variant=called, sku=sku))
     options: dict[str, str] = {}
     repeated: dict[str, None] = {}
     for group, label in unit.choices:
@@ -128,15 +127,16 @@ def _variant(
         elif group and label:
             options[group] = label
     # SparkLayer takes one option for each group: the first.
-    issues += [IssueType.OPTION_REPEATED.issue(**words, option=group) for group in repeated]
+    trouble = IssueType.OPTION_REPEATED
+    issues += [trouble.issue(platform=platform, variant=called, option=group) for group in repeated]
     rrp = unit.retail_price
     if rrp is not None and not usable(rrp):
-        issues.append(IssueType.RETAIL_PRICE_UNUSABLE.issue(**words, sku=unit.sku))
-        unreadable.add("rrp")
+        issues.append(IssueType.RETAIL_PRICE_UNUSABLE.issue(platform=platform, variant=called, sku=sku))
+        unreadable.append("rrp")
         rrp = None
     return Variant(
         external_id=VariantId(str(unit.id)),
-        sku=Sku(unit.sku),
+        sku=sku,
         status=Status.LIVE if source.is_sold and unit.is_sold else Status.SUSPENDED,
         position=position,
         weight_in_grams=weight,
@@ -144,5 +144,5 @@ def _variant(
         options=tuple(Option(group, label) for group, label in options.items()),
         rrp=Money(rrp, currency) if rrp else None,  # 0 stands for none
         settings=unit.settings,
-        unreadable=tuple(sorted(unreadable)),
+        unreadable=tuple(sorted({*unreadable})) if unreadable else (),
     )

@@ -151,17 +151,6 @@ async def test_one_empty_list_hides_nothing_from_a_run(autojump_clock: MockClock
         assert titles == {key: product.title for key, product in bench.shop.products.items()}
 
 
-async def test_stragglers_are_given_up_after_an_hour(autojump_clock: MockClock, bench: Bench) -> None:
-    fill(bench, 3)
-    bench.site.faults.add("POST */products", answer(409, '{"title": "try later", "detail": "try later"}'))
-    async with running(bench):
-        await until(bench, within=60_000)
-        assert 3600 <= trio.current_time() <= 3600 + 120
-        run = await bench.harness.newest()
-        assert (run.succeeded, run.failed) == (False, 3)
-        assert len(await bench.harness.rows()) == 3, "they go on without the run"
-
-
 @pytest.mark.holds("C9")
 async def test_status_says_that_the_store_refuses_what_a_run_asks_for(autojump_clock: MockClock, bench: Bench) -> None:
     fill(bench, 3)

@@ -135,15 +135,6 @@ async def test_one_entity_that_cannot_be_confirmed_does_not_hold_up_the_others(
     assert set(await bench.harness.rows()) == {"2"}
 
 
-async def test_a_bug_in_one_entity_does_not_harm_the_others(autojump_clock: MockClock, bench: Bench) -> None:
-    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
-    bench.shop.broken = {"1"}
-    await bench.change("1", "2")
-    await bench.once()
-    assert bench.skus() == {"B": "2"}
-    assert (await bench.harness.row("1"))["attempts"] == 1
-
-
 async def test_an_entity_that_fails_too_often_is_parked_until_its_next_change(
     autojump_clock: MockClock, bench: Bench
 ) -> None:

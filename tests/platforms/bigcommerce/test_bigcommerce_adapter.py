@@ -26,6 +26,12 @@ def limits(store: Any) -> list[int]:
     return [int(query["limit"]) for query in store.queries(PRODUCTS)]
 
 
+@pytest.mark.parametrize("count", [0, 250, 251, 620])
+async def test_a_walk_sees_every_product_once(store: Any, shop: BigCommerce, count: int) -> None:
+    store.add(*range(3, 3 + 2 * count, 2))
+    assert await walk(shop) == list(range(3, 3 + 2 * count, 2))
+
+
 async def test_a_walk_asks_for_whole_products_by_id(store: Any, shop: BigCommerce) -> None:
     store.add(*range(1, 252))
     await walk(shop)

@@ -17,6 +17,9 @@ from tests.platforms.woocommerce.shop import FakeShop, own
 HERE = "https://ignite.example.com/webhooks/live/site-1"
 MOVED = "https://other.example.com/webhooks/live/site-1"
 ALL_KINDS = frozenset({Kind.PRODUCTS, Kind.CUSTOMERS, Kind.ORDERS})
+FOREIGN = {"name": "ERP", "status": "active", "topic": "product.updated", "delivery_url": "https://erp.example.com/x"}
+NEIGHBOUR = {**FOREIGN, "name": "Ignite Sync product.updated 1", "delivery_url": HERE.replace("site-1", "site-2")}
+SAME_PATH = {**FOREIGN, "delivery_url": HERE}
 
 
 async def test_all_are_made_in_one_call_and_found_again() -> None:
@@ -35,6 +38,15 @@ async def test_all_are_made_in_one_call_and_found_again() -> None:
     again = await shop.adapter.ensure_webhooks(HERE, announce)
     assert (again.registered, again.mended, again.kinds, len(announced)) == (11, 0, frozenset(), 1)
     assert len(shop.asked) == 3
+
+
+async def test_those_of_others_stay() -> None:
+    shop = FakeShop()
+    shop.hooks = {id_: {**hook, "id": id_} for id_, hook in enumerate((FOREIGN, NEIGHBOUR, SAME_PATH), 1)}
+    before = {id_: dict(hook) for id_, hook in shop.hooks.items()}
+    await shop.adapter.ensure_webhooks(HERE)
+    await shop.adapter.remove_webhooks(HERE)
+    assert shop.hooks == before
 
 
 @each("change", [{"status": "disabled"}, {"status": "paused"}, {"delivery_url": MOVED}, {"name": "Ignite Sync old"}])

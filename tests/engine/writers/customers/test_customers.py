@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 
-from attrs import evolve
 from trio.testing import MockClock
 
 from daemon.entities import Credit, Issue
@@ -56,19 +55,6 @@ async def test_a_customer_arrives_whole_and_once(autojump_clock: MockClock, benc
     await bench.harness.page(await bench.harness.newest_id(), "1")
     await bench.work()
     assert bench.site.state.customers.writes == 2, "a refresh writes everything"
-
-
-async def test_fields_that_a_customer_no_longer_has_are_cleared(autojump_clock: MockClock, bench: Bench) -> None:
-    addresses = {AddressId("11"): HOME, AddressId("12"): evolve(HOME, city="York")}
-    await put(bench, customer("1", accounting_id="A-1", price_lists=("trade",), addresses=addresses))
-    await put(bench, customer("1"))
-    now = held(bench)["1"]
-    assert not now.keys() & {"accounting_id", "price_lists"}
-    assert list(now["addresses"]) == ["11"]
-    await put(bench, customer("1", first_name="Ann"))
-    body = bench.site.state.customers.find("1")
-    assert body is not None
-    assert body.first_name == "Ann"
 
 
 async def test_a_customer_that_is_gone_is_deleted(autojump_clock: MockClock, bench: Bench) -> None:

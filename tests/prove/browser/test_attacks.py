@@ -5,11 +5,15 @@ own address is another origin of the same site: browsers send SameSite cookies f
 """
 
 import re
+import time
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import StorageState, expect
 
+from daemon.listener.access import DELAY, FREE
+from daemon.listener.page.login import WRONG
+from daemon.listener.page.page import ACTIONS
 from tests.prove.browser.conftest import OpenVisitor
 from tests.prove.browser.pages import dry_run, search
 from tests.prove.browser.site import ANNA, HOSTILE, Site
@@ -95,6 +99,52 @@ def test_a_planted_session_is_never_taken_over(visit: OpenVisitor, ben: StorageS
     assert planted != opened
     attacker.page.reload()
     expect(attacker.page.get_by_text("ben (read)")).to_be_visible()
+
+
+def test_a_planted_login_form_opens_nothing(visit: OpenVisitor) -> None:
+    attacker, victim = visit(), visit()
+    victim.refusals.add(403)
+    attacker.go("/login")
+    planted = attacker.page.locator("input[name=csrf]").get_attribute("value")
+    victim.go("/login")
+    victim.page.locator("input[name=csrf]").evaluate("(field, text) => { field.value = text }", planted)
+    victim.page.get_by_label("Your token").fill(ANNA)
+    victim.press("Log in")
+    expect(victim.page.get_by_role("alert")).to_contain_text("This form has expired")
+    victim.go("/")
+    expect(victim.page).to_have_url(re.compile(r"/login$"))
+
+
+def test_guesses_are_slowed_down(visit: OpenVisitor) -> None:
+    visitor = visit()
+    visitor.refusals.add(401)
+    for _ in range(FREE + 1):
+        began = time.monotonic()
+        visitor.log_in("a guess")
+        expect(visitor.page.get_by_role("alert")).to_have_text(WRONG)
+    assert time.monotonic() - began >= DELAY
+    visitor.log_in(ANNA)
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Connections")
+
+
+def test_a_reader_has_no_action_and_makes_none(visit: OpenVisitor, ben: StorageState, site: Site) -> None:
+    visitor = visit(ben)
+    visitor.refusals.add(403)
+    visitor.go("/sites/test/bikes")
+    expect(visitor.page.get_by_role("button")).to_have_text(["Log out", "Explain", "Filter"])
+    expect(visitor.page.get_by_role("checkbox")).to_have_count(0)
+    visitor.go(BOOKS)
+    before = actions(site)
+    for action in ACTIONS:
+        statuses = visitor.page.evaluate(
+            """action => fetch(`${location.pathname}/${action}`, {method: 'POST', body: new URLSearchParams({
+              csrf: document.querySelector('[name=csrf]').value, kind: 'products', id: '1',
+            })}).then(answer => answer.status)""",
+            action,
+        )
+        assert statuses == 403, action
+    made = actions(site)[: -len(before) or None]
+    assert [(operator, outcome) for operator, _, outcome in made] == [("ben", "refused")] * len(ACTIONS)
 
 
 def test_a_link_opens_no_other_site_and_no_page(visit: OpenVisitor, site: Site) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, StorageState, expect
 
+from daemon.listener.page.login import WRONG
 from tests.prove.browser.conftest import OpenVisitor
 from tests.prove.browser.pages import dry_run, search
 from tests.prove.browser.site import ANNA, Site
@@ -29,6 +30,22 @@ def tab_to(visitor: Visitor, target: Locator) -> None:
         if target.evaluate("target => target === document.activeElement"):
             return
     raise AssertionError(f"the tab key does not reach {target}")
+
+
+def test_a_token_logs_in_and_a_wrong_one_does_not(visit: OpenVisitor) -> None:
+    visitor = visit()
+    visitor.refusals.add(401)
+    visitor.go("/audit")
+    expect(visitor.page).to_have_url(re.compile(r"/login\?next=/audit$"))
+    visitor.log_in("wrong")
+    expect(visitor.page.get_by_role("alert")).to_have_text(WRONG)
+    expect(visitor.page.get_by_label("Your token")).to_be_empty()
+    visitor.log_in(ANNA)
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Connections")
+    visitor.press("Log out")
+    expect(visitor.page.get_by_label("Your token")).to_be_focused()
+    visitor.go("/audit")
+    expect(visitor.page).to_have_url(re.compile(r"/login\?next=/audit$"))
 
 
 @pytest.mark.parametrize("logged_in", [True, False])
@@ -177,6 +194,15 @@ def test_a_dry_run_grows_is_joined_and_names_what_a_full_sync_would_do(
         expect(each.page.get_by_text('Variant "M" (id 54) has no SKU').first).to_be_visible()
 
 
+def test_a_dry_run_of_a_blocked_connection_says_what_it_could_not_read(visit: OpenVisitor, anna: StorageState) -> None:
+    visitor = visit(anna)
+    dry_run(visitor, "garden")
+    expect(visitor.page.get_by_role("alert")).to_contain_text(
+        "This is incomplete: BigCommerce: BigCommerce answered 401"
+    )
+    expect(row(visitor, "products")).to_contain_text("not read to the end")
+
+
 def test_the_issues_are_downloaded_as_they_are_filtered(visit: OpenVisitor, anna: StorageState) -> None:
     visitor = visit(anna)
     visitor.go("/sites/test/bikes")
@@ -202,6 +228,34 @@ def test_a_merchants_link_shows_what_to_mend_until_it_expires(visit: OpenVisitor
     assert merchant.go(site.link("bikes", seconds=0)).status == 404
     expect(merchant.page.get_by_role("heading", level=1)).to_have_text("This link no longer works")
     expect(merchant.page.get_by_text("SKU")).to_have_count(0)
+
+
+def test_a_parked_change_is_retried_and_another_dropped(visit: OpenVisitor, anna: StorageState, site: Site) -> None:
+    visitor = visit(anna)
+    visitor.go(TOYS)
+    visitor.press("Retry 10")
+    expect(visitor.page.get_by_role("status").filter(has_text="The parked changes will be retried.")).to_be_visible()
+    site.until_sparklayer("toys", "customers", lambda customers: "Renamed" in str(customers["10"]))
+    visitor.press("Drop 11")
+    expect(visitor.page.get_by_role("status").filter(has_text="The parked changes were dropped.")).to_be_visible()
+    for gone in ("Retry 10", "Drop 10", "Retry 11", "Drop 11"):
+        expect(visitor.page.get_by_role("button", name=gone)).to_have_count(0)
+    expect(visitor.page.get_by_role("button", name="Retry 12")).to_be_visible()
+    site.until_sparklayer("toys", "customers", lambda customers: "Renamed" not in str(customers["11"]))
+
+
+def test_removals_are_allowed_by_name(visit: OpenVisitor, anna: StorageState, site: Site) -> None:
+    visitor = visit(anna)
+    visitor.go(TOYS)
+    chosen = [visitor.page.get_by_label(name) for name in ("Riders Company", "Nationwide Supply")]
+    for box in chosen:
+        box.check()
+    visitor.press("Allow the selected removals of customers")
+    expect(visitor.page.get_by_role("status").filter(has_text="The removals were allowed.")).to_be_visible()
+    site.until_sparklayer("toys", "customers", lambda customers: not customers.keys() & {"3", "5"})
+    site.until_sparklayer("toys", "customers", lambda customers: customers.keys() >= {"1", "2", "6", "7", "8"})
+    for box in chosen:
+        expect(box).to_have_count(0)
 
 
 def test_the_keyboard_alone_is_enough(visit: OpenVisitor, site: Site) -> None:
@@ -244,3 +298,17 @@ def test_a_search_finds_what_people_call_it(visit: OpenVisitor, anna: StorageSta
     search(visitor, "test/bikes", text)
     visitor.page.get_by_role("heading", name=re.compile(f"^{re.escape(heading)}")).first.wait_for()
     assert text not in visitor.page.url
+
+
+def test_a_search_says_why_a_variant_is_missing_and_that_nothing_is_known(
+    visit: OpenVisitor, anna: StorageState
+) -> None:
+    visitor = visit(anna)
+    search(visitor, "test/bikes", "Road-150")
+    visitor.page.get_by_text('Variant "62" (id 78) has no SKU, so it was not synced. Add a SKU').wait_for()
+    search(visitor, "test/bikes", "no-such-sku")
+    expect(
+        visitor.page.get_by_role("status").filter(
+            has_text="Nothing was found for no-such-sku in the store or in SparkLayer."
+        )
+    ).to_be_visible()

@@ -1,21 +1,32 @@
 """`ignite-sync verify` over the real process: it writes nothing, and the sync writes what was announced."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from daemon.sandbox import synthetic
+import pytest
+import trio
+
+from daemon.model import Secret
+from daemon.sandbox import answer, synthetic
+from daemon.sandbox.faults import delay
 from tests.e2e.harness import OpenHarness
-from tests.e2e.process import SITE, Process
-from tests.e2e.trade import trade_store
+from tests.e2e.process import GLANCE, ROOT, SITE, TIMEOUT, Process
+from tests.e2e.trade import asked, trade_store
 from tests.e2e.woocommerce import open_shop
 from tests.platforms.woocommerce.edits import trading_shop
 
 READS = ("GET ", "HEAD ", "OPTIONS ", "POST /api/auth/token", "POST /api/v1/batch-fetch-stock")
 """Begin the calls that write nothing: to read stock and to get a token is a POST too."""
 
+PRODUCTS = "GET /v3/catalog/products"
 LATER = "full_sync_on_start = false"
+JSON = {"content-type": "application/json"}
 
 
 def writes(*apis: Any) -> Counter[str]:
@@ -29,6 +40,10 @@ async def verified(process: Process, *arguments: str) -> tuple[int, Any]:
     code, output, errors = await process.command("verify", SITE, *arguments, "--json")
     assert output, errors
     return code, json.loads(output)
+
+
+async def state(process: Process) -> Any:
+    return await process.request("GET", f"/admin/verify?site={SITE}")
 
 
 def counts(answered: Any) -> dict[str, dict[str, int]]:
@@ -122,6 +137,47 @@ async def test_beside_a_running_daemon_that_has_not_synced_yet(harness: OpenHarn
             assert (code, f"the connection {SITE} is paused" in errors) == (1, True)
 
 
+async def test_refusals_are_told_and_block_nothing(harness: OpenHarness) -> None:
+    async with harness(more=LATER) as h:
+        await h.hooked()
+        h.shop.faults.add("GET */v3/catalog/products", answer(401, "{}", JSON))
+        code, output, _ = await h.process.command("verify", SITE)
+        assert code == 1
+        assert "0 with issues; not read to the end\n" in output
+        assert "\nThis is incomplete: BigCommerce: BigCommerce answered 401" in output
+        assert (await h.process.connection())["blocked"] is None
+        code, _, errors = await h.process.command("verify", "test/another")
+        assert code == 1
+        assert errors.startswith("ignite-sync: the daemon refused this (404): no connection test/another")
+    assert "crash" not in h.process.output
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_ctrl_c_ends_it_at_once_on_both_sides(harness: OpenHarness, *, running: bool) -> None:
+    async with harness(more=LATER, start=False) as h:
+        if running:
+            await h.process.start()
+            await h.hooked()
+        h.shop.faults.add("GET */v3/catalog/products", delay(3600))
+        line = [sys.executable, "-m", "daemon", "verify", SITE, "--config", str(h.process.config)]
+        command = await trio.lowlevel.open_process(
+            line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=os.environ
+        )
+        assert command.stderr is not None
+        try:
+            await h.until(lambda: "dry run started" in h.process.output if running else asked(h, PRODUCTS))
+            command.send_signal(signal.SIGINT)
+            with trio.fail_after(TIMEOUT):
+                assert await command.wait() == 1
+            assert b"ignite-sync: stopping\n" in await command.stderr.receive_some()
+        finally:
+            command.kill()
+        if running:
+            with trio.fail_after(TIMEOUT):
+                while (await state(h.process)).status_code != 404:  # noqa: ASYNC110  another process's
+                    await trio.sleep(GLANCE)
+
+
 async def test_a_woocommerce_shop(tmp_path: Path) -> None:
     async with open_shop(tmp_path, trading_shop()) as h:
         await h.first_sync()
@@ -142,3 +198,22 @@ async def test_a_woocommerce_shop(tmp_path: Path) -> None:
         changed = writes(h.site) - first
         assert changed["PATCH /api/v1/products/{product_id}"] == len(site["products"])
         assert "POST /api/v1/batch-delete-stock" not in changed
+
+
+@pytest.mark.postgres
+async def test_on_postgresql(harness: OpenHarness, postgres_url: Secret) -> None:
+    async with harness(synthetic(5, 1), start=False, database=postgres_url) as h:
+        code, before = await verified(h.process)
+        assert (code, counts(before)["products"], writes(h.site)) == (1, {"create": 5}, {})
+        code, _, errors = await h.process.command("status")
+        assert "there is nothing in it yet" in errors, "no tables were made"
+        await h.process.start()
+        await h.first_sync()
+        first = writes(h.site)
+        code, answered = await verified(h.process)
+        assert (code, answered["nothing_to_do"]) == (0, True), answered
+        await h.process.kill()
+        h.store.set_title(h.store.ids[0], "Edited", silent=True)
+        code, answered = await verified(h.process, "products")
+        assert (code, counts(answered)) == (1, {"products": {"change": 1, "unchanged": 4}})
+        assert writes(h.site) == first

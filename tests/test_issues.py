@@ -88,10 +88,17 @@ KINDS = {
     "products": Kind.PRODUCTS,
     "customers": Kind.CUSTOMERS,
     "orders": Kind.ORDERS,
+    "products.py": Kind.PRODUCTS,
+    "customers.py": Kind.CUSTOMERS,
     "orders.py": Kind.ORDERS,
     "store.py": Kind.STORE,
+    "adapter.py": Kind.STORE,
 }
 """The kind of the entities that a part of the daemon works on; the other parts work on all kinds."""
+
+DECLARED_IN = {"issues.py", "platforms/shared/mapping.py"}
+RAISED_BY = {"refused": IssueType.REFUSED_BY_SPARKLAYER, "unread": IssueType.FIELD_UNREADABLE}
+"""The issues that a function raises for the module that imports it."""
 
 
 def raised() -> dict[IssueType, set[Kind]]:
@@ -104,18 +111,18 @@ def raised() -> dict[IssueType, set[Kind]]:
 
 
 def _named(path: Path) -> set[IssueType]:
-    """Return the issues that a module raises: `IssueType.NAME`, or the issue of `refused`."""
-    if "sandbox" in path.parts or path.name == "issues.py":
+    """Return the issues that a module raises: `IssueType.NAME`, or those of `RAISED_BY`."""
+    if "sandbox" in path.parts or path.relative_to(ROOT / "daemon").as_posix() in DECLARED_IN:
         return set()
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     ours = {one.name for node in nodes if isinstance(node, ast.ImportFrom) and _is_ours(node) for one in node.names}
     used = {node.attr for node in nodes if isinstance(node, ast.Attribute) and _is_issue_type(node.value)}
     issue_types = {IssueType[name] for name in used} if "IssueType" in ours else set()
-    return issue_types | ({IssueType.REFUSED_BY_SPARKLAYER} if "refused" in ours else set())
+    return issue_types | {issue_type for name, issue_type in RAISED_BY.items() if name in ours}
 
 
 def _is_ours(node: ast.ImportFrom) -> bool:
-    return node.module == "daemon.issues"
+    return node.module in {"daemon.issues", "daemon.platforms.shared.mapping"}
 
 
 def _is_issue_type(node: ast.expr) -> bool:

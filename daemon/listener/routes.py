@@ -39,8 +39,13 @@ class NotJson(Invalid):
     """The body is not declared as JSON."""
 
 
-STATUSES = {NotFound: 404, Conflict: 409, NotAllowed: 403, NotJson: 415}
+STATUSES: Mapping[type[CallerError], int] = {NotFound: 404, Conflict: 409, NotAllowed: 403, NotJson: 415}
 """Statuses of the callers' errors that are not 400."""
+
+
+def status_of(error: CallerError) -> int:
+    """Return the status of the answer to a caller's error."""
+    return next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 400)
 
 
 def json_object(request: Request) -> dict[str, Any]:
@@ -218,7 +223,7 @@ def described(routes: Iterable[Route]) -> dict[str, Any]:
 def _failed(error: Exception, pattern: str) -> Response:
     """Answer for a handler that raised an error."""
     if isinstance(error, CallerError):
-        return problem(STATUSES.get(type(error), 400), str(error))
+        return problem(status_of(error), str(error))
     if isinstance(error, StorageTrouble):
         log.warning("storage trouble", route=pattern, reason=error.reason)
         return problem(503, "The database cannot be written now; send again.", RETRY_LATER)

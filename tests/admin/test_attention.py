@@ -14,15 +14,16 @@ from daemon.errors import Side
 
 def reasons() -> Iterator[str]:
     """Yield the reasons of every `Blocked` that the code makes, except where it passes on that of another."""
-    for path in Path(daemon.__file__).parent.rglob("*.py"):
-        tree = ast.parse(path.read_text("utf-8"))
-        constants = {
-            target.id: node.value.value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant)
-            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-            if isinstance(target, ast.Name)
-        }
+    trees = [ast.parse(path.read_text("utf-8")) for path in Path(daemon.__file__).parent.rglob("*.py")]
+    constants = {
+        target.id: node.value.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and target.id.isupper()
+    }
+    for tree in trees:
         for call in ast.walk(tree):
             if not isinstance(call, ast.Call) or not {word.arg for word in call.keywords} >= {"reason", "side"}:
                 continue

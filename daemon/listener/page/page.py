@@ -19,7 +19,7 @@ from daemon.listener.page.login import NO_DATABASE, Login, to_login
 from daemon.listener.page.search import all_sites, one_site
 from daemon.listener.page.session import Session, Sessions, is_same
 from daemon.listener.page.views import LEVELS, MOST_SHOWN, PLACES, is_running, rates, spots
-from daemon.listener.routes import STATUSES, Route
+from daemon.listener.routes import Route, status_of
 from daemon.model import Secret
 from daemon.model.operators import NamedToken, Operator, Role
 
@@ -120,7 +120,7 @@ class OperatorsPage:
             try:
                 return await handler(session, request, **words)
             except CallerError as error:
-                return self._failed(session, STATUSES.get(type(error), 400), _sentence(error))
+                return self._failed(session, status_of(error), _sentence(error))
             except StorageTrouble:
                 return self._failed(session, 503, NO_DATABASE)
 
@@ -347,7 +347,7 @@ class OperatorsPage:
             # The operation says it of its parameter; a person has selected nothing.
             unselected = action == "allow" and not ids and isinstance(error, Invalid)
             words = "Select the removals to allow." if unselected else _sentence(error)
-            return await self._show_connection(session, site, STATUSES.get(type(error), 400), words)
+            return await self._show_connection(session, site, status_of(error), words)
         if action in IN_VAIN and not answer.get("changed", answer.get("allowed")):
             return await self._show_connection(session, site, 409, IN_VAIN[action])
         return rendering.redirect(f"{rendering.site_path(site)}?done={action}")

@@ -70,7 +70,7 @@ class Sessions:
             return None
         for holder in self._tokens:
             hashes = self._signer.hashes("token", holder.token.reveal())
-            if holder.name == content.name and content.opened_with in hashes:
+            if holder.name == content.name and any(is_same(content.opened_with, one) for one in hashes):
                 return Session(operator=holder.operator, csrf=content.id)
         return None
 
@@ -86,5 +86,5 @@ class Sessions:
 
 
 def is_same(text: str, given: str) -> bool:
-    """Return whether a form carries the text of its session, in constant time."""
+    """Compare two texts in constant time, such as a form's and its session's."""
     return hmac.compare_digest(text.encode(), given.encode())

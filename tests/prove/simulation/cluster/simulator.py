@@ -17,7 +17,6 @@ from unittest import mock
 import trio
 
 import daemon.engine.gaps
-import daemon.sandbox.bigcommerce.webhooks
 import daemon.storage.gaps
 from daemon.engine.pipeline import Pipeline
 from tests.prove.simulation.audit import watch_work
@@ -29,11 +28,8 @@ from tests.prove.simulation.steady import Clock, steady
 from tests.prove.simulation.stores.base import StoreType
 from tests.prove.simulation.trace import Trace
 
-SOON = (5, 10, 20, 40, 60, 60, 60, 120, 120, 600, 3600)
-"""Seconds between the attempts at a webhook: an hour in which nodes only beat would take longer than all the rest."""
-
 GAP_SECONDS = 120.0
-"""Seconds between two readings that close gaps, for the same reason."""
+"""Seconds between two readings that close gaps: an hour in which nodes only beat would take longer than the rest."""
 
 
 def simulate(
@@ -45,7 +41,6 @@ def simulate(
         steady(seed) as clock,
         small_scale(store),
         logging_to(log),
-        mock.patch.object(daemon.sandbox.bigcommerce.webhooks, "RETRIES", SOON),
         mock.patch.object(daemon.engine.gaps, "HOUR", GAP_SECONDS),
         mock.patch.object(daemon.storage.gaps, "HOUR", GAP_SECONDS),
     ):

@@ -98,6 +98,14 @@ def test_the_design_page_names_files() -> None:
     assert len(re.findall(r"daemon/[\w/]+\.py", (ROOT / "docs/design.md").read_text("utf-8"))) > 20
 
 
+def test_one_change_can_be_followed_in_an_evening() -> None:
+    page = (ROOT / "docs" / "design.md").read_text("utf-8")
+    section = page.partition("## An evening's reading\n")[2].partition("\n1. ")[2].partition("\n\n")[0]
+    files = re.findall(r"\]\(\.\./(daemon/[^)]+\.py)\)", section)
+    assert len(files) == len(set(files)) == 25
+    assert 4500 < sum(len((ROOT / name).read_text("utf-8").splitlines()) for name in files) < 5500
+
+
 def sections() -> Mapping[str, type]:
     """Return the settings classes by their heading."""
     platforms = load_platforms()

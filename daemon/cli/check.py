@@ -13,9 +13,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
-import attrs
 import click
 import trio
 from attrs import frozen
@@ -30,7 +28,7 @@ from daemon.connections.factory import webhook_path
 from daemon.connections.registry import site_client
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.leftovers import UNKNOWABLE
-from daemon.errors import MISSING_RIGHT, Blocked, ConfigError, Failure, StorageTrouble
+from daemon.errors import MISSING_RIGHT, Blocked, ConfigError, Failure, Retry, StorageTrouble
 from daemon.model import Kind, Secret
 from daemon.model.operators import ADMIN
 from daemon.platforms import load_platforms
@@ -221,9 +219,12 @@ def _short_tokens(listener: ListenerSettings) -> Iterator[CheckResult]:
 
 async def _receiver(subject: str, url: Secret) -> CheckResult:
     """Try to reach a receiver, without a message: people would take it for a real one."""
-    result = await _tried(subject, partial(reach, url.reveal()))
-    reached = f"{urlsplit(url.reveal()).hostname} can be reached; nothing was sent"
-    return attrs.evolve(result, detail=reached) if result.ok else result
+    try:
+        host = await reach(url.reveal())
+    except Retry as error:
+        remedy = REMEDIES.get(error.reason, "check the address and the network")
+        return CheckResult(subject=subject, ok=False, detail=f"{str(error).rstrip('.')}; {remedy}")
+    return CheckResult(subject=subject, ok=True, detail=f"{host} can be reached; nothing was sent")
 
 
 def _is_ours(listener: ListenerSettings) -> bool:

@@ -73,6 +73,13 @@ class DaemonClient:
         with self._sent(method, f"{path}{query}", None if method == "GET" else given, self._timeout) as response:
             return self._decoded(response.status, response.read())
 
+    def run(self, operation: str, **parameters: object) -> int:
+        """Return the id of the full sync that an operation starts or ends. Raises as `call` does."""
+        answer = self.call(operation, **parameters)
+        if not isinstance(answer, dict) or not isinstance(answer.get("run"), int):
+            raise RefusedError(self._not_ours())
+        return int(answer["run"])
+
     def backup(self) -> Iterator[bytes]:
         """Yield a copy of the database in pieces. Errors are raised while it is iterated."""
         with self._sent("POST", "/admin/backup", {}, _BACKUP_SECONDS) as response:
@@ -87,7 +94,7 @@ class DaemonClient:
                 raise RefusedError("the daemon stopped before the backup was complete; there is no new backup")
 
     def lacks_token(self) -> bool:
-        """Return True if a daemon answers, asked without a token, that none is configured for it either.
+        """Return True if a daemon answers that no token is configured for it, asked by a client without one.
 
         Raises UnreachableError and RefusedError.
         """

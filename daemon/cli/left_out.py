@@ -17,3 +17,9 @@ def forbid() -> None:
     modules = cast("dict[str, Any]", sys.modules)
     for name in MODULES:
         modules.setdefault(name, None)
+
+
+def allow(name: str) -> None:
+    """Let imports of a module succeed again."""
+    if name in sys.modules and cast("dict[str, Any]", sys.modules)[name] is None:
+        del sys.modules[name]

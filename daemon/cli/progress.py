@@ -7,17 +7,15 @@ A log file gets one line for each new note and about ten lines between two notes
 are always shown.
 """
 
-import contextlib
-from collections.abc import Iterator
 from types import TracebackType
-from typing import TextIO
+from typing import Self, TextIO
 
-import click
+from daemon.cli import left_out
 
 _STEPS = 10
 
 
-class Progress(contextlib.AbstractContextManager["Progress"]):
+class Progress:
     """Shows progress as lines. Use it as a context manager; call `update` with the newest numbers at any pace."""
 
     def __init__(self, title: str, stream: TextIO) -> None:
@@ -37,6 +35,9 @@ class Progress(contextlib.AbstractContextManager["Progress"]):
         if done >= self._written[0] + step:
             self._write()
 
+    def __enter__(self) -> Self:
+        return self
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -54,20 +55,30 @@ class _Bar(Progress):
     """Shows progress as a bar on a terminal."""
 
     def __init__(self, title: str, stream: TextIO) -> None:
+        # Imported late: rich takes longer than everything else that a command needs.
+        left_out.allow("rich")
+        from rich import progress as rich  # noqa: PLC0415  see above
+        from rich.console import Console  # noqa: PLC0415  see above
+
         super().__init__(title, stream)
-        nothing: Iterator[str] = iter(())
-        self._bar = click.progressbar(
-            nothing, label=title, file=stream, show_eta=False, show_pos=True, item_show_func=str
+        self._bar = rich.Progress(
+            rich.TextColumn("{task.description}", markup=False),
+            rich.BarColumn(),
+            rich.MofNCompleteColumn(),
+            rich.TimeElapsedColumn(),
+            rich.TextColumn("{task.fields[note]}", markup=False),
+            console=Console(file=stream),
         )
+        self._task = self._bar.add_task(title, total=None, note="")
+        self._bar.start()
 
     def update(self, done: int, total: int | None, note: str = "") -> None:
-        self._bar.pos, self._bar.length, self._bar.current_item = done, total, note
-        self._bar.render_progress()
+        self._bar.update(self._task, completed=done, total=total, note=note)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.render_finish()
+        self._bar.stop()
 
 
 def progress(title: str, stream: TextIO) -> Progress:

@@ -63,9 +63,8 @@ def _started(
 ) -> tuple[str, int, bool]:
     """Start a run and say so at once; return its kind and id. The flag is False for a run that was under way."""
     try:
-        with known_format():
-            order = {"site": site, "kind": kind, "refresh": refresh, "allow_removals": allow_removals}
-            run_id = daemon.call("POST /admin/sync", **order)["run"]
+        order = {"site": site, "kind": kind, "refresh": refresh, "allow_removals": allow_removals}
+        run_id = daemon.run("POST /admin/sync", **order)
     except UnderWayError:
         latest = latest_run(daemon.call("GET /admin/status"), site, kind)
         if latest is None:
@@ -81,8 +80,7 @@ def _cancelled(daemon: DaemonClient, site: str, kinds: Sequence[str]) -> bool:
     cancelled = False
     for kind in kinds:
         try:
-            with known_format():
-                run_id = daemon.call("POST /admin/sync/cancel", site=site, kind=kind)["run"]
+            run_id = daemon.run("POST /admin/sync/cancel", site=site, kind=kind)
         except UnderWayError:
             say(f"no full sync of {kind} at {site} is running")
         else:

@@ -97,10 +97,15 @@ def look_over(path: Path | None, environ: Mapping[str, str], platforms: _Platfor
     apps = _app_sections(platforms)
     tables = dict(_section_tables(source, raw, variables, apps, findings))
     sections: dict[str, Any] = {}
-    tables["listener"].values["tokens"] = _tokens(tables["listener"], findings)
+    tokens = _tokens(tables["listener"], findings)
     for name, table in tables.items():
         with findings:
             sections[name] = table.build((_SECTIONS | apps)[name])
+    if "listener" in sections:
+        try:
+            sections["listener"] = attrs.evolve(sections["listener"], tokens=tokens)
+        except ValueError as error:
+            findings.add(tables["listener"].error("tokens", str(error).partition(": ")[2]))
     if "database" in sections:
         sections["database"] = attrs.evolve(sections["database"], folder=tables["database"].folder.resolve())
     faulty = frozenset(tables.keys() - sections.keys())
@@ -200,7 +205,11 @@ def _section_tables(
 
 def _tokens(listener: Table, findings: Findings) -> tuple[NamedToken, ...]:
     """Build the tokens of `[[listener.tokens]]`, then those of the environment, and take them out of their table."""
-    tables = list(_listed(listener.source, "listener.tokens", listener.values.pop("tokens", []), findings))
+    given = listener.values.get("tokens", [])
+    if isinstance(given, Untyped):
+        findings.add(listener.error("tokens", "must be tables in a file; write [[listener.tokens]] there"))
+    listener.values.pop("tokens", None)
+    tables = list(_listed(listener.source, "listener.tokens", [] if isinstance(given, Untyped) else given, findings))
     numbered: dict[str, dict[str, Any]] = {}
     for key in [key for key in listener.values if key.startswith("tokens_")]:
         number, _, name = key.removeprefix("tokens_").partition("_")

@@ -46,8 +46,8 @@ _TYPE_NAMES = {
     dict: "a table",
 }
 
-_OF_THE_PROGRAM = {"store", "folder"}
-"""Fields of settings values that the file cannot set."""
+_OF_THE_PROGRAM = {"store", "folder", "tokens"}
+"""Fields of settings values that are no settings, or are built apart."""
 
 PLACEHOLDER = "change-me"
 """Prefix of values in the example file that must be filled in. As secrets they would be public."""
@@ -137,13 +137,18 @@ class Table:
                     errors.append(self.error(name, str(error).removeprefix(f"{name}: ")))
             elif setting.default is attrs.NOTHING and name not in meant:
                 errors.append(self.missing(name))
+        make: Callable[..., _T] = cls
+        try:
+            # Beside other errors too: settings may also contradict each other.
+            built = make(**values)
+        except ValueError as error:
+            name, _, text = str(error).partition(": ")
+            errors.append(self.error(name, text))
+        except TypeError:  # a setting that is needed has an error
+            if not errors:
+                raise
         if not errors:
-            make: Callable[..., _T] = cls
-            try:
-                return make(**values)
-            except ValueError as error:
-                name, _, text = str(error).partition(": ")
-                errors.append(self.error(name, text))
+            return built
         raise ConfigError(str(errors[0]), errors[1:])
 
     def error(self, key: str, text: str) -> ConfigError:

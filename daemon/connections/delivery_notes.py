@@ -14,7 +14,7 @@ import trio
 from attrs import field, frozen
 
 from daemon.connections.wakeups import Wakeups
-from daemon.engine.deliveries import LONGEST_OUTAGE
+from daemon.engine.deliveries import LONGEST_OUTAGE, TRY_EVERY
 from daemon.engine.signal import Signal
 from daemon.errors import StorageTrouble
 from daemon.listener.webhooks import Endpoint
@@ -24,9 +24,6 @@ from daemon.storage import gaps, registrations
 from daemon.storage.database import Storage
 from daemon.storage.gaps import GapNote
 from daemon.storage.registrations import Arrived
-
-TRY_EVERY = 1.0
-"""Seconds between two tries to write to the database."""
 
 STORE_EVERY = 10.0
 """Seconds between two times that new times are stored."""
@@ -82,14 +79,18 @@ class DeliveryNotes:
     async def run(self) -> None:
         """Store what was noted, until cancelled."""
         stored: dict[ConnectionId, float] = {}
+        times_due = trio.current_time() + STORE_EVERY
         while True:
-            await self._found.wait_until(trio.current_time() + STORE_EVERY)
+            await self._found.wait_until(times_due)
             try:
                 for connection_id, kinds in list(self._gaps.items()):
                     gap = GapNote(connection_id=connection_id, kinds=frozenset(kinds), due_at=self.now())
                     await self.storage.write(gaps.note, gap)
                     for kind in self._gaps.pop(connection_id):
                         self.wakeups.tell("gap", connection_id, kind.value)
+                if trio.current_time() < times_due:
+                    continue
+                times_due = trio.current_time() + STORE_EVERY
                 for connection_id, at in sorted(self._latest.items() - stored.items()):
                     await self.storage.write(registrations.note_arrival, Arrived(connection_id=connection_id, at=at))
                     stored[connection_id] = at

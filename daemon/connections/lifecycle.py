@@ -178,6 +178,7 @@ class Lifecycle:
             known = None  # asked once the connection is resumed
         else:
             known = await self.knows(site, key)
+            present = await self.registry.active(site)  # an app may have brought the store's new keys meanwhile
         if known is False:
             names = "spark_api_client_id, spark_api_client_secret"
             raise Invalid(f"{names}: SparkLayer refuses them for this site; make a new API key there")

@@ -16,6 +16,9 @@ from daemon.errors import StorageTrouble
 from daemon.model import Change, Kind
 from daemon.platforms.base import PlatformType
 
+TRY_EVERY = 1.0
+"""Seconds between two tries to write to the database."""
+
 LONGEST_OUTAGE = 10.0
 """Seconds. After a shorter one the platform's own repeats are enough, or else a sweep."""
 
@@ -141,14 +144,16 @@ class Deliveries:
                 self._report(())
 
     async def make_up(self, write: Callable[[], Awaitable[None]], catch_up: Callable[[], None]) -> None:
-        """Call `catch_up` after lost deliveries, once `write` to the database works. Raises StorageTrouble before."""
+        """Call `catch_up` after lost deliveries, once `write` to the database works. Runs until cancelled."""
         while True:
             await self._lost.wait()
-            try:
-                await write()
-            except StorageTrouble:
-                self._lost.set()  # this task is started again, and still owes the sweep
-                raise
+            written = False
+            while not written:
+                try:
+                    await write()
+                    written = True
+                except StorageTrouble:
+                    await trio.sleep(TRY_EVERY)
             log.info("catching up with lost webhooks")
             catch_up()
             await trio.sleep(REST)

@@ -67,7 +67,7 @@ class Unfinished:
 
 
 async def take_along(source: Storage, scratch: Storage, connection_id: ConnectionId) -> None:
-    """Copy what a database knows of a connection. Raises StorageTrouble."""
+    """Copy what a database knows of a connection, and the encrypted key of its fingerprints. Raises StorageTrouble."""
     for name in COPIED:
         rows: Sequence[Mapping[str, Any]] = ()
         while rows := await source.read(part, name, connection_id, rows[-1] if rows else None):
@@ -77,7 +77,7 @@ async def take_along(source: Storage, scratch: Storage, connection_id: Connectio
 def part(
     conn: Connection, name: str, connection_id: ConnectionId, after: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
-    """Return the next `ROWS` rows of a connection in a table, in the order of their keys; `after` is the last one."""
+    """Return the next `ROWS` rows of a table, those of a connection if it has any, by their keys; `after` is the last."""
     table = metadata.tables[name]
     of = connections.c.id if table is connections else table.c.get("connection_id")
     keys = list(table.primary_key.columns)
@@ -96,7 +96,8 @@ def put(conn: Connection, call: TableRows) -> None:
     if table is removals:
         rows = [_without_run(row) for row in rows if row["state"] != RemovalState.WAITING]
     if rows:
-        conn.execute(insert(table).on_conflict_do_nothing(), rows)
+        # A second connection brings the key of the fingerprints again.
+        conn.execute(insert(table).on_conflict_do_nothing() if table is meta else table.insert(), rows)
 
 
 def _without_run(row: Mapping[str, Any]) -> dict[str, Any]:

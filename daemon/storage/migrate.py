@@ -34,6 +34,8 @@ def upgrade(connection: Connection, *, roll_out: bool = False) -> None:
     present = present_step(connection)
     if present == newest_step():
         return
+    if present is not None and present < min(steps()):
+        raise ConfigError("database: it was written by a trial before the first release; start with a new one")
     if roll_out and present is not None and present not in steps():
         needed = connection.execute(select(func.max(floor.c.step))).scalar()
         if needed is not None and needed <= newest_step():

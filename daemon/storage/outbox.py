@@ -98,7 +98,10 @@ Call = TypeVar("Call", bound=ConnectionCall)
 
 
 def while_active(function: Callable[[Connection, Call], R]) -> Operation[Call, R | None]:
-    """Make an operation of a function that works on one call; without an active connection it gives None instead."""
+    """Make an operation of a function that works on one call; without an active connection it gives None instead.
+
+    The connection is locked first, as everywhere: a wipe has locked it too when it deletes its rows.
+    """
 
     @one_by_one
     @wraps(function)

@@ -50,7 +50,7 @@ async def test_a_receiver_that_nobody_answers_for_is_named_without_its_path(tmp_
     assert not found.ok
     assert not found.configured
     assert found.detail.startswith("127.0.0.1: ")
-    assert found.detail.endswith("; check the address and the network, then the service's status page")
+    assert found.detail.endswith("; check the address and the network")
     assert "hidden" not in found.detail
 
 

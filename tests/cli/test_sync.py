@@ -134,7 +134,7 @@ def test_watching_ends_when_another_run_took_over() -> None:
         ((500, []), "the daemon refused this (500): no reason given"),
         ((401, {}), "the running daemon has a different listener.admin_token; use its settings here"),
         ((200, b"<html>"), "the program at 127.0.0.1:{port} is not this version of Ignite Sync; check listener.port"),
-        ((200, {}), "the daemon's answer has a format unknown to this version: KeyError('run')"),
+        ((200, {}), "the program at 127.0.0.1:{port} is not this version of Ignite Sync; check listener.port"),
     ],
 )
 def test_a_refused_sync_is_one_line_and_exit_1(answer: tuple[int, Any], line: str) -> None:

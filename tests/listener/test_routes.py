@@ -1,7 +1,9 @@
 """The table of routes keeps where paths lead, within limits."""
 
+from daemon.errors import CallerError, Conflict, Invalid, NoConnection, NotAllowed, NotFound, Paused
 from daemon.listener.http.messages import Request, Response
-from daemon.listener.routes import LONGEST_KNOWN, MOST_KNOWN, Route, Routes
+from daemon.listener.ignite import site_named
+from daemon.listener.routes import LONGEST_KNOWN, MOST_KNOWN, NotJson, Route, Routes, status_of
 from daemon.observability.metrics import Metrics
 
 
@@ -29,3 +31,26 @@ def test_other_routes_are_served_at_once_also_for_paths_that_were_asked_for() ->
     assert served(routes, "/named/x") == "/named/{name}"
     routes.replace([Route("GET", "/named/x", _answer)])
     assert (served(routes, "/named/x"), served(routes, "/named/y")) == ("/named/x", "")
+
+
+STATUSES = {
+    CallerError: 400,
+    Invalid: 400,
+    Paused: 400,
+    NotJson: 415,
+    NotFound: 404,
+    NoConnection: 404,
+    Conflict: 409,
+    NotAllowed: 403,
+}
+
+
+def test_an_error_of_the_caller_has_the_status_of_its_class_or_of_that_above() -> None:
+    assert _every(CallerError) == STATUSES.keys()
+    site = site_named("live", "a")
+    for kind, status in STATUSES.items():
+        assert status_of(kind(site) if kind in {Paused, NoConnection} else kind("no")) == status, kind
+
+
+def _every(kind: type[CallerError]) -> set[type[CallerError]]:
+    return {kind}.union(*map(_every, kind.__subclasses__()))

@@ -9,11 +9,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Enum, create_engine, inspect, select, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
+from daemon.errors import ConfigError
 from daemon.storage import migrate
 from daemon.storage.database import open_database
 from daemon.storage.migrate import HERE, lowest_release, newest_step, present_step, run_steps, seen, steps, upgrade
 from daemon.storage.tables import floor, metadata
 from tests.databases import new_database
+from tests.each import each
 from tests.storage.harness import StorageHarness
 
 
@@ -38,6 +40,17 @@ def test_the_checks_of_enums_have_the_names_that_databases_know() -> None:
         "RunState",
         "Standing",
     ]
+
+
+@each("roll_out", [False, True])
+def test_a_database_of_an_early_trial_is_refused_as_such(roll_out: bool) -> None:
+    engine = create_engine("sqlite://")
+    with engine.begin() as conn:
+        upgrade(conn)
+        conn.execute(seen.update().values(version_num="0005"))
+        with pytest.raises(ConfigError, match="by a trial before the first release; start with a new one"):
+            upgrade(conn, roll_out=roll_out)
+    engine.dispose()
 
 
 def test_no_step_goes_back() -> None:

@@ -81,6 +81,8 @@ class Due:
     context: ConnectionContext
     message: Message
     notification: Notification
+    stored: bool
+    """True if it is in the database already: an earlier attempt was to send it."""
 
     @property
     def key(self) -> Hashable:
@@ -153,7 +155,7 @@ class Telling:
         fields = {"receiver": self.receiver.name, "site": due.message.site, "condition": due.message.condition.event}
         store = due.context.storage.write
         try:
-            if not await store(notifications.store, due.notification):
+            if not due.stored and not await store(notifications.store, due.notification):
                 return True  # the connection has left
             await self.receiver.take(due.message, self.watch.now())
         except StorageTrouble as error:
@@ -238,7 +240,7 @@ class Telling:
             page=self.page and f"{self.page}/{context.connection.site}",
             runbook=self.runbook,
         )
-        return Due(context=context, message=message, notification=notification)
+        return Due(context=context, message=message, notification=notification, stored=notification == before)
 
 
 def receivers(settings: NotificationSettings, transport: Transport | None = None) -> Iterator[Receiver]:

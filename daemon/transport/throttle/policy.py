@@ -71,6 +71,8 @@ class RatePause:
 
     A minimum applies, which grows with jitter while pausing does not help. Several requests refused at once lengthen
     the pause but do not raise the minimum: only a request that began after the pause shows that pausing did not help.
+
+    `crowded` is for policies that let single 429s pass: they call `count_refusal`, and `refused` for a pause of all.
     """
 
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:

@@ -15,9 +15,11 @@ from trio.testing import MockClock
 
 from daemon.engine.runner import ConnectionRunner
 from daemon.errors import StorageTrouble
+from daemon.model import Kind
 from daemon.storage.database import Storage
 from daemon.storage.group_commit import Operation
 from tests.engine.fakes import Bench, open_bench, product
+from tests.engine.writers.customers.people import customer, held
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -90,3 +92,41 @@ async def test_whichever_call_of_the_database_fails_the_line_heals(
             assert set(ends) == {True}, failing
             assert "actor_restarts_total{" not in bench.context.metrics.render().decode(), failing
     assert failing > 50, "the day has that many calls"
+
+
+async def _customers_day(bench: Bench) -> None:
+    """Run a full sync of a family, then changes: a swap of e-mails, another parent, a removal, a new customer."""
+    bench.shop.put(customer("1"), customer("2", parent="1"), customer("3"), customer("4"))
+    runner = ConnectionRunner(bench.context, None)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(runner.run)
+        await trio.sleep(20)
+        bench.shop.put(customer("2", email="buyer3@example.com", parent="5"), customer("3", email="buyer2@example.com"))
+        bench.shop.put(customer("5"))
+        del bench.shop.products["4"]
+        await bench.change("2", "3", "4", "5")
+        await trio.sleep(60)
+        runner.finish()
+
+
+@pytest.mark.parametrize("after_effect", [False, True])
+async def test_whichever_call_fails_customers_are_whole_in_the_end(
+    autojump_clock: MockClock, chance: random.Random, *, after_effect: bool
+) -> None:
+    failing, reached = chance.randrange(2) - 1, True
+    while reached:
+        failing += 2
+        async with open_bench(kind=Kind.CUSTOMERS) as bench:
+            storage = Failing(bench.context.storage, failing, after_effect)
+            bench.context.storage = storage
+            await _customers_day(bench)
+            reached = storage.calls >= failing
+            found = {key: (one["email"], one.get("parent_customer_id")) for key, one in held(bench).items()}
+            assert found == {
+                "1": ("buyer1@example.com", None),
+                "2": ("buyer3@example.com", "5"),
+                "3": ("buyer2@example.com", None),
+                "5": ("buyer5@example.com", None),
+            }, failing
+            assert (await bench.harness.rows(), await bench.issues()) == ({}, {}), failing
+    assert failing > 40, "the day has that many calls"

@@ -59,6 +59,19 @@ class Batch:
         self.late.difference_update(ids)
         self.came_in.set()
 
+    def take_over(self, part: "Batch") -> None:
+        """Add the results of a part of this batch."""
+        self.mapped.update(part.mapped)
+        self.outcomes.update(part.outcomes)
+        self.rows = {**self.rows, **part.rows}
+        self.leftovers |= part.leftovers
+        self.gone |= part.gone
+        self.kept |= part.kept  # a part shares no entity with the rest
+        self.removing |= part.removing
+        self.wanted |= part.wanted
+        self.missing |= part.missing
+        self.push_at |= part.push_at
+
     def ready(self) -> dict[ExternalId, Outcome]:
         """Return the outcomes that are final and not settled yet."""
         passed = self.settled | self.late

@@ -25,7 +25,7 @@ from daemon.engine.writers.products.terms import SiteTerms
 from daemon.engine.writers.products.writer import ProductWriter
 from daemon.engine.writers.store import StoreWriter
 from daemon.engine.writers.writer import Writer
-from daemon.entities import Mapped
+from daemon.entities import Mapped, StoreFacts
 from daemon.errors import Blocked, Failure, Forbidden, Retry
 from daemon.issues import bounded, shortened
 from daemon.model import ExternalId, Kind, Lane, VariantId
@@ -60,7 +60,7 @@ class Pipeline:
         self.writer = writer
         self.kind = writer.kind
         self._kind_state = context.kind_states[writer.kind]
-        self._reader = BatchReader(context, writer, self._carry)
+        self._reader = BatchReader(context, writer, self._follow)
         # In memory only: a row's attempts count all failures, and would park a bug that follows an outage at once.
         self._bugs: Counter[ExternalId] = Counter()
         """Bugs in a row by entity. A restart, perhaps with the bug fixed, starts counting again."""
@@ -101,11 +101,7 @@ class Pipeline:
                 batch.fail(external_id, error)
         else:
             await self._reader.read(batch, contents, facts)
-            if doubted := [key for key in batch.mapped if batch.claims[key].stale_parts is not None]:
-                await self._restore(batch, doubted)
-            batch.push_at = dict.fromkeys(batch.claims, self._context.now())
-            await self._brake(batch)
-            await self.writer.write(batch)
+            await self._write(batch)
         await self._settle(batch)
         # The last ones may come in while others are being settled.
         while batch.late or batch.ready():
@@ -114,6 +110,24 @@ class Pipeline:
             while batch.late and not batch.ready():
                 await batch.came_in.wait()
             await self._settle(batch)
+
+    async def _follow(self, batch: Batch, external_id: ExternalId, entity: Entity | None, facts: StoreFacts) -> None:
+        """Go on with an entity whose read was late: its batch has gone on without it, and settles it."""
+        claims = {external_id: batch.claims[external_id]}
+        alone = Batch(claims, batch.lane, batch.claimed_at, batch.nursery, batch.refreshing & claims.keys())
+        await self._reader.map(alone, external_id, entity, facts)
+        await self._write(alone)
+        while alone.late:
+            await alone.came_in.wait()
+        batch.take_over(alone)
+
+    async def _write(self, batch: Batch) -> None:
+        """Write what was mapped, but for removals that must not happen now."""
+        if doubted := [key for key in batch.mapped if batch.claims[key].stale_parts is not None]:
+            await self._restore(batch, doubted)
+        batch.push_at = dict.fromkeys(batch.claims, self._context.now())
+        await self._brake(batch)
+        await self.writer.write(batch)
 
     async def fail(self, claim: Claim, lane: Lane, error: Exception) -> None:
         """Settle an entity that broke its batch by a bug of ours."""

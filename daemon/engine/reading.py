@@ -27,25 +27,25 @@ SLOW_READ = 3.0
 
 MOST_PARTS = 16
 
-Carry = Callable[[Batch, dict[ExternalId, Entity | None]], Awaitable[None]]
-"""Takes a batch to its end; the contents are those of entities that need not be read."""
+Follow = Callable[[Batch, ExternalId, Entity | None, StoreFacts], Awaitable[None]]
+"""Goes on with an entity that was read after its batch had gone on."""
 
 
 class BatchReader:
     """Reads and maps the batches of one kind of one connection."""
 
-    def __init__(self, context: ConnectionContext, writer: Writer[Any, Any], carry: Carry) -> None:
+    def __init__(self, context: ConnectionContext, writer: Writer[Any, Any], follow: Follow) -> None:
         self._context = context
         self._writer = writer
         self._kind = writer.kind
-        self._carry = carry
+        self._follow = follow
 
     async def read(self, batch: Batch, contents: dict[ExternalId, Entity | None], facts: StoreFacts) -> None:
         """Map all entities of a batch; those not in `contents` are read first. One that is gone maps to nothing."""
         await self._writer.take_leftovers(batch)
         wanted = [key for key in batch.claims if key not in contents and key not in batch.leftovers]
         if wanted:
-            await self._read_again(batch, wanted, contents)
+            await self._read_again(batch, wanted, contents, facts)
         for external_id, entity in contents.items():
             await self.map(batch, external_id, entity, facts)
 
@@ -72,6 +72,7 @@ class BatchReader:
         batch: Batch,
         wanted: Sequence[ExternalId],
         contents: dict[ExternalId, Entity | None],
+        facts: StoreFacts,
     ) -> None:
         """Read entities by their ids. Being left out proves nothing: each missing entity is asked for alone."""
         # An entity whose read hangs must not delay the others; a read that only waits for the throttle does not hang.
@@ -97,10 +98,8 @@ class BatchReader:
             try:
                 found = listed if listed is not None else await platform.read(self._kind, [external_id], batch.lane)
                 entity = found.get(external_id) or await platform.read_one(self._kind, external_id, batch.lane)
-                if external_id in batch.late:  # its batch has gone on without it
-                    claims = {external_id: batch.claims[external_id]}
-                    alone = Batch(claims, batch.lane, batch.claimed_at, batch.nursery, batch.refreshing & claims.keys())
-                    await self._carry(alone, {external_id: entity})
+                if external_id in batch.late:
+                    await self._follow(batch, external_id, entity, facts)
                 else:
                     contents[external_id] = entity
             except Exception as error:  # noqa: BLE001  the entity's edge: a bug is settled as one

@@ -1,7 +1,8 @@
 """Signed texts: what they say can be read by anyone, and only this daemon can have written it.
 
 No node stores them, and every node recognises them. The first of `secret_keys` signs; a text ends when the key that
-signed it leaves them. A text of one type is never taken for one of another.
+signed it leaves them. A text of one class is never taken for one of another; the class's name is signed too, so a new
+name ends all texts of the former one.
 """
 
 import base64

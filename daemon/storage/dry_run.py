@@ -77,7 +77,7 @@ async def take_along(source: Storage, scratch: Storage, connection_id: Connectio
 def part(
     conn: Connection, name: str, connection_id: ConnectionId, after: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
-    """Return the next `ROWS` rows of a table, those of a connection if it has any, by their keys; `after` is the last."""
+    """Return the next `ROWS` rows of a table, by their keys: a connection's if it has them; `after` is the last one."""
     table = metadata.tables[name]
     of = connections.c.id if table is connections else table.c.get("connection_id")
     keys = list(table.primary_key.columns)

@@ -2,8 +2,8 @@
 
 from daemon.errors import CallerError, Conflict, Invalid, NoConnection, NotAllowed, NotFound, Paused
 from daemon.listener.http.messages import Request, Response
-from daemon.listener.ignite import site_named
 from daemon.listener.routes import LONGEST_KNOWN, MOST_KNOWN, NotJson, Route, Routes, status_of
+from daemon.model import Site
 from daemon.observability.metrics import Metrics
 
 
@@ -47,7 +47,7 @@ STATUSES = {
 
 def test_an_error_of_the_caller_has_the_status_of_its_class_or_of_that_above() -> None:
     assert _every(CallerError) == STATUSES.keys()
-    site = site_named("live", "a")
+    site = Site("live", "a")
     for kind, status in STATUSES.items():
         assert status_of(kind(site) if kind in {Paused, NoConnection} else kind("no")) == status, kind
 

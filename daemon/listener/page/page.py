@@ -162,7 +162,7 @@ class OperatorsPage:
 
     async def _overview(self, session: Session, _request: Request) -> Response:
         now = self.now()
-        rows = [(connection, spots(connection, now)) for connection in await self._status(session)]
+        rows = [(connection, spots(connection, now)) for connection in _by_site(await self._status(session))]
         rows.sort(key=lambda row: (LEVELS.index(row[1]["level"]), row[0]["site"]))
         return rendering.page("overview.html", {**_shared(session), "rows": rows})
 
@@ -222,7 +222,7 @@ class OperatorsPage:
         """Return the live texts of every connection. Any operator may see them."""
         status = await self.operations["GET", "/admin/status"]({}, READER)
         now = self.now()
-        return {connection["site"]: spots(connection, now) for connection in status["connections"]}
+        return {connection["site"]: spots(connection, now) for connection in _by_site(status["connections"])}
 
     async def _events(self, request: Request) -> Response:
         """Stream live texts; not a page, so a browser without a session is not sent to the login."""
@@ -365,6 +365,11 @@ async def _leave_logout(_session: Session, _request: Request) -> Response:
 
 async def _static(_request: Request, name: str) -> Response:
     return rendering.static(name)
+
+
+def _by_site(connections: Sequence[Any]) -> list[Any]:
+    """Return one connection of each site: beside the first, an earlier one may still be cleaned up."""
+    return list({connection["site"]: connection for connection in reversed(connections)}.values())
 
 
 def _sentence(error: CallerError) -> str:

@@ -100,6 +100,30 @@ async def test_the_numbers_are_those_of_the_status(autojump_clock: MockClock) ->
         assert causes == {None, status["connections"][0]["blocked"]}
 
 
+async def test_a_blip_tells_nobody(autojump_clock: MockClock) -> None:
+    async with open_notified() as h:
+        await trio.sleep(FINDING_SECONDS)
+        for name, (_, begin, end) in CONDITIONS.items():
+            if name != "full sync failed":  # ended by another run, not by time
+                await begin(h)
+                await trio.sleep(AFTER / 2)
+                await end(h)
+                await trio.sleep(2 * SOON)
+        assert h.receivers.sent == []
+
+
+async def test_a_short_recovery_tells_nobody(autojump_clock: MockClock) -> None:
+    async with open_notified() as h:
+        _, begin, end = CONDITIONS["parked"]
+        await begin(h)
+        await trio.sleep(SOON)
+        await end(h)
+        await trio.sleep(AFTER / 2)
+        await begin(h)
+        await trio.sleep(2 * SOON)
+        assert h.receivers.types() == ["parked.opened"]
+
+
 async def test_another_cause_is_told_once_it_has_lasted(autojump_clock: MockClock) -> None:
     async with open_notified() as h:
         pause = h.context.pause

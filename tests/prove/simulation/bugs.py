@@ -228,11 +228,11 @@ def _removal_without_confirmation() -> Iterator[None]:
         candidates.update(_tagged(conn, calls) - before)
         return held
 
-    async def believing(self: BatchReader, batch: Any, wanted: Sequence[ExternalId], contents: Any) -> None:
+    async def believing(self: BatchReader, batch: Any, wanted: Sequence[ExternalId], contents: Any, facts: Any) -> None:
         gone = {one for one in wanted if (batch.claims[one].run, one) in candidates}
         contents.update(dict.fromkeys(gone))
         if rest := [one for one in wanted if one not in gone]:
-            await read_again(self, batch, rest, contents)
+            await read_again(self, batch, rest, contents, facts)
 
     with (
         mock.patch.object(full_syncs, "finish_enumeration", noting),

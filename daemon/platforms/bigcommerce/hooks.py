@@ -25,7 +25,7 @@ from daemon.platforms.bigcommerce.schema import LARGEST_PAGE, RAW_LISTING, Singl
 from daemon.platforms.bigcommerce.webhooks import KINDS, SECRET_HEADER
 from daemon.platforms.shared import hooks
 from daemon.platforms.shared.client import SCOPE_MISSING
-from daemon.platforms.shared.hooks import HookRegister, Plan, Work, connection_of, is_lasting
+from daemon.platforms.shared.hooks import HookRegister, Plan, Work, connection_of, may_pass
 from daemon.platforms.shared.rows import readable
 
 PATH = "/v3/hooks"
@@ -187,7 +187,7 @@ def _note_failure(work: Work, scope: str | None, error: Retry | Rejected | Block
         log.warning("webhook at an earlier address not removed", reason=error.reason)
     if isinstance(error, Missing):  # the hook was removed after it was listed
         work.failure = Retry(str(error), reason=error.reason)
-    elif is_lasting(error):
+    elif may_pass(error):
         work.failure = error
     if isinstance(error, Retry) and error.effect_unknown and scope is not None:
         work.touched.add(scope)

@@ -38,11 +38,15 @@ class OwnedList(Generic[B]):
 
 @frozen(kw_only=True)
 class OwnedRows(Generic[B]):
-    """All rows of one owner; `fault` is the owner's substitute if they could not be read."""
+    """All rows of one owner.
+
+    `fault` is the owner's substitute if they could not be read, and `doubt` that if some of them may be missing.
+    """
 
     rows: Sequence[B] = ()
     fault: Failure | Unreadable | Odd | None = None
     has_strays: bool = False
+    doubt: Unreadable | None = None
 
     def is_short_of(self, count: int | None) -> bool:
         """Return True if a stray may belong to the owner, which has `count` rows."""

@@ -156,7 +156,10 @@ def _changes(envelope: _Envelope) -> tuple[Change, ...]:
     led = _leads_to(envelope.scope)
     if led is None:
         return ()
-    (kind, finder), data = led, _DATA.decode(envelope.data)
+    kind, finder = led
+    if kind is Kind.STORE:
+        return (Change(kind, STORE),)  # whatever the delivery says of it
+    data = _DATA.decode(envelope.data)
     external_id = finder(data)
     if external_id is None:
         raise ValueError(f"data: names none of the {kind}")

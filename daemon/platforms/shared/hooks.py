@@ -152,7 +152,7 @@ class HookRegister(ABC, Generic[C, H]):
         await delete_listed(ours, self.delete)
 
 
-def is_lasting(error: Failure) -> bool:
+def may_pass(error: Failure) -> bool:
     """Return True for a failure that a later attempt may not meet; False for a refusal that needs the merchant."""
     return isinstance(error, Retry) or (isinstance(error, Blocked) and error.reason != SCOPE_MISSING)
 

@@ -35,6 +35,8 @@ class LookupByKind(ABC):
             return []
         if kind is Kind.ORDERS:
             asked = asked.removeprefix("#").strip()
+            if not asked:
+                return []
         rows = await self.rows(kind, asked)
         matches = _exact(rows, asked) or _similar(rows, asked)
         if not matches:

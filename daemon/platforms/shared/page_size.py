@@ -9,6 +9,7 @@ capacity.
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from msgspec import Raw
 
@@ -17,6 +18,8 @@ from daemon.model import ExternalId
 from daemon.transport.http import shortly
 
 Ask = Callable[[Sequence[ExternalId]], Awaitable[list[Raw]]]
+Decode = Callable[[list[Raw]], Awaitable[list[Any]]]
+"""Makes entities of the rows of a part; it may ask for what belongs to them."""
 
 SMALLEST = 10
 STEP = 25
@@ -56,20 +59,31 @@ class PageSize:
             raise
 
 
+async def _as_they_are(rows: list[Raw]) -> list[Any]:
+    return rows
+
+
 async def read_in_parts(
-    ask: Ask, ids: Sequence[ExternalId], size: PageSize, *, passes_over_a_part: bool = False
-) -> list[Raw]:
-    """Return the rows that `ask` returns for parts of `ids`. Raises as `ask` does, after smaller parts have failed.
+    ask: Ask,
+    ids: Sequence[ExternalId],
+    size: PageSize,
+    decode: Decode = _as_they_are,
+    *,
+    passes_over_a_part: bool = False,
+) -> list[Any]:
+    """Return what `ask` returns for parts of `ids`, decoded. Raises as both do, after smaller parts have failed.
+
+    Each part is decoded by itself, so that a store which cannot give large answers is not asked for them there either.
 
     A row that crashes the store fails its whole list. So one part that fails at any size may be passed over: the caller
     reads what is left out one by one. If a second part fails too, or all, the trouble is the store's, and is raised.
     """
-    rows: list[Raw] = []
+    rows: list[Any] = []
     failure: Retry | None = None
     rest = ids
     while rest:
         try:
-            asked, some = await shortly(partial(_read_part, ask, rest, size))
+            asked, some = await shortly(partial(_read_part, ask, rest, size, decode))
         except Retry as trouble:
             if not passes_over_a_part or failure is not None or not size.blames_a_row(trouble):
                 raise
@@ -81,10 +95,10 @@ async def read_in_parts(
     return rows
 
 
-async def _read_part(ask: Ask, ids: Sequence[ExternalId], size: PageSize) -> tuple[int, list[Raw]]:
-    """Ask for as many ids as the store is believed to take; return their number, and the rows."""
+async def _read_part(ask: Ask, ids: Sequence[ExternalId], size: PageSize, decode: Decode) -> tuple[int, list[Any]]:
+    """Ask for as many ids as the store is believed to take; return their number, and what the rows are decoded to."""
     asked = ids[: size.value]
     with size.shrinking(len(asked)):
         rows = await ask(asked)
     size.succeeded(len(asked))
-    return len(asked), rows
+    return len(asked), await decode(rows)

@@ -20,7 +20,7 @@ from msgspec import Raw
 from daemon.errors import Blocked, Missing, Rejected, Retry
 from daemon.model import Lane
 from daemon.platforms.shared import hooks
-from daemon.platforms.shared.hooks import HookRegister, Plan, Work, connection_of, is_lasting
+from daemon.platforms.shared.hooks import HookRegister, Plan, Work, connection_of, may_pass
 from daemon.platforms.shared.page_size import PageSize
 from daemon.platforms.shared.rows import Shape
 from daemon.platforms.woocommerce.client import Client
@@ -96,7 +96,7 @@ class WooCommerceHooks(HookRegister[Client, Hook]):
                 work.mended = len(work.touched)
             except (Retry, Rejected, Blocked) as error:
                 work.missing = dict.fromkeys(plan.wrong, str(error))
-                if is_lasting(error):
+                if may_pass(error):
                     work.failure = error
                 if isinstance(error, Retry) and error.effect_unknown:
                     work.touched.update(plan.wrong)
@@ -106,7 +106,7 @@ class WooCommerceHooks(HookRegister[Client, Hook]):
                 work.mended += 1
             except (Retry, Rejected, Blocked) as error:
                 log.warning("webhook not removed", reason=error.reason)
-                if is_lasting(error):
+                if may_pass(error):
                     work.failure = work.failure or error
 
     async def _write(self, plan: Plan[Hook]) -> dict[str, str]:

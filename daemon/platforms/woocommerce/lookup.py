@@ -27,7 +27,7 @@ class _Product(Struct, frozen=True, kw_only=True):
     def named(self) -> Named:
         """The product; of a variation, its product."""
         name = html.unescape(self.name)
-        return Named(self.parent_id or self.id, name, ((SKU, self.sku), (NAME, name)))
+        return Named(self.parent_id or self.id, name, ((SKU, html.unescape(self.sku)), (NAME, name)))
 
 
 class _Billing(Struct, frozen=True):
@@ -46,7 +46,8 @@ class _Customer(Struct, frozen=True, kw_only=True):
     def named(self) -> Named:
         name = html.unescape(f"{self.first_name} {self.last_name}".strip())
         company = html.unescape(self.billing.company)
-        return Named(self.id, company or name or self.email, ((EMAIL, self.email), (NAME, name), (COMPANY, company)))
+        fields = ((EMAIL, html.unescape(self.email)), (NAME, name), (COMPANY, company))
+        return Named(self.id, company or name or self.email, fields)
 
 
 class _Order(Struct, frozen=True, kw_only=True):
@@ -57,7 +58,8 @@ class _Order(Struct, frozen=True, kw_only=True):
     @property
     def named(self) -> Named:
         """The order; most shops use ids as numbers."""
-        fields = ((NUMBER, str(self.id)), (NUMBER, self.number), (EMAIL, self.billing.email))
+        texts = ((NUMBER, self.number), (EMAIL, self.billing.email))
+        fields = ((NUMBER, str(self.id)), *((by, html.unescape(value)) for by, value in texts))
         return Named(self.id, f"Order {self.number or self.id}", fields)
 
 

@@ -188,8 +188,8 @@ class CustomerReader(Reader):
 
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read customers by id: in one call, or in several if the store can handle only smaller answers."""
-        raws = await read_in_parts(partial(self._some, lane=lane), ids, self._size)
-        entities = await shortly(partial(self._entities, raws, lane))
+        ask, decode = partial(self._some, lane=lane), partial(self._entities, lane=lane)
+        entities: list[Entity] = await read_in_parts(ask, ids, self._size, decode)
         return {entity.external_id: entity for entity in entities}
 
     async def read_one(self, external_id: ExternalId, lane: Lane) -> Entity | None:
@@ -301,7 +301,10 @@ class CustomerReader(Reader):
     async def _rows_of(
         self, customers: Sequence[Listed], source: OwnedList[B], field: str, count_field: str, lane: Lane
     ) -> Mapping[int, OwnedRows[B]]:
-        """Return the rows of each customer: those included in it, or a longer list that is read by itself."""
+        """Return the rows of each customer: those included in it, or a longer list that is read by itself.
+
+        `doubt` of them is why rows may be missing.
+        """
         short = {row.id: row for row in customers if _is_short(getattr(row, field), getattr(row, count_field))}
         more = await read_owned_rows(self._client, source, short, lane, beside=len(short) < len(customers))
         found = {}
@@ -310,12 +313,13 @@ class CustomerReader(Reader):
             listed_rows = more.get(customer.id, OwnedRows[B]())
             # Included rows certainly exist, even if the separate list omits them.
             rows = max(included, listed_rows.rows, key=len)
-            fault = listed_rows.fault
+            fault, doubt = listed_rows.fault, None
             if fault is None and listed_rows.is_short_of(count):
-                fault = Unreadable(customer.id, "a list has rows of unknown customers", reason=OUT_OF_FILTER)
-            least = len(included) if count is None else count
-            fault = fault or self._short_answers.about(customer.id, field, least, len(rows))
-            found[customer.id] = OwnedRows(rows=rows, fault=fault)
+                doubt = Unreadable(customer.id, "a list has rows of unknown customers", reason=OUT_OF_FILTER)
+            elif fault is None:
+                least = len(included) if count is None else count
+                doubt = self._short_answers.about(customer.id, field, least, len(rows))
+            found[customer.id] = OwnedRows(rows=rows, fault=fault, doubt=doubt)
         return found
 
     def _complete(
@@ -325,21 +329,16 @@ class CustomerReader(Reader):
         rows: tuple[OwnedRows[Address], OwnedRows[Attribute]] | None,
         namesake: bool | Failure,  # noqa: FBT001  an answer, not a switch
     ) -> RawCustomer | Failure | Unreadable | Odd:
-        """Return a complete customer, or its substitute. `rows` are None for one outside the B2B groups.
-
-        An empty list of groups is never believed if a customer has a group.
-        """
+        """Return a complete customer, or its substitute. `rows` are None for one outside the B2B groups."""
         group = customer.customer_group_id
-        # The groups may have been read again after the rows, and its group may be a B2B one only since then.
-        if group in known.unread or (rows is None and group in known.groups):
-            return Unreadable(customer.id, "its customer group cannot be read")
-        if known.every_group == frozenset() and group:
-            return Unreadable(customer.id, "it has a group, but no groups are listed", reason=MISCOUNTED)
-        if not known.has_group(customer) and (doubt := self._short_answers.about(customer.id, "groups", 1, 0)):
+        if doubt := self._doubt_of_group(known, customer):
             return doubt
+        # The groups may have been read again after the rows, and its group may be a B2B one only since then.
+        if rows is None and group in known.groups:
+            return Unreadable(customer.id, "its customer group has just become a B2B group")
         if isinstance(namesake, Failure):
             return namesake
-        if rows is None:
+        if rows is None or group not in known.groups:
             return RawCustomer(customer=customer, addresses=(), attributes={}, is_b2b=False)
         addresses, attributes = rows
         # Without attributes that are newer than the cached names.
@@ -348,6 +347,8 @@ class CustomerReader(Reader):
         return (
             addresses.fault
             or attributes.fault
+            or addresses.doubt
+            or attributes.doubt
             or doubt
             or RawCustomer(
                 customer=customer,
@@ -358,6 +359,17 @@ class CustomerReader(Reader):
                 has_namesake=namesake,
             )
         )
+
+    def _doubt_of_group(self, known: _Known, customer: Listed) -> Unreadable | None:
+        """Return the substitute for a customer whose group is not known.
+
+        An empty list of groups is never believed if a customer has a group.
+        """
+        if customer.customer_group_id in known.unread:
+            return Unreadable(customer.id, "its customer group cannot be read")
+        if known.every_group == frozenset() and customer.customer_group_id:
+            return Unreadable(customer.id, "it has a group, but no groups are listed", reason=MISCOUNTED)
+        return None if known.has_group(customer) else self._short_answers.about(customer.id, "groups", 1, 0)
 
 
 def _of_groups(entity: Entity, asked: frozenset[int]) -> Entity:

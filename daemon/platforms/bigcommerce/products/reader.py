@@ -88,8 +88,9 @@ class ProductReader(ParentReader):
         The id of metafields has these read again.
         """
         found = await self.read_named(ids, lane)
-        raws = await read_in_parts(partial(self._some, lane=lane), [id_ for id_ in ids if is_id(id_)], self._size)
-        entities = await shortly(partial(self._entities, raws, lane))
+        wanted = [id_ for id_ in ids if is_id(id_)]
+        ask, decode = partial(self._some, lane=lane), partial(self._entities, lane=lane)
+        entities: list[Entity] = await read_in_parts(ask, wanted, self._size, decode)
         return found | {entity.external_id: entity for entity in entities}
 
     async def _one(self, external_id: ExternalId, lane: Lane) -> Raw:

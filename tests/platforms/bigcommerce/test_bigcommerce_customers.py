@@ -162,7 +162,7 @@ async def test_a_customer_whose_group_becomes_b2b_while_it_is_read_is_not_taken_
     store.add_customers(1, values=[(1, "gold")])
     read = await shop.read(Kind.CUSTOMERS, [ExternalId("1"), ExternalId("2")], Lane.LIVE)
     assert mapped(shop, read[ExternalId("1")]) is not None
-    with pytest.raises(Retry, match="its customer group cannot be read"):
+    with pytest.raises(Retry, match="its customer group has just become a B2B group"):
         mapped(shop, read[ExternalId("2")])
     again = await shop.read(Kind.CUSTOMERS, [ExternalId("2")], Lane.LIVE)
     assert mapped(shop, again[ExternalId("2")]) is not None

@@ -168,6 +168,31 @@ async def test_a_customer_whose_group_becomes_b2b_while_it_is_read_is_not_taken_
     assert mapped(shop, again[ExternalId("2")]) is not None
 
 
+async def test_a_customer_whose_group_ceases_to_be_b2b_while_it_is_read_is_a_retail_customer(
+    store: FakeStore, shop: BigCommerce
+) -> None:
+    store.groups.append({"id": 5, "name": "Trade too"})
+    store.add_customers(1, customer_group_id=5)
+    store.add_customers(2)
+    await walk(shop)
+    store.groups[0] = {"id": 3, "name": "Guests too", "is_group_for_guests": True}
+    store.attributes = {1: "Group"}
+    store.add_customers(1, customer_group_id=5, values=[(1, "gold")])
+    read = await shop.read(Kind.CUSTOMERS, [ExternalId("1"), ExternalId("2")], Lane.LIVE)
+    assert [mapped(shop, read[ExternalId(one)]) is not None for one in "12"] == [True, False]
+
+
+async def test_addresses_are_asked_for_in_parts_no_larger_than_the_store_bears(
+    store: FakeStore, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    store.bears = 10
+    store.add_customers(*range(1, 31), addresses=11)
+    wanted = [ExternalId(str(id_)) for id_ in range(1, 31)]
+    found = await shop.read(Kind.CUSTOMERS, wanted, Lane.LIVE)
+    assert all(mapped(shop, found[id_]) is not None for id_ in wanted)
+    assert [len(query["customer_id:in"].split(",")) for query in store.queries("/addresses")] == [10, 10, 10]
+
+
 async def test_an_attribute_of_later_is_found_also_beyond_the_tenth(store: FakeStore, shop: BigCommerce) -> None:
     others = {n: f"Other {n}" for n in range(1, 11)}
     store.attributes = others

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from trio.testing import MockClock
+
 from daemon.entities import Product, StoreFacts
 from daemon.model import ExternalId, Kind, Lane, Sku
 from daemon.platforms.base import Entity
@@ -61,3 +63,17 @@ async def test_one_location_needs_no_inventory_call(store: Any, shop: BigCommerc
     await shop.page(Kind.PRODUCTS, None)
     assert store.queries("/v3/inventory/items") == []
     assert len(store.queries("/v3/inventory/locations")) == 1
+
+
+async def test_the_inventory_is_asked_for_in_parts_no_larger_than_the_store_bears(
+    store: Any, shop: BigCommerce, autojump_clock: MockClock
+) -> None:
+    store.add(*range(1, 31))
+    store.locations = [{"id": 1, "enabled": True}, {"id": 2, "enabled": True}]
+    store.items = [item(id_, id_ * 10, 4, 5) for id_ in range(1, 31)]
+    store.bears = 10
+    wanted = [ExternalId(str(id_)) for id_ in range(1, 31)]
+    found = await shop.read(Kind.PRODUCTS, wanted, Lane.LIVE)
+    assert [stock_of(shop, found[id_]) for id_ in wanted] == [{f"SKU-{id_}": 9} for id_ in wanted]
+    asked = [query["product_id:in"].split(",") for query in store.queries("/v3/inventory/items")]
+    assert [len(ids) for ids in asked] == [10, 10, 10]

@@ -9,7 +9,7 @@ from attrs import frozen
 from trio.testing import MockClock
 
 from daemon.entities import Customer, Order, Product
-from daemon.errors import Retry
+from daemon.errors import Rejected, Retry
 from daemon.model import ExternalId, Kind
 from daemon.platforms.shared.short_answers import BELIEVED, ShortAnswers
 from daemon.sandbox import answer
@@ -128,6 +128,43 @@ async def test_one_short_list_does_not_keep_neighbours_from_being_read(harness: 
     page = await harness.shop.page(Kind.CUSTOMERS, None)
     assert [one.external_id for one in page.entities] == [ExternalId(str(made)), ExternalId(str(other))]
     assert (await harness.read(Kind.CUSTOMERS, other))[str(other)].value is not None
+
+
+def _doubt_addresses(harness: AdapterHarness, why: str) -> None:
+    """Have some addresses of a customer be missing: they are said to be another's, or are not listed."""
+
+    def estrange(body: Any) -> None:
+        body["data"][0]["customer_id"] = 9999
+
+    if why == "stray rows":
+        harness.rewrite("GET */v3/customers/addresses", estrange)
+    else:
+        harness.api.faults.add("GET */v3/customers/addresses", NONE)
+
+
+@pytest.mark.parametrize("why", ["stray rows", "short list"])
+async def test_refused_attributes_are_told_before_a_doubt_about_addresses(harness: AdapterHarness, why: str) -> None:
+    made = _customer(harness)
+    await harness.walk(Kind.CUSTOMERS)
+    _doubt_addresses(harness, why)
+    refusal = answer(400, '{"status":400,"title":"Bad"}', {"content-type": "application/json"})
+    harness.api.faults.add("GET */v3/customers/attribute-values", refusal)
+    with pytest.raises(Rejected, match="Bad"):
+        await harness.read(Kind.CUSTOMERS, made)
+
+
+@pytest.mark.parametrize("why", ["stray rows", "short list"])
+async def test_an_odd_attribute_is_told_before_a_doubt_about_addresses(harness: AdapterHarness, why: str) -> None:
+    made = _customer(harness)
+    await harness.walk(Kind.CUSTOMERS)
+    _doubt_addresses(harness, why)
+
+    def spoil(body: Any) -> None:
+        body["data"][0]["attribute_value"] = [1]
+
+    harness.rewrite("GET */v3/customers/attribute-values", spoil)
+    told = (await harness.read(Kind.CUSTOMERS, made))[str(made)]
+    assert (told.value, [issue.code for issue in told.issues]) == (None, ["field_unreadable"])
 
 
 async def test_the_inventory_may_leave_out_what_has_no_sku(harness: AdapterHarness) -> None:

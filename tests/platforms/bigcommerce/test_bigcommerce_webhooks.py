@@ -46,6 +46,7 @@ BY_ADDRESS = {"type": "customer", "id": 60, "address": {"customer_id": 32}}
 BY_ORDER = {"type": "order", "id": 173}
 OF_ORDER = {"type": "metafield", "metafield_id": 6, "resource_id": "173", "resource_type": "order"}
 OF_VARIANT = {**BY_METAFIELD, "resource_type": "variant"}
+OF_STORE = ("store/information/updated", "store/inventory/location/created", "store/inventory/location/updated")
 
 TABLE: list[tuple[str, Any, tuple[Change, ...], bool]] = [
     ("store/product/created", BY_ID, PRODUCT, True),
@@ -75,6 +76,9 @@ TABLE: list[tuple[str, Any, tuple[Change, ...], bool]] = [
     ("store/information/updated", {"type": "store"}, STORE, True),
     ("store/inventory/location/created", {"location_id": 2}, STORE, True),
     ("store/inventory/location/updated", {"location_id": 2}, STORE, True),
+    *((scope, None, STORE, True) for scope in OF_STORE),
+    *((scope, {"type": "store", "id": 0}, STORE, True) for scope in OF_STORE),
+    *((scope, {"type": "store", "id": "abc"}, STORE, True) for scope in OF_STORE),
     ("store/inventory/location/metafield/updated", {"metafield_id": 1, "resource_id": "2"}, (), False),
     *((f"store/customer/{event}", BY_CUSTOMER, CUSTOMER, True) for event in CHANGES),
     *((f"store/customer/address/{event}", BY_ADDRESS, CUSTOMER, True) for event in CHANGES),

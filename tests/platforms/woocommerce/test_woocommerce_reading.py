@@ -373,3 +373,20 @@ async def test_an_order_without_meta_fields_is_not_taken_for_one_of_another_chan
     del shop.orders[1]["meta_data"]
     with pytest.raises(Retry):
         await walk(shop, Kind.ORDERS)
+
+
+async def test_an_order_without_an_email_address_is_not_found_by_the_sign_before_a_number() -> None:
+    shop = FakeShop()
+    shop.add_orders(1, billing={"email": ""})
+    assert await shop.adapter.find(Kind.ORDERS, "#") == []
+    assert [match.external_id for match in await shop.adapter.find(Kind.ORDERS, "#N1")] == ["1"]
+
+
+async def test_what_wordpress_stores_escaped_is_found_as_a_person_writes_it() -> None:
+    shop = FakeShop()
+    shop.add(1, sku="A&amp;B")
+    shop.add_customers(2, email="o&amp;n@example.com")
+    shop.add_orders(3, number="R&amp;D-3", billing={"email": "o&amp;n@example.com"})
+    asked = [(Kind.PRODUCTS, "A&B"), (Kind.CUSTOMERS, "o&n@example.com"), (Kind.ORDERS, "R&D-3")]
+    for kind, text in [*asked, (Kind.ORDERS, "o&n@example.com")]:
+        assert len(await shop.adapter.find(kind, text)) == 1, (kind, text)

@@ -8,7 +8,7 @@ import pytest
 from trio.testing import MockClock
 
 from daemon.errors import Blocked, Failure, Missing, Rejected, Retry
-from daemon.model import ExternalId, Kind, Lane
+from daemon.model import ExternalId, Kind, Lane, Secret
 from daemon.platforms.shared.client import SCOPE_MISSING
 from daemon.platforms.woocommerce.app import attempt
 from daemon.platforms.woocommerce.refusal import refusal
@@ -167,6 +167,20 @@ def test_no_secret_is_quoted() -> None:
     assert not any(secret in str(failure) for secret in (KEY, SECRET, SIGNING, pair))
     assert "bold & long" in str(failure)
     assert len(str(failure)) < 400
+
+
+@each("secret", ["web hook", "my secret"])
+@each("space", [" ", "\n", "\r\n\t", "  ", "&nbsp;", "\u2003"])
+def test_a_secret_with_a_space_is_not_quoted_whatever_the_space(secret: str, space: str) -> None:
+    said = own(400, "x_y", f"Not {secret.replace(' ', space)}.")
+    failure = refusal(Answer(400, {}, said.content), settings(webhook_secret=Secret(secret)).secrets)
+    assert str(failure) == "WooCommerce answered 400: Not ***."
+
+
+def test_a_secret_with_two_spaces_is_not_quoted() -> None:
+    said = own(400, "x_y", "Not web  hook.")
+    failure = refusal(Answer(400, {}, said.content), settings(webhook_secret=Secret("web  hook")).secrets)
+    assert str(failure) == "WooCommerce answered 400: Not ***."
 
 
 def test_refused_parameters_are_told() -> None:

@@ -12,7 +12,7 @@ connection, but proves nothing. Any other answer comes from a proxy, and is retr
 """
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -30,7 +30,7 @@ _MEMBERS = frozenset({"status", "title", "type", "detail", "errors", "instance",
 _PASSING = frozenset({_FORBIDDEN, _NOT_FOUND, 408, 423, 425, _TOO_MANY, 499})
 
 
-def refusal(answer: Answer, secrets: Collection[Secret], right: str = "") -> Failure:
+def refusal(answer: Answer, secrets: Iterable[Secret], right: str = "") -> Failure:
     """Return the failure that `answer` (not 2xx) means; `right` is the permission that the call needs."""
     status = answer.status
     body = _json(answer.body)

@@ -6,7 +6,7 @@ nowhere else.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
 
 from daemon.errors import Failure
@@ -71,14 +71,13 @@ def entities_of(path: str, query: Mapping[str, str] | None, narrowing: Sequence[
     return frozenset(_ID.findall(path)) | {f"/{id_}" for value in asked for id_ in value.split(",") if id_}
 
 
-def _masked(words: str, secrets: Collection[Secret]) -> str:
-    for secret in secrets:
-        words = words.replace(secret.reveal(), "***")
-    return words
-
-
-def quoted(words: str, secrets: Collection[Secret]) -> str:
+def quoted(words: str, secrets: Iterable[Secret]) -> str:
     """Return a platform's words for people: on one line, without secrets, shortened."""
-    # Twice: white space may hide a secret from the first time.
-    words = _masked(" ".join(_masked(words, secrets).split()), secrets)
+    texts = {secret.reveal() for secret in secrets}
+    # The words may have other white space, and a secret may be the beginning of another.
+    spelt = sorted(texts | {" ".join(text.split()) for text in texts}, key=len, reverse=True)
+    for _ in range(2):
+        for text in spelt:
+            words = words.replace(text, "***")
+        words = " ".join(words.split())
     return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1]}…"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from daemon.config import look_over
 from tests.config.files import CONNECTION, PLATFORMS, SECURITY, STORE, WHOLE, line
 from tests.each import each
 
@@ -357,3 +358,37 @@ def test_a_file_that_is_a_folder() -> None:
 def test_a_file_that_is_no_text() -> None:
     Path("binary").write_bytes(b"\xff\xfe\x00")
     assert line(path="binary") == "binary: cannot be read (it is not UTF-8 text); save it as UTF-8"
+
+
+TWO_OF_ONE_NAME = """
+[[listener.tokens]]
+name = "anna"
+token = "a-hidden"
+[[listener.tokens]]
+name = "anna"
+token = "b-hidden"
+"""
+
+
+@each(
+    ("text", "lines"),
+    [
+        (
+            with_line("sync", "debounce_seconds = 20\nsweep_seconds = 0"),
+            [
+                "sync.sweep_seconds: must be 1 or more",
+                "sync.debounce_max_seconds: must not be less than debounce_seconds (20.0)",
+            ],
+        ),
+        (
+            with_line("listener", f"public_url = 'ftp://x'{TWO_OF_ONE_NAME}"),
+            ["listener.tokens: two have the same name", "listener.public_url: must be"],
+        ),
+    ],
+)
+def test_a_contradiction_is_told_beside_an_error_of_one_setting(text: str, lines: list[str]) -> None:
+    Path("s.toml").write_text(text, "utf-8")
+    told = sorted(str(error) for error in look_over(Path("s.toml"), {}, PLATFORMS).errors)
+    assert len(told) == len(lines), told
+    for error, start in zip(told, sorted(lines), strict=True):
+        assert error.startswith(f"s.toml: {start}")

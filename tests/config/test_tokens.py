@@ -88,3 +88,8 @@ def test_a_wrong_token_is_one_line(text: str, variables: dict[str, str], line: s
     lines = [str(error) for error in itertools.chain([caught.value], caught.value.also)]
     assert any(each.startswith(line) for each in lines), lines
     assert "hidden" not in str(lines)
+
+
+def test_tokens_in_one_variable_are_an_error_of_that_variable() -> None:
+    with pytest.raises(ConfigError, match=r"^environment: IGNITE_SYNC_LISTENER_TOKENS: must be tables in a file"):
+        settings("", IGNITE_SYNC_LISTENER_TOKENS="x")

@@ -1,11 +1,16 @@
 """The time of the latest webhook is shown at once, and stored soon after, for other nodes and later processes."""
 
+import itertools
+from collections.abc import Sequence
+
 import pytest
 import trio
+from sqlalchemy import Connection
 from trio.testing import MockClock
 
 from daemon.connections.delivery_notes import STORE_EVERY
 from daemon.storage import registrations
+from daemon.storage.registrations import Arrived
 from tests.connections.harness import LifecycleHarness, link, open_harness, site
 
 
@@ -34,3 +39,26 @@ async def test_the_latest_webhook_is_in_the_status_and_stored(
         again = await harness.restarted(link("a", "store-1"))
         assert await shown(again) == 200.0
         nursery.cancel_scope.cancel()
+
+
+async def test_gaps_that_keep_coming_bring_no_more_writes_of_the_times(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[float] = []
+    note_arrival = registrations.note_arrival
+
+    def noting(conn: Connection, calls: Sequence[Arrived]) -> list[None]:
+        stored.append(trio.current_time())
+        return note_arrival(conn, calls)
+
+    monkeypatch.setattr(registrations, "note_arrival", noting)
+    async with open_harness(link("a", "store-1")) as harness, trio.open_nursery() as nursery:
+        nursery.start_soon(harness.intake.notes.run)
+        endpoint = harness.lifecycle.endpoints[site("a")]
+        for _ in range(int(3 * STORE_EVERY) + 5):
+            await trio.sleep(1.0)
+            harness.intake.notes.taken(endpoint)
+            harness.intake.notes.lost(endpoint, for_good=True)
+        nursery.cancel_scope.cancel()
+    assert len(stored) == 3
+    assert all(later - earlier >= STORE_EVERY for earlier, later in itertools.pairwise([0.0, *stored]))

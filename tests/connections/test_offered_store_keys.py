@@ -8,8 +8,8 @@ from trio.testing import MockClock
 from daemon.connections.offered_keys import OfferedKeys
 from daemon.connections.registry import KnownStore
 from daemon.errors import Failure, Invalid, Rejected, Retry
-from daemon.model import Site
-from tests.connections.harness import LifecycleHarness, link, open_harness, site
+from daemon.model import ApiKey, Site
+from tests.connections.harness import LifecycleHarness, api_key, link, open_harness, site
 from tests.connections.test_lifecycle import Words, key_of, token_of
 
 pytestmark = pytest.mark.usefixtures("both_engines")
@@ -83,6 +83,22 @@ async def test_typed_keys_that_waited(autojump_clock: MockClock, ending: str) ->
         door.of["token-2"] = None
         now = {"others work": "token-3", "connect without keys": "token-2"}.get(ending, "token-1")
         assert await _token(harness) == now
+
+
+async def test_keys_that_an_install_brought_while_sparklayer_was_asked_are_tried(autojump_clock: MockClock) -> None:
+    door = Door({"token-1": REFUSED, "token-2": None})
+
+    async def knows(_site: Site, key: ApiKey) -> bool:
+        if key == api_key("key-2"):
+            await harness.install("s1", "token-2")
+        return True
+
+    async with open_harness(attempt=door.attempt, knows=knows) as harness:
+        await harness.connect("a", "s1")
+        await harness.install("s1", "token-1")
+        assert await harness.connect("a", "s1", "key-2") is None, "no other install is asked for"
+        present = await harness.present("a")
+        assert (token_of(present), key_of(present)) == ("token-2", "key-2")
 
 
 async def test_typed_keys_keep_the_settings_of_a_configured_store(autojump_clock: MockClock) -> None:

@@ -2,8 +2,11 @@
 
 The first owner dies before it settles a batch. The second one settles what the store says since. Then the first
 owner's requests arrive once more. A second look, or the first owner's last word, must leave everything as it was.
+
+And a late write of the present owner: its entity is not worked on again before it ends.
 """
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from decimal import Decimal
 from functools import partial
@@ -11,17 +14,21 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import trio
 from attrs import evolve, frozen
 from trio.testing import MockClock
 
 from daemon.engine.pipeline import Pipeline
 from daemon.entities import StoreFacts
+from daemon.errors import StorageTrouble
 from daemon.model import AddressId, ExternalId, Kind, Sku
 from daemon.model.outcome import Row
+from daemon.sandbox.faults import call, delay
 from daemon.sandbox.message import Request
 from daemon.sandbox.server import answered
 from daemon.storage.last_word import SecondLooks, Unsettled, look_again, owe, say
 from daemon.storage.ledger import Mark
+from daemon.storage.settle import Settlement
 from tests.engine.fakes import Bench, Shop, open_bench, product
 from tests.engine.writers.customers.people import HOME, customer
 from tests.engine.writers.test_orders import order
@@ -195,3 +202,54 @@ async def test_what_a_late_write_brings_back_goes_again(
     assert bench.site.state.comparable() == right
     assert await bench.harness.owners() == owners
     assert await bench.harness.rows() == {}
+
+
+@pytest.mark.parametrize("trouble", range(4))
+async def test_an_entity_read_late_is_not_settled_before_its_late_write_ends(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, trouble: int
+) -> None:
+    """Also when the database cannot be written at settlement number `trouble`, from 1."""
+    settled, early, under_way = list[set[ExternalId]](), set[ExternalId](), set[ExternalId]()
+    async with open_bench() as bench:
+        write = bench.context.storage.write
+
+        async def writing(operation: Any, content: Any) -> Any:
+            if isinstance(content, Settlement):
+                claims = [*content.done, *(again.claim for again in content.again)]
+                settled.append({claim.external_id for claim in claims})
+                early.update(under_way & settled[-1])
+                if len(settled) == trouble:
+                    raise StorageTrouble("the disk is full", reason="storage")
+            return await write(operation, content)
+
+        async def read_late(_method: str) -> None:
+            if "1" in bench.shop.asked[-1]:
+                await trio.sleep(20.0)
+
+        async def write_late(_request: Request) -> None:
+            under_way.add(ExternalId("1"))
+            try:
+                await trio.sleep(25.0)
+            finally:
+                under_way.clear()
+
+        bench.shop.put(*(product(one, {f"{one}1": f"S{one}"}) for one in ("1", "2", "3")))
+        await bench.change("1", "2", "3")
+        await bench.work()
+        for one in ("1", "2", "3"):
+            bench.shop.change(one, title="New")
+        await bench.change("1", "2", "3")
+        bench.site.faults.add("PATCH */products/1", call(write_late), times=1)
+        bench.site.faults.add("PATCH */products/2", delay(24.0), times=1)
+        bench.shop.before = read_late
+        bench.pipeline.settled = lambda ids: early.update(under_way.intersection(ids))
+        monkeypatch.setattr(bench.context.storage, "write", writing)
+        with contextlib.suppress(StorageTrouble):
+            await bench.once()
+        every = [{ExternalId(one)} for one in ("3", "2", "1")]
+        assert early == under_way == set()
+        assert settled == (every[:trouble] if trouble else every), "none is empty"
+        await bench.work()
+        assert await bench.harness.rows() == {}
+        titles = {one["title"] for one in bench.site.state.products.comparable().values()}
+        assert titles == {"New"}

@@ -14,6 +14,7 @@ from trio.testing import MockClock
 from daemon.admin.notifications.conditions import Event
 from daemon.admin.notifications.telling import LARGEST_ANSWER, LONGEST_WAIT
 from daemon.admin.notifications.watch import FINDING_SECONDS, LONGEST_LOOK
+from daemon.errors import StorageTrouble
 from tests.admin.notifications.harness import (
     AFTER,
     CAUSE,
@@ -182,6 +183,25 @@ async def test_a_message_keeps_its_id_over_a_timeout_and_a_restart(autojump_cloc
         assert len(ids) > 2
         assert len(set(ids)) == 1
         assert h.receivers.types() == ["parked.opened"]
+
+
+async def test_a_stored_message_is_sent_although_the_database_cannot_be_written(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise StorageTrouble("the disk is full", reason="storage")
+
+    async with open_notified() as h:
+        h.receivers.behaviour = refuse
+        await CONDITIONS["parked"][1](h)
+        await trio.sleep(SOON)
+        assert {sent.receiver for sent in h.receivers.sent} == set(RECEIVERS), "the first attempts"
+        monkeypatch.setattr(h.context.storage, "write", full)
+        h.receivers.behaviour = accept
+        await trio.sleep(LONGEST_WAIT)
+        assert {taken.receiver for taken in h.receivers.taken} == set(RECEIVERS)
+        assert set(h.receivers.types()) == {"parked.opened"}
+        assert len({sent.headers["webhook-id"] for sent in h.receivers.sent if sent.receiver == "webhook"}) == 1
 
 
 async def test_the_opposite_of_what_may_have_arrived_is_told(autojump_clock: MockClock) -> None:

@@ -22,7 +22,7 @@ from daemon.storage.settle import Settlement
 from daemon.storage.states import RemovalCause, RemovalState, RowState
 from daemon.storage.tables import issues, outbox, removals
 from tests.connections.harness import LifecycleHarness, site
-from tests.listener.page.browser import ANNA, BEN, Reader, ServedPage, open_page
+from tests.listener.page.browser import ANNA, BEN, Reader, ServedPage, following, open_page
 
 PAGE = "/sites/test/a"
 
@@ -235,6 +235,19 @@ async def test_a_paused_connection_says_so_keeps_its_lists_and_is_resumed() -> N
         assert (search.status_code, "is paused" in search.text) == (400, True)
         await browser.send(paused, f"{PAGE}/resume")
         assert f"{PAGE}/pause" in {action for action, _ in Reader((await browser.get(PAGE)).text).forms}
+
+
+async def test_a_site_is_shown_once_while_an_earlier_connection_of_it_is_leaving() -> None:
+    async with open_page() as page:
+        await page.harness.connect("a", "store-2", token="token-2")
+        assert await page.harness.states("a") == ["active", "leaving"]
+        browser = await page.operator(BEN)
+        overview = (await browser.get("/")).text
+        assert overview.count('data-of="test/a"') == 1
+        assert "test/a fake full sync" in Reader(overview).shown()
+        async with following(browser, "/events") as events:
+            spots = (await events.event())["spots"]
+        assert {name: texts["word"] for name, texts in spots.items()} == {"test/a": "full sync"}
 
 
 async def test_a_connection_that_is_leaving_offers_no_action_that_would_be_404() -> None:

@@ -93,11 +93,15 @@ class Due:
 
 @frozen(kw_only=True)
 class Attempts:
-    """The attempts to tell one thing; times are trio's."""
+    """The attempts to tell one thing; times are trio's.
+
+    `taken_at`, in seconds since the epoch, is set while the receiver has taken it and that is not stored yet.
+    """
 
     first_at: float
     failed: int = 0
     not_before: float = 0.0
+    taken_at: float | None = None
 
 
 @define(kw_only=True, eq=False)
@@ -153,12 +157,18 @@ class Telling:
     async def _tell(self, due: Due) -> bool:
         """Send a message; return False if the receiver did not take it."""
         fields = {"receiver": self.receiver.name, "site": due.message.site, "condition": due.message.condition.event}
-        store = due.context.storage.write
+        store, attempts = due.context.storage.write, self._attempts[due.key]
         try:
-            if not due.stored and not await store(notifications.store, due.notification):
-                return True  # the connection has left
-            await self.receiver.take(due.message, self.watch.now())
+            if attempts.taken_at is None:
+                if not due.stored and not await store(notifications.store, due.notification):
+                    return True  # the connection has left
+                await self.receiver.take(due.message, self.watch.now())
+                attempts = self._attempts[due.key] = Attempts(first_at=attempts.first_at, taken_at=self.watch.now())
+                self.metrics.count("notifications_total", self.receiver.name, "sent")
+                log.info("notification sent", standing=due.notification.standing, **fields)
+            await store(notifications.store, taken_by(due.notification, attempts.taken_at or self.watch.now()))
         except StorageTrouble as error:
+            # What the receiver has taken is not sent again: the next look stores that.
             log_storage_trouble(error)
             return True
         except Failure as error:
@@ -166,9 +176,6 @@ class Telling:
             log.warning("notification not sent", reason=error.reason, **fields)
             return False
         self._attempts.pop(due.key, None)
-        self.metrics.count("notifications_total", self.receiver.name, "sent")
-        log.info("notification sent", standing=due.notification.standing, **fields)
-        await store(notifications.store, taken_by(due.notification, self.watch.now()))
         return True
 
     def _failed(self, due: Due, error: Failure) -> None:

@@ -1,11 +1,11 @@
 """Classes of failure, each named by the next step.
 
     Failure
-    ├── Retry            network, 5xx, 429, concurrent 409, a second 401: try again later
+    ├── Retry            network, 5xx, 429, concurrent 409: try again later
     ├── Rejected         the other side refuses this content: an issue for the merchant, waits for the next change
     │   ├── Missing      ... because the thing addressed does not exist (404)
     │   └── Duplicate    ... because an id or SKU is taken already
-    ├── Blocked          nothing will work until a person or time heals it: pause the connection, probe
+    ├── Blocked          nothing will work until a person or time heals it, such as a second 401: pause, probe
     │   ├── Forbidden    ... or only this entity is refused: try it again later, others will show it
     │   └── KeyRefused   ... because the API itself, in its own words, does not know the key
     └── StorageTrouble   our own database cannot commit right now: callers are told to come back
@@ -14,6 +14,7 @@
     └── NoDatabaseYet    ... or no daemon has used the database that it names
     CallerError          a caller asked for the impossible: one line for the caller
     ├── NotFound         ... it does not exist
+    │   └── NoConnection ... or the site has no connection
     ├── Invalid          ... it is malformed
     │   └── Paused       ... or asks for calls for a connection that an operator has paused
     ├── Conflict         ... it is not possible now

@@ -1,4 +1,4 @@
-"""Intake of a connection: changes from its store, and orders for full syncs.
+"""Intake of a connection: changes from its store, and requests for full syncs.
 
 Each is committed, and then the tasks of the connection are woken: here, or on the node that works on it. So nothing
 here depends on a runner.
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 @frozen(kw_only=True)
 class Intake:
-    """Takes changes and orders for the sites that have an endpoint."""
+    """Takes changes and requests for the sites that have an endpoint."""
 
     lifecycle: Lifecycle
     events: Events
@@ -62,7 +62,7 @@ class Intake:
             for kind in {change.kind for change in wanted}:
                 runner.context.kind_states[kind].work[Lane.LIVE].set()
             return
-        # A node that works on the connection elsewhere is woken; see the table there.
+        # A node that works on the connection elsewhere is woken; see the table in `daemon.connections.wakeups`.
         for change in wanted:
             self.lifecycle.wakeups.tell("work", endpoint.connection_id, change.kind.value)
             if endpoint.times.delivered_within:

@@ -53,7 +53,7 @@ log = structlog.get_logger()
 
 
 class Pipeline:
-    """Work on batches of one kind of one connection; one batch of each lane at a time."""
+    """Works on batches of one kind of one connection: one of each lane, and others that only wait for late entities."""
 
     def __init__(self, context: ConnectionContext, writer: Writer[Any, Any]) -> None:
         self._context = context

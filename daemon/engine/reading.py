@@ -1,7 +1,7 @@
 """Reads the entities of a batch from the platform, and maps them.
 
-A page's contents spare the read. The others are read together; an entity that hangs, is refused or left out is read
-alone, so it delays and fails no other. A failure is noted as the outcome of its entity.
+Entities that a page has just brought are not read again. The others are read together; an entity that hangs, is refused
+or left out is read alone, so it delays and fails no other. A failure is noted as the outcome of its entity.
 """
 
 import math
@@ -45,7 +45,7 @@ class BatchReader:
         await self._writer.take_leftovers(batch)
         wanted = [key for key in batch.claims if key not in contents and key not in batch.leftovers]
         if wanted:
-            await self._read_again(batch, wanted, contents, facts)
+            await self._read_by_id(batch, wanted, contents, facts)
         for external_id, entity in contents.items():
             await self.map(batch, external_id, entity, facts)
 
@@ -67,7 +67,7 @@ class BatchReader:
             # An odd value is no reason to remove the good one that SparkLayer has.
             batch.outcomes[external_id] = Outcome(result=Result.REJECTED)
 
-    async def _read_again(
+    async def _read_by_id(
         self,
         batch: Batch,
         wanted: Sequence[ExternalId],
@@ -87,6 +87,7 @@ class BatchReader:
         parts = left_out if answer is not None else [wanted[place::number] for place in range(number)]
 
         async def read_part(part: Sequence[ExternalId]) -> None:
+            # After an answer, each part has one entity that it left out.
             listed = answer if len(part) == 1 else await self._list(batch, part, limit)
             async with trio.open_nursery() as nursery:
                 for external_id in part:

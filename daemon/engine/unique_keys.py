@@ -1,10 +1,11 @@
-"""Decides the owner of each SKU, e-mail address and cart once a batch is written. Pure.
+"""Decides who will own each SKU, e-mail address and cart after a batch. Pure.
 
 The present owner keeps a key that it still wants, even when it is not in the batch. A key that its owner gives up in
 the batch goes to the earliest entity that wants it now. Every other entity that wants the key loses it, and waits.
 
 A claimed key must be free before it is sent, since SparkLayer's keys are unique. So the entities that give up claimed
-keys are written first, with a placeholder where they claim keys themselves: that opens swaps and longer cycles.
+keys are written first, with a placeholder where they claim keys themselves (see the kind's plan): that opens swaps and
+longer cycles.
 """
 
 from collections.abc import Mapping

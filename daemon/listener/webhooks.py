@@ -1,12 +1,12 @@
 """Takes webhooks: verifies, reads, records and answers them. The answer is 2xx only after the changes are committed.
 
 The platform's reader checks the sender's secrets, on the raw bytes and before anything is parsed. It also recognises
-the platform's pings: they are unsigned, change nothing and are answered 200. A refusal tells the sender nothing, and
-the log nothing of a delivery except the name of an unknown scope. The number of refusals is logged once a minute for
-each connection and reason.
+the platform's pings: they are unsigned, change nothing and are answered 200. A sender that does not prove itself learns
+no reason, and the log has nothing of a delivery except the name of an unknown scope. The number of refusals is logged
+once a minute for each connection and reason.
 
 A request that was too large, or was cut off before it was complete, may have been a delivery. Its sender is not known,
-so it changes nothing either; it only causes a sweep, and few of them. So does a delivery that cannot be read.
+so it changes nothing either: it only causes a sweep, at most now and then. So does a delivery that cannot be read.
 """
 
 from collections.abc import Collection, Sequence
@@ -32,7 +32,7 @@ DELIVERY = RouteDescription(
     summary="A delivery of a platform, which carries its own secret or signature; its body is the platform's",
     access="none",
     answers={
-        200: AnswerDescription("The changes are on disk, or it was a ping."),
+        200: AnswerDescription("The changes are on disk, or it told of nothing to sync, as a ping does."),
         **problems(
             s400="The delivery is malformed.",
             s401="The secret or the signature is wrong.",

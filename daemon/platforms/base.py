@@ -1,7 +1,8 @@
 """The protocol that a platform's adapter fulfils, and the values that cross it.
 
 One folder below `daemon/platforms` is one platform. The folder's `__init__` has a constant `PLATFORM`, a
-`PlatformType`; the rest of the daemon knows nothing else of the folder. Adding a platform touches that folder alone.
+`PlatformType`; the rest of the daemon knows nothing else of the folder. Adding a platform touches that
+folder, and its kit in `tests/conformance`.
 
 The engine asks for whole pages and whole lists of ids, and an adapter answers with as few calls as its API allows. An
 `Entity` is opaque to the engine: one call reads it, and `Platform.map`, which is pure, maps it.

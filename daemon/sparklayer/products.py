@@ -58,8 +58,8 @@ class ProductWrite:
     """A write of a product; a `title` or `slug` of None stays unchanged (creating needs both).
 
     `cleared` names the `EXTRAS` to send as explicitly empty for a variant without them, since SparkLayer may hold them
-    from an earlier write. Variants that `vanished` from the store have these SKUs. Variants that are `kept`, and
-    unreadable fields of variants, are sent back as they are.
+    from an earlier write. `vanished` has the variants that the store no longer has, with their SKUs. Variants that are
+    `kept`, and unreadable fields of variants, are sent back as they are.
     """
 
     external_id: ExternalId

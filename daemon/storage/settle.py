@@ -43,9 +43,9 @@ class RetryLater:
 class Settlement(KindCall):
     """The outcomes of a batch, or of a part of it.
 
-    `wanted` and `missing` entities are looked at next; `missing` ones are unsure from now on. What a person allowed to
-    go of `removed` entities is gone from SparkLayer. Entities in `later` are looked at again after some seconds, or at
-    their next change.
+    `wanted` and `missing` entities are looked at next; `missing` ones are unsure from now on. The removals of `removed`
+    entities that a person has allowed are made. Entities in `later` are looked at again after some seconds, or at their
+    next change.
     """
 
     now: float

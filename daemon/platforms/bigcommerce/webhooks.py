@@ -139,8 +139,8 @@ _LEADS_TO: Mapping[str, tuple[Kind, Finder]] = {
     for scope, finder in finders.items()
 }
 
-_CONCERNS_NOTHING = ("store/order/message/", "store/metafield/")
-"""Known scopes that are ignored; the common scope of metafields also covers resources that are not synced."""
+_MAY_CONCERN_NOTHING = ("store/order/message/", "store/metafield/")
+"""Known scopes that are ignored where they lead to nothing: the common one of metafields covers other resources too."""
 
 
 def _leads_to(scope: str) -> tuple[Kind, Finder] | None:
@@ -193,7 +193,7 @@ class BigCommerceWebhooks:
         return Delivery(
             changes=changes,
             scope=envelope.scope,
-            known=bool(changes) or envelope.scope.startswith(_CONCERNS_NOTHING),
+            known=bool(changes) or envelope.scope.startswith(_MAY_CONCERN_NOTHING),
             stale=self._is_stale(headers),
         )
 

@@ -25,7 +25,7 @@ class Unit:
     """A sellable unit as the store has it: a variant, or a product without variants. `called` names it in issues.
 
     Amounts may be unusable. `choices` are option groups with their labels. `stock` is None if it is not tracked.
-    `unreadable` is that of the variant in SparkLayer, as far as the amounts here do not tell.
+    `unreadable` names fields of the variant that cannot be read, besides the amounts here.
     """
 
     id: int

@@ -219,7 +219,7 @@ def _until_refused(self: Any, now: float, _lane: Any, in_flight: int) -> float:
 @contextlib.contextmanager
 def _removal_without_confirmation() -> Iterator[None]:
     """Take for gone what an enumeration did not show, without asking for it by its id."""
-    finish, read_again = full_syncs.finish_enumeration, BatchReader._read_again
+    finish, read_again = full_syncs.finish_enumeration, BatchReader._read_by_id
     candidates: set[tuple[RunId | None, ExternalId]] = set()
 
     def noting(conn: Connection, calls: Sequence[tuple[RunId, float]]) -> list[int]:
@@ -236,7 +236,7 @@ def _removal_without_confirmation() -> Iterator[None]:
 
     with (
         mock.patch.object(full_syncs, "finish_enumeration", noting),
-        mock.patch.object(BatchReader, "_read_again", believing),
+        mock.patch.object(BatchReader, "_read_by_id", believing),
     ):
         yield
 

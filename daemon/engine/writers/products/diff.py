@@ -2,8 +2,9 @@
 
 The ledger's parts of a product are fingerprints of each part of it, and the ids needed to remove it. A part is the
 product itself (title, slug, variants), the stock of a SKU, or the price of a SKU. A fingerprint of None means *unsure*:
-the part was about to be sent when something went wrong, so it differs from everything. The data itself is never kept.
-Until SparkLayer has heard of the product from the keeper of this ledger (`ours`), it may hold more than is listed.
+the part is about to be sent, and no answer is stored yet, so it differs from everything. The data itself is never kept.
+`ours` is true once the daemon with this ledger has written the product. Until then SparkLayer may hold variants, stock
+and prices of it that are not listed.
 
 `daemon.engine.unique_keys` decides the owner of each SKU for the whole batch. A variant that loses its SKU is left out,
 with an issue, and its product waits for the SKU. Where a claimed SKU is still another variant's in SparkLayer, the

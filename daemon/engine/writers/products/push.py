@@ -37,8 +37,8 @@ class Pusher:
     async def write(self, plan: ProductPlan, product: Product, lane: Lane) -> None:
         """POST what SparkLayer has not heard of, PATCH the rest, and believe SparkLayer where it knows better.
 
-        A product that two answers say is gone is created again. Raises Unmanaged if SparkLayer has the product already,
-        and the failures of SparkLayer.
+        A product that is gone is created again; one without variants is left, once two answers say so. Raises Unmanaged
+        if SparkLayer has the product already, and the failures of SparkLayer.
         """
         before, write, products = plan.job.before, _write_of(plan, product), self.sparklayer.products
         if before is None or not before.ours:
@@ -46,8 +46,12 @@ class Pusher:
             return
         update = partial(finds, partial(products.update, write, lane))
         try:
-            # To create destroys nothing, but a product that is wrongly believed to be gone would stay on sale for ever.
-            if await confirmed(update, lambda there: there or bool(write.variants)) or not write.variants:
+            if not write.variants:
+                # A product that is wrongly believed to be gone would stay on sale for ever.
+                await confirmed(update, bool)
+                return
+            # To create destroys nothing, so one answer is enough.
+            if await update():
                 return
             try:
                 await products.create(write, lane)

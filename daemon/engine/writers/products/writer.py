@@ -64,9 +64,8 @@ class ProductWriter(Writer[ProductJob, ProductPlan]):
             batch.leftovers.add(key)
             # A removal that failed halfway has left the SKU to the leftover itself.
             if owned.get(sku, key) != key:
-                batch.outcomes[key] = Outcome(
-                    result=Result.REMOVED
-                )  # from the ledger: SparkLayer keeps a product's rows
+                # From the ledger only: SparkLayer keeps what a product has now.
+                batch.outcomes[key] = Outcome(result=Result.REMOVED)
             else:
                 batch.mapped[key] = Mapped(value=None, name=sku)
                 batch.gone.add(key)

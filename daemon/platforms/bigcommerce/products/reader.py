@@ -85,7 +85,7 @@ class ProductReader(ParentReader):
     async def read(self, ids: Sequence[ExternalId], lane: Lane) -> Mapping[ExternalId, Entity]:
         """Read products by id: in one call, or in several if the store can handle only smaller pages.
 
-        The id of metafields has these read again.
+        An id such as "metafields:variant:55" has those metafields read again.
         """
         found = await self.read_named(ids, lane)
         wanted = [id_ for id_ in ids if is_id(id_)]

@@ -58,7 +58,7 @@ class Observer:
         """Return what nobody will bring to SparkLayer any more: acknowledged, not there, and not in the database."""
         diary = self.merchant.diary
         diary.read(self.harness.premises.webhooks.attempts)
-        waiting = _waiting(self.harness.process.database, folder)
+        waiting = _waiting(self.harness.process.database, folder) | self.harness.premises.unannounced()
         return self.unequal(lambda one: diary.settled(one) and one not in waiting)
 
     async def _look(self, request: Request, response: Response | None) -> None:

@@ -227,6 +227,10 @@ class Premises(Protocol):
         """Return everything that SparkLayer may not be told is gone, with the SKU of what has one."""
         ...
 
+    def unannounced(self) -> set[Key]:
+        """Return the entities that may have changed without a webhook; sweeps find them."""
+        ...
+
     def differences(self, state: State, customers: Mapping[str, Any], *, whole: bool) -> Sequence[str]:
         """Return how a site differs from the store; `customers` are the site's without what was entered by hand.
 

@@ -225,6 +225,9 @@ class BigCommercePremises:
             **{("purchases", cart): "" for one in kept if (cart := orders.cart_id(one))},
         }
 
+    def unannounced(self) -> set[Key]:
+        return set()
+
     def differences(self, state: State, customers: Mapping[str, Any], *, whole: bool) -> list[str]:
         del whole
         return [

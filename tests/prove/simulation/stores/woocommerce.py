@@ -150,12 +150,18 @@ class WooCommercePremises:
 
     def _outdated(self) -> set[str]:
         """Return the carts of closed orders that sold something whose SKU has changed since."""
-        closed = [order for order in self.store.orders.orders.values() if order.status not in OPEN]
-        return {
-            _cart(order)
-            for order in closed
+        return {_cart(order) for order in self._relabelled() if order.status not in OPEN}
+
+    def unannounced(self) -> set[Key]:
+        """Return the orders that sold something whose SKU has changed since: a sweep finds them, no webhook tells."""
+        return {("orders", str(order.id)) for order in self._relabelled()}
+
+    def _relabelled(self) -> list[Any]:
+        return [
+            order
+            for order in self.store.orders.orders.values()
             if self.trade.relabelled & {line.variation_id or line.product_id for line in order.lines.values()}
-        }
+        ]
 
     @property
     def hooks(self) -> Mapping[int, Any]:

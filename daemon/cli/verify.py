@@ -53,8 +53,9 @@ def verify(
 
 def _asked(daemon: DaemonClient, site: str, kind: str | None, shown: Progress, *, everything: bool) -> Any:
     """Have the running daemon make the dry run, and return its end. Ctrl-C ends it there too."""
-    answer = daemon.call("POST /admin/verify", site=site, kind=kind, all=everything)
     try:
+        # Also while this is answered: the daemon may have begun.
+        answer = daemon.call("POST /admin/verify", site=site, kind=kind, all=everything)
         while answer["running"]:
             _show_progress(shown, answer)
             time.sleep(_POLL_SECONDS)  # a command has no event loop, and the daemon answers only when asked

@@ -12,9 +12,7 @@ The time is trio's, so use `autojump_clock`; the bench's wall clock begins at `E
 """
 
 import contextlib
-import copy
 import random
-import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
@@ -22,7 +20,7 @@ from functools import partial
 from typing import Any
 
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from daemon import sparklayer
 from daemon.connections.factory import known_id
@@ -57,6 +55,7 @@ from daemon.transport.throttle import AdaptivePolicy, Limiter
 from tests.contract import CONTRACT
 from tests.databases import WatchedDatabase, new_database
 from tests.engine.no_webhooks import NoWebhooks
+from tests.engine.warm import Warm
 from tests.storage.harness import TABLES, StorageHarness
 
 EPOCH = 1_800_000_000.0
@@ -330,35 +329,6 @@ class Bench:
         return found
 
 
-@frozen
-class Warm:
-    """A bench at rest that other benches begin as, to spare them its work. In SQLite only."""
-
-    entities: Mapping[str, Any]
-    site: SparkLayer
-    database: sqlite3.Connection
-    time: float
-
-    @classmethod
-    def of(cls, bench: Bench) -> "Warm":
-        """Return the present state of a bench, which may go on."""
-        storage, database = bench.harness.storage, sqlite3.connect(":memory:", check_same_thread=False)
-        assert isinstance(storage, WatchedDatabase)
-        storage.file.backup(database)
-        return cls(dict(bench.shop.products), _copied(bench.site), database, trio.current_time())
-
-    async def poured(self, shop: Shop, storage: WatchedDatabase) -> SparkLayer:
-        """Put its entities into a shop and its rows into a database; return its site, at a time after them."""
-        shop.products = dict(self.entities)
-        self.database.backup(storage.file)
-        await trio.sleep_until(self.time)
-        return _copied(self.site)
-
-
-def _copied(site: SparkLayer) -> SparkLayer:
-    return copy.deepcopy(site, {id(CONTRACT): CONTRACT})
-
-
 def _held_to_contract(options: SparkLayerOptions | None) -> SparkLayerOptions:
     return evolve(options or SparkLayerOptions(), contract=CONTRACT)
 
@@ -380,7 +350,8 @@ async def open_bench(
     if warm is None:
         site = SparkLayer(_held_to_contract(options), "http://site.test")
     else:
-        site = await warm.poured(shop, storage)
+        shop.products = dict(warm.entities)
+        site = await warm.poured(storage)
     harness = await StorageHarness.build(storage)
     key = ApiKey(client_id=site.client_id, client_secret=Secret(site.client_secret))
     refused: list[str] = []

@@ -14,7 +14,8 @@ from daemon.model import Kind, Lane
 from daemon.sandbox.sparklayer.api import SparkLayerOptions
 from daemon.storage import connections
 from daemon.storage.states import RunMode
-from tests.engine.fakes import Bench, Warm, open_bench, product
+from tests.engine.fakes import Bench, open_bench, product
+from tests.engine.warm import Warm
 from tests.engine.writers.customers.people import customer
 from tests.engine.writers.test_orders import order
 
@@ -104,7 +105,7 @@ async def filled(
                     bench.site.state.purchases.place(cart(key))
             await go(bench, syncs, RunMode.NORMAL)
             assert len(there(bench)) == number * (2 if kind is Kind.PRODUCTS else 1)
-            _warm[kind, number, options] = Warm.of(bench)
+            _warm[kind, number, options] = Warm.of(bench.shop.products, bench.site, bench.harness.storage)
     async with at_work(kind, options, _warm[kind, number, options]) as opened:
         yield opened
 

@@ -48,11 +48,6 @@ class Hook(hooks.Hook, frozen=True):
         return f"Hook({self.id}, {self.scope!r})"  # the headers have our secret
 
     @property
-    def is_switched_off(self) -> bool:
-        """True if BigCommerce has deactivated it."""
-        return not self.is_active
-
-    @property
     def secret(self) -> str | None:
         """The value of our header; None if the API shows no headers, "" if ours is missing."""
         if self.headers is None:
@@ -100,6 +95,10 @@ class BigCommerceHooks(HookRegister[Client, Hook]):
     def may_stay(self, hook: Hook) -> bool:
         """Return True for a scope that a person may have added by hand, if it leads to our present destination."""
         return hook.destination == self.destination
+
+    def is_switched_off(self, hook: Hook) -> bool:
+        """Return True if BigCommerce has deactivated it."""
+        return not hook.is_active
 
     async def registered(self) -> list[Hook]:
         """Return the registered hooks, without unreadable rows."""

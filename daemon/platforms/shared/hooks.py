@@ -28,11 +28,6 @@ class Hook(Struct, frozen=True):
     scope: str
     destination: str
 
-    @property
-    def is_switched_off(self) -> bool:
-        """True if the platform has switched it off."""
-        raise NotImplementedError
-
 
 C = TypeVar("C", bound=StoreClient)
 H = TypeVar("H", bound=Hook)
@@ -82,6 +77,10 @@ class HookRegister(ABC, Generic[C, H]):
     def is_right(self, hook: H) -> bool:
         """Return True if a hook of ours needs no change."""
 
+    @abstractmethod
+    def is_switched_off(self, hook: H) -> bool:
+        """Return True if the platform has switched a hook off."""
+
     def may_stay(self, _hook: H) -> bool:
         """Return True if a hook of ours with a scope that we do not register is left alone."""
         return False
@@ -126,7 +125,7 @@ class HookRegister(ABC, Generic[C, H]):
             registered=len(plan.right),
             missing=dict.fromkeys(plan.wrong, ""),
             kinds=frozenset(self.kinds[scope] for scope in plan.wrong),
-            switched_off=frozenset(hook.scope for hook in plan.mend if hook.is_switched_off),
+            switched_off=frozenset(hook.scope for hook in plan.mend if self.is_switched_off(hook)),
             fresh=not (plan.right or plan.mend or plan.delete),
         )
         if plan.wrong or plan.delete:

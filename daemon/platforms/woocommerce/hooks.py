@@ -46,11 +46,6 @@ class Hook(hooks.Hook, frozen=True, kw_only=True):
     name: str
     status: str
 
-    @property
-    def is_switched_off(self) -> bool:
-        """True if WooCommerce has disabled it."""
-        return self.status == DISABLED
-
 
 FIELDS = ",".join(Hook.__struct_encode_fields__)
 _HOOK = Shape(Hook)
@@ -69,6 +64,10 @@ class WooCommerceHooks(HookRegister[Client, Hook]):
         """Return True if `hook` needs no change."""
         named = hook.name == self._name(hook.scope)
         return named and hook.status == ACTIVE and hook.destination == self.destination
+
+    def is_switched_off(self, hook: Hook) -> bool:
+        """Return True if WooCommerce has disabled it."""
+        return hook.status == DISABLED
 
     async def registered(self) -> list[Hook]:
         """Return the registered webhooks, whatever their status, without unreadable rows."""

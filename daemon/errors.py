@@ -138,7 +138,7 @@ class NotFound(CallerError):
 class NoConnection(NotFound):
     """A site has no connection."""
 
-    def __init__(self, site: "Site") -> None:
+    def __init__(self, site: "Site | str") -> None:
         super().__init__(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
 
 

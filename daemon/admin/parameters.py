@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
 from daemon.engine.context import SYNCED_KINDS
-from daemon.errors import Invalid, NotFound
+from daemon.errors import Invalid, NoConnection
 from daemon.listener.ignite import site_named
 from daemon.listener.openapi import RouteDescription
 from daemon.model import ExternalId, Kind, Site
@@ -46,7 +46,7 @@ def read_site(params: Params) -> Site:
     text = site_text(params)
     site = site_named(*text.partition("/")[::2])
     if site is None:
-        raise NotFound(f"no connection {text}; name it as live/SITE_ID or test/SITE_ID")
+        raise NoConnection(text)
     return site
 
 

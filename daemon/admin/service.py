@@ -33,7 +33,7 @@ from daemon.connections.wakeups import Way
 from daemon.engine.context import SYNCED_KINDS
 from daemon.engine.dry_run import NAMED
 from daemon.engine.supervisor import Supervisor
-from daemon.errors import Conflict, Invalid, NotFound, StorageTrouble
+from daemon.errors import Conflict, Invalid, NoConnection, NotFound, StorageTrouble
 from daemon.listener.http.messages import Response, problem
 from daemon.listener.ignite import credentials
 from daemon.model import ApiKey, ConnectionId, ExternalId, Secret
@@ -188,7 +188,7 @@ class AdminService:
         await self.lifecycle.disconnect(site)
         stored = await self.storage.read(connections.find, site)
         if stored is None:
-            raise NotFound(f"no connection {site}; name it as live/SITE_ID or test/SITE_ID")
+            raise NoConnection(site)
         return {"state": stored.state}
 
     async def pause(self, params: Params) -> Params:

@@ -83,20 +83,31 @@ class DeliveryNotes:
         while True:
             await self._found.wait_until(times_due)
             try:
-                for connection_id, kinds in list(self._gaps.items()):
-                    gap = GapNote(connection_id=connection_id, kinds=frozenset(kinds), due_at=self.now())
-                    await self.storage.write(gaps.note, gap)
-                    for kind in self._gaps.pop(connection_id):
-                        self.wakeups.tell("gap", connection_id, kind.value)
-                if trio.current_time() < times_due:
-                    continue
-                times_due = trio.current_time() + STORE_EVERY
-                for connection_id, at in sorted(self._latest.items() - stored.items()):
-                    await self.storage.write(registrations.note_arrival, Arrived(connection_id=connection_id, at=at))
-                    stored[connection_id] = at
+                await self._store_gaps()
+                if trio.current_time() >= times_due:
+                    times_due = trio.current_time() + STORE_EVERY
+                    await self._store_times(stored)
             except StorageTrouble as trouble:
                 log_storage_trouble(trouble)
                 if self._gaps:
                     self._found.set()
             # Anyone can send a request that is too large, and each may be a delivery.
             await trio.sleep(TRY_EVERY)
+
+    async def _store_gaps(self) -> None:
+        for connection_id in list(self._gaps):
+            kinds = self._gaps.pop(connection_id)  # what is found while these are written is noted after them
+            gap = GapNote(connection_id=connection_id, kinds=frozenset(kinds), due_at=self.now())
+            try:
+                await self.storage.write(gaps.note, gap)
+            except StorageTrouble:
+                self._gaps.setdefault(connection_id, set()).update(kinds)
+                raise
+            for kind in kinds:
+                self.wakeups.tell("gap", connection_id, kind.value)
+
+    async def _store_times(self, stored: dict[ConnectionId, float]) -> None:
+        """Store the times that are not in `stored`, and add them there."""
+        for connection_id, at in sorted(self._latest.items() - stored.items()):
+            await self.storage.write(registrations.note_arrival, Arrived(connection_id=connection_id, at=at))
+            stored[connection_id] = at

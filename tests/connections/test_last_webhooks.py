@@ -2,14 +2,20 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
 from sqlalchemy import Connection
 from trio.testing import MockClock
 
 from daemon.connections.delivery_notes import STORE_EVERY
+from daemon.engine.deliveries import TRY_EVERY
+from daemon.model import Kind
+from daemon.platforms.base import WebhookTimes
 from daemon.storage import registrations
+from daemon.storage.gaps import GapNote
 from daemon.storage.registrations import Arrived
 from tests.connections.harness import LifecycleHarness, link, open_harness, site
 
@@ -62,3 +68,34 @@ async def test_gaps_that_keep_coming_bring_no_more_writes_of_the_times(
         nursery.cancel_scope.cancel()
     assert len(stored) == 3
     assert all(later - earlier >= STORE_EVERY for earlier, later in itertools.pairwise([0.0, *stored]))
+
+
+async def test_a_gap_that_is_found_while_another_is_stored_is_stored_too(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And gaps that keep coming, which anyone can cause, are stored once a second at most."""
+    written: list[tuple[float, frozenset[Kind]]] = []
+    async with open_harness(link("a", "store-1")) as harness, trio.open_nursery() as nursery:
+        kinds, notes = frozenset({Kind.PRODUCTS, Kind.CUSTOMERS}), harness.intake.notes
+        endpoint = evolve(harness.lifecycle.endpoints[site("a")], kinds=kinds, times=WebhookTimes())
+        write = harness.database.write
+
+        async def slow(fn: Any, call: Any) -> Any:
+            if isinstance(call, GapNote):
+                written.append((trio.current_time(), frozenset(call.kinds)))
+                await trio.sleep(0.5)
+            return await write(fn, call)
+
+        monkeypatch.setattr(harness.database, "write", slow)
+        nursery.start_soon(notes.run)
+        notes.failed(endpoint, {Kind.PRODUCTS})
+        await trio.sleep(0.25)
+        notes.failed(endpoint, {Kind.CUSTOMERS})
+        await trio.sleep(5)
+        assert [kinds for _, kinds in written] == [{Kind.PRODUCTS}, {Kind.CUSTOMERS}]
+        for _ in range(50):
+            notes.lost(endpoint, for_good=True)
+            await trio.sleep(0.1)
+        assert len(written) <= 2 + 6
+        assert all(later - earlier >= TRY_EVERY for (earlier, _), (later, _) in itertools.pairwise(written))
+        nursery.cancel_scope.cancel()

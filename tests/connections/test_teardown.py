@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
+from attrs import evolve
 from trio.testing import MockClock
 
 from daemon import sparklayer
@@ -91,6 +92,15 @@ async def test_both_sides_are_cleaned_up_and_every_row_goes(autojump_clock: Mock
         [tombstone] = await harness.rows("a")
         assert harness.lifecycle.registry.vault.decrypt(tombstone.encrypted) is None
         assert harness.supervisor.contexts == []
+
+
+async def test_webhooks_go_though_there_is_no_public_url_any_more(autojump_clock: MockClock, spark: SparkLayer) -> None:
+    """The path alone names them; each adapter's promise is in `tests/conformance/promises/registering.py`."""
+    async with leaving() as (harness, _):
+        registry = harness.lifecycle.registry
+        registry.settings = evolve(registry.settings, listener=evolve(registry.settings.listener, public_url=None))
+        await until_gone(harness, 10)
+        assert harness.shop.removed == ["/webhooks/test/a"]
 
 
 OWN_404 = answer(404, '{"title": "Not found", "status": 404}')

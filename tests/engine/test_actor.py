@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from daemon.engine.actor import Actor
 from daemon.errors import Blocked, Side, StorageTrouble
-from daemon.model import Lane
+from daemon.model import ExternalId, Lane
 from daemon.sandbox import answer
 from daemon.sandbox.message import Request, Response
 from daemon.sparklayer.pricing import Pricing
@@ -248,3 +248,20 @@ async def test_trouble_with_the_database_is_waited_out(
     await _until_empty(bench)
     assert bench.skus() == {"A": "1"}
     assert trio.current_time() >= 3
+
+
+async def test_finishing_lets_the_batch_in_flight_end(autojump_clock: MockClock, bench: Bench) -> None:
+    bench.shop.put(product("1", {"11": "A"}), product("2", {"21": "B"}))
+    await bench.terms.get()
+    released = _held(bench, "1")
+    actor = Actor(bench.context, bench.pipeline)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(actor.run)
+        await bench.change("1")
+        await trio.sleep(0.5)
+        actor.finish()
+        await bench.change("2")
+        await trio.sleep(50)
+        released.set()
+    assert bench.skus() == {"A": "1"}
+    assert set(await bench.harness.rows()) == {ExternalId("2")}

@@ -116,7 +116,7 @@ async def test_few_go_by_themselves(autojump_clock: MockClock, kind: Kind, cause
 
 
 @pytest.mark.holds("B3")
-@pytest.mark.parametrize(("kind", "cause"), KINDS_AND_VARIANTS)
+@pytest.mark.parametrize(("kind", "cause"), [*KINDS_AND_VARIANTS, *((kind, "deleted") for kind in MAKE)])
 async def test_a_run_that_allows_removals_releases_what_was_held(
     autojump_clock: MockClock, kind: Kind, cause: str
 ) -> None:

@@ -13,6 +13,7 @@ from daemon.errors import Blocked, Rejected, Retry, Side
 from daemon.model import Kind
 from daemon.platforms.base import Page
 from daemon.sandbox.faults import answer
+from daemon.sandbox.message import Request, Response
 from daemon.storage import connections
 from daemon.storage.states import RunMode
 from tests.engine.fakes import EPOCH, Bench, open_bench
@@ -296,3 +297,48 @@ async def test_a_cursor_that_is_refused_twice_leads_back_to_the_first_page(
         await until(bench)
     assert asked == [None, "2", "2", None, "2", "4"]
     assert set(bench.skus()) == {f"S{n}" for n in range(1, 7)}
+
+
+COUNT, POISONED = 60, ("7", "55")
+REFUSAL = Response(
+    status=400,
+    headers={"content-type": "application/problem+json"},
+    body=b'{"title": "Invalid", "status": 400, "detail": "This title is not accepted."}',
+)
+
+
+@pytest.mark.holds("C8")
+async def test_two_poisoned_titles_block_nothing(autojump_clock: MockClock, bench: Bench) -> None:
+    """SparkLayer refuses two titles: both become issues, and all others arrive in one run."""
+
+    async def refuse(request: Request, _response: Response | None) -> Response | None:
+        return REFUSAL if b'"Poisoned"' in request.body else None
+
+    fill(bench, COUNT)
+    bench.shop.page_size = 250
+    for external_id in POISONED:
+        bench.shop.change(external_id, title="Poisoned")
+    bench.site.faults.add("* */products*", refuse)
+    async with running(bench):
+        await until(bench)
+    run = await bench.harness.newest()
+    assert (run.seen, run.done, run.failed, run.succeeded) == (COUNT, COUNT, 0, True)
+    arrived = {f"S{number}" for number in range(1, COUNT + 1)} - {f"S{external_id}" for external_id in POISONED}
+    assert set(bench.skus()) == arrived
+    assert bench.stock().keys() == bench.prices().keys() == arrived
+    assert await bench.issues() == {external_id: ["refused_by_sparklayer"] for external_id in POISONED}
+    assert bench.context.blocked(bench.kind) is None
+    assert await bench.harness.rows() == {}
+    assert len([one for one in bench.refused if " 400 " in one]) == len(POISONED), "each is tried once"
+    calls = sum(number for route, number in bench.calls.items() if "sync-log" not in route)
+    assert calls <= COUNT + 20, "one call each, and stock and prices in bulk"
+    synced = bench.sync_calls("PATCH")
+    assert "last_full_sync" in synced[-1]
+    assert {error["external_id"] for call in synced for error in call.get("errors", ())} == set(POISONED)
+    for external_id in POISONED:
+        bench.shop.change(external_id, title="Cured")
+    async with running(bench):
+        await bench.change(*POISONED)
+        await bench.emptied(0.1)
+    assert await bench.issues() == {}
+    assert len(bench.skus()) == COUNT

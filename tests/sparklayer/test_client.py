@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.errors import Blocked, Retry, Side
+from daemon.errors import Blocked, Duplicate, Failure, Missing, Rejected, Retry, Side
 from daemon.model import ExternalId, Lane, Secret
 from daemon.sparklayer import SparkLayer
 from daemon.sparklayer.failures import failure_of, lines_of, words_of
@@ -16,6 +16,7 @@ from daemon.transport.http import Answer
 from tests.each import each
 
 PLAIN = Operation(name="plain", method="POST", answers=UNSEEN)
+KEYED = Operation(name="keyed", method="POST", answers=UNSEEN, keyed=True, concurrent=True)
 
 
 def expired_once(valid: str) -> Callable[[httpx.Request], httpx.Response]:
@@ -235,3 +236,38 @@ def test_lines_of_a_pricing_refusal() -> None:
     assert lines_of(Answer(400, {}, LINES)) == {0: "price: too low", 3: "unknown"}
     assert lines_of(Answer(400, {}, PROBLEM)) == {}
     assert lines_of(Answer(400, {}, b'[{"line": true}, {"line": "1"}, 7]')) == {}
+
+
+TAKEN = b'{"title": "No", "detail": "SKU A-1 is already taken"}'
+
+
+@each(
+    ("operation", "status", "body", "kind", "reason"),
+    [
+        (PLAIN, 200, b"", None, ""),
+        (PLAIN, 204, b"", None, ""),
+        (PLAIN, 200, b'{"id": 1}', None, ""),
+        (PLAIN, 200, b"\n<!doctype html><title>Log in</title>", Retry, "foreign_answer"),
+        (KEYED, 409, TAKEN, Duplicate, "duplicate"),
+        (KEYED, 422, TAKEN, Duplicate, "duplicate"),
+        (KEYED, 400, b'{"title": "No", "detail": "external_id must be unique"}', Duplicate, "duplicate"),
+        (KEYED, 409, b"", Retry, "conflict"),
+        (KEYED, 400, PROBLEM, Rejected, "http_400"),
+        (PLAIN, 409, TAKEN, Rejected, "http_409"),
+        (PLAIN, 404, b"", Missing, "missing"),
+        (PLAIN, 403, b"", Blocked, "forbidden"),
+        (PLAIN, 402, b"", Blocked, "forbidden"),
+        (PLAIN, 301, b"", Retry, "foreign_answer"),
+        (PLAIN, 413, b"", Rejected, "http_413"),
+        (PLAIN, 422, PROBLEM, Rejected, "http_422"),
+        (PLAIN, 429, b"", Retry, "http_429"),
+        (PLAIN, 500, b"<html>", Retry, "http_500"),
+        (PLAIN, 503, b"", Retry, "http_503"),
+    ],
+)
+def test_each_status_has_its_class(
+    operation: Operation, status: int, body: bytes, kind: type[Failure] | None, reason: str
+) -> None:
+    failure = failure_of(operation, Answer(status, {}, body))
+    assert type(failure) is (kind or type(None))
+    assert failure is None or failure.reason == reason

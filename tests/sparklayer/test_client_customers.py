@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from daemon.entities import Address, Credit, Customer
-from daemon.errors import Rejected
+from daemon.errors import Duplicate, Missing, Rejected
 from daemon.model import AddressId, ExternalId, Lane
 from daemon.sparklayer import CustomerWrite, SparkLayer
 from daemon.sparklayer.customers import CREDIT, is_agent, merged, sent
@@ -212,3 +212,16 @@ async def test_a_refused_customer_comes_with_sparklayers_words_and_the_fields_th
     with pytest.raises(Rejected, match="group: is unknown") as refusal:
         await sparklayer.customers.put(PLAIN.external_id, merged(write(PLAIN), None), Lane.LIVE, math.inf)
     assert refusal.value.properties == {"group"}
+
+
+async def test_a_conflict_is_a_duplicate_whatever_its_words(sparklayer: SparkLayer, fake: Any) -> None:
+    fake.answers = [
+        httpx.Response(409, json={"title": "No", "detail": "No"}),
+        httpx.Response(409, json={"title": "No", "detail": "email"}),
+        httpx.Response(404, json={"title": "No", "detail": "No"}),
+    ]
+    for _ in range(2):
+        with pytest.raises(Duplicate):
+            await sparklayer.customers.put(PLAIN.external_id, merged(write(PLAIN), None), Lane.LIVE, math.inf)
+    with pytest.raises(Missing):
+        await sparklayer.customers.delete(ExternalId("7"), Lane.LIVE)

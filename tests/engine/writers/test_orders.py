@@ -16,6 +16,7 @@ from daemon.model import CartId, ExternalId, Kind, Sku
 from daemon.sandbox.faults import Act, answer, html, reset
 from daemon.sandbox.message import Request, Response
 from daemon.storage.removals import SECOND_LOOK
+from daemon.storage.states import RunMode
 from tests.engine.fakes import Bench, open_bench
 
 pytestmark = pytest.mark.usefixtures("both_engines")
@@ -287,3 +288,19 @@ async def test_an_order_is_written_though_its_former_purchase_is_gone(autojump_c
     await put(bench, order("1", carts[1]))
     assert await bench.harness.rows() == {}
     assert purchase(bench, carts[1])["purchase_identifiers"]["platform"] == "1"
+
+
+async def test_a_refresh_brings_back_a_purchase_that_was_changed_in_sparklayer(
+    autojump_clock: MockClock, bench: Bench
+) -> None:
+    await put(bench, order("1"))
+    held, purchases = purchase(bench), bench.site.state.purchases
+    for mode, is_back in ((RunMode.NORMAL, False), (RunMode.REFRESH, True)):
+        purchases.purchases.clear()
+        run = await bench.harness.started(mode)
+        await bench.harness.page(run, "1")
+        await bench.work()
+        assert (CART in bench.site.state.comparable()["purchases"]) is is_back, mode
+        await bench.harness.enumerated(run)
+        await bench.harness.close(run)
+    assert purchase(bench) == held

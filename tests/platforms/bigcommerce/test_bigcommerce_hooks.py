@@ -279,3 +279,18 @@ async def test_a_web_page_is_no_list_even_if_its_content_looks_so(store: Any, sh
             await shop.ensure_webhooks(HERE)
         store.script.clear()
     assert leads_here(store) == EACH_ONCE
+
+
+GONE = httpx.Response(404, json={"status": 404, "title": "Not found"})
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(429), GONE])
+async def test_a_call_that_fails_keeps_no_other_scope_from_its_hook(
+    autojump_clock: MockClock, store: Any, shop: BigCommerce, answer: httpx.Response
+) -> None:
+    store.hooks[1] = hook(1, REGISTERED[0], is_active=False)
+    store.script.extend([httpx.Response(200, json={"data": [store.hooks[1]]}), answer])
+    found = await shop.ensure_webhooks(HERE)
+    assert isinstance(found.failure, Retry)
+    assert list(found.missing) == [REGISTERED[0]]
+    assert leads_here(store) == dict.fromkeys(REGISTERED[1:], 1)
